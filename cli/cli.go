@@ -1,0 +1,112 @@
+// Package cli is the command line: it turns flags and environment variables
+// into the Configs of the packages below, and runs the server until a signal
+// ends it. Only this package knows flags, signals and files such as the pid file.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/rs/zerolog"
+	urfave "github.com/urfave/cli/v2"
+
+	"github.com/lockcached/lockcached/server"
+)
+
+// Exit codes besides 0.
+const (
+	exitFailed  = 1 // the server could not start or broke down
+	exitRefused = 2 // the command line or the environment is wrong
+)
+
+// Client test suites look for memcached's name and version in the first line
+// of -h and -V.
+const versionLine = "memcached " + server.MemcachedVersion + " (lockcached " + server.Release + ")"
+
+// Main runs the command line args, the program's name included, and returns
+// the exit code.
+func Main(args []string, stdout, stderr io.Writer) int {
+	// The default has no fractions of a second, which are what logs about
+	// locks are read for.
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
+
+	// Room for the signal that asks to stop and the one that means it.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	// A log pipe whose reader died must not take the locks with it.
+	signal.Ignore(syscall.SIGPIPE)
+
+	return run(args, stdout, stderr, signals)
+}
+
+// run is Main for a given source of signals.
+func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int {
+	a := &app{stdout: stdout, stderr: stderr, signals: signals}
+	err := a.run(args[1:])
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "lockcached: %v\n", err)
+	if _, ok := errors.AsType[refusal](err); ok {
+		return exitRefused
+	}
+	return exitFailed
+}
+
+// A refusal is a flag or variable that makes no sense: where it stands, and
+// why, which says what would be right.
+type refusal struct{ where, why string }
+
+func (r refusal) Error() string { return r.where + ": " + r.why }
+
+// An app is one run of the command line.
+type app struct {
+	stdout, stderr io.Writer
+	signals        <-chan os.Signal
+}
+
+func (a *app) run(args []string) error {
+	named, rest, err := normalise(args)
+	if err != nil {
+		return err
+	}
+	cmd := a.command(func(ctx *urfave.Context) error { return a.act(ctx, named, rest) })
+	return cmd.Run(append([]string{cmd.Name}, named...))
+}
+
+// command is what urfave/cli needs to read normalised flags and the environment.
+func (a *app) command(action urfave.ActionFunc) *urfave.App {
+	return &urfave.App{
+		Name:                  "lockcached",
+		Flags:                 urfaveFlags(),
+		Action:                action,
+		CustomAppHelpTemplate: helpText(),
+		HideHelpCommand:       true, // memcached has no commands, so "help" would be a stray word
+		HideVersion:           true, // its -v is memcached's --verbose
+		Writer:                a.stdout,
+		ErrWriter:             a.stderr,
+		ExitErrHandler:        func(*urfave.Context, error) {}, // exit codes are ours to choose
+	}
+}
+
+// act does what the flags say: print something, or serve.
+func (a *app) act(ctx *urfave.Context, named, rest []string) error {
+	switch {
+	case ctx.Bool("version"):
+		fmt.Fprintln(a.stdout, versionLine)
+		return nil
+	case ctx.Bool("license"):
+		fmt.Fprintln(a.stdout, "lockcached is free software under the MIT License; see the file LICENSE.")
+		return nil
+	}
+	c, err := configure(ctx, named, rest)
+	if err != nil {
+		return err
+	}
+	return serve(c, newLogger(a.stderr, c.logFormat, c.level()), a.signals)
+}

@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"fmt"
+	"io/fs"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	urfave "github.com/urfave/cli/v2"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/server"
+)
+
+const (
+	defaultPort   = 11211
+	defaultListen = "127.0.0.1"
+	maxPort       = 65535
+	maxVerbosity  = 9
+
+	mebibyte     = 1 << 20
+	minItemSize  = 1 << 10
+	maxItemSize  = 1 << 30
+	manyThreads  = 64 // where memcached, too, starts to warn
+	someThreads  = 4  // memcached's default
+	defaultDrain = 5 * time.Second
+)
+
+// A config is the command line and the environment, understood and checked.
+type config struct {
+	locks  locks.Config
+	server server.Config
+
+	port       int // as -p: 0 is no TCP, -1 any free port
+	portGiven  bool
+	udpPort    int
+	listen     []endpoint
+	socket     string
+	socketMode fs.FileMode
+
+	megabytes       int
+	threads         int
+	shutdownCommand bool
+	user            string
+	pidFile         string
+	drain           time.Duration
+	logFormat       string
+	logLevel        string
+
+	ignored  []string // flags without effect, for one line in the log
+	warnings []string // what else there is to say at start
+}
+
+func newConfig() *config {
+	return &config{
+		locks: locks.Config{
+			ItemSizeMax:  locks.DefaultItemSizeMax,
+			StatsKeys:    locks.DefaultStatsKeys,
+			StatsClasses: locks.DefaultStatsClasses,
+			MaxWait:      locks.DefaultMaxWait,
+			MaxWaiters:   locks.DefaultMaxWaiters,
+		},
+		server: server.Config{
+			MaxConns:    server.DefaultMaxConns,
+			KeepAlive:   server.DefaultKeepAlive,
+			UserTimeout: server.DefaultUserTimeout,
+			Settings: server.Settings{
+				GrowthFactor: 1.25,
+				ChunkSize:    48,
+				ReqsPerEvent: 20,
+				Backlog:      1024,
+				Protocol:     protocolAuto,
+			},
+		},
+		port:       defaultPort,
+		socketMode: 0o700,
+		megabytes:  locks.DefaultMemoryLimit / mebibyte,
+		// What GOMAXPROCS starts with respects a container's share of the machine.
+		threads:   min(someThreads, runtime.GOMAXPROCS(0)),
+		drain:     defaultDrain,
+		logFormat: formatAuto,
+	}
+}
+
+// configure reads the flags that urfave/cli collected; named are those of the
+// command line, the others come from the environment.
+func configure(ctx *urfave.Context, named, rest []string) (*config, error) {
+	onCommandLine := make(map[string]bool)
+	for _, arg := range named {
+		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		onCommandLine[name] = true
+	}
+	c := newConfig()
+	for i := range flags {
+		f := &flags[i]
+		for _, value := range f.values(ctx) {
+			if err := c.apply(f, value, onCommandLine[f.long]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	c.ignored = append(c.ignored, rest...)
+	return c, c.finish()
+}
+
+// apply puts one value of one flag into the configuration.
+func (c *config) apply(f *flag, value string, onCommandLine bool) error {
+	where := f.env() + "=" + value
+	switch {
+	case onCommandLine && f.isSwitch():
+		where = f.name()
+	case onCommandLine:
+		where = f.name() + " " + value
+	case value == "":
+		return nil // which is how a compose file leaves a variable unset
+	case f.long == "port" && strings.Contains(value, "://"):
+		// Kubernetes sets this in every pod beside a service called lockcached.
+		c.ignored = append(c.ignored, where)
+		return nil
+	}
+	if f.isSwitch() {
+		if isOn, err := strconv.ParseBool(value); err != nil {
+			return refusal{where, "should be true or false"}
+		} else if !isOn {
+			return nil
+		}
+	}
+	if err := f.set(c, value); err != nil {
+		return refusal{where, err.Error()}
+	}
+	if f.ignored {
+		c.ignored = append(c.ignored, where)
+	}
+	return nil
+}
+
+func (c *config) warn(format string, args ...any) {
+	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+}
+
+// finish checks and fills in what depends on more than one flag.
+func (c *config) finish() error {
+	c.locks.MemoryLimit = int64(c.megabytes) * mebibyte
+	if int64(c.locks.ItemSizeMax) > c.locks.MemoryLimit/2 {
+		return refusal{
+			fmt.Sprintf("-I %d with -m %d", c.locks.ItemSizeMax, c.megabytes),
+			"cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m",
+		}
+	}
+	c.finishListen()
+	if c.threads > manyThreads {
+		c.warn("-t %d: more threads than processors make nothing faster", c.threads)
+	}
+	s := &c.server.Settings
+	s.TCPPort = c.port
+	s.Inter = joinEndpoints(c.listen)
+	s.DomainSocket = c.socket
+	s.Umask = int(c.socketMode)
+	s.Threads = c.threads
+	return nil
+}
+
+// finishListen decides between -p, -l, -U and -s as memcached does.
+func (c *config) finishListen() {
+	if c.udpPort != 0 && !c.portGiven {
+		c.port = c.udpPort
+	}
+	switch {
+	case c.socket != "":
+		if len(c.listen) > 0 || c.portGiven && c.port != 0 {
+			c.warn("-s turns TCP off: -l and -p do nothing beside it")
+		}
+		c.listen = nil
+	case c.port == 0:
+		c.warn("-p 0 without -s: no client can reach this server")
+		c.listen = nil
+	case len(c.listen) == 0:
+		c.listen = []endpoint{{text: defaultListen, host: defaultListen}}
+	}
+	for i := range c.listen {
+		if e := &c.listen[i]; !e.ownPort {
+			e.port = max(c.port, 0)
+		}
+	}
+}
+
+// level is the log level that --log-level or -v asks for.
+func (c *config) level() zerolog.Level {
+	if level, err := zerolog.ParseLevel(c.logLevel); err == nil && c.logLevel != "" {
+		return level
+	}
+	switch c.server.Settings.Verbosity {
+	case 0:
+		return zerolog.InfoLevel
+	case 1:
+		return zerolog.DebugLevel
+	}
+	return zerolog.TraceLevel
+}

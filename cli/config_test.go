@@ -1,0 +1,362 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	urfave "github.com/urfave/cli/v2"
+
+	"github.com/lockcached/lockcached/server"
+)
+
+// configFor reads a command line without acting on it.
+func configFor(args ...string) (*config, error) {
+	named, rest, err := normalise(args)
+	if err != nil {
+		return nil, err
+	}
+	var c *config
+	a := app{stdout: io.Discard, stderr: io.Discard}
+	cmd := a.command(func(ctx *urfave.Context) (err error) {
+		c, err = configure(ctx, named, rest)
+		return err
+	})
+	return c, cmd.Run(append([]string{cmd.Name}, named...))
+}
+
+func mustConfig(t *testing.T, args ...string) *config {
+	t.Helper()
+	c, err := configFor(args...)
+	if err != nil {
+		t.Fatalf("%q: %v", args, err)
+	}
+	return c
+}
+
+// TestRefused has every wrong value with the one line that answers it.
+func TestRefused(t *testing.T) {
+	const (
+		factor   = "factor must be greater than 1"
+		duration = "should be a duration such as 500ms, 5s or 1m30s, or a number of milliseconds"
+		endpoint = "should be host, host:port, [IPv6] or [IPv6]:port, such as 127.0.0.1 or [::1]:11211"
+		half     = "cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m"
+		itemSize = "item max size is a number of bytes, with suffix k or m for more, such as 512k"
+		plain    = "... is not supported: every address speaks plain ascii; leave it out"
+		port     = "a port is a number from 1 to 65535, 0 for none or -1 for any"
+		noAuth   = "authentication is not supported; use firewall rules, or a Unix socket with -s and -a"
+		glob     = " is no glob; * ? and [a-z] are special, \\ takes that away"
+		subopt   = "use idle_timeout=<seconds>; memcached's other ones are accepted without effect"
+	)
+	tests := []struct{ args, want string }{
+		{"-p x", port}, {"-p 65536", port}, {"-p -2", port}, {"-p =1", port}, {"-U 65536", port},
+		{"-l [::1", endpoint}, {"-l [::1]x", endpoint}, {"-l 127.0.0.1:", endpoint}, {"-l :11211", endpoint},
+		{"-l a:-1", endpoint}, {"-l a:65536", endpoint}, {"-l a:x", endpoint}, {"-l [::1]:", endpoint},
+		{"-l notls:127.0.0.1", "notls:" + plain}, {"-l mtls:127.0.0.1:1", "mtls:" + plain},
+		{"-l proto[ascii]:127.0.0.1", "proto[" + plain}, {"-l tag_b_:127.0.0.1", "tag_" + plain},
+		{"-s " + strings.Repeat("x", 108), "the path of a Unix socket has 1 to 107 bytes"},
+		{"-a 8", "an access mode is an octal number from 0 to 777"},
+		{"-a 1000", "an access mode is an octal number from 0 to 777"},
+		{"-b 0", "the backlog must be greater than 0"},
+		{"-m 0", "the memory limit is a number of megabytes greater than 0"},
+		{"-m 64m", "the memory limit is a number of megabytes greater than 0"},
+		{"-m 2147483648", "at most 2147483647"},
+		{"-I 1000", "item max size cannot be less than 1024 bytes"},
+		{"-I 1023", "item max size cannot be less than 1024 bytes"},
+		{"-I 0m", "item max size cannot be less than 1024 bytes"},
+		{"-I -1m", "item max size cannot be less than 1024 bytes"},
+		{"-I 9223372036854775807", "cannot set item size limit higher than a gigabyte"},
+		{"-I 1025m", "cannot set item size limit higher than a gigabyte"},
+		{"-I 1t", itemSize}, {"-I m", itemSize},
+		{"-c 0", "maximum connections must be greater than 0"},
+		{"-c -1", "maximum connections must be greater than 0"},
+		{"-c many", "maximum connections must be greater than 0"},
+		{"--keepalive 0", "should be longer than 0"}, {"--keepalive 5x", duration},
+		{"--user-timeout -1s", duration}, {"--max-wait 0ms", "should be longer than 0"},
+		{"--drain 5x", duration}, {"--drain -1", duration}, {"--drain 9223372036855", duration},
+		{"-o x", `Illegal suboption "x": ` + subopt},
+		{"-o x=1", `Illegal suboption "x": ` + subopt},
+		{"-o idle_timeout", "idle_timeout is a number of seconds, 0 for none"},
+		{"-o idle_timeout=-1", "idle_timeout is a number of seconds, 0 for none"},
+		{"-o proxy_config=x.lua", "there is no proxy mode"},
+		{"--lock-keys [a", `"[a"` + glob},
+		{"--wait lock", "should be pattern=duration, such as lock:*=200ms"},
+		{"--wait =1s", `""` + glob}, {"--wait a=", duration}, {"--wait a=1", ""}, {"--wait [=1", `"["` + glob},
+		{"--max-waiters 0", "the line must hold at least 1 waiter"},
+		{"--stats-keys 0", "statistics need room for at least 1 key"},
+		{"--stats-classes -1", "statistics need room for at least 1 class"},
+		{"-D ~", "no delimiter specified; it is one character, such as -D /"},
+		{"-B http", "should be one of auto, binary, or ascii"},
+		{"-t 0", "number of threads must be greater than 0"},
+		{"-t two", "number of threads must be greater than 0"},
+		{"-u ~", "needs a user name"}, {"-P ~", "needs a file name"},
+		{"--log-format xml", "should be one of auto, json, console"},
+		{"--log-level loud", "should be one of trace, debug, info, warn, error"},
+		{"-R 0", "number of requests per event must be greater than 0"},
+		{"-f 1", factor}, {"-f NaN", factor}, {"-f Inf", factor}, {"-n 0", "chunk size must be greater than 0"},
+		{"-S", noAuth}, {"-Y file", noAuth},
+		{"-Z", "TLS is not supported; use a TLS proxy in front, or a Unix socket with -s and -a"},
+		{"-I 256m", half}, {"-m 1", half}, {"-m 64 -I 33554433", half},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			_, err := configFor(words(tt.args)...)
+			got := message(err)
+			where := strings.ReplaceAll(tt.args, "~", "")
+			if tt.want == half { // both flags count, given or not
+				where = got[:max(0, strings.Index(got, ": "))]
+			}
+			want := where + ": " + tt.want
+			if tt.want == "" {
+				want = ""
+			}
+			if got != want {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+		})
+	}
+}
+
+func TestRefusalIsOneLineOnStderr(t *testing.T) {
+	tests := []struct{ args, want string }{
+		{"-t 0", "lockcached: -t 0: number of threads must be greater than 0\n"},
+		{"-q", "lockcached: -q: unknown flag; lockcached -h lists those there are\n"},
+		{"-I 256m", "lockcached: -I 268435456 with -m 64: cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m\n"},
+		{"-l a..b", "lockcached: -l a..b: cannot resolve: lookup a..b: no such host\n"},
+	}
+	for _, tt := range tests {
+		var stdout, stderr bytes.Buffer
+		code := run(append([]string{"lockcached"}, words(tt.args)...), &stdout, &stderr, nil)
+		if code != exitRefused || stdout.Len() != 0 || stderr.String() != tt.want {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q; want exit 2 and %q", tt.args, code, &stdout, &stderr, tt.want)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	c := mustConfig(t)
+	if got := fmt.Sprint(c.listen, c.socket, c.locks.MemoryLimit, c.locks.ItemSizeMax, c.server.MaxConns); got != "[{127.0.0.1 127.0.0.1 11211 false}]67108864 1048576 1024" {
+		t.Error(got)
+	}
+	if c.threads < 1 || c.threads > 4 {
+		t.Errorf("%d threads", c.threads)
+	}
+	if len(c.ignored)+len(c.warnings) > 0 {
+		t.Errorf("without flags there is nothing to say, but: %q %q", c.ignored, c.warnings)
+	}
+	want := server.Settings{
+		TCPPort: 11211, Inter: "127.0.0.1", Umask: 0o700, GrowthFactor: 1.25, ChunkSize: 48, Threads: c.threads,
+		ReqsPerEvent: 20, Backlog: 1024, Protocol: "auto-negotiate",
+	}
+	if !reflect.DeepEqual(c.server.Settings, want) {
+		t.Errorf("settings %+v\nwant     %+v", c.server.Settings, want)
+	}
+}
+
+// TestAccepted looks at one value of the configuration for each command line.
+func TestAccepted(t *testing.T) {
+	tests := []struct {
+		args string
+		got  func(c *config) any
+		want any
+	}{
+		{"-p 11212", func(c *config) any { return c.listen[0].port }, 11212},
+		{"-p -1", func(c *config) any { return c.listen[0].port }, 0},
+		{"-p -1", func(c *config) any { return c.server.Settings.TCPPort }, -1},
+		{"-p 0", func(c *config) any { return len(c.listen) }, 0},
+		{"-p 1 -p 2", func(c *config) any { return c.port }, 2},
+		{"-U 11222", func(c *config) any { return c.listen[0].port }, 11222},
+		{"-U -1", func(c *config) any { return c.port }, -1},
+		{"-U 0", func(c *config) any { return c.port }, 11211},
+		{"-p 1 -U 2", func(c *config) any { return c.port }, 1},
+		{"-l 127.0.0.1 -l ::1,[::1]:5;h:6 -l 127.0.0.1", func(c *config) any { return c.server.Settings.Inter }, "127.0.0.1,::1,[::1]:5,h:6"},
+		{"-l 127.0.0.1 -l ::1,[::1]:5;h:6 -p 7", func(c *config) any { return fmt.Sprint(c.listen) },
+			"[{127.0.0.1 127.0.0.1 7 false} {::1 ::1 7 false} {[::1]:5 ::1 5 true} {h:6 h 6 true}]"},
+		{"-l ,", func(c *config) any { return c.listen[0].host }, "127.0.0.1"},
+		{"-s /tmp/x", func(c *config) any { return len(c.listen) }, 0},
+		{"-s /tmp/x", func(c *config) any { return c.server.Settings.DomainSocket }, "/tmp/x"},
+		{"-a 0777", func(c *config) any { return c.server.Settings.Umask }, 0o777},
+		{"-b 8675", func(c *config) any { return c.server.Settings.Backlog }, 8675},
+		{"-m 4098 -M", func(c *config) any { return c.locks.MemoryLimit }, int64(4098 << 20)},
+		{"-m 4098 -M", func(c *config) any { return c.locks.NoEvict }, true},
+		{"-I 1024", func(c *config) any { return c.locks.ItemSizeMax }, 1024},
+		{"-I 1k", func(c *config) any { return c.locks.ItemSizeMax }, 1024},
+		{"-I 512K", func(c *config) any { return c.locks.ItemSizeMax }, 512 << 10},
+		{"-I 32m", func(c *config) any { return c.locks.ItemSizeMax }, 32 << 20},
+		{"-m 2048 -I 1g", func(c *config) any { return c.locks.ItemSizeMax }, 1 << 30},
+		{"-c 1", func(c *config) any { return c.server.MaxConns }, 1},
+		{"-o idle_timeout=3", func(c *config) any { return c.server.IdleTimeout }, 3 * time.Second},
+		{"--keepalive 1m --user-timeout 1500", func(c *config) any { return []any{c.server.KeepAlive, c.server.UserTimeout} },
+			[]any{time.Minute, 1500 * time.Millisecond}},
+		{"--lock-keys lock:* --lock-keys job:*,cron:?", func(c *config) any { return c.locks.LockKeys }, []string{"lock:*", "job:*", "cron:?"}},
+		{"--wait lock:vip=0 --wait lock:*=200,a=b=1s", func(c *config) any { return c.server.WaitPolicies },
+			[]server.WaitPolicy{{Pattern: "lock:vip"}, {Pattern: "lock:*", Wait: 200 * time.Millisecond}, {Pattern: "a=b", Wait: time.Second}}},
+		{"-D /:", func(c *config) any { return c.locks.ClassDelimiter }, byte('/')},
+		{"-D |", func(c *config) any {
+			return []any{c.server.Settings.StatKeyPrefix, c.server.Settings.DetailEnabled}
+		}, []any{byte('|'), true}},
+		{"-A", func(c *config) any { return c.shutdownCommand }, true},
+		{"-F", func(c *config) any { return c.server.NoFlush }, true},
+		{"-B ascii", func(c *config) any { return c.server.Settings.Protocol }, "ascii"},
+		{"-B binary", func(c *config) any { return c.warnings }, []string{"-B binary: only the ascii protocol is spoken"}},
+		{"-t 100", func(c *config) any { return c.warnings }, []string{"-t 100: more threads than processors make nothing faster"}},
+		{"--drain 0", func(c *config) any { return c.drain }, time.Duration(0)},
+		{"-vv", func(c *config) any { return c.server.Settings.Verbosity }, 2},
+		{"", func(c *config) any { return c.level() }, zerolog.InfoLevel},
+		{"-v", func(c *config) any { return c.level() }, zerolog.DebugLevel},
+		{"-vvv", func(c *config) any { return c.level() }, zerolog.TraceLevel},
+		{"-vvv --log-level warn", func(c *config) any { return c.level() }, zerolog.WarnLevel},
+		{"-C -f 1.5 -n 96 -R 1", func(c *config) any {
+			s := c.server.Settings
+			return []any{s.CASDisabled, s.GrowthFactor, s.ChunkSize, s.ReqsPerEvent}
+		}, []any{true, 1.5, 96, 1}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			if got := tt.got(mustConfig(t, words(tt.args)...)); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestIgnoredIsListed(t *testing.T) {
+	c := mustConfig(t, words("-d -R 20 -L -k -W -U 1 -o modern,,idle_timeout=1,no_hashexpand -o hashpower=20 logfile /x")...)
+	want := "[-o modern -o no_hashexpand -o hashpower=20 -U 1 -R 20 -L -k logfile /x]"
+	if got := fmt.Sprint(c.ignored); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestMemcachedFlags gives every flag of memcached 1.6.45 by both names.
+func TestMemcachedFlags(t *testing.T) {
+	const withValue = `a=unix-mask:700 p=port:1 s=unix-socket:/tmp/x U=udp-port:0 m=memory-limit:64 c=conn-limit:1
+		l=listen:127.0.0.1 u=user:root P=pidfile:/tmp/x f=slab-growth-factor:1.25 n=slab-min-size:48 t=threads:4
+		R=max-reqs-per-event:20 b=listen-backlog:1024 B=protocol:auto I=max-item-size:1m e=memory-file:/tmp/x
+		o=extended:modern N=napi-ids:1 D=:x`
+	for _, row := range strings.Fields(withValue) {
+		names, value, _ := strings.Cut(row, ":")
+		short, long, _ := strings.Cut(names, "=")
+		mustConfig(t, "-"+short, value)
+		if long != "" {
+			mustConfig(t, "--"+long+"="+value)
+		}
+	}
+	const switches = `A=enable-shutdown M=disable-evictions k=lock-memory r=enable-coredumps v=verbose d=daemon
+		L=enable-largepages C=disable-cas F=disable-flush-all X=disable-dumping W=disable-watch`
+	for _, row := range strings.Fields(switches) {
+		short, long, _ := strings.Cut(row, "=")
+		mustConfig(t, "-"+short)
+		mustConfig(t, "--"+long)
+	}
+}
+
+func TestMemcachedSuboptions(t *testing.T) {
+	for _, name := range ignoredSuboptions {
+		c := mustConfig(t, "-o", name+"=1")
+		if got, want := fmt.Sprint(c.ignored), "[-o "+name+"=1]"; got != want {
+			t.Errorf("%s: ignored %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	for name, value := range map[string]string{
+		"LOCKCACHED_PORT":              "11299",
+		"LOCKCACHED_LISTEN":            "127.0.0.1, [::1]:5",
+		"LOCKCACHED_MEMORY_LIMIT":      "128",
+		"LOCKCACHED_DISABLE_FLUSH_ALL": "true",
+		"LOCKCACHED_ENABLE_SHUTDOWN":   "0",
+		"LOCKCACHED_ENABLE_SSL":        "false",
+		"LOCKCACHED_WAIT":              "lock:*=200ms,job:*=1s",
+		"LOCKCACHED_LOCK_KEYS":         "lock:*,job:*",
+		"LOCKCACHED_EXTENDED":          "idle_timeout=9,modern",
+		"LOCKCACHED_DELIMITER":         "/",
+		"LOCKCACHED_VERBOSE":           "2",
+		"LOCKCACHED_USER":              "",
+		"LOCKCACHED_NO_SUCH_FLAG":      "whatever",
+	} {
+		t.Setenv(name, value)
+	}
+	c := mustConfig(t, "-m", "64", "--lock-keys", "cron:*")
+	got := fmt.Sprint(c.listen, c.locks.MemoryLimit>>20, c.server.NoFlush, c.shutdownCommand, c.server.WaitPolicies,
+		c.locks.LockKeys, c.server.IdleTimeout, c.ignored, string(c.locks.ClassDelimiter), c.server.Settings.Verbosity)
+	want := "[{127.0.0.1 127.0.0.1 11299 false} {[::1]:5 ::1 5 true}] 64 true false [{lock:* 200ms} {job:* 1s}] " +
+		"[cron:*] 9s [-o modern]/2"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestEnvironmentRefused(t *testing.T) {
+	tests := []struct{ name, value, want string }{
+		{"LOCKCACHED_THREADS", "0", "LOCKCACHED_THREADS=0: number of threads must be greater than 0"},
+		{"LOCKCACHED_DAEMON", "maybe", "LOCKCACHED_DAEMON=maybe: should be true or false"},
+		{"LOCKCACHED_VERBOSE", "vv", "LOCKCACHED_VERBOSE=vv: verbosity is a number from 0 to 9"},
+		{"LOCKCACHED_WAIT", "a=1s,b", "LOCKCACHED_WAIT=b: should be pattern=duration, such as lock:*=200ms"},
+		{"LOCKCACHED_ENABLE_SSL", "1", "LOCKCACHED_ENABLE_SSL=1: TLS is not supported; use a TLS proxy in front, or a Unix socket with -s and -a"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv(tt.name, tt.value)
+			if _, err := configFor(); message(err) != tt.want {
+				t.Errorf("got  %q\nwant %q", message(err), tt.want)
+			}
+		})
+	}
+}
+
+// TestKubernetesPort: a service called lockcached puts its address where -p
+// has its variable.
+func TestKubernetesPort(t *testing.T) {
+	t.Setenv("LOCKCACHED_PORT", "tcp://10.0.0.1:11211")
+	c := mustConfig(t)
+	if c.port != 11211 || fmt.Sprint(c.ignored) != "[LOCKCACHED_PORT=tcp://10.0.0.1:11211]" {
+		t.Errorf("port %d, ignored %q", c.port, c.ignored)
+	}
+}
+
+// TestEveryFlagHasItsVariable sets each variable to nonsense and looks whether
+// it is read.
+func TestEveryFlagHasItsVariable(t *testing.T) {
+	anything := map[string]bool{"listen": true, "unix-socket": true, "lock-keys": true, "delimiter": true,
+		"user": true, "pidfile": true, "memory-file": true, "napi-ids": true}
+	for i := range flags {
+		f := &flags[i]
+		if f.set == nil || anything[f.long] {
+			continue
+		}
+		t.Run(f.env(), func(t *testing.T) {
+			t.Setenv(f.env(), "?")
+			if _, err := configFor(); !strings.HasPrefix(message(err), f.env()+"=?: ") {
+				t.Errorf("%q", message(err))
+			}
+		})
+	}
+}
+
+// FuzzParsePolicy checks that a policy that is accepted can be printed and
+// read again.
+func FuzzParsePolicy(f *testing.F) {
+	for _, s := range []string{"lock:*=200ms", "a=b=1s", "[a-z]?=30", "=1", "x=", "x=-1s", "x=9223372036854775807"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		policy, err := parsePolicy(value)
+		if err != nil {
+			return
+		}
+		if policy.Pattern == "" || policy.Wait < 0 {
+			t.Errorf("%q gives %+v", value, policy)
+		}
+		again, err := parsePolicy(policy.Pattern + "=" + policy.Wait.String())
+		if err != nil || again != policy {
+			t.Errorf("%q gives %+v, then %+v, %v", value, policy, again, err)
+		}
+	})
+}

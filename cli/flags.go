@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"strings"
+
+	urfave "github.com/urfave/cli/v2"
+)
+
+// A flag is a row of the table below.
+type flag struct {
+	short   string // one letter, or ""
+	long    string // also names the environment variable
+	arg     string // what its value is called in the help; "" for a switch
+	many    bool   // may be repeated, or given a comma-separated list
+	counted bool   // repeating it means more of it
+	ignored bool   // has no effect, which is said once at start
+	section string // of the help; "" leaves it out
+	usage   string
+	// set puts one value into the configuration, or returns an error that says
+	// what would be right. It is called for a switch that is on. It is nil for
+	// flags that print something instead of serving.
+	set func(c *config, value string) error
+}
+
+// The sections of the help, in order.
+const (
+	listening   = "Where to listen"
+	memory      = "Memory"
+	connections = "Connections"
+	locking     = "Locks"
+	commands    = "Commands"
+	process     = "Process and log"
+	ignoring    = "Accepted as memcached's, without effect"
+)
+
+var sections = []string{listening, memory, connections, locking, commands, process, ignoring}
+
+// flags are those of memcached 1.6.45, with its meaning and its long names,
+// and our own, which have only long names. -D has no long name in memcached.
+var flags = []flag{
+	{short: "p", long: "port", arg: "num", section: listening, set: setPort,
+		usage: "TCP port; 0 for no TCP, -1 for any free port (default: 11211)"},
+	{short: "l", long: "listen", arg: "addr", many: true, section: listening, set: setListen,
+		usage: "addresses: host, host:port, [IPv6]:port or * for all (default: 127.0.0.1)"},
+	{short: "s", long: "unix-socket", arg: "file", section: listening, set: setSocket,
+		usage: "Unix socket to listen on; turns TCP off"},
+	{short: "a", long: "unix-mask", arg: "mask", section: listening, set: setSocketMode,
+		usage: "access mode of the Unix socket, in octal (default: 700)"},
+	{short: "b", long: "listen-backlog", arg: "num", section: listening, set: number(backlog, 1, "the backlog must be greater than 0"),
+		usage: "connections that may wait to be accepted (default: 1024)"},
+
+	{short: "m", long: "memory-limit", arg: "num", section: memory, set: number(megabytes, 1, "the memory limit is a number of megabytes greater than 0"),
+		usage: "memory for items, in megabytes (default: 64)"},
+	{short: "M", long: "disable-evictions", section: memory, set: on(noEvict),
+		usage: "refuse new items when memory is full; held locks are never evicted anyway"},
+	{short: "I", long: "max-item-size", arg: "num", section: memory, set: setItemSize,
+		usage: "the largest item: bytes, or with suffix k or m (default: 1m, at least 1k)"},
+
+	{short: "c", long: "conn-limit", arg: "num", section: connections, set: number(maxConns, 1, "maximum connections must be greater than 0"),
+		usage: "connections at a time (default: 1024)"},
+	{long: "keepalive", arg: "duration", section: connections, set: interval(keepAlive),
+		usage: "probe a silent TCP client after this time (default: 30s)"},
+	{long: "user-timeout", arg: "duration", section: connections, set: interval(userTimeout),
+		usage: "give up a TCP client that acknowledges nothing so long (default: 30s)"},
+	{short: "o", long: "extended", arg: "option", many: true, section: connections, set: setSuboption,
+		usage: "idle_timeout=<seconds> closes silent connections; the others are ignored"},
+
+	{long: "lock-keys", arg: "pattern", many: true, section: locking, set: setLockKeys,
+		usage: "keys that are locks when added, as a glob: * ? [a-z] (default: every key)"},
+	{long: "wait", arg: "pattern=duration", many: true, section: locking, set: setWait,
+		usage: "let an add of a held lock wait in line; first match counts (default: none)"},
+	{long: "max-wait", arg: "duration", section: locking, set: interval(maxWait),
+		usage: "the longest wait that a client can ask for (default: 1m)"},
+	{long: "max-waiters", arg: "num", section: locking, set: number(maxWaiters, 1, "the line must hold at least 1 waiter"),
+		usage: "the longest line for one lock (default: 100000)"},
+	{short: "D", long: "delimiter", arg: "char", section: locking, set: setDelimiter,
+		usage: "what ends the class or prefix in a key; turns \"stats detail\" on (default: :)"},
+	{long: "stats-keys", arg: "num", section: locking, set: number(statsKeys, 1, "statistics need room for at least 1 key"),
+		usage: "keys to keep statistics of, besides held locks (default: 10000)"},
+	{long: "stats-classes", arg: "num", section: locking, set: number(statsClasses, 1, "statistics need room for at least 1 class"),
+		usage: "classes of keys to keep statistics of (default: 1000)"},
+
+	{short: "A", long: "enable-shutdown", section: commands, set: on(shutdownCommand),
+		usage: "let clients stop the server with \"shutdown\""},
+	{short: "F", long: "disable-flush-all", section: commands, set: on(noFlush),
+		usage: "refuse \"flush_all\", which frees every lock"},
+	{short: "B", long: "protocol", arg: "name", section: commands, set: setProtocol,
+		usage: "auto, ascii or binary; only ascii is spoken (default: auto)"},
+
+	{short: "t", long: "threads", arg: "num", section: process, set: number(threads, 1, "number of threads must be greater than 0"),
+		usage: "processors to use (default: 4, or as many as there are)"},
+	{short: "u", long: "user", arg: "user", section: process, set: text(userName, "a user name"),
+		usage: "become this user (only when started as root)"},
+	{short: "P", long: "pidfile", arg: "file", section: process, set: text(pidFile, "a file name"),
+		usage: "write the process id there; removed at exit"},
+	{short: "d", long: "daemon", section: process, set: setDaemon,
+		usage: "no effect: leave the background to a service manager"},
+	{long: "drain", arg: "duration", section: process, set: duration(drain),
+		usage: "at SIGTERM, SIGINT or SIGUSR1, time to finish requests (default: 5s)"},
+	{short: "v", long: "verbose", counted: true, section: process, set: setVerbosity,
+		usage: "log more; -vv and -vvv log everything"},
+	{long: "log-format", arg: "format", section: process, set: oneOf(logFormat, formatAuto, formatJSON, formatConsole),
+		usage: "json, console, or auto: console on a terminal, else json (default: auto)"},
+	{long: "log-level", arg: "level", section: process, set: oneOf(logLevel, logLevels...),
+		usage: "trace, debug, info, warn or error (default: info, or as -v says)"},
+	{short: "h", long: "help", section: process, usage: "print this help"},
+	{short: "V", long: "version", section: process, usage: "print the version"},
+	{short: "i", long: "license", section: process, usage: "print the license"},
+
+	{short: "U", long: "udp-port", arg: "num", section: ignoring, set: setUDPPort,
+		usage: "UDP port: there is no UDP; without -p it sets the TCP port"},
+	{short: "R", long: "max-reqs-per-event", arg: "num", ignored: true, section: ignoring,
+		set:   number(reqsPerEvent, 1, "number of requests per event must be greater than 0"),
+		usage: "requests per event: connections take no turns"},
+	{short: "C", long: "disable-cas", ignored: true, section: ignoring, set: on(casDisabled),
+		usage: "no CAS: locks need it"},
+	{short: "f", long: "slab-growth-factor", arg: "num", ignored: true, section: ignoring, set: setGrowthFactor,
+		usage: "growth factor of slabs: there are no slabs"},
+	{short: "n", long: "slab-min-size", arg: "bytes", ignored: true, section: ignoring, set: number(chunkSize, 1, "chunk size must be greater than 0"),
+		usage: "smallest chunk: there are no slabs"},
+	{short: "L", long: "enable-largepages", ignored: true, section: ignoring, set: accept, usage: "large memory pages"},
+	{short: "k", long: "lock-memory", ignored: true, section: ignoring, set: accept, usage: "memory that is never paged out"},
+	{short: "r", long: "enable-coredumps", ignored: true, section: ignoring, set: accept, usage: "core dumps"},
+	{short: "e", long: "memory-file", arg: "file", ignored: true, section: ignoring, set: accept,
+		usage: "items that survive a restart"},
+	{short: "N", long: "napi-ids", arg: "num", ignored: true, section: ignoring, set: accept, usage: "threads by network queue"},
+	{short: "X", long: "disable-dumping", ignored: true, section: ignoring, set: accept,
+		usage: "no dumps: \"stats detail\" and the like are answered all the same"},
+	{short: "W", long: "disable-watch", section: ignoring, set: accept,
+		usage: "no \"watch\": there is none anyway"},
+
+	// Whoever gives these expects strangers to be kept out. They are left out
+	// of the help because test suites look there for what a server supports.
+	{short: "S", long: "enable-sasl", set: refused("authentication is not supported; use firewall rules, or a Unix socket with -s and -a")},
+	{short: "Y", long: "auth-file", arg: "file", set: refused("authentication is not supported; use firewall rules, or a Unix socket with -s and -a")},
+	{short: "Z", long: "enable-ssl", set: refused("TLS is not supported; use a TLS proxy in front, or a Unix socket with -s and -a")},
+}
+
+// How normalise finds a flag.
+var byShort, byLong = indexFlags()
+
+func indexFlags() (byShort, byLong map[string]*flag) {
+	byShort, byLong = make(map[string]*flag), make(map[string]*flag)
+	for i := range flags {
+		f := &flags[i]
+		byLong[f.long] = f
+		if f.short != "" {
+			byShort[f.short] = f
+		}
+	}
+	return byShort, byLong
+}
+
+// name is the flag as a user writes it.
+func (f *flag) name() string {
+	if f.short != "" {
+		return "-" + f.short
+	}
+	return "--" + f.long
+}
+
+// env is the environment variable that stands for the flag.
+func (f *flag) env() string {
+	return "LOCKCACHED_" + strings.ToUpper(strings.ReplaceAll(f.long, "-", "_"))
+}
+
+// urfaveFlags is the table for urfave/cli, which adds the environment. Short
+// names are not in it, since normalise leaves none, nor is help, which
+// urfave/cli has of its own. Values stay text until we know where they came from.
+func urfaveFlags() []urfave.Flag {
+	var list []urfave.Flag
+	for i := range flags {
+		f := &flags[i]
+		switch {
+		case f.long == "help":
+		case f.set == nil:
+			list = append(list, &urfave.BoolFlag{Name: f.long})
+		case f.many:
+			list = append(list, &urfave.StringSliceFlag{Name: f.long, EnvVars: []string{f.env()}})
+		default:
+			list = append(list, &urfave.StringFlag{Name: f.long, EnvVars: []string{f.env()}})
+		}
+	}
+	return list
+}
+
+// values are what the command line or the environment gives the flag.
+func (f *flag) values(ctx *urfave.Context) []string {
+	switch {
+	case f.set == nil || !ctx.IsSet(f.long):
+		return nil
+	case f.many:
+		return ctx.StringSlice(f.long)
+	}
+	return []string{ctx.String(f.long)}
+}
+
+// isSwitch tells flags that are on or off.
+func (f *flag) isSwitch() bool { return f.arg == "" && !f.counted }

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+)
+
+// helpText is the whole answer to -h. urfave/cli aligns what follows a tab.
+func helpText() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, versionLine)
+	fmt.Fprintln(&b, "A lock server that speaks memcached's protocol. Without flags it serves on 127.0.0.1:11211.")
+	for _, section := range sections {
+		fmt.Fprintf(&b, "\n%s:\n", section)
+		for i := range flags {
+			if f := &flags[i]; f.section == section {
+				fmt.Fprintf(&b, "  %s\t%s\n", f.synopsis(), f.usage)
+			}
+		}
+	}
+	b.WriteString(helpNotes)
+	return b.String()
+}
+
+const helpNotes = `
+A <duration> is like 500ms, 5s or 1m30s; a bare number counts milliseconds.
+-l, -o, --lock-keys and --wait can be repeated, or given a list separated by commas.
+
+Environment:
+  Every flag has a variable, its long name in capitals: LOCKCACHED_PORT=11212,
+  LOCKCACHED_MEMORY_LIMIT=256, LOCKCACHED_DISABLE_FLUSH_ALL=true,
+  LOCKCACHED_WAIT='lock:*=200ms,job:*=2s'. A flag overrides its variable.
+  MEMCACHED_PORT_FILENAME names a file to write the ports in use to.
+`
+
+// synopsis is how a flag is written: "-p, --port=<num>".
+func (f *flag) synopsis() string {
+	s := "    --" + f.long
+	if f.short != "" {
+		s = "-" + f.short + ", --" + f.long
+	}
+	if f.arg != "" {
+		s += "=<" + f.arg + ">"
+	}
+	return s
+}

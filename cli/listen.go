@@ -1,0 +1,255 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// How long -l waits for the name of a host.
+const resolveTimeout = 5 * time.Second
+
+// An endpoint is one address of -l.
+type endpoint struct {
+	text    string // as it was given
+	host    string // "*" is every address there is
+	port    int
+	ownPort bool // otherwise it has that of -p
+}
+
+func setListen(c *config, value string) error {
+	for text := range strings.SplitSeq(value, ";") { // memcached takes both , and ;
+		text = strings.TrimSpace(text)
+		if text == "" {
+			continue
+		}
+		e, err := parseEndpoint(text)
+		if err != nil {
+			return err
+		}
+		// Start-up files may name the same address in two places.
+		if !slices.Contains(c.listen, e) {
+			c.listen = append(c.listen, e)
+		}
+	}
+	return nil
+}
+
+var errEndpoint = errors.New("should be host, host:port, [IPv6] or [IPv6]:port, such as 127.0.0.1 or [::1]:11211")
+
+// parseEndpoint reads an address as memcached does: what has a single colon
+// ends in a port; what has more is IPv6 and needs brackets to have one.
+func parseEndpoint(text string) (endpoint, error) {
+	for _, prefix := range []string{"notls:", "btls:", "mtls:", "proto[", "tag[", "tag_"} {
+		if strings.HasPrefix(text, prefix) {
+			return endpoint{}, fmt.Errorf("%s... is not supported: every address speaks plain ascii; leave it out", prefix)
+		}
+	}
+	e := endpoint{text: text, host: text}
+	var port string
+	if inner, ok := strings.CutPrefix(text, "["); ok {
+		var closed bool
+		e.host, port, closed = strings.Cut(inner, "]")
+		if !closed || port != "" && !strings.HasPrefix(port, ":") {
+			return endpoint{}, errEndpoint
+		}
+		port, e.ownPort = strings.CutPrefix(port, ":")
+	} else if strings.Count(text, ":") == 1 {
+		e.host, port, e.ownPort = strings.Cut(text, ":")
+	}
+	if e.host == "" {
+		return endpoint{}, errEndpoint
+	}
+	if !e.ownPort {
+		return e, nil
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	e.port = int(n)
+	if err != nil {
+		return endpoint{}, errEndpoint
+	}
+	return e, nil
+}
+
+func joinEndpoints(list []endpoint) string {
+	texts := make([]string, len(list))
+	for i, e := range list {
+		texts[i] = e.text
+	}
+	return strings.Join(texts, ",")
+}
+
+// listen opens the Unix socket or every TCP address; if one fails, none stays open.
+func listen(c *config) ([]net.Listener, error) {
+	if c.socket != "" {
+		l, err := listenUnix(c.socket, c.socketMode)
+		if err != nil {
+			return nil, err
+		}
+		return []net.Listener{l}, setBacklog(l, c.server.Settings.Backlog)
+	}
+	var list []net.Listener
+	for _, e := range c.listen {
+		opened, err := listenTCP(c, e)
+		list = append(list, opened...)
+		if err != nil {
+			closeAll(list)
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func closeAll(list []net.Listener) {
+	for _, l := range list {
+		l.Close()
+	}
+}
+
+// listenTCP opens every address of e's host. Those that this machine does not
+// have, such as ::1 without IPv6, do no harm while another one works.
+func listenTCP(c *config, e endpoint) ([]net.Listener, error) {
+	addrs, err := resolve(e.host)
+	if err != nil {
+		return nil, refusal{"-l " + e.text, "cannot resolve: " + err.Error()}
+	}
+	var list []net.Listener
+	var absent error
+	for _, addr := range addrs {
+		l, err := listenAddr(netip.AddrPortFrom(addr, uint16(e.port)), c.server.Settings.Backlog)
+		switch {
+		case err == nil:
+			list = append(list, l)
+		case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
+			absent = err
+		default:
+			return list, fmt.Errorf("cannot listen on -l %s: %w", e.text, err)
+		}
+	}
+	if len(list) == 0 {
+		return nil, refusal{"-l " + e.text, absent.Error()}
+	}
+	if absent != nil {
+		c.warn("-l %s: one of its addresses is left out: %v", e.text, absent)
+	}
+	return list, nil
+}
+
+// resolve gives the addresses that a host of -l stands for.
+func resolve(host string) ([]netip.Addr, error) {
+	if host == "*" {
+		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, nil
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{addr}, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	// A hosts file may name an address twice, which could not be opened twice.
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return slices.Compact(addrs), err
+}
+
+func listenAddr(addr netip.AddrPort, backlog int) (net.Listener, error) {
+	network := "tcp6" // IPv6 alone, so that 0.0.0.0 can be listened on beside it
+	if addr.Addr().Is4() {
+		network = "tcp4"
+	}
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // the socket options for silent peers are plain TCP's
+	l, err := lc.Listen(context.Background(), network, addr.String())
+	if err != nil {
+		return nil, err
+	}
+	return l, setBacklog(l, backlog)
+}
+
+// setBacklog calls listen once more, for package net takes no backlog.
+func setBacklog(l net.Listener, backlog int) error {
+	conn, err := l.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = conn.Control(func(fd uintptr) { failed = syscall.Listen(int(fd), backlog) })
+	return errors.Join(err, failed)
+}
+
+// listenUnix opens the Unix socket; closing it removes the file.
+func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
+	if err := removeStaleSocket(path); err != nil {
+		return nil, err
+	}
+	// With chmod there would be a moment in which anybody can connect.
+	old := syscall.Umask(int(^mode & fs.ModePerm))
+	defer syscall.Umask(old)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on -s %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// removeStaleSocket removes what a server that was killed left behind, but
+// nothing that is in use and nothing that is no socket.
+func removeStaleSocket(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot listen on -s: %w", err)
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return refusal{"-s " + path, "exists and is no socket; name a file that does not exist"}
+	}
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		conn.Close()
+		return fmt.Errorf("cannot listen on -s %s: another server does", path)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("cannot listen on -s %s: %w", path, err)
+	}
+	return os.Remove(path)
+}
+
+// writePorts tells test suites, through the file that MEMCACHED_PORT_FILENAME
+// names, which ports -p -1 got. It is renamed into place when complete.
+func writePorts(name string, list []net.Listener) error {
+	var b strings.Builder
+	for _, l := range list {
+		addr, ok := l.Addr().(*net.TCPAddr)
+		if !ok {
+			continue
+		}
+		family := "INET6"
+		if addr.IP.To4() != nil {
+			family = "INET"
+		}
+		fmt.Fprintf(&b, "TCP %s: %d\n", family, addr.Port)
+	}
+	return writeFile(name, b.String())
+}
+
+// writeFile makes name appear with its whole content.
+func writeFile(name, content string) error {
+	tmp := name + ".lck" // memcached's name for it
+	if err := os.WriteFile(tmp, []byte(content), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, name)
+}

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ignoredSuboptions are those of memcached's -o that concern what is not here:
+// slabs, the LRU's threads, storage on disk, the details of TLS (which -Z would
+// turn on, and -Z is refused).
+var ignoredSuboptions = strings.Fields(`
+	maxconns_fast no_maxconns_fast hashpower no_hashexpand hash_algorithm modern no_modern
+	slab_reassign no_slab_reassign slab_automove no_slab_automove slab_automove_ratio
+	slab_automove_window slab_automove_freeratio slab_sizes slab_chunk_max no_chunked_items track_sizes
+	tail_repair_time lru_crawler no_lru_crawler lru_crawler_sleep lru_crawler_tocrawl
+	lru_maintainer no_lru_maintainer hot_lru_pct warm_lru_pct hot_max_factor warm_max_factor temporary_ttl
+	watcher_logbuf_size worker_logbuf_size resp_obj_mem_limit read_buf_mem_limit
+	inline_ascii_resp no_inline_ascii_resp
+	drop_privileges no_drop_privileges relaxed_privileges sock_cookie_id
+	ext_path ext_page_size ext_wbuf_size ext_threads ext_io_depth ext_item_size ext_item_age ext_low_ttl
+	ext_recache_rate ext_compact_under ext_drop_under ext_max_frag ext_max_sleep ext_drop_unread
+	ssl_chain_cert ssl_key ssl_verify_mode ssl_keyformat ssl_ciphers ssl_ca_cert ssl_wbuf_size
+	ssl_session_cache ssl_kernel_tls ssl_min_version`)
+
+// setSuboption reads one name or name=value of -o.
+func setSuboption(c *config, value string) error {
+	name, argument, _ := strings.Cut(value, "=")
+	switch {
+	case value == "": // a comma too many
+		return nil
+	case name == "idle_timeout":
+		return setIdleTimeout(c, argument)
+	case strings.HasPrefix(name, "proxy_"):
+		// Its locks would be taken here while others take them behind the proxy.
+		return errors.New("there is no proxy mode")
+	case slices.Contains(ignoredSuboptions, name):
+		c.ignored = append(c.ignored, "-o "+value)
+		// These decide which names "stats" prints.
+		c.server.Settings.NoLRUCrawler = c.server.Settings.NoLRUCrawler || name == "no_lru_crawler"
+		c.server.Settings.NoLRUMaintainer = c.server.Settings.NoLRUMaintainer || name == "no_lru_maintainer"
+		return nil
+	}
+	return refusal{
+		fmt.Sprintf("Illegal suboption %q", name), // memcached's words
+		"use idle_timeout=<seconds>; memcached's other ones are accepted without effect",
+	}
+}
+
+func setIdleTimeout(c *config, value string) error {
+	seconds, err := strconv.Atoi(value)
+	if err != nil || seconds < 0 || seconds > math.MaxInt32 {
+		return errors.New("idle_timeout is a number of seconds, 0 for none")
+	}
+	c.server.IdleTimeout = time.Duration(seconds) * time.Second
+	return nil
+}

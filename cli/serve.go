@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/server"
+)
+
+// A service is a server between its start and its end.
+type service struct {
+	config    *config
+	log       zerolog.Logger
+	signals   <-chan os.Signal
+	commanded chan string // why a client's "shutdown" stops us
+	failed    chan error  // what Serve returned, one per listener
+}
+
+// serve runs the server until a signal or the shutdown command ends it.
+func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
+	s := &service{config: c, log: log, signals: signals, commanded: make(chan string, 1)}
+	runtime.GOMAXPROCS(c.threads)
+	raiseFileLimit(c)
+	// As in memcached, the user of -u owns the socket and the pid file.
+	if err := becomeUser(c); err != nil {
+		return err
+	}
+	listeners, err := listen(c)
+	if err != nil {
+		return err
+	}
+	defer closeAll(listeners) // also removes the Unix socket
+	s.sayWarnings()
+	if name := os.Getenv("MEMCACHED_PORT_FILENAME"); name != "" && c.socket == "" {
+		if err := writePorts(name, listeners); err != nil {
+			log.Warn().Err(err).Msg("cannot write the ports to MEMCACHED_PORT_FILENAME")
+		}
+	}
+	defer writePID(c.pidFile, log)()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	srv := s.start(ctx, listeners)
+	if err := s.wait(); err != nil {
+		return err
+	}
+	s.drain(srv)
+	return nil
+}
+
+// sayWarnings logs what the flags and the start gave reason to. It comes when
+// the start has succeeded: one that fails prints the failure alone.
+func (s *service) sayWarnings() {
+	if ignored := s.config.ignored; len(ignored) > 0 {
+		s.log.Warn().Strs("ignored", ignored).Msg("accepted as memcached's, but without effect here")
+	}
+	for _, warning := range s.config.warnings {
+		s.log.Warn().Msg(warning)
+	}
+}
+
+// start puts the layers together and begins to accept.
+func (s *service) start(ctx context.Context, listeners []net.Listener) *server.Server {
+	c := s.config
+	c.locks.Logger = s.log
+	manager := locks.NewManager(c.locks)
+	go manager.Run(ctx)
+
+	c.server.Logger = s.log
+	c.server.Locks = manager
+	if c.shutdownCommand {
+		c.server.Shutdown = s.command
+	}
+	srv := server.New(c.server)
+	s.failed = make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { s.failed <- srv.Serve(l) }()
+	}
+	s.logStart(listeners)
+	return srv
+}
+
+// command is what a client's "shutdown" calls; only the first one counts.
+func (s *service) command(graceful bool) {
+	why := "shutdown"
+	if graceful {
+		why = "shutdown graceful"
+	}
+	select {
+	case s.commanded <- why:
+	default:
+	}
+}
+
+// wait returns nil when it is time to stop, or why the server cannot go on.
+func (s *service) wait() error {
+	for {
+		select {
+		case sig := <-s.signals:
+			if stops(sig) {
+				s.log.Info().Stringer("signal", sig).Msg("stopping")
+				return nil
+			}
+			s.log.Info().Stringer("signal", sig).Msg("nothing to reload")
+		case why := <-s.commanded:
+			s.log.Info().Str("command", why).Msg("stopping")
+			return nil
+		case err := <-s.failed:
+			if !errors.Is(err, server.ErrClosed) {
+				return err
+			}
+		}
+	}
+}
+
+// stops tells the signals that end the server from SIGHUP, which makes
+// memcached read its files again and must not end anything.
+func stops(sig os.Signal) bool { return sig != syscall.SIGHUP }
+
+// drain lets open requests finish until --drain is over or a second signal comes.
+func (s *service) drain(srv *server.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.drain)
+	defer cancel()
+	go func() {
+		for {
+			select {
+			case sig := <-s.signals:
+				if stops(sig) {
+					cancel()
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	began := time.Now()
+	if err := srv.Shutdown(ctx); err != nil {
+		s.log.Warn().Err(err).Dur("after_ms", time.Since(began)).Msg("stopped with requests unfinished")
+		return
+	}
+	s.log.Info().Dur("after_ms", time.Since(began)).Msg("stopped")
+}
+
+// logStart writes the one line with all that is in effect.
+func (s *service) logStart(listeners []net.Listener) {
+	c := s.config
+	addrs := make([]string, len(listeners))
+	for i, l := range listeners {
+		addrs[i] = l.Addr().String()
+	}
+	e := s.log.Info().
+		Str("version", server.Version).
+		Int("pid", os.Getpid()).
+		Strs("listen", addrs).
+		Int("threads", c.threads).
+		Int64("memory_limit", c.locks.MemoryLimit).
+		Int("max_item_size", c.locks.ItemSizeMax).
+		Bool("evictions", !c.locks.NoEvict).
+		Int("conn_limit", c.server.MaxConns).
+		Dur("idle_timeout_ms", c.server.IdleTimeout).
+		Dur("keepalive_ms", c.server.KeepAlive).
+		Dur("user_timeout_ms", c.server.UserTimeout).
+		Int("backlog", c.server.Settings.Backlog).
+		Bool("flush_all", !c.server.NoFlush).
+		Bool("shutdown_command", c.shutdownCommand).
+		Dur("drain_ms", c.drain)
+	if c.socket != "" {
+		e.Str("unix_mask", strconv.FormatUint(uint64(c.socketMode), 8))
+	}
+	logLocks(e, c)
+	e.Msg("serving")
+}
+
+// logLocks adds what is in effect for locks.
+func logLocks(e *zerolog.Event, c *config) {
+	keys := c.locks.LockKeys
+	if len(keys) == 0 {
+		keys = []string{"*"}
+	}
+	waits := zerolog.Dict()
+	for _, policy := range c.server.WaitPolicies {
+		waits.Stringer(policy.Pattern, policy.Wait)
+	}
+	delimiter := c.locks.ClassDelimiter
+	if delimiter == 0 {
+		delimiter = ':'
+	}
+	e.Strs("lock_keys", keys).
+		Dict("wait", waits).
+		Dur("max_wait_ms", c.locks.MaxWait).
+		Int("max_waiters", c.locks.MaxWaiters).
+		Int("stats_keys", c.locks.StatsKeys).
+		Int("stats_classes", c.locks.StatsClasses).
+		Str("delimiter", string(rune(delimiter)))
+}

@@ -1,0 +1,303 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/server"
+)
+
+// Where the plain flags of the table keep their values.
+func backlog(c *config) *int               { return &c.server.Settings.Backlog }
+func megabytes(c *config) *int             { return &c.megabytes }
+func maxConns(c *config) *int              { return &c.server.MaxConns }
+func maxWaiters(c *config) *int            { return &c.locks.MaxWaiters }
+func statsKeys(c *config) *int             { return &c.locks.StatsKeys }
+func statsClasses(c *config) *int          { return &c.locks.StatsClasses }
+func threads(c *config) *int               { return &c.threads }
+func reqsPerEvent(c *config) *int          { return &c.server.Settings.ReqsPerEvent }
+func chunkSize(c *config) *int             { return &c.server.Settings.ChunkSize }
+func noEvict(c *config) *bool              { return &c.locks.NoEvict }
+func noFlush(c *config) *bool              { return &c.server.NoFlush }
+func casDisabled(c *config) *bool          { return &c.server.Settings.CASDisabled }
+func shutdownCommand(c *config) *bool      { return &c.shutdownCommand }
+func keepAlive(c *config) *time.Duration   { return &c.server.KeepAlive }
+func userTimeout(c *config) *time.Duration { return &c.server.UserTimeout }
+func maxWait(c *config) *time.Duration     { return &c.locks.MaxWait }
+func drain(c *config) *time.Duration       { return &c.drain }
+func userName(c *config) *string           { return &c.user }
+func pidFile(c *config) *string            { return &c.pidFile }
+func logFormat(c *config) *string          { return &c.logFormat }
+func logLevel(c *config) *string           { return &c.logLevel }
+
+// A setter puts a value into the configuration.
+type setter = func(c *config, value string) error
+
+func accept(*config, string) error { return nil }
+
+func refused(why string) setter {
+	return func(*config, string) error { return errors.New(why) }
+}
+
+func on(field func(*config) *bool) setter {
+	return func(c *config, _ string) error {
+		*field(c) = true
+		return nil
+	}
+}
+
+// number takes whole numbers of at least least; right says so to whoever gives
+// something else.
+func number(field func(*config) *int, least int, right string) setter {
+	return func(c *config, value string) error {
+		n, err := strconv.Atoi(value)
+		if err != nil || n < least {
+			return errors.New(right)
+		}
+		if n > math.MaxInt32 {
+			return fmt.Errorf("at most %d", math.MaxInt32)
+		}
+		*field(c) = n
+		return nil
+	}
+}
+
+func text(field func(*config) *string, what string) setter {
+	return func(c *config, value string) error {
+		if value == "" {
+			return errors.New("needs " + what)
+		}
+		*field(c) = value
+		return nil
+	}
+}
+
+func oneOf(field func(*config) *string, choices ...string) setter {
+	return func(c *config, value string) error {
+		if !slices.Contains(choices, value) {
+			return errors.New("should be one of " + strings.Join(choices, ", "))
+		}
+		*field(c) = value
+		return nil
+	}
+}
+
+func duration(field func(*config) *time.Duration) setter {
+	return func(c *config, value string) error {
+		d, err := parseDuration(value)
+		if err != nil {
+			return err
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+// interval is for durations whose zero would stand for the default.
+func interval(field func(*config) *time.Duration) setter {
+	return func(c *config, value string) error {
+		d, err := parseDuration(value)
+		if err == nil && d == 0 {
+			err = errors.New("should be longer than 0")
+		}
+		if err != nil {
+			return err
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+var errDuration = errors.New("should be a duration such as 500ms, 5s or 1m30s, or a number of milliseconds")
+
+// parseDuration reads what a client may write in lockcached:wait=, too: a Go
+// duration or whole milliseconds.
+func parseDuration(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if ms, notMS := strconv.ParseInt(value, 10, 64); notMS == nil && ms <= math.MaxInt64/int64(time.Millisecond) {
+		d, err = time.Duration(ms)*time.Millisecond, nil
+	}
+	if err != nil || d < 0 {
+		return 0, errDuration
+	}
+	return d, nil
+}
+
+func setPort(c *config, value string) error {
+	port, err := parsePort(value)
+	if err != nil {
+		return err
+	}
+	c.port, c.portGiven = port, true
+	return nil
+}
+
+// setUDPPort notes the port for what memcached does with it: -U without -p
+// moves TCP there.
+func setUDPPort(c *config, value string) error {
+	port, err := parsePort(value)
+	if err != nil {
+		return err
+	}
+	c.udpPort = port
+	if port != 0 {
+		c.ignored = append(c.ignored, "-U "+value)
+	}
+	return nil
+}
+
+func parsePort(value string) (int, error) {
+	port, err := strconv.Atoi(value)
+	if err != nil || port < -1 || port > maxPort {
+		return 0, fmt.Errorf("a port is a number from 1 to %d, 0 for none or -1 for any", maxPort)
+	}
+	return port, nil
+}
+
+func setSocketMode(c *config, value string) error {
+	mode, err := strconv.ParseUint(value, 8, 32)
+	if err != nil || mode > 0o777 {
+		return errors.New("an access mode is an octal number from 0 to 777")
+	}
+	c.socketMode = fs.FileMode(mode)
+	return nil
+}
+
+func setSocket(c *config, value string) error {
+	// The kernel's limit, less the final NUL; bind would only say "invalid argument".
+	const maxSocketPath = 107
+	if value == "" || len(value) > maxSocketPath {
+		return fmt.Errorf("the path of a Unix socket has 1 to %d bytes", maxSocketPath)
+	}
+	c.socket = value
+	return nil
+}
+
+// setItemSize reads bytes, kilobytes with a suffix k or megabytes with m.
+func setItemSize(c *config, value string) error {
+	digits, unit := value, 1
+	switch {
+	case strings.HasSuffix(value, "k"), strings.HasSuffix(value, "K"):
+		digits, unit = value[:len(value)-1], 1<<10
+	case strings.HasSuffix(value, "m"), strings.HasSuffix(value, "M"):
+		digits, unit = value[:len(value)-1], 1<<20
+	case strings.HasSuffix(value, "g"), strings.HasSuffix(value, "G"):
+		digits, unit = value[:len(value)-1], 1<<30
+	}
+	n, err := strconv.Atoi(digits)
+	switch {
+	case err != nil:
+		return errors.New("item max size is a number of bytes, with suffix k or m for more, such as 512k")
+	case n < minItemSize/unit || n*unit < minItemSize:
+		return fmt.Errorf("item max size cannot be less than %d bytes", minItemSize)
+	case n > maxItemSize/unit:
+		return errors.New("cannot set item size limit higher than a gigabyte")
+	}
+	c.locks.ItemSizeMax = n * unit
+	return nil
+}
+
+// setDelimiter takes the first byte, as memcached does.
+func setDelimiter(c *config, value string) error {
+	if value == "" {
+		return errors.New("no delimiter specified; it is one character, such as -D /")
+	}
+	c.locks.ClassDelimiter = value[0]
+	c.server.Settings.StatKeyPrefix = value[0]
+	c.server.Settings.DetailEnabled = true
+	return nil
+}
+
+// What "stats settings" calls the protocols.
+const (
+	protocolAuto = "auto-negotiate"
+	protocolText = "ascii"
+)
+
+func setProtocol(c *config, value string) error {
+	switch value {
+	case "auto":
+		c.server.Settings.Protocol = protocolAuto
+	case "ascii":
+		c.server.Settings.Protocol = protocolText
+	case "binary":
+		// memcached's clients and tests start servers so; most then go on in text.
+		c.server.Settings.Protocol = protocolText
+		c.warn("-B binary: only the ascii protocol is spoken")
+	default:
+		return errors.New("should be one of auto, binary, or ascii")
+	}
+	return nil
+}
+
+func setGrowthFactor(c *config, value string) error {
+	factor, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(factor > 1) || math.IsInf(factor, 0) {
+		return errors.New("factor must be greater than 1")
+	}
+	c.server.Settings.GrowthFactor = factor
+	return nil
+}
+
+func setDaemon(c *config, _ string) error {
+	c.warn("-d: staying in the foreground; leave the background to a service manager")
+	return nil
+}
+
+func setVerbosity(c *config, value string) error {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 || n > maxVerbosity {
+		return fmt.Errorf("verbosity is a number from 0 to %d", maxVerbosity)
+	}
+	c.server.Settings.Verbosity = n
+	return nil
+}
+
+func setLockKeys(c *config, value string) error {
+	if err := checkPattern(value); err != nil {
+		return err
+	}
+	c.locks.LockKeys = append(c.locks.LockKeys, value)
+	return nil
+}
+
+func setWait(c *config, value string) error {
+	policy, err := parsePolicy(value)
+	if err != nil {
+		return err
+	}
+	c.server.WaitPolicies = append(c.server.WaitPolicies, policy)
+	return nil
+}
+
+// parsePolicy reads PATTERN=DURATION. The last = counts, since keys may
+// contain some.
+func parsePolicy(value string) (server.WaitPolicy, error) {
+	i := strings.LastIndexByte(value, '=')
+	if i < 0 {
+		return server.WaitPolicy{}, errors.New("should be pattern=duration, such as lock:*=200ms")
+	}
+	pattern := value[:i]
+	if err := checkPattern(pattern); err != nil {
+		return server.WaitPolicy{}, err
+	}
+	wait, err := parseDuration(value[i+1:])
+	if err != nil {
+		return server.WaitPolicy{}, err
+	}
+	return server.WaitPolicy{Pattern: pattern, Wait: wait}, nil
+}
+
+func checkPattern(pattern string) error {
+	if _, err := locks.NewPattern(pattern); err != nil || pattern == "" {
+		return fmt.Errorf("%q is no glob; * ? and [a-z] are special, \\ takes that away", pattern)
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+package locks
+
+import (
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Config is what a Manager needs to know. The zero value is useful: every key
+// that add makes is a lock, 64 MiB of memory, items of up to 1 MiB.
+type Config struct {
+	// LockKeys are glob patterns (path.Match without the special meaning of
+	// '/'); an add of a matching key is a claim. None means every key.
+	LockKeys []string
+	// MemoryLimit bounds, in bytes, what items take: struct, key, value and
+	// bookkeeping. 0 means DefaultMemoryLimit.
+	MemoryLimit int64
+	// NoEvict refuses new items when memory is full instead of evicting.
+	NoEvict bool
+	// ItemSizeMax bounds one item in bytes, key and header included.
+	// 0 means DefaultItemSizeMax.
+	ItemSizeMax int
+	// StatsKeys bounds for how many keys statistics are kept while nobody
+	// holds their lock. 0 means DefaultStatsKeys.
+	StatsKeys int
+	// StatsClasses bounds the number of classes with statistics.
+	// 0 means DefaultStatsClasses.
+	StatsClasses int
+	// ClassDelimiter separates a key's class from the rest. 0 means ':'.
+	ClassDelimiter byte
+	// MaxWait caps how long a claim may wait in line. 0 means DefaultMaxWait.
+	MaxWait time.Duration
+	// MaxWaiters caps the line of one lock. 0 means DefaultMaxWaiters.
+	MaxWaiters int
+	// Logger gets a warning for a lock that expires while somebody waits for it.
+	Logger zerolog.Logger
+}
+
+// What the zero values of a Config stand for.
+const (
+	DefaultMemoryLimit  = 64 << 20
+	DefaultItemSizeMax  = 1 << 20
+	DefaultStatsKeys    = 10_000
+	DefaultStatsClasses = 1_000
+	DefaultMaxWait      = time.Minute
+	DefaultMaxWaiters   = 100_000
+)

@@ -1,0 +1,141 @@
+package locks
+
+import (
+	"context"
+	"time"
+)
+
+// Run acts on what is due: leases that end, waits that are over, a delayed flush.
+// It returns when the context is done. Without it an expiry is noticed only when
+// somebody looks.
+func (m *Manager) Run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		// From here on whatever becomes due wakes us, so nothing falls between
+		// looking and sleeping.
+		m.wakeAt.Store(int64(forever))
+		next := m.expireDue()
+		m.wakeAt.Store(int64(next))
+		timer.Reset(time.Duration(next) - m.now())
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-m.wake:
+		}
+	}
+}
+
+// dueAt makes sure that Run looks no later than at that moment.
+func (m *Manager) dueAt(at time.Duration) {
+	if int64(at) < m.wakeAt.Load() {
+		select {
+		case m.wake <- struct{}{}:
+		default: // it will look anyway
+		}
+	}
+}
+
+// Run looks at least that often: lines of pollers that never came back are
+// found by nothing else.
+const lookAtLeast = 5 * time.Second
+
+// expireDue acts on what is due in all shards and returns when to look again.
+func (m *Manager) expireDue() (next time.Duration) {
+	now := m.now()
+	next = now + lookAtLeast
+	if at := time.Duration(m.flushAt.Load()); at != 0 {
+		if at <= now {
+			m.Flush()
+		} else {
+			next = min(next, at)
+		}
+	}
+	for _, sh := range m.shards {
+		next = min(next, sh.expireDue())
+	}
+	return next
+}
+
+// batch bounds how much a shard does in one critical section.
+const batch = 128
+
+func (sh *shard) expireDue() (next time.Duration) {
+	for {
+		sh.mu.Lock()
+		now := sh.m.now()
+		done := 0
+		for ; done < batch && sh.expireOne(now); done++ {
+		}
+		if done < batch {
+			next = sh.nextDue()
+			sh.pruneLines(now)
+			sh.unlock()
+			return next
+		}
+		sh.unlock()
+	}
+}
+
+// expireOne ends one lease or wait that is over and reports whether it did.
+// Leases come first: a waiter whose wait is over just as its turn comes gets the
+// lock.
+func (sh *shard) expireOne(now time.Duration) bool {
+	if it := sh.table.NextDue(); it != nil && it.Expires() <= now {
+		sh.counts.reclaimed(it)
+		sh.end(it, expiry, now)
+		return true
+	}
+	if w, due, ok := sh.deadlines.Top(); ok && due <= now {
+		sh.timeOut(w, now)
+		return true
+	}
+	return false
+}
+
+// nextDue is when something is due next.
+func (sh *shard) nextDue() time.Duration {
+	_, next, _ := sh.deadlines.Top()
+	if it := sh.table.NextDue(); it != nil {
+		next = min(next, it.Expires())
+	}
+	return next
+}
+
+// pruneLines forgets pollers that gave up, and lines that are empty then.
+func (sh *shard) pruneLines(now time.Duration) {
+	if now-sh.pruned < pruneEvery {
+		return
+	}
+	sh.pruned = now
+	for _, l := range sh.lines {
+		l.prune(now, false)
+		sh.tidy(l)
+	}
+}
+
+// lostLock is a hold that expired while somebody waited for the lock.
+type lostLock struct {
+	key, owner string
+	held       time.Duration
+	waiters    int
+}
+
+func (sh *shard) noteLost(it *item, took, now time.Duration) {
+	l := it.Attached.line
+	if l == nil {
+		return
+	}
+	l.prune(now, true)
+	if n := l.queue.Len() + len(l.pollers); n > 0 {
+		sh.lost = append(sh.lost, lostLock{string(it.Key()), printable(it.Value()), took, n})
+	}
+}
+
+func (m *Manager) report(lost []lostLock) {
+	for _, l := range lost {
+		m.logger.Warn().Str("lock", l.key).Str("owner", l.owner).Dur("held_ms", l.held).
+			Int("waiters", l.waiters).Msg("lock lost by expiry while waited for: is its TTL too short?")
+	}
+}

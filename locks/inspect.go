@@ -1,0 +1,251 @@
+package locks
+
+import (
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/lockcached/lockcached/stats"
+)
+
+// Lock is what can be told of one lock at one moment.
+type Lock struct {
+	Held  bool
+	Owner string        // the holder's value, printable and cut
+	Token uint64        // 0 if not held
+	Age   time.Duration // of the present hold
+	TTL   time.Duration // left; forever if the lease does not end
+
+	Queued, Polling int
+
+	stats.Record
+}
+
+// Forever is the TTL of a lease that does not end.
+const Forever = forever
+
+// Lookup tells of the lock of a key; one that nobody holds may still have
+// waiters and a past.
+func (m *Manager) Lookup(key []byte) (l Lock) {
+	sh, hash := m.shardOf(key)
+	sh.mu.Lock()
+	defer sh.unlock()
+	now := m.now()
+	var ks *keyStats
+	it := sh.find(hash, key, now)
+	if it != nil && held(it) {
+		l.Held, l.Owner, l.Token = true, printable(it.Value()), it.CAS()
+		l.Age, l.TTL = now-it.Attached.since, forever
+		if it.Expires() != forever {
+			l.TTL = it.Expires() - now
+		}
+		ks = it.Attached.stats
+		l.Acquired = 1 // if nothing else is known
+	}
+	if ks == nil {
+		ks, _ = sh.keys.Peek(string(key))
+	}
+	if ks != nil {
+		l.Record = ks.Record
+	}
+	if line := sh.lines[string(key)]; line != nil {
+		line.prune(now, true)
+		l.Queued, l.Polling = line.queue.Len(), len(line.pollers)
+		sh.tidy(line)
+	}
+	return l
+}
+
+// maxShown bounds how much of a value is shown as a lock's owner.
+const maxShown = 120
+
+// printable makes one word of a value, for log lines and statistics.
+func printable(value []byte) string {
+	return url.PathEscape(string(value[:min(len(value), maxShown)]))
+}
+
+// Class returns the statistics of a class; ok is false if none are known.
+func (m *Manager) Class(name string) (r stats.Record, ok bool) {
+	for _, sh := range m.shards {
+		sh.mu.Lock()
+		if cs, found := sh.classes.Peek(name); found {
+			r.Merge(&cs.Record)
+			ok = true
+		}
+		sh.mu.Unlock()
+	}
+	return r, ok
+}
+
+// NamedRecord is a lock or class by name with its past.
+type NamedRecord struct {
+	Name string
+	stats.Record
+}
+
+// Classes returns all classes with statistics, the busiest first.
+func (m *Manager) Classes() []NamedRecord {
+	byName := make(map[string]*stats.Record)
+	for _, sh := range m.shards {
+		sh.mu.Lock()
+		for _, cs := range sh.classes.Values() {
+			r := byName[cs.name]
+			if r == nil {
+				r = new(stats.Record)
+				byName[cs.name] = r
+			}
+			r.Merge(&cs.Record)
+		}
+		sh.mu.Unlock()
+	}
+	all := make([]NamedRecord, 0, len(byName))
+	for name, r := range byName {
+		all = append(all, NamedRecord{name, *r})
+	}
+	slices.SortFunc(all, func(a, b NamedRecord) int {
+		if a.Acquired != b.Acquired {
+			return descending(a.Acquired, b.Acquired)
+		}
+		return ascending(a.Name, b.Name)
+	})
+	return all
+}
+
+// Contended is a lock that somebody waits for, or waited for in the past.
+type Contended struct {
+	NamedRecord
+	Held    bool
+	Waiters int
+}
+
+// Contended returns the n locks with the most waiters, and among those with as
+// many the ones that refused most claims.
+func (m *Manager) Contended(n int) []Contended {
+	var all []Contended
+	for _, sh := range m.shards {
+		all = sh.contended(all)
+	}
+	slices.SortFunc(all, func(a, b Contended) int {
+		switch {
+		case a.Waiters != b.Waiters:
+			return b.Waiters - a.Waiters
+		case a.Refused+a.HandedOff != b.Refused+b.HandedOff:
+			return descending(a.Refused+a.HandedOff, b.Refused+b.HandedOff)
+		}
+		return ascending(a.Name, b.Name)
+	})
+	return all[:min(n, len(all))]
+}
+
+func (sh *shard) contended(all []Contended) []Contended {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	now := sh.m.now()
+	for _, ks := range sh.keys.Values() {
+		c := Contended{NamedRecord: NamedRecord{ks.key, ks.Record}}
+		if l := sh.lines[ks.key]; l != nil {
+			l.prune(now, true)
+			c.Waiters = l.queue.Len() + len(l.pollers)
+		}
+		if c.Waiters == 0 && c.Refused == 0 && c.HandedOff == 0 {
+			continue
+		}
+		key := bytesOf(ks.key)
+		_, hash := sh.m.shardOf(key)
+		it := sh.table.Find(hash, key)
+		c.Held = it != nil && held(it) && it.Expires() > now
+		all = append(all, c)
+	}
+	return all
+}
+
+func descending(a, b uint64) int {
+	if a > b {
+		return -1
+	}
+	return 1
+}
+
+func ascending(a, b string) int {
+	if a < b {
+		return -1
+	}
+	return 1
+}
+
+// Totals is the whole Manager at one moment.
+type Totals struct {
+	stats.Counters
+	Counts
+	Held, Queued, Polling int
+	WaitersPeak           int64
+	Items                 int
+	Bytes                 int64
+	LimitBytes            int64
+	Buckets               int
+	StatsKeys             int // keys with statistics
+	OldestUse             time.Duration
+}
+
+// Totals counts everything.
+func (m *Manager) Totals() (t Totals) {
+	now := m.now()
+	for _, sh := range m.shards {
+		sh.mu.Lock()
+		for _, l := range sh.lines {
+			l.prune(now, true)
+			sh.tidy(l)
+		}
+		t.Counts.add(&sh.counts)
+		t.Counters.Merge(&sh.totals)
+		t.Held += sh.table.PinnedLen()
+		t.Queued += sh.queued
+		t.Polling += sh.polling
+		t.Items += sh.table.Len()
+		t.Bytes += sh.table.Bytes()
+		t.Buckets += sh.table.Buckets()
+		t.StatsKeys += sh.keys.Len()
+		if it := sh.table.Oldest(); it != nil {
+			t.OldestUse = max(t.OldestUse, now-it.LastUse())
+		}
+		sh.mu.Unlock()
+	}
+	t.WaitersPeak = m.peak.Load()
+	t.LimitBytes = m.limit.Load()
+	return t
+}
+
+// ResetCounters zeroes the counters, as "stats reset" does. What is known of
+// locks and classes stays: the server goes on learning from it.
+func (m *Manager) ResetCounters() {
+	for _, sh := range m.shards {
+		sh.mu.Lock()
+		sh.counts.reset()
+		sh.totals = stats.Counters{}
+		sh.mu.Unlock()
+	}
+	m.peak.Store(m.waiters.Load())
+}
+
+// Keys visits up to limit items, for "stats cachedump".
+func (m *Manager) Keys(limit int, visit func(it *Item, ttl time.Duration)) {
+	for _, sh := range m.shards {
+		sh.mu.Lock()
+		now := m.now()
+		sh.table.All(func(it *item) bool {
+			if it.Expires() > now {
+				ttl := forever
+				if it.Expires() != forever {
+					ttl = it.Expires() - now
+				}
+				visit(it, ttl)
+				limit--
+			}
+			return limit > 0
+		})
+		sh.mu.Unlock()
+		if limit <= 0 {
+			return
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package locks
+
+import (
+	"errors"
+	"hash/maphash"
+	"math/bits"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Why a request was not carried out in its ordinary way.
+var (
+	// Refusals: part of normal life.
+	ErrNotStored = errors.New("locks: not stored") // add: the key exists; replace, append: it does not
+	ErrExists    = errors.New("locks: another version is there")
+	ErrNotFound  = errors.New("locks: no such key")
+	ErrQueued    = errors.New("locks: waiting in line") // the answer comes through Waiter
+
+	// Faults of the request.
+	ErrTooLarge  = errors.New("locks: item too large")
+	ErrNotNumber = errors.New("locks: not a number")
+
+	// Faults of the server.
+	ErrNoMemory = errors.New("locks: out of memory")
+)
+
+// Manager owns all items and locks. Its methods may be called from any
+// goroutine, but those that take a Session only from the session's.
+type Manager struct {
+	config  Config
+	logger  zerolog.Logger
+	seed    maphash.Seed
+	shards  []*shard
+	mask    uint64
+	matches matcher
+	epoch   time.Time // when the Manager's clock began
+
+	token atomic.Uint64 // the latest CAS id
+	limit atomic.Int64  // bytes; 0 is no limit
+	used  atomic.Int64  // bytes, as settled by the shards
+
+	waiters atomic.Int64 // now
+	peak    atomic.Int64 // most waiters at a time
+
+	ending atomic.Bool // no claim may begin to wait any more
+
+	flushAt atomic.Int64 // when a delayed flush_all is due, 0 if none
+	wakeAt  atomic.Int64 // when Run looks again
+	wake    chan struct{}
+}
+
+// NewManager returns an empty Manager. Expiry is acted on while Run runs.
+func NewManager(c Config) *Manager {
+	c.setDefaults()
+	m := &Manager{
+		config:  c,
+		logger:  c.Logger,
+		seed:    maphash.MakeSeed(),
+		matches: newMatcher(c.LockKeys),
+		// The clock starts above 0, which stands for "not held", "not free".
+		epoch: time.Now().Add(-time.Second),
+		wake:  make(chan struct{}, 1),
+	}
+	n := shardCount(min(c.StatsKeys, c.StatsClasses))
+	m.mask = uint64(n - 1)
+	m.limit.Store(c.MemoryLimit)
+	// Larger than every token of an earlier process, unless that gave more than
+	// one per nanosecond or the wall clock was set back.
+	m.token.Store(uint64(time.Now().UnixNano()))
+	for range n {
+		m.shards = append(m.shards, newShard(m, c.StatsKeys/n))
+	}
+	return m
+}
+
+// shardCount is a power of two: enough that threads rarely meet, few enough
+// that a bound on statistics can be divided among them.
+func shardCount(bound int) int {
+	n := min(64, max(8, 4*runtime.GOMAXPROCS(0)))
+	for n > bound {
+		n /= 2
+	}
+	return max(1, 1<<(bits.Len(uint(n))-1))
+}
+
+func (c *Config) setDefaults() {
+	if c.MemoryLimit == 0 {
+		c.MemoryLimit = DefaultMemoryLimit
+	}
+	if c.ItemSizeMax == 0 {
+		c.ItemSizeMax = DefaultItemSizeMax
+	}
+	if c.StatsKeys == 0 {
+		c.StatsKeys = DefaultStatsKeys
+	}
+	if c.StatsClasses == 0 {
+		c.StatsClasses = DefaultStatsClasses
+	}
+	if c.ClassDelimiter == 0 {
+		c.ClassDelimiter = ':'
+	}
+	if c.MaxWait == 0 {
+		c.MaxWait = DefaultMaxWait
+	}
+	if c.MaxWaiters == 0 {
+		c.MaxWaiters = DefaultMaxWaiters
+	}
+}
+
+// Config returns what the Manager works with, defaults filled in.
+func (m *Manager) Config() Config { return m.config }
+
+// now is the Manager's clock: monotonic, so that setting the wall clock changes
+// no lease.
+func (m *Manager) now() time.Duration { return time.Since(m.epoch) }
+
+// nextToken returns a CAS id larger than every one before.
+func (m *Manager) nextToken() uint64 { return m.token.Add(1) }
+
+// shardOf returns the key's shard and its hash. The low bits choose the shard,
+// the high ones the bucket.
+func (m *Manager) shardOf(key []byte) (*shard, uint64) {
+	h := maphash.Bytes(m.seed, key)
+	return m.shards[h&m.mask], h
+}
+
+func (m *Manager) addWaiter() {
+	n := m.waiters.Add(1)
+	for {
+		peak := m.peak.Load()
+		if n <= peak || m.peak.CompareAndSwap(peak, n) {
+			return
+		}
+	}
+}
+
+// SetMemoryLimit changes the memory limit, in bytes, and evicts down to it.
+func (m *Manager) SetMemoryLimit(limit int64) {
+	m.limit.Store(limit)
+	if !m.config.NoEvict {
+		m.evictAnywhere(0)
+	}
+}
+
+// evictAnywhere frees memory in all shards, one after the other, until need
+// bytes fit, and reports whether they do.
+func (m *Manager) evictAnywhere(need int64) bool {
+	for _, sh := range m.shards {
+		sh.mu.Lock()
+		fits := sh.evict(need, nil)
+		sh.settle(0)
+		sh.unlock()
+		if fits {
+			return true
+		}
+	}
+	return false
+}
+
+// expiresAt turns a lease that starts now into a moment.
+func expiresAt(lease, now time.Duration) time.Duration {
+	if sum := now + lease; sum > now {
+		return sum
+	}
+	return forever // so far away that the sum overflowed
+}

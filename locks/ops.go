@@ -1,0 +1,230 @@
+package locks
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/lockcached/lockcached/store"
+)
+
+// Item is an item as a Reader sees it.
+type Item = store.Item[hold]
+
+// Reader is shown items. Item is called while the shard is locked: it may copy,
+// and nothing that takes long.
+type Reader interface{ Item(it *Item) }
+
+// Get shows the item of the key, if there is one.
+func (m *Manager) Get(key []byte, r Reader) bool {
+	sh, hash := m.shardOf(key)
+	sh.mu.Lock()
+	defer sh.unlock()
+	now := m.now()
+	sh.counts.CmdGet++
+	it := sh.find(hash, key, now)
+	if it == nil {
+		sh.counts.GetMisses++
+		return false
+	}
+	sh.counts.GetHits++
+	r.Item(it)
+	it.Mark(store.Fetched)
+	sh.table.Use(it, now)
+	return true
+}
+
+// GetAndTouch shows the item of the key, if there is one, and gives it a new
+// lease: a renewal if it is a held lock, a release if the lease is over.
+func (m *Manager) GetAndTouch(key []byte, lease time.Duration, r Reader) bool {
+	sh, hash := m.shardOf(key)
+	sh.mu.Lock()
+	defer sh.unlock()
+	now := m.now()
+	sh.counts.CmdTouch++
+	it := sh.find(hash, key, now)
+	if it == nil {
+		sh.counts.TouchMisses++
+		return false
+	}
+	sh.counts.TouchHits++
+	r.Item(it)
+	it.Mark(store.Fetched)
+	sh.table.Use(it, now)
+	sh.touch(it, lease, now)
+	return true
+}
+
+// Touch gives the item of the key a new lease, as GetAndTouch does.
+func (m *Manager) Touch(key []byte, lease time.Duration) error {
+	sh, hash := m.shardOf(key)
+	sh.mu.Lock()
+	defer sh.unlock()
+	now := m.now()
+	sh.counts.CmdTouch++
+	it := sh.find(hash, key, now)
+	if it == nil {
+		sh.counts.TouchMisses++
+		return ErrNotFound
+	}
+	sh.counts.TouchHits++
+	sh.table.Use(it, now)
+	sh.touch(it, lease, now)
+	return nil
+}
+
+// touch renews or, with a lease that is over, releases.
+func (sh *shard) touch(it *item, lease, now time.Duration) {
+	if lease <= 0 {
+		sh.end(it, release, now)
+		return
+	}
+	sh.setLease(it, lease, now)
+	sh.renewed(it)
+}
+
+func (sh *shard) setLease(it *item, lease, now time.Duration) {
+	expires := expiresAt(lease, now)
+	sh.table.SetExpires(it, expires)
+	sh.m.dueAt(expires)
+}
+
+// renewed counts a renewal if the item is a held lock: the hold goes on.
+func (sh *shard) renewed(it *item) {
+	if held(it) {
+		sh.totals.Renewed++
+		sh.statsOf(it).renewed()
+	}
+}
+
+// Delete removes the item of the key: a release if it is a held lock, whoever
+// asks for it.
+func (m *Manager) Delete(key []byte) error {
+	sh, hash := m.shardOf(key)
+	sh.mu.Lock()
+	now := m.now()
+	it := sh.find(hash, key, now)
+	if it == nil {
+		sh.counts.DeleteMisses++
+		sh.unlock()
+		return ErrNotFound
+	}
+	sh.counts.DeleteHits++
+	sh.end(it, release, now)
+	sh.unlock()
+	return nil
+}
+
+// Delta is what incr, decr and ma ask for.
+type Delta struct {
+	Key  []byte
+	By   uint64
+	Decr bool
+}
+
+// Arith adds to the number that the item's value is, or subtracts from it, and
+// returns the new one. It wraps at 2^64 and stops at 0.
+func (m *Manager) Arith(d *Delta) (n uint64, err error) {
+	sh, hash := m.shardOf(d.Key)
+	sh.mu.Lock()
+	defer sh.unlock()
+	now := m.now()
+	it := sh.find(hash, d.Key, now)
+	if it == nil {
+		sh.counts.arithMiss(d.Decr)
+		return 0, ErrNotFound
+	}
+	if n, err = sh.arith(it, d); err != nil {
+		return 0, err
+	}
+	sh.counts.arithHit(d.Decr)
+	it.SetCAS(m.nextToken())
+	sh.table.Use(it, now)
+	return n, nil
+}
+
+func (sh *shard) arith(it *item, d *Delta) (uint64, error) {
+	n, ok := number(it.Value())
+	switch {
+	case !ok:
+		return 0, ErrNotNumber
+	case !d.Decr:
+		n += d.By
+	case d.By > n:
+		n = 0
+	default:
+		n -= d.By
+	}
+	var text [24]byte
+	digits := strconv.AppendUint(text[:0], n, 10)
+	// As in memcached a number that got shorter keeps its length, padded.
+	for len(digits) < len(it.Value()) {
+		digits = append(digits, ' ')
+	}
+	sh.table.SetValue(it, digits)
+	sh.settle(settleStep)
+	return n, nil
+}
+
+// number reads a value as memcached's strtoull does: spaces around it and a plus
+// sign are fine.
+func number(v []byte) (n uint64, ok bool) {
+	i := 0
+	for i < len(v) && isSpace(v[i]) {
+		i++
+	}
+	if i < len(v) && v[i] == '+' {
+		i++
+	}
+	start := i
+	for ; i < len(v) && v[i]-'0' <= 9; i++ {
+		d := uint64(v[i] - '0')
+		if n > (1<<64-1-d)/10 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	return n, i > start && (i == len(v) || isSpace(v[i]))
+}
+
+func isSpace(c byte) bool { return c == ' ' || c-'\t' <= '\r'-'\t' }
+
+// Flush removes every item that was stored before now, and releases every lock:
+// the next in line gets it.
+func (m *Manager) Flush() {
+	m.flushAt.Store(0)
+	before := m.token.Load()
+	for _, sh := range m.shards {
+		sh.flush(before)
+	}
+}
+
+// flush removes items no younger than the token. Those whose wait ends here hold
+// younger ones.
+func (sh *shard) flush(before uint64) {
+	sh.mu.Lock()
+	now := sh.m.now()
+	var doomed []*item
+	sh.table.All(func(it *item) bool {
+		if it.CAS() <= before {
+			doomed = append(doomed, it)
+		}
+		return true
+	})
+	for _, it := range doomed {
+		sh.end(it, release, now)
+	}
+	sh.settle(0)
+	sh.unlock()
+}
+
+// FlushAfter flushes when delay is over. A later flush, delayed or not, takes the
+// place of one that is pending.
+func (m *Manager) FlushAfter(delay time.Duration) {
+	if delay <= 0 {
+		m.Flush()
+		return
+	}
+	at := expiresAt(delay, m.now())
+	m.flushAt.Store(int64(at))
+	m.dueAt(at)
+}

@@ -1,0 +1,77 @@
+package locks
+
+import (
+	"path"
+	"strings"
+)
+
+// Pattern is a glob over keys: '*' stands for any bytes, '?' for one, [a-z] for
+// one of a set. A '/' is a byte like any other.
+type Pattern struct {
+	glob   string
+	prefix string // what the key begins with, where that decides
+	kind   patternKind
+}
+
+type patternKind uint8
+
+const (
+	byGlob patternKind = iota
+	byPrefix
+	exactly
+)
+
+// path.Match gives '/' a meaning of its own, so it is hidden from it.
+var noSlash = strings.NewReplacer("/", "\x01")
+
+// NewPattern reads a glob. The error is path.ErrBadPattern.
+func NewPattern(glob string) (Pattern, error) {
+	p := Pattern{glob: noSlash.Replace(glob)}
+	if _, err := path.Match(p.glob, ""); err != nil {
+		return Pattern{}, err
+	}
+	stem, star := strings.CutSuffix(glob, "*")
+	if !strings.ContainsAny(stem, `*?[\`) {
+		p.prefix, p.kind = stem, exactly
+		if star {
+			p.kind = byPrefix
+		}
+	}
+	return p, nil
+}
+
+// Match reports whether the key is one of those that the pattern describes.
+func (p *Pattern) Match(key []byte) bool {
+	switch p.kind {
+	case exactly:
+		return string(key) == p.prefix
+	case byPrefix:
+		return strings.HasPrefix(stringOf(key), p.prefix)
+	}
+	matched, _ := path.Match(p.glob, noSlash.Replace(stringOf(key)))
+	return matched
+}
+
+// matcher tells which keys are locks; none at all says that every key is.
+type matcher []Pattern
+
+// newMatcher leaves out patterns that NewPattern refuses: whoever takes them
+// from a user has checked them.
+func newMatcher(globs []string) matcher {
+	var m matcher
+	for _, g := range globs {
+		if p, err := NewPattern(g); err == nil {
+			m = append(m, p)
+		}
+	}
+	return m
+}
+
+func (m matcher) match(key []byte) bool {
+	for i := range m {
+		if m[i].Match(key) {
+			return true
+		}
+	}
+	return len(m) == 0
+}

@@ -1,0 +1,236 @@
+package locks
+
+import (
+	"time"
+
+	"github.com/lockcached/lockcached/store"
+)
+
+// Op is how a Put treats what is there.
+type Op uint8
+
+// The storage commands.
+const (
+	Set Op = iota
+	Add
+	Replace
+	Append
+	Prepend
+	CompareAndSwap
+)
+
+// Put is what a storage command asks for. With Add and the key of a lock it is a
+// claim.
+type Put struct {
+	Op      Op
+	Key     []byte // 1 to 250 bytes
+	Value   []byte
+	Flags   uint32
+	Lease   time.Duration // from now; zero or less ends what is there
+	Session *Session      // who asks
+
+	Compare    uint64 // with HasCompare or CompareAndSwap: only this version
+	HasCompare bool
+	NewCAS     uint64 // the id to set instead of the next one, if not 0
+	Invalidate bool   // with Compare: an older id stores too, but marks the item stale
+	Vivify     bool   // Append and Prepend make the item if there is none
+	Binary     bool   // the key is shown in base64
+
+	// Wait is how long a claim may wait in line; 0 is not at all. Then Waiter
+	// hears of the outcome, and Waiting is the memory for it.
+	Wait    time.Duration
+	Waiter  Waiter
+	Waiting *Waiting
+
+	hash uint64
+}
+
+// Stored tells of what a Put has left behind.
+type Stored struct {
+	CAS  uint64
+	Size int // bytes of the value
+}
+
+// headerBytes is what memcached counts besides key and value towards the item
+// limit, so that the same values fit here: 48 bytes of item, 8 of CAS, the ends
+// of key and value.
+const headerBytes = 48 + 8 + 1 + 2
+
+func (m *Manager) fits(c *Put, size int) bool {
+	total := headerBytes + len(c.Key) + size
+	if c.Flags != 0 {
+		total += 4
+	}
+	return total <= m.config.ItemSizeMax
+}
+
+// Put carries out a storage command. A refusal is ErrNotStored, ErrExists or
+// ErrNotFound; ErrQueued says that the claim waits in line.
+func (m *Manager) Put(c *Put) (Stored, error) {
+	if !m.fits(c, len(c.Value)) {
+		m.Oversize(c.Key, c.Op == Set)
+		return Stored{}, ErrTooLarge
+	}
+	sh, hash := m.shardOf(c.Key)
+	c.hash = hash
+	for {
+		sh.mu.Lock()
+		done, err := sh.put(c, m.now())
+		sh.unlock()
+		if err != errNoRoom {
+			return done, err
+		}
+		// The shard has nothing left to evict; another one may have.
+		if need := sh.table.SizeFor(len(c.Key), len(c.Value)); m.config.NoEvict || !m.evictAnywhere(need) {
+			m.failed(c.Key, c.Op == Set, func(c *Counts) { c.NoMemory++ })
+			return Stored{}, ErrNoMemory
+		}
+	}
+}
+
+// put is Put under the shard's lock.
+func (sh *shard) put(c *Put, now time.Duration) (Stored, error) {
+	it := sh.find(c.hash, c.Key, now)
+	done, err := sh.putOn(it, c, now)
+	if err != errNoRoom {
+		sh.counts.CmdSet++
+	}
+	return done, err
+}
+
+func (sh *shard) putOn(it *item, c *Put, now time.Duration) (Stored, error) {
+	switch c.Op {
+	case Add:
+		if it != nil {
+			return Stored{}, sh.refuse(c, it, now)
+		}
+	case Replace:
+		if it == nil {
+			return Stored{}, ErrNotStored
+		}
+	case Append, Prepend:
+		if it == nil && !c.Vivify {
+			return Stored{}, ErrNotStored
+		}
+	case CompareAndSwap:
+		if it == nil {
+			sh.counts.CasMisses++
+			return Stored{}, ErrNotFound
+		}
+	}
+	if it == nil {
+		return sh.create(c, now)
+	}
+	return sh.update(it, c, now)
+}
+
+// create stores under a key that is free: a grant if it is a claim.
+func (sh *shard) create(c *Put, now time.Duration) (Stored, error) {
+	if c.Lease <= 0 {
+		return Stored{CAS: sh.m.nextToken(), Size: len(c.Value)}, nil // stored, and gone at once
+	}
+	if !sh.evict(sh.table.SizeFor(len(c.Key), len(c.Value)), nil) {
+		return Stored{}, errNoRoom
+	}
+	var it *item
+	if c.Op == Add && sh.m.matches.match(c.Key) {
+		it = sh.grant(c, 0, now)
+	} else {
+		it = sh.insert(c, now, false)
+	}
+	if c.NewCAS != 0 {
+		it.SetCAS(c.NewCAS)
+	}
+	return Stored{CAS: it.CAS(), Size: len(c.Value)}, nil
+}
+
+// update stores over an item: a renewal if it is a held lock.
+func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
+	stale := false
+	if c.HasCompare || c.Op == CompareAndSwap {
+		if it.CAS() != c.Compare {
+			// An id from before is good enough for an invalidation.
+			if stale = c.Invalidate && c.Compare < it.CAS(); !stale {
+				sh.counts.CasBadval++
+				return Stored{}, ErrExists
+			}
+		}
+		sh.counts.CasHits++
+	}
+	joins := c.Op == Append || c.Op == Prepend
+	if c.Lease <= 0 && !joins {
+		sh.end(it, release, now)
+		return Stored{CAS: sh.m.nextToken(), Size: len(c.Value)}, nil
+	}
+	if joins && !sh.m.fits(c, len(it.Value())+len(c.Value)) {
+		return Stored{}, ErrNotStored
+	}
+	growth := len(c.Value)
+	if !joins {
+		growth -= len(it.Value())
+	}
+	sh.table.Use(it, now)
+	if !sh.evict(int64(growth), it) {
+		return Stored{}, errNoRoom
+	}
+	switch c.Op {
+	case Append:
+		sh.table.SetValue(it, it.Value(), c.Value)
+	case Prepend:
+		sh.table.SetValue(it, c.Value, it.Value())
+	default:
+		sh.table.SetValue(it, c.Value)
+		it.Flags = c.Flags
+		it.Clear(store.Fetched | store.Stale | store.Won)
+		sh.setLease(it, c.Lease, now)
+	}
+	sh.renewed(it)
+	it.SetCAS(sh.m.nextToken())
+	if c.NewCAS != 0 {
+		it.SetCAS(c.NewCAS)
+	}
+	if stale {
+		it.Mark(store.Stale)
+	}
+	sh.counts.TotalItems++
+	sh.settle(settleStep)
+	return Stored{CAS: it.CAS(), Size: len(it.Value())}, nil
+}
+
+// refuse answers an add that found an item: with a place in line if the claim
+// may wait, and otherwise by counting the client as one that will come back.
+func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
+	sh.table.Use(it, now)
+	if c.Wait > 0 {
+		if err := sh.enqueue(c, it, now); err == ErrQueued {
+			return err
+		}
+	}
+	if held(it) {
+		sh.totals.Refused++
+		sh.statsOf(it).refused()
+		l := sh.lineOf(it)
+		l.poll(c.Session, now, now)
+	}
+	return ErrNotStored
+}
+
+// Oversize counts a value that was too large to store. As in memcached a set
+// that fails leaves no old value behind; but a held lock stays.
+func (m *Manager) Oversize(key []byte, isSet bool) {
+	m.failed(key, isSet, func(c *Counts) { c.TooLarge++ })
+}
+
+func (m *Manager) failed(key []byte, isSet bool, count func(*Counts)) {
+	if len(key) == 0 {
+		return
+	}
+	sh, hash := m.shardOf(key)
+	sh.mu.Lock()
+	defer sh.unlock()
+	count(&sh.counts)
+	now := m.now()
+	if it := sh.find(hash, key, now); isSet && it != nil && !held(it) {
+		sh.end(it, release, now)
+	}
+}

@@ -1,0 +1,261 @@
+package locks
+
+import (
+	"errors"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/lockcached/lockcached/stats"
+	"github.com/lockcached/lockcached/store"
+)
+
+const forever = store.Never
+
+// errNoRoom says that the shard cannot make room by itself.
+var errNoRoom = errors.New("locks: nothing left to evict")
+
+// item is an item of the store with what makes it a lock.
+type item = store.Item[hold]
+
+// hold is the present hold of a lock.
+type hold struct {
+	since time.Duration // the grant; 0 if the item is no lock
+	stats *keyStats     // nil until there is something to know
+	line  *line         // nil while nobody waits
+}
+
+func held(it *item) bool { return it.Attached.since != 0 }
+
+// shard is a part of the keys with everything that belongs to them.
+type shard struct {
+	m  *Manager
+	mu sync.Mutex // guards all below, the items, lines and statistics included
+
+	table   *store.Table[hold]
+	settled int64 // the table's bytes as counted in Manager.used
+
+	lines     map[string]*line
+	deadlines store.Heap[*Waiting] // ends of waits
+	polling   int                  // pollers in all lines
+	queued    int                  // waiters in all queues
+	pruned    time.Duration        // when the lines were last looked through
+
+	keys    *simplelru.LRU[string, *keyStats]
+	classes *simplelru.LRU[string, *classStats]
+	totals  stats.Counters
+	counts  Counts
+
+	// What is to be done once the shard is unlocked.
+	served *Waiting   // whose wait is over, linked by next
+	lost   []lostLock // expired while wanted
+	last   *Waiting   // end of served
+}
+
+func newShard(m *Manager, keys int) *shard {
+	sh := &shard{m: m, table: store.New[hold](), lines: make(map[string]*line)}
+	sh.initStats(keys, m.config.StatsClasses)
+	return sh
+}
+
+// unlock ends a critical section and then does what it left to be done: tells
+// waiters how their wait ended, and logs.
+func (sh *shard) unlock() {
+	served, lost := sh.served, sh.lost
+	sh.served, sh.last, sh.lost = nil, nil, nil
+	sh.mu.Unlock()
+	if served != nil || lost != nil {
+		sh.m.deliver(served)
+		sh.m.report(lost)
+	}
+}
+
+// find returns the live item of the key, or nil. An item found expired is ended
+// on the spot; if that hands the lock over, the new holder's item is found.
+func (sh *shard) find(hash uint64, key []byte, now time.Duration) *item {
+	for {
+		it := sh.table.Find(hash, key)
+		if it == nil || it.Expires() > now {
+			return it
+		}
+		sh.counts.reclaimed(it)
+		sh.end(it, expiry, now)
+	}
+}
+
+// grant makes a holder. It is the only place that does: an add that found
+// nothing, a hand-off and a withdrawn grant's successor all come here. since is
+// when the claimant began to wait, 0 if it did not.
+func (sh *shard) grant(c *Put, since, now time.Duration) *item {
+	it := sh.insert(c, now, true)
+	h := &it.Attached
+	h.since = now
+	sh.totals.Acquired++
+	if h.stats = sh.knownStats(it.Key()); h.stats != nil {
+		h.stats.acquired()
+	}
+	if len(sh.lines) > 0 {
+		sh.grantInLine(it, c.Session, since, now)
+	}
+	return it
+}
+
+// grantInLine does the bookkeeping of a grant for which somebody waited, or
+// waits still.
+func (sh *shard) grantInLine(it *item, s *Session, since, now time.Duration) {
+	l := sh.lines[string(it.Key())]
+	if l == nil {
+		if since != 0 {
+			sh.statsOf(it).wait(now - since)
+		}
+		return
+	}
+	it.Attached.line = l
+	if p := l.pollers[s]; p != nil {
+		since = p.since
+		l.dropPoller(s)
+	}
+	if since != 0 {
+		sh.statsOf(it).wait(now - since)
+	}
+	if l.freeSince != 0 {
+		sh.statsOf(it).gap(now - l.freeSince)
+		l.freeSince = 0
+	}
+	sh.tidy(l)
+}
+
+// insert adds an item that is not there yet.
+func (sh *shard) insert(c *Put, now time.Duration, pinned bool) *item {
+	expires := expiresAt(c.Lease, now)
+	it := sh.table.Insert(c.hash, c.Key, c.Value, expires, now, pinned)
+	it.Flags = c.Flags
+	if c.Binary {
+		it.Mark(store.Binary)
+	}
+	it.SetCAS(sh.m.nextToken())
+	sh.counts.TotalItems++
+	sh.settle(settleStep)
+	sh.m.dueAt(expires)
+	return it
+}
+
+// ending is why an item goes.
+type ending uint8
+
+const (
+	release ending = iota
+	expiry
+	withdrawal
+	eviction // never of a held lock
+)
+
+// end removes an item, ends its hold if it is a held lock, and hands over to the
+// next in line. It is the only place that does.
+func (sh *shard) end(it *item, why ending, now time.Duration) {
+	if held(it) {
+		sh.endHold(it, why, now)
+	}
+	l := it.Attached.line
+	sh.table.Remove(it)
+	sh.settle(settleStep)
+	if l != nil {
+		sh.succeed(l, now)
+	}
+}
+
+// endHold records how the hold went.
+func (sh *shard) endHold(it *item, why ending, now time.Duration) {
+	ks, took := sh.statsOf(it), now-it.Attached.since
+	switch why {
+	case release:
+		sh.totals.Released++
+		ks.released(took)
+	case expiry:
+		sh.totals.Expired++
+		ks.expired(took)
+		sh.noteLost(it, took, now)
+	case withdrawal:
+		sh.totals.Withdrawn++
+		ks.withdrawn()
+	}
+	sh.keep(ks)
+}
+
+// succeed gives a lock that has just become free to the next in line, in the
+// same critical section, so that no newcomer can come between.
+func (sh *shard) succeed(l *line, now time.Duration) {
+	if w := l.queue.Pop(); w != nil {
+		sh.leftQueue(w.X)
+		it := sh.grant(&w.X.claim, w.X.since, now)
+		sh.totals.HandedOff++
+		ks := sh.statsOf(it)
+		ks.handedOff()
+		w.X.token = it.CAS()
+		sh.tell(w.X, Granted)
+		return
+	}
+	l.prune(now, false)
+	if !l.empty() {
+		l.freeSince = now
+	}
+	sh.tidy(l)
+}
+
+// tidy removes a line in which nobody waits.
+func (sh *shard) tidy(l *line) {
+	if !l.empty() || sh.lines[l.key] != l {
+		return
+	}
+	delete(sh.lines, l.key)
+	key := bytesOf(l.key)
+	if it := sh.table.Find(maphash.Bytes(sh.m.seed, key), key); it != nil {
+		it.Attached.line = nil
+	}
+}
+
+// lineOf returns the line of an item, a new one if nobody waited.
+func (sh *shard) lineOf(it *item) *line {
+	l := it.Attached.line
+	if l == nil {
+		key := string(it.Key())
+		if l = sh.lines[key]; l == nil {
+			l = &line{shard: sh, key: key}
+			sh.lines[key] = l
+		}
+		it.Attached.line = l
+	}
+	return l
+}
+
+// settleStep is how far, in bytes, a shard's count may be off from what
+// Manager.used knows of it: the shared counter is not touched by every request.
+const settleStep = 4 << 10
+
+// settle brings Manager.used up to date if it is off by more than step bytes.
+func (sh *shard) settle(step int64) {
+	if d := sh.table.Bytes() - sh.settled; d > step || d < -step {
+		sh.m.used.Add(d)
+		sh.settled += d
+	}
+}
+
+// evict removes the items used longest ago until need more bytes fit into
+// memory, and reports whether they do. Held locks stay, and so does keep.
+func (sh *shard) evict(need int64, keep *item) bool {
+	limit := sh.m.limit.Load()
+	if limit == 0 {
+		return true
+	}
+	for sh.m.used.Load()+sh.table.Bytes()-sh.settled+need > limit {
+		it := sh.table.Oldest()
+		if it == nil || it == keep || sh.m.config.NoEvict {
+			return false
+		}
+		sh.counts.evicted(it)
+		sh.end(it, eviction, sh.m.now())
+	}
+	return true
+}

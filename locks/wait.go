@@ -1,0 +1,194 @@
+package locks
+
+import (
+	"time"
+
+	"github.com/lockcached/lockcached/waitqueue"
+)
+
+// Outcome is how a wait ended.
+type Outcome uint8
+
+// The outcomes of a wait. A wait that its own client ends has none.
+const (
+	pending Outcome = iota
+	Granted
+	TimedOut
+)
+
+// Waiter is told how the wait of a queued claim ended.
+type Waiter interface {
+	// Served is called once, from whichever goroutine ended the wait and with
+	// no lock held. It reports whether the answer could be given; a grant that
+	// could not is withdrawn.
+	Served(w *Waiting, how Outcome) bool
+}
+
+// Waiting is a claim that stands in line. Acquire fills in one that the caller
+// provides; it may be used again once the wait is over.
+type Waiting struct {
+	claim  Put
+	node   waitqueue.Waiter[*Waiting]
+	line   *line
+	shard  *shard
+	waiter Waiter
+	since  time.Duration // when the wait began, as a poller perhaps
+	token  uint64        // of the grant
+	due    int32         // index in shard.deadlines
+	how    Outcome
+	next   *Waiting // in shard.served
+}
+
+// SetIndex is for the heap of deadlines.
+func (w *Waiting) SetIndex(i int32) { w.due = i }
+
+// Token is the token of the grant that ended the wait.
+func (w *Waiting) Token() uint64 { return w.token }
+
+// Key is the key that is waited for.
+func (w *Waiting) Key() []byte { return w.claim.Key }
+
+// enqueue puts a claim on an existing item in line.
+func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
+	l := sh.lineOf(it)
+	if l.queue.Len() >= sh.m.config.MaxWaiters || sh.m.ending.Load() {
+		sh.tidy(l)
+		return ErrNotStored
+	}
+	w := c.Waiting
+	data := append(append(w.claim.Key[:0], c.Key...), c.Value...) // the caller's are gone when it waits
+	*w = Waiting{claim: *c, line: l, shard: sh, waiter: c.Waiter, since: now}
+	w.claim.Key, w.claim.Value = data[:len(c.Key)], data[len(c.Key):]
+	w.node.X = w
+	if p := l.pollers[c.Session]; p != nil {
+		w.since = p.since
+		l.dropPoller(c.Session)
+	}
+	l.queue.Push(&w.node)
+	sh.queued++
+	sh.m.addWaiter()
+	deadline := expiresAt(min(c.Wait, sh.m.config.MaxWait), now)
+	sh.deadlines.Push(w, deadline)
+	sh.m.dueAt(deadline)
+	return ErrQueued
+}
+
+// leftQueue does the bookkeeping for a waiter that was just taken out of its
+// queue.
+func (sh *shard) leftQueue(w *Waiting) {
+	sh.queued--
+	sh.m.waiters.Add(-1)
+	sh.deadlines.Remove(w.due)
+}
+
+// tell ends a wait: its client hears of it once the shard is unlocked.
+func (sh *shard) tell(w *Waiting, how Outcome) {
+	w.how = how
+	if sh.last == nil {
+		sh.served = w
+	} else {
+		sh.last.next = w
+	}
+	sh.last = w
+}
+
+// timeOut ends a wait without a grant. The waiter is expected to come back, so
+// it counts as a poller from now on and keeps the beginning of its wait.
+func (sh *shard) timeOut(w *Waiting, now time.Duration) {
+	l := w.line
+	l.queue.Remove(&w.node)
+	sh.leftQueue(w)
+	sh.totals.WaitTimeouts++
+	if it := sh.table.Find(w.claim.hash, w.claim.Key); it != nil {
+		sh.statsOf(it).waitTimedOut()
+	}
+	l.poll(w.claim.Session, w.since, now)
+	sh.tell(w, TimedOut)
+}
+
+// GiveUp ends a wait because its client wants or needs no answer through its
+// Waiter any more. It reports how the wait ended if that was decided before: then
+// Served was called, or is being called.
+func (m *Manager) GiveUp(w *Waiting, gone bool) (decided bool) {
+	sh := w.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if w.how != pending {
+		return true
+	}
+	l := w.line
+	l.queue.Remove(&w.node)
+	sh.leftQueue(w)
+	if !gone {
+		sh.totals.WaitTimeouts++
+		l.poll(w.claim.Session, w.since, m.now())
+	}
+	w.how = TimedOut
+	sh.tidy(l)
+	return false
+}
+
+// Withdraw takes a grant back because the claimant had gone before it could
+// know of it. The token makes sure that nobody else's hold is ended.
+func (m *Manager) Withdraw(key []byte, token uint64) {
+	m.deliver(m.withdraw(key, token))
+}
+
+// withdraw returns who is served instead.
+func (m *Manager) withdraw(key []byte, token uint64) *Waiting {
+	sh, hash := m.shardOf(key)
+	sh.mu.Lock()
+	now := m.now()
+	if it := sh.find(hash, key, now); it != nil && held(it) && it.CAS() == token {
+		sh.end(it, withdrawal, now)
+	}
+	served := sh.served
+	sh.served, sh.last = nil, nil
+	sh.unlock()
+	return served
+}
+
+// deliver tells waiters how their wait ended, and goes on with the next in line
+// where one turns out to be gone: a host whose clients all died at once is
+// worked off here, one after the other.
+func (m *Manager) deliver(w *Waiting) {
+	for w != nil {
+		next, key, token, how := w.next, w.claim.Key, w.token, w.how
+		// Once told, w may be in use for another wait.
+		if !w.waiter.Served(w, how) && how == Granted {
+			next = join(m.withdraw(key, token), next)
+		}
+		w = next
+	}
+}
+
+// join puts list a before list b.
+func join(a, b *Waiting) *Waiting {
+	if a == nil {
+		return b
+	}
+	end := a
+	for end.next != nil {
+		end = end.next
+	}
+	end.next = b
+	return a
+}
+
+// EndWaits ends all waits without a grant, as when the server shuts down, and
+// lets no new one begin.
+func (m *Manager) EndWaits() {
+	m.ending.Store(true)
+	for _, sh := range m.shards {
+		sh.mu.Lock()
+		now := m.now()
+		for {
+			w, _, ok := sh.deadlines.Top()
+			if !ok {
+				break
+			}
+			sh.timeOut(w, now)
+		}
+		sh.unlock()
+	}
+}

@@ -1,0 +1,42 @@
+package protocol
+
+import "errors"
+
+// Fault is the line that answers what cannot be carried out. The connection
+// goes on, in step: whatever belonged to the request has been or will be
+// consumed.
+type Fault struct{ Line string }
+
+func (f *Fault) Error() string { return f.Line }
+
+// Faults of framing and syntax, with memcached's words.
+var (
+	ErrUnknown     = &Fault{"ERROR"}
+	ErrBadFormat   = &Fault{"CLIENT_ERROR bad command line format"}
+	ErrBadChunk    = &Fault{"CLIENT_ERROR bad data chunk"}
+	ErrBadExptime  = &Fault{"CLIENT_ERROR invalid exptime argument"}
+	ErrBadDelta    = &Fault{"CLIENT_ERROR invalid numeric delta argument"}
+	ErrTooLarge    = &Fault{"SERVER_ERROR object too large for cache"}
+	ErrBadFlag     = &Fault{"CLIENT_ERROR invalid flag"}
+	ErrTwice       = &Fault{"CLIENT_ERROR duplicate flag"}
+	ErrManyFlags   = &Fault{"CLIENT_ERROR options flags are too long"}
+	ErrBadToken    = &Fault{"CLIENT_ERROR bad token in command line format"}
+	ErrBadKey      = &Fault{"CLIENT_ERROR error decoding key"}
+	ErrBadInitial  = &Fault{"CLIENT_ERROR invalid numeric initial value"}
+	ErrBadMetaStep = &Fault{"CLIENT_ERROR invalid numeric delta value"}
+	ErrBadOpaque   = &Fault{"CLIENT_ERROR opaque token too long"}
+	ErrMetaMode    = &Fault{"CLIENT_ERROR invalid mode for ms M token"}
+	ErrArithMode   = &Fault{"CLIENT_ERROR invalid mode for ma M token"}
+	ErrArithFlag   = &Fault{"CLIENT_ERROR invalid or duplicate flag"}
+)
+
+// ErrShort is returned by Reader.Next when the next request has not arrived as
+// a whole.
+var ErrShort = errors.New("protocol: more bytes needed")
+
+// What ends a connection without an answer.
+var (
+	ErrLineTooLong = errors.New("protocol: line too long")
+	ErrHTTP        = errors.New("protocol: an HTTP request")
+	ErrBinary      = errors.New("protocol: the binary protocol is not spoken here")
+)

@@ -1,0 +1,184 @@
+package protocol
+
+import "encoding/base64"
+
+// Meta is what the flags of a meta command say. Flags that only ask for
+// something in the reply are found in Request.Args, in the order of the reply.
+type Meta struct {
+	has uint64 // flags present: bit c-'@' for the letter c
+
+	TTL     int64  // T: exptime of the item
+	Vivify  int64  // N: exptime of a placeholder made on a miss
+	Recache int64  // R: win if less than that is left
+	Compare uint64 // C: only if the id is this one
+	NewCAS  uint64 // E: the id to set
+	Initial uint64 // J: what ma starts from
+	Delta   uint64 // D: step of ma, 1 if not given
+	Mode    byte   // M: upper-case mode letter, 0 if not given
+	WaitMs  uint64 // W: how long a claim may wait, in milliseconds
+}
+
+// Limits of the meta commands.
+const (
+	maxMetaWords = 20 // words of a line, command and key included
+	maxOpaque    = 31 // bytes behind the O
+)
+
+// Has reports whether the flag was given.
+func (m *Meta) Has(flag byte) bool { return m.has&flagBit(flag) != 0 }
+
+func flagBit(c byte) uint64 { return 1 << (c - '@') }
+
+// parseMeta reads "<key> <flags>*".
+func parseMeta(args []byte, q *Request) error {
+	q.Key, q.Args = NextWord(args)
+	if len(q.Key) == 0 {
+		return ErrBadFormat
+	}
+	err := parseMetaFlags(q)
+	if err != nil && q.Verb == MetaArith {
+		return ErrArithFlag
+	}
+	if err == nil && q.Verb == MetaArith {
+		return checkArithMode(&q.Meta)
+	}
+	return err
+}
+
+// parseMetaSet reads "<key> <length> <flags>*".
+func parseMetaSet(args []byte, q *Request) (size int, err error) {
+	var length []byte
+	q.Key, args = NextWord(args)
+	length, q.Args = NextWord(args)
+	n, ok := parseInt(length)
+	if !ok || n < 0 || n > maxBlock {
+		return noBlock, ErrBadFormat
+	}
+	if err := parseMetaFlags(q); err != nil {
+		return int(n), err
+	}
+	return int(n), checkSetMode(&q.Meta)
+}
+
+func checkSetMode(m *Meta) error {
+	if !m.Has('M') {
+		return nil
+	}
+	switch m.Mode {
+	case 'E', 'A', 'P', 'R', 'S':
+		return nil
+	}
+	return ErrMetaMode
+}
+
+func checkArithMode(m *Meta) error {
+	if !m.Has('M') {
+		return nil
+	}
+	switch m.Mode {
+	case 'I', '+', 'D', '-':
+		return nil
+	}
+	return ErrArithMode
+}
+
+// parseMetaFlags reads the flags in q.Args. As in memcached a duplicate or an
+// unknown flag ends it at once, while a bad number is reported only if nothing
+// of that sort follows.
+func parseMetaFlags(q *Request) error {
+	m := &q.Meta
+	m.Delta = 1
+	if len(q.Key) > MaxKey {
+		return ErrBadFormat
+	}
+	words := 2
+	var later error
+	for rest := q.Args; ; {
+		var word []byte
+		if word, rest = NextWord(rest); len(word) == 0 {
+			break
+		}
+		if words++; words > maxMetaWords {
+			return ErrManyFlags
+		}
+		c := word[0]
+		if c < '@' || c > 'z' {
+			return ErrBadFlag
+		}
+		if m.Has(c) {
+			return ErrTwice
+		}
+		m.has |= flagBit(c)
+		fault, fatal := m.flag(c, word[1:], q)
+		if fatal {
+			return fault
+		}
+		if fault != nil {
+			later = fault
+		}
+	}
+	return later
+}
+
+// flag takes one flag; fatal says that nothing behind it matters.
+func (m *Meta) flag(c byte, arg []byte, q *Request) (fault error, fatal bool) {
+	var ok bool
+	switch c {
+	case 'b':
+		return m.decodeKey(q), false
+	case 'T':
+		m.TTL, ok = parseInt(arg)
+	case 'N':
+		m.Vivify, ok = parseInt(arg)
+	case 'R':
+		m.Recache, ok = parseInt(arg)
+	case 'C':
+		m.Compare, ok = parseUint(arg)
+	case 'E':
+		m.NewCAS, ok = parseUint(arg)
+	case 'F':
+		if q.Flags, ok = parseFlags(arg); !ok {
+			return ErrBadFormat, false
+		}
+	case 'J':
+		if m.Initial, ok = parseUint(arg); !ok {
+			return ErrBadInitial, false
+		}
+	case 'D':
+		if m.Delta, ok = parseUint(arg); !ok {
+			return ErrBadMetaStep, false
+		}
+	case 'M':
+		if len(arg) > 0 {
+			m.Mode = arg[0]
+		}
+		return nil, false
+	case 'O':
+		if len(arg) > maxOpaque {
+			return ErrBadOpaque, true
+		}
+		return nil, false
+	case 'W':
+		m.WaitMs, ok = parseUint(arg)
+	case 'I', 'k', 's', 't', 'c', 'f', 'v', 'l', 'h', 'u', 'q', 'x', 'P', 'L', 'w', 'p', 'd':
+		return nil, false
+	default:
+		return ErrBadFlag, true
+	}
+	if !ok {
+		return ErrBadToken, false
+	}
+	return nil, false
+}
+
+// decodeKey replaces the key by what its base64 text stands for. It allocates:
+// the line must stay as it is, for it is parsed again when its data block comes
+// later.
+func (m *Meta) decodeKey(q *Request) error {
+	key, err := base64.StdEncoding.AppendDecode(nil, q.Key)
+	if err != nil || len(key) == 0 {
+		return ErrBadKey
+	}
+	q.Key = key
+	return nil
+}

@@ -1,0 +1,293 @@
+package protocol
+
+import "math"
+
+// noBlock is the size of the data block of a request that has none.
+const noBlock = -1
+
+func firstWord(line []byte) []byte {
+	for i, c := range line {
+		if c == ' ' {
+			return line[:i]
+		}
+	}
+	return line
+}
+
+// wordVerb is the verb of a command word, 0 if there is none.
+func wordVerb(word []byte) Verb {
+	switch string(word) { // no allocation: the compiler compares in place
+	case "get":
+		return Get
+	case "gets":
+		return Gets
+	case "gat":
+		return Gat
+	case "gats":
+		return Gats
+	case "set":
+		return Set
+	case "add":
+		return Add
+	case "replace":
+		return Replace
+	case "append":
+		return Append
+	case "prepend":
+		return Prepend
+	case "cas":
+		return CAS
+	case "incr":
+		return Incr
+	case "decr":
+		return Decr
+	case "touch":
+		return Touch
+	case "delete":
+		return Delete
+	case "mg":
+		return MetaGet
+	case "ms":
+		return MetaSet
+	case "md":
+		return MetaDelete
+	case "ma":
+		return MetaArith
+	case "mn":
+		return MetaNoop
+	case "me":
+		return MetaDebug
+	}
+	return rareVerb(word)
+}
+
+func rareVerb(word []byte) Verb {
+	switch string(word) {
+	case "stats":
+		return Stats
+	case "version":
+		return Version
+	case "quit":
+		return Quit
+	case "flush_all":
+		return FlushAll
+	case "verbosity":
+		return Verbosity
+	case "shutdown":
+		return Shutdown
+	case "cache_memlimit":
+		return CacheMemlimit
+	case "slabs":
+		return Slabs
+	case "lru":
+		return LRU
+	case "lru_crawler":
+		return LRUCrawler
+	case "watch":
+		return Watch
+	}
+	return 0
+}
+
+// parse reads a line without its end. The size is that of the data block that
+// follows the line, noBlock if none does; it is given with a fault too, if it
+// could be read, because the block is swallowed then.
+func parse(line []byte, q *Request) (size int, err error) {
+	if len(line) < 2 {
+		return noBlock, ErrBadFormat
+	}
+	word := firstWord(line)
+	args := line[len(word):]
+	q.Verb = wordVerb(word)
+	switch q.Verb {
+	case Get, Gets:
+		return noBlock, parseGet(args, q)
+	case Gat, Gats:
+		return noBlock, parseGat(args, q)
+	case Set, Add, Replace, Append, Prepend, CAS:
+		return parseStore(args, q)
+	case Incr, Decr:
+		return noBlock, parseArith(args, q)
+	case Touch:
+		return noBlock, parseTouch(args, q)
+	case Delete:
+		return noBlock, parseDelete(args, q)
+	case MetaGet, MetaDelete, MetaArith, MetaDebug:
+		return noBlock, parseMeta(args, q)
+	case MetaSet:
+		return parseMetaSet(args, q)
+	}
+	q.Args, q.NoReply = cutNoReply(args)
+	if q.Verb == 0 {
+		return noBlock, ErrUnknown
+	}
+	return noBlock, nil
+}
+
+// cutNoReply takes the word noreply off the end of args.
+func cutNoReply(args []byte) (rest []byte, noReply bool) {
+	end := len(args)
+	for end > 0 && args[end-1] == ' ' {
+		end--
+	}
+	const word = "noreply"
+	start := end - len(word)
+	if start > 0 && args[start-1] == ' ' && string(args[start:end]) == word {
+		return args[:start], true
+	}
+	return args[:end], false
+}
+
+func parseGet(args []byte, q *Request) error {
+	if w, _ := NextWord(args); len(w) == 0 {
+		return ErrBadFormat
+	}
+	q.Args = args
+	return checkKeys(args)
+}
+
+func parseGat(args []byte, q *Request) error {
+	when, keys := NextWord(args)
+	if w, _ := NextWord(keys); len(w) == 0 {
+		return ErrBadFormat
+	}
+	var ok bool
+	if q.Exptime, ok = parseInt(when); !ok {
+		return ErrBadExptime
+	}
+	q.Args = keys
+	return checkKeys(keys)
+}
+
+// checkKeys refuses a list with a key that is too long as a whole: memcached
+// answers nothing of it either.
+func checkKeys(list []byte) error {
+	for {
+		var key []byte
+		if key, list = NextWord(list); len(key) == 0 {
+			return nil
+		}
+		if len(key) > MaxKey {
+			return ErrBadFormat
+		}
+	}
+}
+
+func parseStore(args []byte, q *Request) (size int, err error) {
+	var flags, exptime, length, id []byte
+	q.Key, args = NextWord(args)
+	flags, args = NextWord(args)
+	exptime, args = NextWord(args)
+	length, args = NextWord(args)
+	n, ok := parseInt(length)
+	if !ok || n < 0 || n > maxBlock {
+		return noBlock, ErrBadFormat
+	}
+	size = int(n)
+	if q.Verb == CAS {
+		id, args = NextWord(args)
+	}
+	if len(args) > 0 {
+		_, q.NoReply = cutNoReply(args)
+	}
+	if q.Verb == CAS {
+		if q.CAS, ok = parseUint(id); !ok {
+			return size, ErrBadFormat
+		}
+	}
+	if len(q.Key) > MaxKey {
+		return size, ErrBadFormat
+	}
+	if q.Flags, ok = parseFlags(flags); !ok {
+		return size, ErrBadFormat
+	}
+	if q.Exptime, ok = parseInt(exptime); !ok {
+		return size, ErrBadFormat
+	}
+	return size, nil
+}
+
+func parseArith(args []byte, q *Request) error {
+	var delta []byte
+	q.Key, args = NextWord(args)
+	delta, args = NextWord(args)
+	if len(delta) == 0 {
+		return ErrBadFormat
+	}
+	_, q.NoReply = cutNoReply(args)
+	if len(q.Key) > MaxKey {
+		return ErrBadFormat
+	}
+	var ok bool
+	if q.Delta, ok = parseUint(delta); !ok {
+		return ErrBadDelta
+	}
+	return nil
+}
+
+func parseTouch(args []byte, q *Request) error {
+	var exptime []byte
+	q.Key, args = NextWord(args)
+	exptime, args = NextWord(args)
+	if len(exptime) == 0 {
+		return ErrBadFormat
+	}
+	_, q.NoReply = cutNoReply(args)
+	if len(q.Key) > MaxKey {
+		return ErrBadFormat
+	}
+	var ok bool
+	if q.Exptime, ok = parseInt(exptime); !ok {
+		return ErrBadExptime
+	}
+	return nil
+}
+
+// parseDelete takes any number of words behind the key, as memcached does:
+// clients of old send a 0 there. "delete noreply" deletes the key of that name
+// and is silent.
+func parseDelete(args []byte, q *Request) error {
+	_, q.NoReply = cutNoReply(args)
+	q.Key, _ = NextWord(args)
+	if len(q.Key) == 0 || len(q.Key) > MaxKey {
+		return ErrBadFormat
+	}
+	return nil
+}
+
+// parseUint reads an unsigned decimal of 64 bits.
+func parseUint(s []byte) (n uint64, ok bool) {
+	if len(s) == 0 {
+		return 0, false
+	}
+	for _, c := range s {
+		d := uint64(c - '0')
+		if d > 9 || n > (math.MaxUint64-d)/10 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	return n, true
+}
+
+// parseInt reads a signed decimal of 64 bits.
+func parseInt(s []byte) (int64, bool) {
+	negative := len(s) > 0 && s[0] == '-'
+	if len(s) > 1 && (s[0] == '-' || s[0] == '+') {
+		s = s[1:]
+	}
+	n, ok := parseUint(s)
+	if !ok || n > math.MaxInt64 {
+		return 0, false
+	}
+	if negative {
+		return -int64(n), true
+	}
+	return int64(n), true
+}
+
+// parseFlags reads client flags; memcached silently cuts them to 32 bits.
+func parseFlags(s []byte) (uint32, bool) {
+	n, ok := parseUint(s)
+	return uint32(n), ok
+}

@@ -1,0 +1,253 @@
+package protocol
+
+import (
+	"bytes"
+	"math"
+	"sync"
+)
+
+// bufferSize is what a connection reads into; a request up to that size is
+// parsed where it arrived.
+const bufferSize = 16 << 10
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+// Reader takes requests out of a stream of bytes. Bytes go in through Space and
+// Advance, requests come out of Next. Its memory is bounded: a buffer of 16 KiB
+// while something is unread, and beyond that no more than the data block of the
+// request at hand, and only as its bytes arrive.
+//
+// The zero value is not ready; use NewReader. Not safe for concurrent use.
+type Reader struct {
+	pooled  *[bufferSize]byte // what buf is, unless it had to grow
+	buf     []byte
+	r, w    int // buf[r:w] is unread
+	want    int // bytes that the request at buf[r] takes at least
+	skip    int // bytes of a refused data block still to be dropped
+	maxSize int
+	began   bool // something was parsed; the first byte tells the protocol
+	long    longGet
+}
+
+// longGet is what is kept of a get whose line is longer than the buffer.
+type longGet struct {
+	verb     Verb
+	exptime  int64
+	dropping bool // the rest of the line is only read over, after a fault
+}
+
+// NewReader returns a Reader that refuses data blocks over maxSize bytes.
+func NewReader(maxSize int) Reader { return Reader{maxSize: maxSize} }
+
+// Space is where the next bytes go; it is never empty. Advance tells how many
+// were put there.
+func (r *Reader) Space() []byte {
+	if r.buf == nil {
+		r.pooled = buffers.Get().(*[bufferSize]byte)
+		r.buf = r.pooled[:]
+	}
+	if r.r == r.w {
+		r.r, r.w = 0, 0
+	}
+	if r.w == len(r.buf) {
+		if r.r > 0 {
+			r.w = copy(r.buf, r.buf[r.r:r.w])
+			r.r = 0
+		} else {
+			r.grow()
+		}
+	}
+	return r.buf[r.w:]
+}
+
+// grow makes room for a data block that does not fit. It doubles, so that a
+// client gets memory only for what it has sent.
+func (r *Reader) grow() {
+	bigger := make([]byte, min(2*len(r.buf), max(r.want, len(r.buf)+1)))
+	copy(bigger, r.buf[:r.w])
+	r.dropBuffer()
+	r.buf = bigger
+}
+
+// Advance says that n bytes were put into Space.
+func (r *Reader) Advance(n int) { r.w += n }
+
+// Buffered is the number of bytes not yet taken by Next.
+func (r *Reader) Buffered() int { return r.w - r.r }
+
+// Release gives the buffer back if nothing is in it, so that an idle connection
+// holds none.
+func (r *Reader) Release() {
+	if r.r == r.w && r.buf != nil {
+		r.dropBuffer()
+		r.r, r.w = 0, 0
+	}
+}
+
+func (r *Reader) dropBuffer() {
+	if r.pooled != nil {
+		buffers.Put(r.pooled)
+		r.pooled = nil
+	}
+	r.buf = nil
+}
+
+// InData reports whether the beginning of a data block was read, but not its end.
+func (r *Reader) InData() bool { return r.want > 0 || r.skip > 0 }
+
+// Next takes the next request. It returns ErrShort when there is none as a
+// whole yet, a *Fault for what is not a request (q then tells Verb, Key and
+// NoReply as far as they were understood), and any other error when the
+// connection has to be closed.
+func (r *Reader) Next(q *Request) error {
+	if r.skip > 0 && !r.drop() {
+		return ErrShort
+	}
+	if r.w-r.r < r.want {
+		return ErrShort
+	}
+	if r.long.verb != 0 || r.long.dropping {
+		return r.nextPiece(q)
+	}
+	if !r.began && r.w > r.r && r.buf[r.r] == 0x80 {
+		return ErrBinary
+	}
+	end := bytes.IndexByte(r.buf[r.r:r.w], '\n')
+	if end < 0 {
+		return r.unfinished(q)
+	}
+	line := r.buf[r.r : r.r+end]
+	if end > 0 && line[end-1] == '\r' {
+		line = line[:end-1]
+	}
+	*q = Request{}
+	size, err := parse(line, q)
+	if err == ErrUnknown && !r.began && isHTTP(line) {
+		return ErrHTTP
+	}
+	if err == nil && size >= 0 && size > r.maxSize {
+		err = ErrTooLarge
+	}
+	if err != nil {
+		r.consume(end + 1)
+		if size >= 0 {
+			// The block of a refused request is swallowed whatever is in it.
+			r.skip = size + 2
+			r.drop()
+		}
+		return err
+	}
+	if size >= 0 {
+		return r.block(q, end+1, size)
+	}
+	r.consume(end + 1)
+	return nil
+}
+
+// block takes the data block of size bytes behind the line of lineLen bytes.
+func (r *Reader) block(q *Request, lineLen, size int) error {
+	total := lineLen + size + 2
+	if r.w-r.r < total {
+		r.want = total
+		return ErrShort
+	}
+	data := r.buf[r.r+lineLen : r.r+total]
+	r.consume(total)
+	if data[size] != '\r' || data[size+1] != '\n' {
+		return ErrBadChunk
+	}
+	q.Value = data[:size:size]
+	return nil
+}
+
+func (r *Reader) consume(n int) {
+	r.r += n
+	r.want = 0
+	r.began = true
+}
+
+// drop throws away what has arrived of a refused data block and reports whether
+// that was all of it.
+func (r *Reader) drop() bool {
+	n := min(r.skip, r.w-r.r)
+	r.r += n
+	r.skip -= n
+	return r.skip == 0
+}
+
+// unfinished judges a line whose end has not arrived: a get may be of any
+// length, everything else is short.
+func (r *Reader) unfinished(q *Request) error {
+	line := r.buf[r.r:r.w]
+	if len(line) <= MaxLine {
+		return ErrShort
+	}
+	verb := wordVerb(firstWord(line))
+	if verb != Get && verb != Gets && verb != Gat && verb != Gats {
+		return ErrLineTooLong
+	}
+	if len(line) < bufferSize {
+		return ErrShort
+	}
+	// Answer the keys that are complete and go on with the line.
+	last := bytes.LastIndexByte(line, ' ')
+	*q = Request{}
+	if _, err := parse(line[:last], q); err != nil {
+		r.long.dropping = true
+		r.consume(len(line))
+		return err
+	}
+	q.More = true
+	r.long = longGet{verb: verb, exptime: q.Exptime}
+	r.consume(last + 1)
+	return nil
+}
+
+// nextPiece goes on with the line of a long get.
+func (r *Reader) nextPiece(q *Request) error {
+	line := r.buf[r.r:r.w]
+	end := bytes.IndexByte(line, '\n')
+	if r.long.dropping {
+		if end < 0 {
+			r.consume(len(line))
+			return ErrShort
+		}
+		r.long = longGet{}
+		r.consume(end + 1)
+		return r.Next(q)
+	}
+	if end < 0 && len(line) < bufferSize {
+		return ErrShort
+	}
+	*q = Request{Verb: r.long.verb, Exptime: r.long.exptime, Continued: true, More: end < 0}
+	used := end + 1
+	if end >= 0 {
+		line = bytes.TrimSuffix(line[:end], []byte{'\r'})
+	} else {
+		// A full buffer without a space is one endless key, which checkKeys refuses.
+		used = bytes.LastIndexByte(line, ' ') + 1
+		if used == 0 {
+			used = len(line)
+		}
+		line = line[:used]
+	}
+	r.consume(used)
+	if err := checkKeys(line); err != nil {
+		r.long = longGet{dropping: end < 0}
+		return err
+	}
+	q.Args = line
+	if end >= 0 {
+		r.long = longGet{}
+	}
+	return nil
+}
+
+// isHTTP recognises the request line of a browser or of an attack through one.
+func isHTTP(line []byte) bool {
+	i := bytes.LastIndexByte(line, ' ')
+	return i >= 0 && bytes.HasPrefix(line[i+1:], []byte("HTTP/"))
+}
+
+// maxBlock is the largest length of a data block that can be read as one.
+const maxBlock = math.MaxInt32 - 2

@@ -1,0 +1,38 @@
+//go:build linux
+
+package rig
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Progress shows on a terminal how far a benchmark is, on one line that is
+// overwritten. Elsewhere it shows nothing.
+type Progress struct {
+	total, done int
+	terminal    bool
+}
+
+// NewProgress returns the progress of a benchmark of total steps.
+func NewProgress(total int) *Progress {
+	_, err := unix.IoctlGetTermios(int(os.Stderr.Fd()), unix.TCGETS)
+	return &Progress{total: total, terminal: err == nil}
+}
+
+// Step says that the next step begins.
+func (p *Progress) Step(what string) {
+	p.done++
+	if p.terminal {
+		fmt.Fprintf(os.Stderr, "\r\x1b[K[%d/%d] %s", p.done, p.total, what)
+	}
+}
+
+// Clear removes the line.
+func (p *Progress) Clear() {
+	if p.terminal {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+	}
+}

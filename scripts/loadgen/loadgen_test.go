@@ -1,0 +1,176 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestWorkloads(t *testing.T) {
+	for _, c := range allCells() {
+		w := c.workload()
+		if len(w.cycles) != c.conns {
+			t.Errorf("%s: %d cycles, want one per connection", c.name(), len(w.cycles))
+		}
+		for _, b := range w.cycles[0] {
+			if b.ops != c.inFlight {
+				t.Errorf("%s: a batch of %d requests", c.name(), b.ops)
+			}
+		}
+	}
+}
+
+func TestPairsFillABatch(t *testing.T) {
+	pair := []exchange{add("k", 1), remove("k")}
+	if alone := (cell{inFlight: 1}).cycle(pair...); len(alone) != 2 {
+		t.Errorf("1 in flight: %d batches, want add and delete in turn", len(alone))
+	}
+	pipelined := cell{inFlight: 16}.cycle(pair...)
+	want := strings.Repeat("STORED\r\nDELETED\r\n", 8)
+	if len(pipelined) != 1 || string(pipelined[0].replies) != want {
+		t.Errorf("16 in flight: %d batches, first reply %q", len(pipelined), pipelined[0].replies)
+	}
+}
+
+func TestAdvance(t *testing.T) {
+	for _, test := range []struct {
+		name, counters string
+		by             int
+		want           string
+	}{
+		{"no-carry", "1000000001\r\n", 1, "1000000002\r\n"},
+		{"carry", "1000000999\r\n", 16, "1000001015\r\n"},
+		{"each-line", "1000000001\r\n1000000002\r\n", 2, "1000000003\r\n1000000004\r\n"},
+	} {
+		got := []byte(test.counters)
+		advance(got, test.by)
+		if string(got) != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// scripted accepts one connection and answers each request with the next
+// reply; after the last one it closes its side. It returns its address.
+func scripted(t *testing.T, request string, replies ...string) string {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for _, reply := range replies {
+			if _, err := io.ReadFull(conn, make([]byte, len(request))); err != nil {
+				return
+			}
+			io.WriteString(conn, reply)
+		}
+		// Closing altogether could reset the connection before the replies
+		// are read.
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			tcp.CloseWrite()
+		}
+		io.Copy(io.Discard, conn)
+	}()
+	return l.Addr().String()
+}
+
+func TestCrewNoticesWhatGoesWrong(t *testing.T) {
+	del := remove("k")
+	for _, test := range []struct {
+		name    string
+		replies []string
+		ops     uint64
+		want    string
+	}{
+		{"other-word", []string{"DELETED\r\n", "NOT_FOUND\r\n"}, 1, "unexpected reply"},
+		{"more-than-asked", []string{"DELETED\r\nDELETED\r\n"}, 0, "unexpected reply"},
+		{"hang-up", []string{"DELETED\r\n", "DELETED\r\n"}, 2, "closed a connection"},
+		{"hang-up-within-a-reply", []string{"DELETED\r\n", "DELE"}, 1, "closed a connection"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			addr := scripted(t, del.request, test.replies...)
+			crew, err := newCrew(addr, [][]batch{{newBatch(del)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer crew.close()
+			ctx := crew.start(t.Context())
+			<-ctx.Done()
+			err = crew.stop()
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got error %v, want %q", err, test.want)
+			}
+			if !errors.Is(err, context.Cause(ctx)) {
+				t.Errorf("the cause is %v, stop returned %v", context.Cause(ctx), err)
+			}
+			if crew.ops() != test.ops {
+				t.Errorf("%d requests answered, want %d", crew.ops(), test.ops)
+			}
+		})
+	}
+}
+
+// On a real memcached, every expected reply must be the real one, and every
+// cell must leave the server as it found it: the next one would fail.
+func TestAllCommandsOnMemcached(t *testing.T) {
+	path, err := exec.LookPath("memcached")
+	if err != nil {
+		t.Skip(err)
+	}
+	c := &contender{label: "memcached", path: path}
+	if err := c.start(t.Context(), 100); err != nil {
+		t.Fatal(err)
+	}
+	defer c.server.Stop()
+	for range 2 {
+		for _, cell := range allCells() {
+			cell.conns = 20
+			s, err := measureCell(t.Context(), c.server, cell, 20*time.Millisecond)
+			if err != nil {
+				t.Fatalf("%s: %v", cell.name(), err)
+			}
+			if s.opsPerSecond <= 0 || s.cpuPerOp <= 0 {
+				t.Errorf("%s: %+v", cell.name(), s)
+			}
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	o, err := parseOptions([]string{"--a", "true", "--b", "false", "--only", "false", "--cells", "^incr/16", "--seconds", "0.5"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.contenders) != 1 || o.contenders[0].label != "false" || len(o.cells) != 2 || o.duration != time.Second/2 {
+		t.Errorf("got %+v", o)
+	}
+	for _, bad := range []string{"--rounds 0", "--seconds 0", "--seconds NaN", "--cells nothing", "--only c", "--json --csv", "rest"} {
+		if _, err := parseOptions(append(strings.Fields("--a true --b false"), strings.Fields(bad)...)); err == nil {
+			t.Errorf("%s: accepted", bad)
+		}
+	}
+}
+
+func TestTargets(t *testing.T) {
+	round := func(ops float64) sample { return sample{opsPerSecond: ops} }
+	slow := result{cell{"get", 1, 50}, [][]sample{{round(90), round(80), round(95)}, {round(100), round(100), round(100)}}}
+	fast := result{cell{"add-delete", 16, 50}, [][]sample{{round(200)}, {round(100)}}}
+	got := speedTargets([]result{slow, fast})
+	if len(got) != 3 || got[0].Value != 0.9 || got[0].Holds || !got[1].Holds || !got[2].Holds {
+		t.Errorf("got %+v", got)
+	}
+}

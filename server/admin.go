@@ -1,0 +1,124 @@
+package server
+
+import (
+	"strconv"
+
+	"github.com/lockcached/lockcached/protocol"
+)
+
+// admin answers the commands that concern the server instead of an item.
+func (c *conn) admin(q *protocol.Request) bool {
+	switch q.Verb {
+	case protocol.FlushAll:
+		c.flushAll(q)
+	case protocol.Version:
+		c.out.Line("VERSION " + Version)
+	case protocol.Verbosity:
+		c.setVerbosity(q)
+	case protocol.Quit:
+		return false
+	case protocol.Shutdown:
+		return c.shutdown(q)
+	case protocol.CacheMemlimit:
+		c.say(q, c.cacheMemlimit(q))
+	case protocol.Slabs, protocol.LRU, protocol.LRUCrawler:
+		c.say(q, tuning(q))
+	case protocol.Watch:
+		c.say(q, "CLIENT_ERROR watch commands not allowed")
+	}
+	return true
+}
+
+func (c *conn) say(q *protocol.Request, line string) {
+	if !q.NoReply {
+		c.out.Line(line)
+	}
+}
+
+func (c *conn) flushAll(q *protocol.Request) {
+	c.srv.counts.flushes.Add(1)
+	if c.srv.config.NoFlush {
+		c.say(q, "CLIENT_ERROR flush_all not allowed")
+		return
+	}
+	delay := int64(0)
+	if word, _ := protocol.NextWord(q.Args); len(word) > 0 {
+		var err error
+		if delay, err = strconv.ParseInt(string(word), 10, 64); err != nil {
+			c.fault(q, protocol.ErrBadExptime)
+			return
+		}
+	}
+	if delay <= 0 {
+		c.srv.locks.Flush()
+	} else {
+		c.srv.locks.FlushAfter(lease(delay))
+	}
+	c.say(q, "OK")
+}
+
+func (c *conn) setVerbosity(q *protocol.Request) {
+	word, _ := protocol.NextWord(q.Args)
+	level, err := strconv.ParseUint(string(word), 10, 32)
+	if err != nil {
+		c.fault(q, protocol.ErrBadFormat)
+		return
+	}
+	c.srv.verbosity.Store(int32(min(level, 3)))
+	c.say(q, "OK")
+}
+
+// shutdown closes the connection without an answer, as memcached does.
+func (c *conn) shutdown(q *protocol.Request) bool {
+	if c.srv.config.Shutdown == nil {
+		c.say(q, "SERVER_ERROR: shutdown not enabled")
+		return true
+	}
+	mode, more := protocol.NextWord(q.Args)
+	more, _ = protocol.NextWord(more)
+	if len(more) > 0 || len(mode) > 0 && string(mode) != "graceful" {
+		c.say(q, "CLIENT_ERROR invalid shutdown mode")
+		return true
+	}
+	c.srv.config.Shutdown(len(mode) > 0)
+	return false
+}
+
+func (c *conn) cacheMemlimit(q *protocol.Request) string {
+	word, _ := protocol.NextWord(q.Args)
+	megabytes, err := strconv.ParseUint(string(word), 10, 32)
+	switch {
+	case err != nil:
+		return "ERROR"
+	case megabytes < 8:
+		return "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m"
+	case megabytes > 1_000_000_000:
+		return "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes"
+	}
+	c.srv.locks.SetMemoryLimit(int64(megabytes) << 20)
+	return "OK"
+}
+
+// tuning answers the commands that turn the knobs of slabs and LRU, which are
+// not here: as a memcached that was started without them.
+func tuning(q *protocol.Request) string {
+	what, args := protocol.NextWord(q.Args)
+	word, _ := protocol.NextWord(args)
+	switch {
+	case q.Verb == protocol.LRUCrawler && len(what) > 0:
+		switch string(what) {
+		case "enable", "disable", "sleep", "tocrawl":
+			return "OK"
+		}
+		return "CLIENT_ERROR lru crawler disabled"
+	case q.Verb == protocol.Slabs && string(what) == "reassign":
+		return "CLIENT_ERROR slab reassignment disabled"
+	case q.Verb == protocol.Slabs && string(what) == "automove":
+		if level, err := strconv.ParseUint(string(word), 10, 32); err != nil {
+			return protocol.ErrBadFormat.Line
+		} else if level <= 2 {
+			return "OK"
+		}
+	}
+	return "ERROR"
+}

@@ -1,0 +1,179 @@
+package server
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
+)
+
+// run carries out a request and reports whether the connection goes on.
+func (c *conn) run(q *protocol.Request) bool {
+	switch q.Verb {
+	case protocol.Get, protocol.Gets, protocol.Gat, protocol.Gats:
+		return c.get(q)
+	case protocol.Set, protocol.Add, protocol.Replace, protocol.Append, protocol.Prepend, protocol.CAS:
+		return c.store(q)
+	case protocol.Delete:
+		c.delete(q)
+	case protocol.Incr, protocol.Decr:
+		c.arith(q)
+	case protocol.Touch:
+		c.reply(q, "TOUCHED", c.srv.locks.Touch(q.Key, lease(q.Exptime)))
+	case protocol.MetaGet, protocol.MetaSet, protocol.MetaDelete, protocol.MetaArith,
+		protocol.MetaNoop, protocol.MetaDebug:
+		c.srv.counts.metas.Add(1)
+		return c.meta(q)
+	case protocol.Stats:
+		c.stats(q)
+	default:
+		return c.admin(q)
+	}
+	return true
+}
+
+func lease(exptime int64) time.Duration { return protocol.Lease(exptime, time.Now) }
+
+// words are what the sentinels of locks are called on the wire. The first three
+// keep a pooled connection alive; the others are faults.
+var words = map[error]string{
+	locks.ErrNotStored: "NOT_STORED",
+	locks.ErrExists:    "EXISTS",
+	locks.ErrNotFound:  "NOT_FOUND",
+	locks.ErrTooLarge:  "SERVER_ERROR object too large for cache",
+	locks.ErrNoMemory:  "SERVER_ERROR out of memory storing object",
+	locks.ErrNotNumber: "CLIENT_ERROR cannot increment or decrement non-numeric value",
+}
+
+// reply answers with the word for success or for the error.
+func (c *conn) reply(q *protocol.Request, success string, err error) {
+	if q.NoReply {
+		return
+	}
+	if err != nil {
+		success = words[err]
+	}
+	c.out.Line(success)
+}
+
+// fault answers what could not be carried out.
+func (c *conn) fault(q *protocol.Request, f *protocol.Fault) {
+	if f == protocol.ErrTooLarge {
+		// What a set that fails leaves behind is for locks to decide.
+		c.srv.locks.Oversize(q.Key, q.Verb == protocol.Set)
+	}
+	if !q.NoReply {
+		c.out.Line(f.Line)
+	}
+}
+
+// get answers get, gets, gat and gats.
+func (c *conn) get(q *protocol.Request) bool {
+	c.withCAS = q.Verb == protocol.Gets || q.Verb == protocol.Gats
+	touch := q.Verb == protocol.Gat || q.Verb == protocol.Gats
+	for key, rest := protocol.NextWord(q.Args); len(key) > 0; key, rest = protocol.NextWord(rest) {
+		c.getOne(key, touch, q.Exptime)
+		if c.out.Buffered() > maxUnsent && c.flush() != nil {
+			return false
+		}
+	}
+	if !q.More {
+		c.out.Line("END")
+	}
+	return true
+}
+
+func (c *conn) getOne(key []byte, touch bool, exptime int64) {
+	var hit bool
+	switch {
+	case bytes.HasPrefix(key, reserved):
+		c.getReserved(key)
+		return
+	case touch:
+		hit = c.srv.locks.GetAndTouch(key, lease(exptime), c)
+	default:
+		hit = c.srv.locks.Get(key, c)
+	}
+	if c.srv.detail.on.Load() {
+		c.srv.detail.get(key, hit)
+	}
+}
+
+// Item copies an item that was asked for into the reply.
+func (c *conn) Item(it *locks.Item) {
+	if c.withCAS {
+		c.out.ValueCAS(it.Key(), it.Flags, it.Value(), it.CAS())
+	} else {
+		c.out.Value(it.Key(), it.Flags, it.Value())
+	}
+}
+
+var storeOps = [...]locks.Op{
+	protocol.Set:     locks.Set,
+	protocol.Add:     locks.Add,
+	protocol.Replace: locks.Replace,
+	protocol.Append:  locks.Append,
+	protocol.Prepend: locks.Prepend,
+	protocol.CAS:     locks.CompareAndSwap,
+}
+
+// store answers the storage commands.
+func (c *conn) store(q *protocol.Request) bool {
+	put := &c.work.put
+	*put = locks.Put{
+		Op:      storeOps[q.Verb],
+		Key:     q.Key,
+		Value:   q.Value,
+		Flags:   q.Flags,
+		Lease:   lease(q.Exptime),
+		Compare: q.CAS,
+		Session: &c.session,
+	}
+	wait, byPolicy, fault := c.waitFor(q, put)
+	if fault != nil {
+		c.fault(q, fault)
+		return true
+	}
+	if wait > 0 {
+		if c.mayWait(put, wait, byPolicy) != nil {
+			return false
+		}
+	}
+	if c.srv.detail.on.Load() {
+		c.srv.detail.set(put.Key)
+	}
+	_, err := c.srv.locks.Put(put)
+	if err == locks.ErrQueued {
+		c.startWaiting()
+		return true
+	}
+	c.reply(q, "STORED", err)
+	return true
+}
+
+func (c *conn) delete(q *protocol.Request) {
+	if c.srv.detail.on.Load() {
+		c.srv.detail.delete(q.Key)
+	}
+	c.reply(q, "DELETED", c.srv.locks.Delete(q.Key))
+}
+
+func (c *conn) arith(q *protocol.Request) {
+	n, err := c.srv.locks.Arith(&locks.Delta{Key: q.Key, By: q.Delta, Decr: q.Verb == protocol.Decr})
+	switch {
+	case err != nil:
+		c.reply(q, "", err)
+	case !q.NoReply:
+		c.out.Number(n)
+	}
+}
+
+// appendOutcome appends the answer to a claim that has waited.
+func (c *conn) appendOutcome(out *protocol.Writer, p *parked, how locks.Outcome) {
+	if how == locks.Granted {
+		out.Line("STORED")
+	} else {
+		out.Line("NOT_STORED")
+	}
+}

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/locks"
+)
+
+// Config is how a Server meets its clients. Only Locks is required.
+type Config struct {
+	// Locks gives meaning to the requests.
+	Locks *locks.Manager
+	// MaxConns bounds the connections served at a time; one more is told
+	// "ERROR Too many open connections". 0 means DefaultMaxConns.
+	MaxConns int
+	// IdleTimeout closes a connection that has sent nothing for that long.
+	// 0 means never.
+	IdleTimeout time.Duration
+	// KeepAlive is the time after which a silent TCP peer is probed, and
+	// UserTimeout the time sent data may stay unacknowledged before the
+	// connection is given up. 0 means DefaultKeepAlive and DefaultUserTimeout.
+	KeepAlive, UserTimeout time.Duration
+	// NoFlush makes flush_all a CLIENT_ERROR (memcached's -F).
+	NoFlush bool
+	// Shutdown is called for the shutdown command; nil answers that it is not
+	// enabled (memcached's -A turns it on).
+	Shutdown func(graceful bool)
+	// WaitPolicies let unchanged clients wait for the locks whose keys match;
+	// the first match wins.
+	WaitPolicies []WaitPolicy
+	// Settings is what "stats settings" prints beyond what the Server knows.
+	Settings Settings
+	// Logger gets connection-level events.
+	Logger zerolog.Logger
+}
+
+// WaitPolicy lets claims on matching keys wait in line for up to Wait.
+type WaitPolicy struct {
+	Pattern string // as in locks.Config.LockKeys
+	Wait    time.Duration
+}
+
+// Settings are the values that "stats settings" shows as they were given on
+// the command line; they change nothing in the Server itself.
+type Settings struct {
+	TCPPort                       int
+	UDPPort                       int
+	Inter                         string // the -l addresses, comma separated; "" prints NULL
+	DomainSocket                  string // "" prints NULL
+	Umask                         int    // access mask of the Unix socket (-a)
+	Verbosity                     int
+	GrowthFactor                  float64
+	ChunkSize                     int
+	Threads                       int
+	StatKeyPrefix                 byte // -D; 0 prints ':'
+	DetailEnabled                 bool // -D also turns on "stats detail"
+	ReqsPerEvent                  int
+	CASDisabled                   bool // -C: accepted, printed, without effect
+	Backlog                       int
+	Protocol                      string // -B: auto or ascii
+	HashAlgorithm                 string
+	NoLRUCrawler, NoLRUMaintainer bool // -o no_lru_crawler ...: "stats" leaves out their counters
+}
+
+// What the zero values of a Config stand for.
+const (
+	DefaultMaxConns    = 1024
+	DefaultKeepAlive   = 30 * time.Second
+	DefaultUserTimeout = 30 * time.Second
+)

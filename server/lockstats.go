@@ -1,0 +1,116 @@
+package server
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
+	"github.com/lockcached/lockcached/stats"
+)
+
+// lockStats answers the stats sub-commands that memcached does not have. Their
+// names hold no colon, for tools take what is before one for a slab class.
+func (c *conn) lockStats(what string, name []byte) {
+	switch {
+	case what == "locks":
+		c.fields(c.srv.lockTotals())
+	case what == "lock" && len(name) > protocol.MaxKey:
+		c.out.Line(protocol.ErrBadFormat.Line)
+	case what == "lock" && len(name) > 0:
+		c.fields(lockFields(c.srv.locks.Lookup(name)))
+	case what == "class" && len(name) > 0:
+		record, ok := c.srv.locks.Class(string(name))
+		if !ok {
+			c.out.Line("END")
+			return
+		}
+		c.fields(record.Fields())
+	case what == "classes":
+		c.fields(c.srv.classTable())
+	case what == "contended":
+		c.fields(c.srv.contendedTable())
+	default:
+		c.out.Line("ERROR")
+	}
+}
+
+// lockTotals is the answer to "stats locks".
+func (s *Server) lockTotals() []field {
+	t := s.locks.Totals()
+	var l sheet
+	l.num("held", uint64(t.Held))
+	l.num("waiters", uint64(t.Queued+t.Polling))
+	l.num("waiters_peak", uint64(t.WaitersPeak))
+	l.num("queued", uint64(t.Queued))
+	l.num("polling", uint64(t.Polling))
+	l = append(l, t.Counters.Fields()...)
+	l.num("stats_keys", uint64(t.StatsKeys))
+	l.num("store_no_memory", t.NoMemory)
+	return l
+}
+
+// lockFields are the numbers of one lock, by the names that "stats lock" and
+// lockcached:lock: share.
+func lockFields(l locks.Lock) []field {
+	var f sheet
+	if l.Held {
+		f.text("held", "1")
+		f.text("owner", l.Owner)
+	} else {
+		f.text("held", "0")
+		f.text("owner", "-")
+	}
+	f.num("token", l.Token)
+	f.text("age_ms", ms(l.Age))
+	ttl := ms(l.TTL)
+	if l.TTL == locks.Forever {
+		ttl = "-1"
+	}
+	f.text("ttl_ms", ttl)
+	f.num("waiters", uint64(l.Queued+l.Polling))
+	f.num("queued", uint64(l.Queued))
+	f.num("polling", uint64(l.Polling))
+	return append(f, l.Record.Fields()...)
+}
+
+func ms(d time.Duration) string { return string(stats.AppendMs(nil, float64(d))) }
+
+// maxRows bounds the tables, whose rows are for people and dashboards.
+const maxRows = 100
+
+// classTable is the answer to "stats classes": a line per class, the busiest
+// first, with one value that holds the most telling numbers.
+func (s *Server) classTable() []field {
+	var l sheet
+	for i, c := range s.locks.Classes() {
+		if i == maxRows {
+			break
+		}
+		l.text(c.Name, summary(&c.Record))
+	}
+	return l
+}
+
+// contendedTable is the answer to "stats contended".
+func (s *Server) contendedTable() []field {
+	var l sheet
+	for _, c := range s.locks.Contended(20) {
+		held := "0"
+		if c.Held {
+			held = "1"
+		}
+		l.text(c.Name, "held="+held+",waiters="+strconv.Itoa(c.Waiters)+","+summary(&c.Record))
+	}
+	return l
+}
+
+// summary is a record in one word.
+func summary(r *stats.Record) string {
+	b := append([]byte("acquired="), strconv.FormatUint(r.Acquired, 10)...)
+	b = append(append(b, ",refused="...), strconv.FormatUint(r.Refused, 10)...)
+	b = append(append(b, ",expired="...), strconv.FormatUint(r.Expired, 10)...)
+	b = stats.AppendMs(append(b, ",hold_mean_ms="...), r.Hold.Mean())
+	b = stats.AppendMs(append(b, ",hold_stddev_ms="...), r.Hold.Stddev())
+	return string(stats.AppendMs(append(b, ",wait_mean_ms="...), r.Wait.Mean()))
+}

@@ -1,0 +1,183 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
+)
+
+// parked is what a connection needs while its client waits in line. Its
+// goroutine goes on watching the socket; whoever ends the wait writes the answer
+// from its own goroutine, so that a hand-off takes no switch of goroutines.
+type parked struct {
+	conn     *conn
+	waiting  locks.Waiting
+	byPolicy bool   // the client did not ask to wait: more input ends it
+	meta     []byte // the flags of an ms, which shape the answer; nil for add
+
+	how    locks.Outcome
+	over   atomic.Bool   // the answer is written
+	behind atomic.Bool   // input waits behind the claim: wake the goroutine when over
+	failed atomic.Bool   // the answer could not be written
+	done   chan struct{} // holds one element once over
+
+	out   protocol.Writer // where the answer is put together
+	write func(fd uintptr) bool
+	sent  error
+}
+
+var past = time.Unix(1, 0)
+
+// mayWait prepares a claim to wait in line for up to d. What was answered before
+// goes out first: the claim's answer may come from another goroutine at any time.
+func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	p := c.spare
+	if p == nil {
+		p = &parked{conn: c, done: make(chan struct{}, 1)}
+		p.write = p.writeOnce
+		c.spare = p
+	}
+	p.byPolicy, p.meta = byPolicy, p.meta[:0]
+	p.how = 0
+	p.over.Store(false)
+	p.behind.Store(c.raw == nil)
+	put.Wait, put.Waiter, put.Waiting = d, p, &p.waiting
+	return nil
+}
+
+// startWaiting puts the connection to rest after its claim was queued. The
+// answer may be written already.
+func (c *conn) startWaiting() {
+	c.parked = c.spare
+	c.state.Store(stateWait)
+	if c.in.Buffered() > 0 {
+		c.parked.behind.Store(true)
+	}
+}
+
+// Served writes how the wait ended. A client that has gone, or does not read
+// what it is sent, is cut off.
+func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
+	c := p.conn
+	p.how = how
+	c.appendOutcome(&p.out, p, how)
+	n := p.out.Buffered()
+	err := p.send()
+	if err == nil {
+		c.bytesWritten.Add(uint64(n))
+	} else {
+		p.failed.Store(true)
+		_ = c.nc.Close()
+	}
+	p.over.Store(true)
+	if p.behind.Load() {
+		_ = c.nc.SetReadDeadline(past)
+	}
+	p.done <- struct{}{}
+	return err == nil
+}
+
+// send writes out without ever waiting for the client.
+func (p *parked) send() error {
+	if p.conn.raw == nil {
+		_, err := p.out.Flush(p.conn.nc)
+		return err
+	}
+	p.sent = nil
+	err := p.conn.raw.Write(p.write)
+	p.out.Drop()
+	if err == nil {
+		err = p.sent
+	}
+	return err
+}
+
+// writeOnce is called by RawConn.Write. An answer is a few bytes: a socket that
+// does not take them at once belongs to a client that does not read.
+func (p *parked) writeOnce(fd uintptr) bool {
+	b := p.out.Bytes()
+	n, err := syscall.Write(int(fd), b)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	p.sent = err
+	return true
+}
+
+// await watches the socket while the client waits in line, and sees to it that
+// the wait ends. It reports whether the connection goes on.
+func (c *conn) await() bool {
+	p := c.parked
+	var err error
+	if !p.byPolicy || c.in.Buffered() == 0 {
+		err = c.watch(p)
+	}
+	gone := err != nil
+	goOn := !gone
+	if p.over.Load() || c.srv.locks.GiveUp(&p.waiting, gone) {
+		<-p.done
+		c.parked = nil
+		goOn = c.afterOutcome(p, gone)
+	} else if !gone {
+		c.appendOutcome(&c.out, p, locks.TimedOut)
+	}
+	c.parked = nil
+	c.state.Store(stateParse)
+	c.lastRead.Store(time.Now().UnixNano())
+	return goOn
+}
+
+// watch returns when the wait should end or has ended, with an error if the
+// client has gone.
+func (c *conn) watch(p *parked) error {
+	for {
+		if p.over.Load() && p.behind.Load() {
+			return nil // what to do next is there already
+		}
+		c.readErr = nil
+		if c.raw == nil && c.in.Buffered() >= protocol.MaxLine {
+			<-p.done // enough is pipelined; hear no more before the answer
+			p.done <- struct{}{}
+			continue
+		}
+		before := c.in.Buffered()
+		c.read()
+		switch {
+		case c.readErr == nil && c.raw == nil && !p.byPolicy && c.in.Buffered() > before:
+			continue // pipelined behind a wait asked for by name
+		case !errors.Is(c.readErr, os.ErrDeadlineExceeded):
+			return c.readErr
+		case c.finishing.Load():
+			// All waits are ended now; the answer is at most being written.
+			<-p.done
+			p.done <- struct{}{}
+			return nil
+		}
+		_ = c.nc.SetReadDeadline(time.Time{})
+	}
+}
+
+// afterOutcome goes on after an answer written by another goroutine. A grant
+// whose client has gone before it could take the answer is withdrawn.
+func (c *conn) afterOutcome(p *parked, gone bool) bool {
+	if p.failed.Load() {
+		return false // withdrawn by whoever granted it
+	}
+	if gone && p.how == locks.Granted && !c.answerTaken() {
+		c.srv.locks.Withdraw(p.waiting.Key(), p.waiting.Token())
+		return false
+	}
+	if p.behind.Load() && !c.finishing.Load() {
+		_ = c.nc.SetReadDeadline(time.Time{})
+	}
+	return true // a client that has gone is read to its end
+}

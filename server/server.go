@@ -1,0 +1,264 @@
+// Package server meets the clients: it accepts connections, reads requests,
+// asks package locks what they mean, and writes the replies. It decides nothing
+// about locks.
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lockcached/lockcached/locks"
+)
+
+// ErrClosed is what Serve returns after Shutdown.
+var ErrClosed = errors.New("server: closed")
+
+// Server serves any number of listeners from one Manager.
+type Server struct {
+	config   Config
+	locks    *locks.Manager
+	itemMax  int
+	policies []policy
+	started  time.Time
+	detail   detail
+	counts   counts
+
+	verbosity atomic.Int32
+
+	mu        sync.Mutex // guards what follows
+	conns     map[*conn]struct{}
+	listeners map[net.Listener]struct{}
+	closing   bool
+	idle      sync.WaitGroup // of connections
+}
+
+// counts are the totals of the connections that have gone, and what concerns
+// no connection in particular.
+type counts struct {
+	total, rejected, idleKicks    atomic.Uint64
+	bytesRead, bytesWritten       atomic.Uint64 // of closed connections
+	flushes, metas                atomic.Uint64
+	acceptErrors, acceptStalledUs atomic.Uint64
+}
+
+type policy struct {
+	locks.Pattern
+	wait time.Duration
+}
+
+// New returns a Server that serves nobody yet.
+func New(c Config) *Server {
+	c.setDefaults()
+	s := &Server{
+		config:    c,
+		locks:     c.Locks,
+		itemMax:   c.Locks.Config().ItemSizeMax,
+		started:   time.Now(),
+		conns:     make(map[*conn]struct{}),
+		listeners: make(map[net.Listener]struct{}),
+	}
+	for _, p := range c.WaitPolicies {
+		if pattern, err := locks.NewPattern(p.Pattern); err == nil {
+			s.policies = append(s.policies, policy{pattern, p.Wait})
+		}
+	}
+	s.verbosity.Store(int32(c.Settings.Verbosity))
+	s.detail.init(c.Settings.StatKeyPrefix, c.Settings.DetailEnabled)
+	return s
+}
+
+func (c *Config) setDefaults() {
+	if c.MaxConns == 0 {
+		c.MaxConns = DefaultMaxConns
+	}
+	if c.KeepAlive == 0 {
+		c.KeepAlive = DefaultKeepAlive
+	}
+	if c.UserTimeout == 0 {
+		c.UserTimeout = DefaultUserTimeout
+	}
+	if c.Settings.StatKeyPrefix == 0 {
+		c.Settings.StatKeyPrefix = ':'
+	}
+}
+
+// Serve accepts connections until Shutdown. It survives errors of accept, such
+// as having no descriptors left.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.track(l) {
+		return ErrClosed
+	}
+	defer s.untrack(l)
+	var a acceptor
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			a.pause = 0
+			s.welcome(nc, l)
+		case errors.Is(err, net.ErrClosed):
+			if s.isClosing() {
+				return ErrClosed
+			}
+			return err
+		default:
+			a.failed(s, err)
+		}
+	}
+}
+
+// acceptor slows down while accepting fails.
+type acceptor struct {
+	pause  time.Duration
+	logged time.Time
+}
+
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// failed waits a little, longer each time, and logs once a second at most.
+func (a *acceptor) failed(s *Server, err error) {
+	s.counts.acceptErrors.Add(1)
+	if time.Since(a.logged) > time.Second {
+		a.logged = time.Now()
+		s.config.Logger.Error().Err(err).Msg("cannot accept connections")
+	}
+	a.pause = min(max(2*a.pause, minAcceptPause), maxAcceptPause)
+	s.counts.acceptStalledUs.Add(uint64(a.pause.Microseconds()))
+	time.Sleep(a.pause)
+}
+
+// welcome starts to serve an accepted connection, or turns it away if there are
+// too many.
+func (s *Server) welcome(nc net.Conn, l net.Listener) {
+	s.tune(nc)
+	c := newConn(s, nc)
+	c.listener = l.Addr()
+	if !s.register(c) {
+		s.counts.rejected.Add(1)
+		_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = nc.Write([]byte("ERROR Too many open connections\r\n"))
+		_ = nc.Close()
+		return
+	}
+	go c.serve()
+}
+
+// ServeConn serves one connection and returns when it is closed.
+func (s *Server) ServeConn(nc net.Conn) {
+	c := newConn(s, nc)
+	if !s.register(c) {
+		_ = nc.Close()
+		return
+	}
+	c.serve()
+}
+
+// register reports false if the connection is not to be served.
+func (s *Server) register(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing || len(s.conns) >= s.config.MaxConns {
+		return false
+	}
+	s.counts.total.Add(1)
+	s.conns[c] = struct{}{}
+	s.idle.Add(1)
+	if len(s.conns) == 1 && s.config.IdleTimeout > 0 {
+		go s.kickIdle()
+	}
+	return true
+}
+
+func (s *Server) unregister(c *conn) {
+	s.counts.bytesRead.Add(c.bytesRead.Load())
+	s.counts.bytesWritten.Add(c.bytesWritten.Load())
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.idle.Done()
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.listeners[l] = struct{}{}
+	}
+	return !s.closing
+}
+
+func (s *Server) untrack(l net.Listener) {
+	s.mu.Lock()
+	delete(s.listeners, l)
+	s.mu.Unlock()
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// kickIdle closes connections that sent nothing for too long. It runs while
+// there are any connections.
+func (s *Server) kickIdle() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for range tick.C {
+		s.mu.Lock()
+		if len(s.conns) == 0 {
+			s.mu.Unlock()
+			return
+		}
+		for c := range s.conns {
+			if c.idleFor() > s.config.IdleTimeout && !c.isParked() {
+				s.counts.idleKicks.Add(1)
+				_ = c.nc.Close()
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Shutdown stops accepting, answers those that wait in line, lets every
+// connection finish what it has received, and closes. When the context is done
+// first, it closes what is left and returns the context's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	s.mu.Unlock()
+	s.locks.EndWaits()
+	s.eachConn((*conn).finish)
+
+	done := make(chan struct{})
+	go func() {
+		s.idle.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		s.eachConn(func(c *conn) { _ = c.nc.Close() })
+		<-done
+		return ctx.Err()
+	}
+}
+
+func (s *Server) eachConn(do func(*conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		do(c)
+	}
+}

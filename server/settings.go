@@ -1,0 +1,106 @@
+package server
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+)
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func orNull(s string) string {
+	if s == "" {
+		return "NULL"
+	}
+	return s
+}
+
+// settings is the answer to "stats settings": what is set, and for memcached's
+// knobs that are not here the values of a memcached without them.
+func (s *Server) settings() []field {
+	set, conf := &s.config.Settings, s.locks.Config()
+	evictions := "on"
+	if conf.NoEvict {
+		evictions = "off"
+	}
+	var l sheet
+	num := func(name string, n int) { l.text(name, strconv.Itoa(n)) }
+	num("maxbytes", int(s.locks.Totals().LimitBytes))
+	num("maxconns", s.config.MaxConns)
+	num("tcpport", set.TCPPort)
+	num("udpport", set.UDPPort)
+	l.text("inter", orNull(set.Inter))
+	num("verbosity", int(s.verbosity.Load()))
+	l.zero("oldest")
+	l.text("evictions", evictions)
+	l.text("domain_socket", orNull(set.DomainSocket))
+	l.text("umask", fmt.Sprintf("%o", set.Umask))
+	l.text("shutdown_command", yesNo(s.config.Shutdown != nil))
+	l.text("growth_factor", fmt.Sprintf("%.2f", set.GrowthFactor))
+	num("chunk_size", set.ChunkSize)
+	num("num_threads", runtime.GOMAXPROCS(0))
+	num("num_threads_per_udp", 0)
+	l.text("stat_key_prefix", string(set.StatKeyPrefix))
+	l.text("detail_enabled", yesNo(s.detail.on.Load()))
+	num("reqs_per_event", set.ReqsPerEvent)
+	l.text("cas_enabled", yesNo(!set.CASDisabled))
+	num("tcp_backlog", set.Backlog)
+	l.text("binding_protocol", set.Protocol)
+	l.text("auth_enabled_sasl", "no")
+	l.text("auth_enabled_ascii", "no")
+	num("item_size_max", conf.ItemSizeMax)
+	l.text("maxconns_fast", "yes")
+	l.zero("hashpower_init")
+	l.text("slab_reassign", "no")
+	l.zero("slab_automove")
+	l.text("slab_automove_ratio", "0.80")
+	l.text("slab_automove_window", "10")
+	num("slab_chunk_max", conf.ItemSizeMax)
+	l.text("lru_crawler", "no")
+	l.text("lru_crawler_sleep", "100")
+	l.zero("lru_crawler_tocrawl tail_repair_time")
+	l.text("flush_enabled", yesNo(!s.config.NoFlush))
+	l.text("dump_enabled", "yes")
+	l.text("hash_algorithm", "maphash")
+	l.text("lru_maintainer_thread", "no")
+	l.text("lru_segmented", "no")
+	l.text("hot_lru_pct", "20")
+	l.text("warm_lru_pct", "40")
+	l.text("hot_max_factor", "0.20")
+	l.text("warm_max_factor", "2.00")
+	l.text("temp_lru", "no")
+	l.text("temporary_ttl", "61")
+	num("idle_timeout", int(s.config.IdleTimeout.Seconds()))
+	l.zero("watcher_logbuf_size worker_logbuf_size read_buf_mem_limit")
+	l.text("track_sizes", "no")
+	l.text("inline_ascii_response", "no")
+	s.absentSettings(&l)
+	return l
+}
+
+// absentSettings are those of extstore and TLS, which are not here.
+func (s *Server) absentSettings(l *sheet) {
+	l.zero("ext_item_size ext_item_age ext_low_ttl ext_recache_rate ext_wbuf_size ext_compact_under " +
+		"ext_drop_under ext_max_sleep")
+	l.text("ext_max_frag", "0.00")
+	l.text("slab_automove_freeratio", "0.010")
+	l.text("ext_drop_unread", "no")
+	l.text("ssl_enabled", "no")
+	l.text("ssl_chain_cert", "NULL")
+	l.text("ssl_key", "NULL")
+	l.zero("ssl_verify_mode ssl_keyformat")
+	l.text("ssl_ciphers", "NULL")
+	l.text("ssl_ca_cert", "NULL")
+	l.zero("ssl_wbuf_size")
+	l.text("ssl_session_cache", "no")
+	l.text("ssl_kernel_tls", "no")
+	l.text("ssl_min_version", "none")
+	l.zero("num_napi_ids")
+	l.text("memory_file", "NULL")
+	l.text("client_flags_size", "4")
+}

@@ -1,0 +1,39 @@
+package stats
+
+// Counters is how often what happened, to one lock, a class or all locks.
+type Counters struct {
+	Acquired     uint64 // grants
+	Refused      uint64 // claims that found the lock held and got no grant
+	HandedOff    uint64 // grants in the same step as the end of the hold before
+	Released     uint64 // holds ended by their holder
+	Expired      uint64 // holds ended by their lease
+	Renewed      uint64
+	WaitTimeouts uint64 // queued claims whose wait ended without a grant
+	Withdrawn    uint64 // grants taken back because the claimant had gone
+}
+
+// Merge adds the counts of o.
+func (c *Counters) Merge(o *Counters) {
+	c.Acquired += o.Acquired
+	c.Refused += o.Refused
+	c.HandedOff += o.HandedOff
+	c.Released += o.Released
+	c.Expired += o.Expired
+	c.Renewed += o.Renewed
+	c.WaitTimeouts += o.WaitTimeouts
+	c.Withdrawn += o.Withdrawn
+}
+
+// Fields are the counts with their names on the wire.
+func (c *Counters) Fields() []Field {
+	return []Field{
+		countField("acquired", c.Acquired),
+		countField("refused", c.Refused),
+		countField("handed_off", c.HandedOff),
+		countField("released", c.Released),
+		countField("expired", c.Expired),
+		countField("renewed", c.Renewed),
+		countField("wait_timeouts", c.WaitTimeouts),
+		countField("withdrawn", c.Withdrawn),
+	}
+}

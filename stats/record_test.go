@@ -1,0 +1,95 @@
+package stats
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAppendMs(t *testing.T) {
+	for _, tt := range []struct {
+		ns   float64
+		want string
+	}{
+		{0, "0"},
+		{1, "0"},
+		{1e3, "0.001"},
+		{123e3, "0.123"},
+		{550e6, "550"},
+		{550.1e6, "550.1"},
+		{550.123456e6, "550.123"},
+		{999.9999e6, "1000"},
+		{1e11, "100000"},
+		{float64(1<<63 - 1), "9223372036854.775"},
+	} {
+		if got := string(AppendMs([]byte("10"), tt.ns)); got != "10"+tt.want {
+			t.Errorf("AppendMs(%v) appends %q, want %q", tt.ns, got[2:], tt.want)
+		}
+	}
+}
+
+func TestRecordFields(t *testing.T) {
+	r := Record{
+		Hold:     momentsOf(1500*time.Microsecond, 1500*time.Microsecond),
+		Censored: momentsOf(30 * time.Second),
+		Wait:     momentsOf(20 * time.Millisecond),
+		Gap:      momentsOf(0),
+		Counters: Counters{1, 2, 3, 4, 5, 6, 7, 8},
+	}
+	const want = "hold_count=2 hold_mean_ms=1.5 hold_stddev_ms=0 hold_min_ms=1.5 hold_max_ms=1.5" +
+		" censored_count=1" +
+		" wait_count=1 wait_mean_ms=20 wait_stddev_ms=0 wait_min_ms=20 wait_max_ms=20" +
+		" gap_mean_ms=0 acquired=1 refused=2 handed_off=3 released=4 expired=5" +
+		" renewed=6 wait_timeouts=7 withdrawn=8"
+	if got := line(r.Fields()); got != want {
+		t.Errorf("fields are\n%s, want\n%s", got, want)
+	}
+}
+
+// The fields of a class are those of a lock, whatever was never observed.
+func TestRecordFieldsOfNothing(t *testing.T) {
+	for _, f := range new(Record).Fields() {
+		if f.Text != "0" {
+			t.Errorf("%s is %s before anything happened", f.Name, f.Text)
+		}
+	}
+}
+
+func line(fields []Field) string {
+	var pairs []string
+	for _, f := range fields {
+		pairs = append(pairs, f.Name+"="+f.Text)
+	}
+	return strings.Join(pairs, " ")
+}
+
+// Merge names every field by hand; this finds the one that was forgotten.
+func TestCountersMergeAddsEveryCount(t *testing.T) {
+	var ones, sum Counters
+	for i := range reflect.TypeFor[Counters]().NumField() {
+		reflect.ValueOf(&ones).Elem().Field(i).SetUint(1)
+	}
+	sum.Merge(&ones)
+	sum.Merge(&ones)
+	for i := range reflect.TypeFor[Counters]().NumField() {
+		if n := reflect.ValueOf(sum).Field(i).Uint(); n != 2 {
+			t.Errorf("%s is %d after two merges of 1", reflect.TypeFor[Counters]().Field(i).Name, n)
+		}
+	}
+	if n := len(sum.Fields()); n != reflect.TypeFor[Counters]().NumField() {
+		t.Errorf("%d counters are printed", n)
+	}
+}
+
+func TestRecordMerge(t *testing.T) {
+	a := Record{Hold: momentsOf(1), Wait: momentsOf(2), Counters: Counters{Acquired: 1}}
+	b := Record{Hold: momentsOf(3), Censored: momentsOf(4), Gap: momentsOf(5), Counters: Counters{Expired: 1}}
+	a.Merge(&b)
+	if a.Hold.Count() != 2 || a.Hold.Max() != 3 || a.Censored.Count() != 1 || a.Wait.Count() != 1 || a.Gap.Count() != 1 {
+		t.Errorf("moments were lost: %+v", a)
+	}
+	if a.Counters != (Counters{Acquired: 1, Expired: 1}) {
+		t.Errorf("counters were lost: %+v", a.Counters)
+	}
+}

@@ -1,0 +1,85 @@
+package store
+
+import (
+	"math"
+	"time"
+	"unsafe"
+)
+
+// Never is the expiry of an item that does not expire.
+const Never = time.Duration(math.MaxInt64)
+
+// Item is one entry of a Table. Its key never changes; the rest is changed
+// through the Table, which keeps its indexes and its count of bytes right.
+// X is what the layer above attaches; the Table only carries it.
+//
+// Value, Key and the Item itself are only good until the item is removed: the
+// Table uses its memory again.
+type Item[X any] struct {
+	data    []byte        // the key, then the value: one allocation for both
+	cas     uint64        // never 0 while in a Table
+	expires time.Duration // on the owner's clock; Never if it does not
+	chain   *Item[X]      // next in the same hash bucket
+	older   *Item[X]      // neighbours by last use; nil while pinned
+	newer   *Item[X]
+	hash    uint32 // upper half of the key's hash, to rehash and to compare without touching data
+	due     int32  // index in the expiry heap, -1 if not there
+	used    uint32 // last use, whole seconds on the owner's clock
+	Flags   uint32 // the client's flags
+	keyLen  uint8
+	marks   Marks
+
+	Attached X
+}
+
+// Marks are the one-bit facts about an item that the protocol can show.
+type Marks uint8
+
+// The marks of an item.
+const (
+	Fetched Marks = 1 << iota // read since it was stored
+	Stale                     // invalidated, kept for those who can use an old value
+	Won                       // somebody was told to recache it
+	Binary                    // the key came as base64 and is shown as such
+	Pinned                    // never evicted
+)
+
+// Key is the item's key, 1 to 250 bytes.
+func (it *Item[X]) Key() []byte { return it.data[:it.keyLen:it.keyLen] }
+
+// Value is the item's value, possibly empty.
+func (it *Item[X]) Value() []byte { return it.data[it.keyLen:] }
+
+// CAS is the id of the item's present version.
+func (it *Item[X]) CAS() uint64 { return it.cas }
+
+// SetCAS gives the present version another id.
+func (it *Item[X]) SetCAS(id uint64) { it.cas = id }
+
+// Expires is when the item ends, on the owner's clock; Never if it does not.
+func (it *Item[X]) Expires() time.Duration { return it.expires }
+
+// Has reports whether all of the marks are set.
+func (it *Item[X]) Has(m Marks) bool { return it.marks&m == m }
+
+// Mark sets marks; Clear removes them. Pinned is decided by Table.Insert.
+func (it *Item[X]) Mark(m Marks) { it.marks |= m &^ Pinned }
+
+// Clear removes marks.
+func (it *Item[X]) Clear(m Marks) { it.marks &^= m &^ Pinned }
+
+// LastUse is when the item was last used, in whole seconds on the owner's clock.
+func (it *Item[X]) LastUse() time.Duration { return time.Duration(it.used) * time.Second }
+
+// Size is what the item takes in memory, in bytes: the struct, key and value as
+// allocated, and its share of the Table's indexes.
+func (it *Item[X]) Size() int64 {
+	return int64(unsafe.Sizeof(*it)) + int64(cap(it.data)) + indexBytes
+}
+
+// indexBytes is an item's share of hash buckets (a pointer) and expiry heap (a
+// time and a pointer), and of the slack of arrays that grow by doubling.
+const indexBytes = 32
+
+// SetIndex is for the Table's heap.
+func (it *Item[X]) SetIndex(i int32) { it.due = i }

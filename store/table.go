@@ -1,0 +1,260 @@
+package store
+
+import (
+	"bytes"
+	"slices"
+	"time"
+	"unsafe"
+)
+
+// Table holds items by key, by expiry and by last use. The zero value is not
+// ready; use New.
+type Table[X any] struct {
+	buckets []*Item[X]
+	count   int
+	pinned  int
+	bytes   int64
+	due     Heap[*Item[X]]
+	oldest  *Item[X] // next to be evicted
+	newest  *Item[X]
+	free    *Item[X] // removed items, to be used again, linked by chain
+	freed   int      // length of free
+}
+
+const (
+	minBuckets = 16
+	// maxFree bounds the removed items kept for use again, and maxFreeData the
+	// memory each may hold on to.
+	maxFree     = 64
+	maxFreeData = 512
+)
+
+// New returns an empty Table.
+func New[X any]() *Table[X] {
+	return &Table[X]{buckets: make([]*Item[X], minBuckets)}
+}
+
+// Len is the number of items, PinnedLen of those that are pinned.
+func (t *Table[X]) Len() int { return t.count }
+
+// PinnedLen is the number of pinned items.
+func (t *Table[X]) PinnedLen() int { return t.pinned }
+
+// Bytes is what the items take in memory, see Item.Size.
+func (t *Table[X]) Bytes() int64 { return t.bytes }
+
+// Buckets is the size of the hash table.
+func (t *Table[X]) Buckets() int { return len(t.buckets) }
+
+// SizeFor is what a new item with that key and value would take, at least.
+func (t *Table[X]) SizeFor(keyLen, valueLen int) int64 {
+	return int64(unsafe.Sizeof(Item[X]{})) + int64(keyLen+valueLen) + indexBytes
+}
+
+// Find returns the item of that key, expired or not, or nil. The hash is the
+// caller's, the same for the same key.
+func (t *Table[X]) Find(hash uint64, key []byte) *Item[X] {
+	short := uint32(hash >> 32)
+	for it := t.buckets[t.bucket(short)]; it != nil; it = it.chain {
+		if it.hash == short && bytes.Equal(it.Key(), key) {
+			return it
+		}
+	}
+	return nil
+}
+
+func (t *Table[X]) bucket(short uint32) uint32 { return short & uint32(len(t.buckets)-1) }
+
+// Insert adds an item under a key that is not in the Table. A pinned item is
+// never offered for eviction.
+func (t *Table[X]) Insert(hash uint64, key, value []byte, expires, now time.Duration, pinned bool) *Item[X] {
+	if t.count >= len(t.buckets) {
+		t.grow()
+	}
+	it := t.take()
+	it.data = append(refit(it.data, 0, len(key)+len(value)), key...)
+	it.data = append(it.data, value...)
+	it.keyLen = uint8(len(key))
+	it.hash = uint32(hash >> 32)
+	it.used = uint32(now / time.Second)
+	it.due = -1
+	it.expires = expires
+	if expires != Never {
+		t.due.Push(it, expires)
+	}
+	b := t.bucket(it.hash)
+	it.chain = t.buckets[b]
+	t.buckets[b] = it
+	if pinned {
+		it.marks = Pinned
+		t.pinned++
+	} else {
+		t.link(it)
+	}
+	t.count++
+	t.bytes += it.Size()
+	return it
+}
+
+// Remove takes the item out and keeps its memory for a later Insert: nobody
+// may look at it any more.
+func (t *Table[X]) Remove(it *Item[X]) {
+	at := &t.buckets[t.bucket(it.hash)]
+	for *at != it {
+		at = &(*at).chain
+	}
+	*at = it.chain
+	if it.Has(Pinned) {
+		t.pinned--
+	} else {
+		t.unlink(it)
+	}
+	if it.due >= 0 {
+		t.due.Remove(it.due)
+	}
+	t.count--
+	t.bytes -= it.Size()
+	t.recycle(it)
+}
+
+// SetValue replaces the item's value by the parts, one after the other; a part
+// may be the old value.
+func (t *Table[X]) SetValue(it *Item[X], parts ...[]byte) {
+	size := int(it.keyLen)
+	for _, p := range parts {
+		size += len(p)
+	}
+	t.bytes -= it.Size()
+	if len(parts) == 1 {
+		// The common case needs no second buffer: the old value is not a part of
+		// the new one, so it may be overwritten in place.
+		it.data = append(refit(it.data, int(it.keyLen), size), parts[0]...)
+	} else {
+		data := append(slices.Grow([]byte(nil), size), it.Key()...)
+		for _, p := range parts {
+			data = append(data, p...)
+		}
+		it.data = data
+	}
+	t.bytes += it.Size()
+}
+
+// SetExpires changes when the item ends.
+func (t *Table[X]) SetExpires(it *Item[X], expires time.Duration) {
+	it.expires = expires
+	switch {
+	case expires == Never && it.due >= 0:
+		t.due.Remove(it.due)
+	case expires != Never && it.due < 0:
+		t.due.Push(it, expires)
+	case expires != Never:
+		t.due.Move(it.due, expires)
+	}
+}
+
+// Use notes that the item was used now: it becomes the last to be evicted.
+func (t *Table[X]) Use(it *Item[X], now time.Duration) {
+	it.used = uint32(now / time.Second)
+	if it != t.newest && !it.Has(Pinned) {
+		t.unlink(it)
+		t.link(it)
+	}
+}
+
+// Oldest is the item that was not used for the longest time and is not pinned,
+// or nil.
+func (t *Table[X]) Oldest() *Item[X] { return t.oldest }
+
+// NextDue is the item that expires first, or nil.
+func (t *Table[X]) NextDue() *Item[X] {
+	it, _, _ := t.due.Top()
+	return it
+}
+
+// All visits every item in no particular order until visit returns false. The
+// Table must not be changed meanwhile.
+func (t *Table[X]) All(visit func(*Item[X]) bool) {
+	for _, it := range t.buckets {
+		for ; it != nil; it = it.chain {
+			if !visit(it) {
+				return
+			}
+		}
+	}
+}
+
+// grow doubles the number of buckets.
+func (t *Table[X]) grow() {
+	old := t.buckets
+	t.buckets = make([]*Item[X], 2*len(old))
+	for _, it := range old {
+		for it != nil {
+			next := it.chain
+			b := t.bucket(it.hash)
+			it.chain = t.buckets[b]
+			t.buckets[b] = it
+			it = next
+		}
+	}
+}
+
+func (t *Table[X]) link(it *Item[X]) {
+	it.older, it.newer = t.newest, nil
+	if t.newest != nil {
+		t.newest.newer = it
+	} else {
+		t.oldest = it
+	}
+	t.newest = it
+}
+
+func (t *Table[X]) unlink(it *Item[X]) {
+	if it.older != nil {
+		it.older.newer = it.newer
+	} else {
+		t.oldest = it.newer
+	}
+	if it.newer != nil {
+		it.newer.older = it.older
+	} else {
+		t.newest = it.older
+	}
+	it.older, it.newer = nil, nil
+}
+
+// take returns a cleared item, one that was removed before if there is any: a
+// lock taken and given back again and again allocates nothing.
+func (t *Table[X]) take() *Item[X] {
+	it := t.free
+	if it == nil {
+		return &Item[X]{}
+	}
+	t.free = it.chain
+	t.freed--
+	*it = Item[X]{data: it.data}
+	return it
+}
+
+func (t *Table[X]) recycle(it *Item[X]) {
+	var none X
+	it.Attached = none // the item must not keep alive what was attached
+	if t.freed >= maxFree {
+		return
+	}
+	if cap(it.data) > maxFreeData {
+		it.data = nil
+	}
+	it.chain = t.free
+	t.free = it
+	t.freed++
+}
+
+// refit returns a buffer with room for size bytes that begins with the first
+// keep bytes of buf: buf itself unless it is too small, or so large that
+// keeping it would waste memory.
+func refit(buf []byte, keep, size int) []byte {
+	if cap(buf) < size || cap(buf) > 2*size+64 {
+		return append(slices.Grow([]byte(nil), size), buf[:keep]...)
+	}
+	return buf[:keep]
+}

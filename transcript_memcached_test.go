@@ -1,0 +1,118 @@
+package main_test
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// longestIdle is the longest pause that a test waits for in real time.
+const longestIdle = 2200 * time.Millisecond
+
+// TestTranscriptsAgainstMemcached plays what is memcached's own behaviour
+// against a real one: $LOCKCACHED_MEMCACHED, or the memcached in $PATH.
+// With -update it rewrites what memcached answers differently.
+func TestTranscriptsAgainstMemcached(t *testing.T) {
+	binary := findMemcached(t)
+	running := memcachedVersion(t, binary)
+	for _, script := range readTranscripts(t) {
+		if script.only {
+			continue
+		}
+		t.Run(script.name(), func(t *testing.T) {
+			t.Parallel()
+			switch {
+			case !script.toldBy(running):
+				t.Skipf("memcached %v answers otherwise", running)
+			case script.longestPause() > longestIdle && !*update:
+				t.Skipf("takes %v of real time", script.longestPause())
+			}
+			p := newPlayer(startMemcached(t, binary, script.flags))
+			defer p.hangUpAll()
+			if *update {
+				p.rewrite(t, script)
+				return
+			}
+			p.play(t, script)
+			p.expectNothingMore(t)
+		})
+	}
+}
+
+// findMemcached skips the test where there is no memcached, unless the absence
+// of a peer is to be an error.
+func findMemcached(t *testing.T) string {
+	t.Helper()
+	binary, err := exec.LookPath(cmp.Or(os.Getenv("LOCKCACHED_MEMCACHED"), "memcached"))
+	if err != nil && os.Getenv("LOCKCACHED_REQUIRE_PEERS") == "1" {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Skip(err)
+	}
+	return binary
+}
+
+func memcachedVersion(t *testing.T, binary string) version {
+	t.Helper()
+	out, err := exec.Command(binary, "-V").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := parseVersion(strings.TrimPrefix(strings.TrimSpace(string(out)), "memcached "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// startMemcached starts a memcached on a free loopback port, to be killed when
+// the test ends.
+func startMemcached(t *testing.T, binary string, flags []string) peer {
+	t.Helper()
+	portFile := filepath.Join(t.TempDir(), "port")
+	args := []string{"-l", "127.0.0.1", "-p", "-1", "-U", "0", "-t", "1"}
+	if os.Getuid() == 0 {
+		args = append(args, "-u", "root")
+	}
+	memcached := exec.Command(binary, slices.Concat(args, flags)...)
+	memcached.Env = append(os.Environ(), "MEMCACHED_PORT_FILENAME="+portFile)
+	memcached.Stderr = os.Stderr
+	if err := memcached.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = memcached.Process.Kill() // shutdown may have ended it
+		_ = memcached.Wait()
+	})
+	address := fmt.Sprintf("127.0.0.1:%d", readPort(t, portFile))
+	return peer{
+		dial:     func() (net.Conn, error) { return net.Dial("tcp", address) },
+		settle:   func() {},
+		patience: 5 * time.Second,
+		hush:     50 * time.Millisecond,
+	}
+}
+
+// readPort waits for the file in which memcached tells the port it was given.
+func readPort(t *testing.T, path string) (port int) {
+	t.Helper()
+	for range 500 {
+		if text, err := os.ReadFile(path); err == nil {
+			if _, err := fmt.Sscanf(string(text), "TCP INET: %d", &port); err != nil {
+				t.Fatalf("%s: %v in %q", path, err, text)
+			}
+			return port
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("memcached does not tell its port")
+	return 0
+}

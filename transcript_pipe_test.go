@@ -1,0 +1,103 @@
+package main_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// pipe is a net.Pipe between a client and a server, with what a socket has and
+// transcripts need: room for what the server does not read yet, and half-close.
+func pipe(bytewise bool) (*pipeClient, *pipeServer) {
+	near, far := net.Pipe()
+	server := &pipeServer{Conn: far}
+	client := &pipeClient{Conn: near, server: server, unsent: make(chan []byte, 1<<10), bytewise: bytewise}
+	go client.transmit()
+	return client, server
+}
+
+type pipeClient struct {
+	net.Conn
+	server   *pipeServer
+	unsent   chan []byte
+	stopped  bool // unsent is closed
+	bytewise bool
+}
+
+// longMessage is the length from which on a message is cut into pieces instead
+// of bytes, so that large values take no minutes.
+const longMessage = 1 << 14
+
+// transmit carries to the server what was written, in pieces if asked for.
+func (c *pipeClient) transmit() {
+	for message := range c.unsent {
+		piece := len(message)
+		switch {
+		case c.bytewise && piece <= longMessage:
+			piece = 1
+		case c.bytewise:
+			piece = 1021 // prime, so that no buffer boundary is met by chance
+		}
+		for len(message) > 0 {
+			n, err := c.Conn.Write(message[:min(piece, len(message))])
+			if err != nil {
+				return
+			}
+			message = message[n:]
+		}
+	}
+	c.server.endOfInput()
+}
+
+func (c *pipeClient) Write(b []byte) (int, error) {
+	c.unsent <- append([]byte(nil), b...)
+	return len(b), nil
+}
+
+func (c *pipeClient) CloseWrite() error {
+	if !c.stopped {
+		c.stopped = true
+		close(c.unsent)
+	}
+	return nil
+}
+
+func (c *pipeClient) Close() error {
+	err := c.Conn.Close()
+	_ = c.CloseWrite() // ends transmit
+	return err
+}
+
+// pipeServer is the server's end. net.Pipe has no half-close, so a read
+// deadline in the past stands for it.
+type pipeServer struct {
+	net.Conn
+	ended atomic.Bool
+}
+
+func (s *pipeServer) endOfInput() {
+	s.ended.Store(true)
+	_ = s.Conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (s *pipeServer) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	if s.ended.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (s *pipeServer) SetReadDeadline(t time.Time) error {
+	if s.ended.Load() {
+		return nil
+	}
+	return s.Conn.SetReadDeadline(t)
+}
+
+func (s *pipeServer) SetDeadline(t time.Time) error {
+	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
+}
