@@ -191,6 +191,9 @@ func TestAccepted(t *testing.T) {
 		{"-m 2048 -I 1g", func(c *config) any { return c.locks.ItemSizeMax }, 1 << 30},
 		{"-c 1", func(c *config) any { return c.server.MaxConns }, 1},
 		{"-o idle_timeout=3", func(c *config) any { return c.server.IdleTimeout }, 3 * time.Second},
+		{"-o no_lru_crawler,no_lru_maintainer", lruOff, []bool{true, true}},
+		{"-o no_modern,lru_crawler", lruOff, []bool{false, true}},
+		{"-o no_lru_crawler,modern", lruOff, []bool{true, false}},
 		{"--keepalive 1m --user-timeout 1500", func(c *config) any { return []any{c.server.KeepAlive, c.server.UserTimeout} },
 			[]any{time.Minute, 1500 * time.Millisecond}},
 		{"--lock-keys lock:* --lock-keys job:*,cron:?", func(c *config) any { return c.locks.LockKeys }, []string{"lock:*", "job:*", "cron:?"}},
@@ -203,7 +206,7 @@ func TestAccepted(t *testing.T) {
 		{"-A", func(c *config) any { return c.shutdownCommand }, true},
 		{"-F", func(c *config) any { return c.server.NoFlush }, true},
 		{"-B ascii", func(c *config) any { return c.server.Settings.Protocol }, "ascii"},
-		{"-B binary", func(c *config) any { return c.warnings }, []string{"-B binary: only the ascii protocol is spoken"}},
+		{"-B binary", func(c *config) any { return c.warnings }, []string{"-B binary: only the ascii protocol is spoken, so every client is hung up on"}},
 		{"-t 100", func(c *config) any { return c.warnings }, []string{"-t 100: more threads than processors make nothing faster"}},
 		{"--drain 0", func(c *config) any { return c.drain }, time.Duration(0)},
 		{"-vv", func(c *config) any { return c.server.Settings.Verbosity }, 2},
@@ -223,6 +226,10 @@ func TestAccepted(t *testing.T) {
 			}
 		})
 	}
+}
+
+func lruOff(c *config) any {
+	return []bool{c.server.Settings.NoLRUCrawler, c.server.Settings.NoLRUMaintainer}
 }
 
 func TestIgnoredIsListed(t *testing.T) {

@@ -84,6 +84,8 @@ var flags = []flag{
 		usage: "let clients stop the server with \"shutdown\""},
 	{short: "F", long: "disable-flush-all", section: commands, set: on(noFlush),
 		usage: "refuse \"flush_all\", which frees every lock"},
+	{short: "X", long: "disable-dumping", section: commands, set: on(noDump),
+		usage: "refuse \"stats cachedump\" and \"stats detail\""},
 	{short: "B", long: "protocol", arg: "name", section: commands, set: setProtocol,
 		usage: "auto, ascii or binary; only ascii is spoken (default: auto)"},
 
@@ -124,8 +126,6 @@ var flags = []flag{
 	{short: "e", long: "memory-file", arg: "file", ignored: true, section: ignoring, set: accept,
 		usage: "items that survive a restart"},
 	{short: "N", long: "napi-ids", arg: "num", ignored: true, section: ignoring, set: accept, usage: "threads by network queue"},
-	{short: "X", long: "disable-dumping", ignored: true, section: ignoring, set: accept,
-		usage: "no dumps: \"stats detail\" and the like are answered all the same"},
 	{short: "W", long: "disable-watch", section: ignoring, set: accept,
 		usage: "no \"watch\": there is none anyway"},
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lockcached/lockcached/server"
 )
 
 // ignoredSuboptions are those of memcached's -o that concern what is not here:
@@ -40,14 +42,25 @@ func setSuboption(c *config, value string) error {
 		return errors.New("there is no proxy mode")
 	case slices.Contains(ignoredSuboptions, name):
 		c.ignored = append(c.ignored, "-o "+value)
-		// These decide which names "stats" prints.
-		c.server.Settings.NoLRUCrawler = c.server.Settings.NoLRUCrawler || name == "no_lru_crawler"
-		c.server.Settings.NoLRUMaintainer = c.server.Settings.NoLRUMaintainer || name == "no_lru_maintainer"
+		setLRU(&c.server.Settings, name)
 		return nil
 	}
 	return refusal{
 		fmt.Sprintf("Illegal suboption %q", name), // memcached's words
 		"use idle_timeout=<seconds>; memcached's other ones are accepted without effect",
+	}
+}
+
+// setLRU follows which of memcached's LRU threads would run: "stats" prints
+// the counters of those alone.
+func setLRU(s *server.Settings, name string) {
+	switch name {
+	case "lru_crawler", "no_lru_crawler":
+		s.NoLRUCrawler = name == "no_lru_crawler"
+	case "lru_maintainer", "no_lru_maintainer":
+		s.NoLRUMaintainer = name == "no_lru_maintainer"
+	case "no_modern":
+		s.NoLRUCrawler, s.NoLRUMaintainer = true, true
 	}
 }
 

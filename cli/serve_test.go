@@ -35,7 +35,7 @@ type instance struct {
 func start(t *testing.T, args ...string) *instance {
 	t.Helper()
 	r, w := io.Pipe()
-	s := &instance{t: t, signals: make(chan os.Signal, 2), log: make(chan map[string]any, 100), exit: make(chan int, 1)}
+	s := &instance{t: t, signals: make(chan os.Signal, 3), log: make(chan map[string]any, 100), exit: make(chan int, 1)}
 	go s.readLog(r)
 	go func() {
 		s.exit <- run(append([]string{"lockcached"}, args...), io.Discard, w, s.signals)
@@ -136,6 +136,36 @@ func TestServe(t *testing.T) {
 func TestServeStops(t *testing.T) {
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGUSR1} {
 		start(t, "-p-1").stop(sig)
+	}
+}
+
+// TestServeStopsWithRequestsUnfinished has a client that does not take its
+// answers, which only the end of --drain or a second signal can end.
+func TestServeStopsWithRequestsUnfinished(t *testing.T) {
+	tests := []struct {
+		drain   string
+		signals []os.Signal
+	}{
+		{"50ms", []os.Signal{syscall.SIGTERM}},
+		{"10m", []os.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT}},
+	}
+	for _, tt := range tests {
+		s := start(t, "-p-1", "--drain", tt.drain)
+		conn, err := net.Dial("tcp", s.addrs[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		value := strings.Repeat("x", 1_000_000)
+		fmt.Fprintf(conn, "set k 0 0 %d noreply\r\n%s\r\n%s", len(value), value, strings.Repeat("get k\r\n", 50))
+		if _, err := conn.Read(make([]byte, 1)); err != nil { // the answers have begun
+			t.Fatal(err)
+		}
+		for _, sig := range tt.signals {
+			s.signals <- sig
+		}
+		s.logged("stopped with requests unfinished")
+		s.exits(0)
 	}
 }
 

@@ -25,6 +25,7 @@ func threads(c *config) *int               { return &c.threads }
 func reqsPerEvent(c *config) *int          { return &c.server.Settings.ReqsPerEvent }
 func chunkSize(c *config) *int             { return &c.server.Settings.ChunkSize }
 func noEvict(c *config) *bool              { return &c.locks.NoEvict }
+func noDump(c *config) *bool               { return &c.server.NoDump }
 func noFlush(c *config) *bool              { return &c.server.NoFlush }
 func casDisabled(c *config) *bool          { return &c.server.Settings.CASDisabled }
 func shutdownCommand(c *config) *bool      { return &c.shutdownCommand }
@@ -228,9 +229,8 @@ func setProtocol(c *config, value string) error {
 	case "ascii":
 		c.server.Settings.Protocol = protocolText
 	case "binary":
-		// memcached's clients and tests start servers so; most then go on in text.
-		c.server.Settings.Protocol = protocolText
-		c.warn("-B binary: only the ascii protocol is spoken")
+		c.server.Settings.Protocol = server.ProtocolBinary
+		c.warn("-B binary: only the ascii protocol is spoken, so every client is hung up on")
 	default:
 		return errors.New("should be one of auto, binary, or ascii")
 	}

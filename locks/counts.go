@@ -5,7 +5,7 @@ import "github.com/lockcached/lockcached/store"
 // Counts are memcached's counters, of one shard or of all.
 type Counts struct {
 	CmdGet, CmdSet, CmdTouch                   uint64
-	GetHits, GetMisses                         uint64
+	GetHits, GetMisses, GetExpired, GetFlushed uint64
 	DeleteHits, DeleteMisses                   uint64
 	IncrHits, IncrMisses, DecrHits, DecrMisses uint64
 	CasHits, CasMisses, CasBadval              uint64
@@ -23,6 +23,8 @@ func (c *Counts) add(o *Counts) {
 	c.CmdTouch += o.CmdTouch
 	c.GetHits += o.GetHits
 	c.GetMisses += o.GetMisses
+	c.GetExpired += o.GetExpired
+	c.GetFlushed += o.GetFlushed
 	c.DeleteHits += o.DeleteHits
 	c.DeleteMisses += o.DeleteMisses
 	c.IncrHits += o.IncrHits
@@ -43,6 +45,17 @@ func (c *Counts) add(o *Counts) {
 	c.EvictedActive += o.EvictedActive
 	c.ExpiredUnfetched += o.ExpiredUnfetched
 	c.Reclaimed += o.Reclaimed
+}
+
+// miss counts a get that found nothing, after find.
+func (c *Counts) miss(sh *shard) {
+	c.GetMisses++
+	if sh.foundExpired {
+		c.GetExpired++
+	}
+	if sh.foundFlushed {
+		c.GetFlushed++
+	}
 }
 
 // reset zeroes what "stats reset" zeroes in memcached: all but the number of

@@ -82,7 +82,7 @@ func (sh *shard) expireDue() (next time.Duration) {
 // Leases come first: a waiter whose wait is over just as its turn comes gets the
 // lock.
 func (sh *shard) expireOne(now time.Duration) bool {
-	if it := sh.table.NextDue(); it != nil && it.Expires() <= now {
+	if it, at := sh.table.NextDue(); it != nil && at <= now {
 		sh.counts.reclaimed(it)
 		sh.end(it, expiry, now)
 		return true
@@ -97,10 +97,8 @@ func (sh *shard) expireOne(now time.Duration) bool {
 // nextDue is when something is due next.
 func (sh *shard) nextDue() time.Duration {
 	_, next, _ := sh.deadlines.Top()
-	if it := sh.table.NextDue(); it != nil {
-		next = min(next, it.Expires())
-	}
-	return next
+	_, at := sh.table.NextDue()
+	return min(next, at)
 }
 
 // pruneLines forgets pollers that gave up, and lines that are empty then.

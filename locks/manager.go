@@ -160,8 +160,12 @@ func (m *Manager) evictAnywhere(need int64) bool {
 	return false
 }
 
-// expiresAt turns a lease that starts now into a moment.
+// expiresAt turns a lease that starts now into a moment; one that is over ends
+// now.
 func expiresAt(lease, now time.Duration) time.Duration {
+	if lease <= 0 {
+		return now
+	}
 	if sum := now + lease; sum > now {
 		return sum
 	}

@@ -23,7 +23,7 @@ func (m *Manager) Get(key []byte, r Reader) bool {
 	sh.counts.CmdGet++
 	it := sh.find(hash, key, now)
 	if it == nil {
-		sh.counts.GetMisses++
+		sh.counts.miss(sh)
 		return false
 	}
 	sh.counts.GetHits++
@@ -85,7 +85,9 @@ func (sh *shard) touch(it *item, lease, now time.Duration) {
 func (sh *shard) setLease(it *item, lease, now time.Duration) {
 	expires := expiresAt(lease, now)
 	sh.table.SetExpires(it, expires)
-	sh.m.dueAt(expires)
+	if held(it) {
+		sh.m.dueAt(expires)
+	}
 }
 
 // renewed counts a renewal if the item is a held lock: the hold goes on.
@@ -188,30 +190,33 @@ func number(v []byte) (n uint64, ok bool) {
 
 func isSpace(c byte) bool { return c == ' ' || c-'\t' <= '\r'-'\t' }
 
-// Flush removes every item that was stored before now, and releases every lock:
-// the next in line gets it.
+// Flush lets every item expire that was stored before now, and releases every
+// lock: the next in line gets it.
 func (m *Manager) Flush() {
 	m.flushAt.Store(0)
-	before := m.token.Load()
 	for _, sh := range m.shards {
-		sh.flush(before)
+		sh.flush()
 	}
 }
 
-// flush removes items no younger than the token. Those whose wait ends here hold
-// younger ones.
-func (sh *shard) flush(before uint64) {
+func (sh *shard) flush() {
 	sh.mu.Lock()
 	now := sh.m.now()
-	var doomed []*item
+	var all []*item
 	sh.table.All(func(it *item) bool {
-		if it.CAS() <= before {
-			doomed = append(doomed, it)
-		}
+		all = append(all, it)
 		return true
 	})
-	for _, it := range doomed {
-		sh.end(it, release, now)
+	for _, it := range all {
+		if it.Expires() <= now {
+			continue
+		}
+		if held(it) || it.Attached.line != nil {
+			sh.end(it, release, now)
+			continue
+		}
+		it.Mark(store.Flushed)
+		sh.table.SetExpires(it, now)
 	}
 	sh.settle(0)
 	sh.unlock()

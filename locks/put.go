@@ -126,14 +126,12 @@ func (sh *shard) putOn(it *item, c *Put, now time.Duration) (Stored, error) {
 
 // create stores under a key that is free: a grant if it is a claim.
 func (sh *shard) create(c *Put, now time.Duration) (Stored, error) {
-	if c.Lease <= 0 {
-		return Stored{CAS: sh.m.nextToken(), Size: len(c.Value)}, nil // stored, and gone at once
-	}
 	if !sh.evict(sh.table.SizeFor(len(c.Key), len(c.Value)), nil) {
 		return Stored{}, errNoRoom
 	}
 	var it *item
-	if c.Op == Add && sh.m.matches.match(c.Key) {
+	// With a lease that is over it is stored and gone at once: no lock.
+	if c.Op == Add && c.Lease > 0 && sh.m.matches.match(c.Key) {
 		it = sh.grant(c, 0, now)
 	} else {
 		it = sh.insert(c, now, false)

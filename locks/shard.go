@@ -48,6 +48,8 @@ type shard struct {
 	totals  stats.Counters
 	counts  Counts
 
+	foundExpired, foundFlushed bool // by the latest find
+
 	// What is to be done once the shard is unlocked.
 	served *Waiting   // whose wait is over, linked by next
 	lost   []lostLock // expired while wanted
@@ -73,13 +75,17 @@ func (sh *shard) unlock() {
 }
 
 // find returns the live item of the key, or nil. An item found expired is ended
-// on the spot; if that hands the lock over, the new holder's item is found.
+// on the spot; if that hands the lock over, the new holder's item is found. What
+// was found expired is noted for those who count it.
 func (sh *shard) find(hash uint64, key []byte, now time.Duration) *item {
+	sh.foundExpired, sh.foundFlushed = false, false
 	for {
 		it := sh.table.Find(hash, key)
 		if it == nil || it.Expires() > now {
 			return it
 		}
+		sh.foundFlushed = it.Has(store.Flushed)
+		sh.foundExpired = !sh.foundFlushed
 		sh.counts.reclaimed(it)
 		sh.end(it, expiry, now)
 	}
@@ -138,7 +144,9 @@ func (sh *shard) insert(c *Put, now time.Duration, pinned bool) *item {
 	it.SetCAS(sh.m.nextToken())
 	sh.counts.TotalItems++
 	sh.settle(settleStep)
-	sh.m.dueAt(expires)
+	if pinned {
+		sh.m.dueAt(expires)
+	}
 	return it
 }
 
@@ -254,8 +262,13 @@ func (sh *shard) evict(need int64, keep *item) bool {
 		if it == nil || it == keep || sh.m.config.NoEvict {
 			return false
 		}
-		sh.counts.evicted(it)
-		sh.end(it, eviction, sh.m.now())
+		now := sh.m.now()
+		if it.Expires() <= now {
+			sh.counts.reclaimed(it)
+		} else {
+			sh.counts.evicted(it)
+		}
+		sh.end(it, eviction, now)
 	}
 	return true
 }

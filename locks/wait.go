@@ -65,6 +65,8 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 		l.dropPoller(c.Session)
 	}
 	l.queue.Push(&w.node)
+	sh.table.Hurry(it) // now somebody waits for it to expire
+	sh.m.dueAt(it.Expires())
 	sh.queued++
 	sh.m.addWaiter()
 	deadline := expiresAt(min(c.Wait, sh.m.config.MaxWait), now)

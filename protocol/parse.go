@@ -243,13 +243,15 @@ func parseTouch(args []byte, q *Request) error {
 	return nil
 }
 
-// parseDelete takes any number of words behind the key, as memcached does:
-// clients of old send a 0 there. "delete noreply" deletes the key of that name
-// and is silent.
+// parseDelete takes up to two words behind the key, whatever they are: clients
+// of old send a time there, and then noreply. "delete noreply" deletes the key of
+// that name and is silent.
 func parseDelete(args []byte, q *Request) error {
 	_, q.NoReply = cutNoReply(args)
-	q.Key, _ = NextWord(args)
-	if len(q.Key) == 0 || len(q.Key) > MaxKey {
+	q.Key, args = NextWord(args)
+	_, args = NextWord(args)
+	_, args = NextWord(args)
+	if more, _ := NextWord(args); len(q.Key) == 0 || len(q.Key) > MaxKey || len(more) > 0 {
 		return ErrBadFormat
 	}
 	return nil

@@ -24,6 +24,8 @@ type Config struct {
 	KeepAlive, UserTimeout time.Duration
 	// NoFlush makes flush_all a CLIENT_ERROR (memcached's -F).
 	NoFlush bool
+	// NoDump refuses "stats cachedump" and "stats detail" (memcached's -X).
+	NoDump bool
 	// Shutdown is called for the shutdown command; nil answers that it is not
 	// enabled (memcached's -A turns it on).
 	Shutdown func(graceful bool)
@@ -59,10 +61,13 @@ type Settings struct {
 	ReqsPerEvent                  int
 	CASDisabled                   bool // -C: accepted, printed, without effect
 	Backlog                       int
-	Protocol                      string // -B: auto or ascii
-	HashAlgorithm                 string
-	NoLRUCrawler, NoLRUMaintainer bool // -o no_lru_crawler ...: "stats" leaves out their counters
+	Protocol                      string // -B: auto-negotiate, ascii or ProtocolBinary
+	NoLRUCrawler, NoLRUMaintainer bool   // -o no_lru_crawler ...: "stats" leaves out their counters
 }
+
+// ProtocolBinary is the protocol that is asked for by -B binary and not spoken:
+// every client is hung up on, as memcached does with those that speak text then.
+const ProtocolBinary = "binary"
 
 // What the zero values of a Config stand for.
 const (

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -90,6 +91,9 @@ func (c *conn) handleBuffered() bool {
 	if c.in.Buffered() == 0 {
 		return true
 	}
+	if c.srv.config.Settings.Protocol == ProtocolBinary {
+		return false
+	}
 	w := works.Get().(*work)
 	c.work = w
 	defer func() {
@@ -97,7 +101,7 @@ func (c *conn) handleBuffered() bool {
 		works.Put(w)
 		c.work = nil
 	}()
-	for c.parked == nil {
+	for handled := 1; c.parked == nil; handled++ {
 		err := c.in.Next(&w.req)
 		if err == protocol.ErrShort {
 			c.noteState()
@@ -108,6 +112,12 @@ func (c *conn) handleBuffered() bool {
 		}
 		if c.out.Buffered() > maxUnsent && c.flush() != nil {
 			return false
+		}
+		if handled == c.srv.config.Settings.ReqsPerEvent {
+			// A client that pipelines a lot does not keep the others waiting.
+			c.srv.counts.yields.Add(1)
+			runtime.Gosched()
+			handled = 0
 		}
 	}
 	return true

@@ -41,7 +41,7 @@ type Server struct {
 type counts struct {
 	total, rejected, idleKicks    atomic.Uint64
 	bytesRead, bytesWritten       atomic.Uint64 // of closed connections
-	flushes, metas                atomic.Uint64
+	flushes, metas, yields        atomic.Uint64
 	acceptErrors, acceptStalledUs atomic.Uint64
 }
 

@@ -65,7 +65,7 @@ func (s *Server) settings() []field {
 	l.text("lru_crawler_sleep", "100")
 	l.zero("lru_crawler_tocrawl tail_repair_time")
 	l.text("flush_enabled", yesNo(!s.config.NoFlush))
-	l.text("dump_enabled", "yes")
+	l.text("dump_enabled", yesNo(!s.config.NoDump))
 	l.text("hash_algorithm", "maphash")
 	l.text("lru_maintainer_thread", "no")
 	l.text("lru_segmented", "no")

@@ -24,6 +24,10 @@ func (c *conn) stats(q *protocol.Request) {
 	name, more := protocol.NextWord(args)
 	switch string(what) {
 	case "":
+		if q.NoReply { // there is no such sub-command, nor a stats without an answer
+			c.out.Line("ERROR")
+			return
+		}
 		c.fields(c.srv.general())
 	case "settings":
 		c.fields(c.srv.settings())
@@ -38,10 +42,15 @@ func (c *conn) stats(q *protocol.Request) {
 	case "reset":
 		c.srv.resetStats()
 		c.out.Line("RESET")
-	case "detail":
-		c.statsDetail(string(name))
-	case "cachedump":
-		c.cachedump(name, more)
+	case "detail", "cachedump":
+		switch {
+		case c.srv.config.NoDump:
+			c.out.Line("CLIENT_ERROR stats " + string(what) + " not allowed")
+		case string(what) == "detail":
+			c.statsDetail(string(name))
+		default:
+			c.cachedump(name, more)
+		}
 	default:
 		c.lockStats(string(what), name)
 	}
@@ -61,7 +70,7 @@ func (s *Server) resetStats() {
 	n := &s.counts
 	for _, counter := range []interface{ Store(uint64) }{
 		&n.total, &n.rejected, &n.idleKicks, &n.bytesRead, &n.bytesWritten,
-		&n.flushes, &n.metas, &n.acceptErrors, &n.acceptStalledUs,
+		&n.flushes, &n.metas, &n.yields, &n.acceptErrors, &n.acceptStalledUs,
 	} {
 		counter.Store(0)
 	}
@@ -102,7 +111,8 @@ func (s *Server) general() []field {
 	l.num("cmd_meta", s.counts.metas.Load())
 	l.num("get_hits", t.GetHits)
 	l.num("get_misses", t.GetMisses)
-	l.zero("get_expired get_flushed") // nothing is found expired: it is removed when due
+	l.num("get_expired", t.GetExpired)
+	l.num("get_flushed", t.GetFlushed)
 	l.num("delete_misses", t.DeleteMisses)
 	l.num("delete_hits", t.DeleteHits)
 	l.num("incr_misses", t.IncrMisses)
@@ -165,7 +175,7 @@ func (s *Server) memory(l *sheet, t *locks.Totals) {
 	l.num("listen_disabled_num", s.counts.acceptErrors.Load())
 	l.num("time_in_listen_disabled_us", s.counts.acceptStalledUs.Load())
 	l.num("threads", uint64(runtime.GOMAXPROCS(0)))
-	l.zero("conn_yields")
+	l.num("conn_yields", s.counts.yields.Load())
 	l.num("hash_power_level", log2(t.Buckets))
 	l.num("hash_bytes", uint64(t.Buckets)*strconv.IntSize/8)
 	l.zero("hash_is_expanding slab_reassign_rescues slab_reassign_chunk_rescues slab_reassign_inline_reclaim " +

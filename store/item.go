@@ -41,7 +41,9 @@ const (
 	Stale                     // invalidated, kept for those who can use an old value
 	Won                       // somebody was told to recache it
 	Binary                    // the key came as base64 and is shown as such
+	Flushed                   // expired by a flush
 	Pinned                    // never evicted
+	prompt                    // NextDue is to offer it the moment it expires
 )
 
 // Key is the item's key, 1 to 250 bytes.
@@ -63,10 +65,10 @@ func (it *Item[X]) Expires() time.Duration { return it.expires }
 func (it *Item[X]) Has(m Marks) bool { return it.marks&m == m }
 
 // Mark sets marks; Clear removes them. Pinned is decided by Table.Insert.
-func (it *Item[X]) Mark(m Marks) { it.marks |= m &^ Pinned }
+func (it *Item[X]) Mark(m Marks) { it.marks |= m &^ (Pinned | prompt) }
 
 // Clear removes marks.
-func (it *Item[X]) Clear(m Marks) { it.marks &^= m &^ Pinned }
+func (it *Item[X]) Clear(m Marks) { it.marks &^= m &^ (Pinned | prompt) }
 
 // LastUse is when the item was last used, in whole seconds on the owner's clock.
 func (it *Item[X]) LastUse() time.Duration { return time.Duration(it.used) * time.Second }

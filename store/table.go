@@ -29,6 +29,10 @@ const (
 	maxFreeData = 512
 )
 
+// Linger is how long an ordinary item that has expired is kept: so that a request
+// for it can be told from one for what never was, as memcached's counters do.
+const Linger = 10 * time.Second
+
 // New returns an empty Table.
 func New[X any]() *Table[X] {
 	return &Table[X]{buckets: make([]*Item[X], minBuckets)}
@@ -79,14 +83,16 @@ func (t *Table[X]) Insert(hash uint64, key, value []byte, expires, now time.Dura
 	it.used = uint32(now / time.Second)
 	it.due = -1
 	it.expires = expires
+	if pinned {
+		it.marks = Pinned | prompt
+	}
 	if expires != Never {
-		t.due.Push(it, expires)
+		t.due.Push(it, it.dueAt())
 	}
 	b := t.bucket(it.hash)
 	it.chain = t.buckets[b]
 	t.buckets[b] = it
 	if pinned {
-		it.marks = Pinned
 		t.pinned++
 	} else {
 		t.link(it)
@@ -146,10 +152,25 @@ func (t *Table[X]) SetExpires(it *Item[X], expires time.Duration) {
 	case expires == Never && it.due >= 0:
 		t.due.Remove(it.due)
 	case expires != Never && it.due < 0:
-		t.due.Push(it, expires)
+		t.due.Push(it, it.dueAt())
 	case expires != Never:
-		t.due.Move(it.due, expires)
+		t.due.Move(it.due, it.dueAt())
 	}
+}
+
+// Hurry makes NextDue offer the item the moment it expires, as a pinned one.
+func (t *Table[X]) Hurry(it *Item[X]) {
+	it.marks |= prompt
+	t.SetExpires(it, it.expires)
+}
+
+// dueAt is when NextDue offers the item. There is no overflow: an expiry that
+// far away is Never.
+func (it *Item[X]) dueAt() time.Duration {
+	if it.Has(prompt) {
+		return it.expires
+	}
+	return min(it.expires, Never-Linger) + Linger
 }
 
 // Use notes that the item was used now: it becomes the last to be evicted.
@@ -165,10 +186,12 @@ func (t *Table[X]) Use(it *Item[X], now time.Duration) {
 // or nil.
 func (t *Table[X]) Oldest() *Item[X] { return t.oldest }
 
-// NextDue is the item that expires first, or nil.
-func (t *Table[X]) NextDue() *Item[X] {
-	it, _, _ := t.due.Top()
-	return it
+// NextDue is the item to be removed first because it expires, and when that is:
+// for a pinned item its expiry, for an ordinary one Linger later. It is nil if
+// there is none.
+func (t *Table[X]) NextDue() (it *Item[X], at time.Duration) {
+	it, at, _ = t.due.Top()
+	return it, at
 }
 
 // All visits every item in no particular order until visit returns false. The
