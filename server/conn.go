@@ -19,18 +19,21 @@ import (
 type conn struct {
 	srv      *Server
 	nc       net.Conn
-	raw      syscall.RawConn // nil if nc is no socket
-	ready    func(fd uintptr) bool
-	listener net.Addr // where it came in; nil if handed over
+	raw      syscall.RawConn       // nil if nc is no socket
+	ready    func(fd uintptr) bool // readable
+	writable func(fd uintptr) bool // writeSome
+	listener net.Addr              // where it came in; nil if handed over
 
-	in      protocol.Reader
-	out     protocol.Writer
-	work    *work // while a batch of requests is handled
-	session locks.Session
-	parked  *parked // while waiting in line
-	spare   *parked // its memory, kept for the next time
-	readErr error
-	withCAS bool // the get at hand wants ids
+	in       protocol.Reader
+	out      protocol.Writer
+	work     *work // while a batch of requests is handled
+	session  locks.Session
+	parked   *parked // while waiting in line
+	spare    *parked // its memory, kept for the next time
+	readErr  error
+	unsent   []byte // of the write at hand
+	writeErr error
+	withCAS  bool // the get at hand wants ids
 
 	lastRead     atomic.Int64 // Unix nanoseconds
 	bytesRead    atomic.Uint64
@@ -58,7 +61,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc, in: protocol.NewReader(s.itemMax)}
 	if sc, ok := nc.(syscall.Conn); ok {
 		c.raw, _ = sc.SyscallConn()
-		c.ready = c.readable
+		c.ready, c.writable = c.readable, c.writeSome
 	}
 	c.lastRead.Store(time.Now().UnixNano())
 	return c
@@ -150,7 +153,7 @@ func (c *conn) handle(q *protocol.Request, err error) bool {
 }
 
 func (c *conn) flush() error {
-	n, err := c.out.Flush(c.nc)
+	n, err := c.out.Flush(c)
 	if n > 0 {
 		c.bytesWritten.Add(uint64(n))
 	}

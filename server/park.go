@@ -105,7 +105,7 @@ func (p *parked) send() error {
 // does not take them at once belongs to a client that does not read.
 func (p *parked) writeOnce(fd uintptr) bool {
 	b := p.out.Bytes()
-	n, err := syscall.Write(int(fd), b)
+	n, err := transfer(syscall.SYS_WRITE, fd, b)
 	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
 	}

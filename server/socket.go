@@ -5,6 +5,7 @@ import (
 	"net"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,24 +40,65 @@ func (c *conn) readable(fd uintptr) bool {
 	if c.parked != nil && !c.parked.over.Load() {
 		return c.parkedReadable(int(fd))
 	}
-	for {
-		n, err := syscall.Read(int(fd), c.in.Space())
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			c.in.Release()
-			return false
-		case err != nil:
-			c.readErr = err
-		case n == 0:
-			c.readErr = io.EOF
-		default:
-			c.in.Advance(n)
-			c.bytesRead.Add(uint64(n))
-		}
-		return true
+	n, err := transfer(syscall.SYS_READ, fd, c.in.Space())
+	switch {
+	case err == syscall.EAGAIN:
+		c.in.Release()
+		return false
+	case err != nil:
+		c.readErr = err
+	case n == 0:
+		c.readErr = io.EOF
+	default:
+		c.in.Advance(n)
+		c.bytesRead.Add(uint64(n))
 	}
+	return true
+}
+
+// transfer reads or writes without telling the scheduler: on a socket that does
+// not block there is nothing it could use the time for, and to leave and enter
+// it costs as much as a small request does.
+func transfer(call, fd uintptr, b []byte) (n int, err error) {
+	for {
+		n, _, errno := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case syscall.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// maxTransfer bounds what is written by transfer at a time: copying more than
+// that is worth the scheduler's attention.
+const maxTransfer = 64 << 10
+
+// Write sends b. It is what replies are flushed to.
+func (c *conn) Write(b []byte) (int, error) {
+	if c.raw == nil || len(b) > maxTransfer {
+		return c.nc.Write(b)
+	}
+	c.unsent, c.writeErr = b, nil
+	err := c.raw.Write(c.writable)
+	if err == nil {
+		err = c.writeErr
+	}
+	return len(b) - len(c.unsent), err
+}
+
+// writeSome is called by RawConn.Write when there may be room in the socket. It
+// reports whether all is done.
+func (c *conn) writeSome(fd uintptr) bool {
+	n, err := transfer(syscall.SYS_WRITE, fd, c.unsent)
+	c.unsent = c.unsent[n:]
+	if err == syscall.EAGAIN {
+		return false
+	}
+	c.writeErr = err
+	return err != nil || len(c.unsent) == 0
 }
 
 // parkedReadable looks after a socket whose client waits in line. Nothing is
