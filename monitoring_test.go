@@ -58,6 +58,8 @@ func busyServer(t *testing.T) string {
 		is(t, "set", alice.Set(item(fmt.Sprint("item:", i), "x", 0)), nil)
 	}
 	is(t, "delete", alice.Delete("lock:0"), nil)
+	is(t, "add", alice.Add(item("odd", " two\r\nlines ", 30)), nil)
+	is(t, "add", alice.Add(item("empty", "", 30)), nil)
 	return address
 }
 
@@ -110,6 +112,8 @@ func TestMonitoringFormat(t *testing.T) {
 		{"stats conns", `\d+:[a-z_]+`},
 		{"stats locks", `[a-z_]+`},
 		{"stats lock lock:1", `[a-z0-9_]+`},
+		{"stats lock odd", `[a-z0-9_]+`},
+		{"stats lock empty", `[a-z0-9_]+`},
 		{"stats lock nobody", `[a-z0-9_]+`},
 		{"stats class lock", `[a-z0-9_]+`},
 		{"stats class nobody", `[a-z0-9_]+`},

@@ -5,18 +5,59 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// pipe is a net.Pipe between a client and a server, with what a socket has and
-// transcripts need: room for what the server does not read yet, and half-close.
-func pipe(bytewise bool) (*pipeClient, *pipeServer) {
+// pipeListener is a listening socket without a network: each of its
+// connections is a net.Pipe, with what a socket has and transcripts need: room
+// for what the server does not read yet, and half-close.
+type pipeListener struct {
+	address net.TCPAddr
+	dialed  chan net.Conn
+	closed  chan struct{}
+	close   func() // closes closed
+}
+
+func newPipeListener() *pipeListener {
+	closed := make(chan struct{})
+	return &pipeListener{
+		address: net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 11211},
+		dialed:  make(chan net.Conn),
+		closed:  closed,
+		close:   sync.OnceFunc(func() { close(closed) }),
+	}
+}
+
+func (l *pipeListener) Addr() net.Addr { return &l.address }
+
+func (l *pipeListener) Close() error {
+	l.close()
+	return nil
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.dialed:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// dial connects a client whose messages arrive whole or a byte at a time.
+func (l *pipeListener) dial(bytewise bool) (net.Conn, error) {
 	near, far := net.Pipe()
-	server := &pipeServer{Conn: far}
+	server := &pipeServer{Conn: far, address: l.address}
+	select {
+	case l.dialed <- server:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
 	client := &pipeClient{Conn: near, server: server, unsent: make(chan []byte, 1<<10), bytewise: bytewise}
 	go client.transmit()
-	return client, server
+	return client, nil
 }
 
 type pipeClient struct {
@@ -75,8 +116,12 @@ func (c *pipeClient) Close() error {
 // deadline in the past stands for it.
 type pipeServer struct {
 	net.Conn
-	ended atomic.Bool
+	address net.TCPAddr
+	ended   atomic.Bool
 }
+
+func (s *pipeServer) LocalAddr() net.Addr  { return &s.address }
+func (s *pipeServer) RemoteAddr() net.Addr { return &s.address }
 
 func (s *pipeServer) endOfInput() {
 	s.ended.Store(true)

@@ -233,10 +233,14 @@ func (p *player) listen() map[string]heard {
 func (p *player) mend(old []reply, all map[string]heard) []reply {
 	var mended []reply
 	for _, name := range slices.Sorted(maps.Keys(all)) {
+		h := all[name]
 		if c := p.clients[name]; c != nil {
 			c.unread = nil
+			if h.closed {
+				c.conn.Close()
+				delete(p.clients, name)
+			}
 		}
-		h := all[name]
 		left := slices.DeleteFunc(slices.Clone(old), func(r reply) bool { return r.client != name })
 		if len(h.lines) == 0 && !h.closed && slices.Contains(left, reply{name, waiting}) {
 			mended = append(mended, reply{name, waiting})
@@ -253,7 +257,6 @@ func (p *player) mend(old []reply, all map[string]heard) []reply {
 		}
 		if h.closed {
 			mended = append(mended, reply{name, closed})
-			delete(p.clients, name)
 		}
 	}
 	return mended

@@ -1,11 +1,8 @@
-//go:build transcriptpipe
-
 package main_test
 
 import (
 	"context"
 	"flag"
-	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -61,23 +58,25 @@ func startLockcached(t *testing.T, flags []string, bytewise bool) peer {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
 	config.Locks = locks.NewManager(lockConfig)
 	go config.Locks.Run(ctx)
 	s := server.New(config)
+	listener := newPipeListener()
+	go s.Serve(listener)
+	t.Cleanup(func() {
+		_ = s.Shutdown(ctx)
+		cancel()
+		time.Sleep(time.Minute) // what looks after things now and then sees that it is over
+	})
 	return peer{
-		dial: func() (net.Conn, error) {
-			client, remote := pipe(bytewise)
-			go s.ServeConn(remote)
-			return client, nil
-		},
+		dial:   func() (net.Conn, error) { return listener.dial(bytewise) },
 		settle: synctest.Wait,
 	}
 }
 
 // configure translates the flags that transcripts use.
 func configure(args []string) (server.Config, locks.Config, error) {
-	var s server.Config
+	s := server.Config{Settings: server.Settings{Umask: 0o700, Protocol: "auto-negotiate"}}
 	var l locks.Config
 	flags := flag.NewFlagSet("flags", flag.ContinueOnError)
 	flags.BoolVar(&l.NoEvict, "M", false, "")
@@ -101,8 +100,13 @@ func configure(args []string) (server.Config, locks.Config, error) {
 		return nil
 	})
 	flags.Func("o", "", func(text string) error {
-		_, err := fmt.Sscanf(text, "idle_timeout=%d", &s.Settings.IdleTimeout)
-		s.IdleTimeout = time.Duration(s.Settings.IdleTimeout) * time.Second
+		// The other options are about what lockcached does not have.
+		seconds, isTimeout := strings.CutPrefix(text, "idle_timeout=")
+		if !isTimeout {
+			return nil
+		}
+		n, err := strconv.Atoi(seconds)
+		s.IdleTimeout = time.Duration(n) * time.Second
 		return err
 	})
 	flags.Func("lock-keys", "", func(pattern string) error {

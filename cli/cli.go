@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -96,6 +97,9 @@ func (a *app) command(action urfave.ActionFunc) *urfave.App {
 
 // act does what the flags say: print something, or serve.
 func (a *app) act(ctx *urfave.Context, named, rest []string) error {
+	if err := refuseAbsent(named); err != nil {
+		return err
+	}
 	switch {
 	case ctx.Bool("version"):
 		fmt.Fprintln(a.stdout, versionLine)
@@ -109,4 +113,17 @@ func (a *app) act(ctx *urfave.Context, named, rest []string) error {
 		return err
 	}
 	return serve(c, newLogger(a.stderr, c.logFormat, c.level()), a.signals)
+}
+
+// refuseAbsent refuses the flags that nobody may take for granted, also to those
+// who only ask for the version: gomemcache's tests learn from
+// "--enable-ssl --version" whether they can test TLS.
+func refuseAbsent(named []string) error {
+	for _, arg := range named {
+		name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		if f := byLong[name]; f.section == "" {
+			return newConfig().apply(f, value, true)
+		}
+	}
+	return nil
 }

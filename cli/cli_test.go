@@ -61,6 +61,16 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+func TestVersionOfWhatIsNotThere(t *testing.T) {
+	for _, flag := range []string{"--enable-ssl", "-S", "-Yfile"} {
+		var stdout, stderr bytes.Buffer
+		code := run([]string{"lockcached", flag, "--version"}, &stdout, &stderr, nil)
+		if code != exitRefused || stdout.Len() > 0 || !strings.Contains(stderr.String(), "is not supported") {
+			t.Errorf("%s: exit %d, %q, %q", flag, code, &stdout, &stderr)
+		}
+	}
+}
+
 func TestLicense(t *testing.T) {
 	if got := output(t, "-i"); !strings.Contains(got, "MIT License") {
 		t.Errorf("%q", got)

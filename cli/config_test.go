@@ -233,8 +233,8 @@ func lruOff(c *config) any {
 }
 
 func TestIgnoredIsListed(t *testing.T) {
-	c := mustConfig(t, words("-d -R 20 -L -k -W -U 1 -o modern,,idle_timeout=1,no_hashexpand -o hashpower=20 logfile /x")...)
-	want := "[-o modern -o no_hashexpand -o hashpower=20 -U 1 -R 20 -L -k logfile /x]"
+	c := mustConfig(t, words("-d -f 2 -L -k -W -U 1 -o modern,,idle_timeout=1,no_hashexpand -o hashpower=20 logfile /x")...)
+	want := "[-o modern -o no_hashexpand -o hashpower=20 -U 1 -f 2 -L -k logfile /x]"
 	if got := fmt.Sprint(c.ignored); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

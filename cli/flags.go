@@ -58,6 +58,9 @@ var flags = []flag{
 
 	{short: "c", long: "conn-limit", arg: "num", section: connections, set: number(maxConns, 1, "maximum connections must be greater than 0"),
 		usage: "connections at a time (default: 1024)"},
+	{short: "R", long: "max-reqs-per-event", arg: "num", section: connections,
+		set:   number(reqsPerEvent, 1, "number of requests per event must be greater than 0"),
+		usage: "requests of one connection handled before others get a turn (default: 20)"},
 	{long: "keepalive", arg: "duration", section: connections, set: interval(keepAlive),
 		usage: "probe a silent TCP client after this time (default: 30s)"},
 	{long: "user-timeout", arg: "duration", section: connections, set: interval(userTimeout),
@@ -111,9 +114,6 @@ var flags = []flag{
 
 	{short: "U", long: "udp-port", arg: "num", section: ignoring, set: setUDPPort,
 		usage: "UDP port: there is no UDP; without -p it sets the TCP port"},
-	{short: "R", long: "max-reqs-per-event", arg: "num", ignored: true, section: ignoring,
-		set:   number(reqsPerEvent, 1, "number of requests per event must be greater than 0"),
-		usage: "requests per event: connections take no turns"},
 	{short: "C", long: "disable-cas", ignored: true, section: ignoring, set: on(casDisabled),
 		usage: "no CAS: locks need it"},
 	{short: "f", long: "slab-growth-factor", arg: "num", ignored: true, section: ignoring, set: setGrowthFactor,

@@ -170,7 +170,10 @@ func (s *service) logStart(listeners []net.Listener) {
 		Dur("keepalive_ms", c.server.KeepAlive).
 		Dur("user_timeout_ms", c.server.UserTimeout).
 		Int("backlog", c.server.Settings.Backlog).
+		Int("reqs_per_event", c.server.Settings.ReqsPerEvent).
+		Str("protocol", c.server.Settings.Protocol).
 		Bool("flush_all", !c.server.NoFlush).
+		Bool("dumps", !c.server.NoDump).
 		Bool("shutdown_command", c.shutdownCommand).
 		Dur("drain_ms", c.drain)
 	if c.socket != "" {

@@ -212,7 +212,7 @@ func TestServeNowhere(t *testing.T) {
 }
 
 func TestServeSaysWhatItIgnores(t *testing.T) {
-	s := start(t, "-p-1", "-R", "20", "-o", "modern,relaxed_privileges", "-d", "logfile", "/var/log/memcached.log")
+	s := start(t, "-p-1", "-n", "96", "-o", "modern,relaxed_privileges", "-d", "logfile", "/var/log/memcached.log")
 	s.stop(syscall.SIGTERM)
 	var said []string
 	for _, line := range s.pending {
@@ -223,7 +223,7 @@ func TestServeSaysWhatItIgnores(t *testing.T) {
 			said = append(said, fmt.Sprint(list))
 		}
 	}
-	want := "[-o modern -o relaxed_privileges -R 20 logfile /var/log/memcached.log]"
+	want := "[-o modern -o relaxed_privileges -n 96 logfile /var/log/memcached.log]"
 	if len(said) != 1 || said[0] != want {
 		t.Errorf("got  %q\nwant one line with %s", said, want)
 	}

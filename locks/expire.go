@@ -37,14 +37,14 @@ func (m *Manager) dueAt(at time.Duration) {
 	}
 }
 
-// Run looks at least that often: lines of pollers that never came back are
-// found by nothing else.
+// While somebody waits for a lock Run looks at least that often: lines of pollers
+// that never came back are found by nothing else.
 const lookAtLeast = 5 * time.Second
 
 // expireDue acts on what is due in all shards and returns when to look again.
 func (m *Manager) expireDue() (next time.Duration) {
 	now := m.now()
-	next = now + lookAtLeast
+	next = forever
 	if at := time.Duration(m.flushAt.Load()); at != 0 {
 		if at <= now {
 			m.Flush()
@@ -71,6 +71,9 @@ func (sh *shard) expireDue() (next time.Duration) {
 		if done < batch {
 			next = sh.nextDue()
 			sh.pruneLines(now)
+			if len(sh.lines) > 0 {
+				next = min(next, now+lookAtLeast)
+			}
 			sh.unlock()
 			return next
 		}
@@ -126,7 +129,7 @@ func (sh *shard) noteLost(it *item, took, now time.Duration) {
 		return
 	}
 	l.prune(now, true)
-	if n := l.queue.Len() + len(l.pollers); n > 0 {
+	if n := l.waiters(); n > 0 {
 		sh.lost = append(sh.lost, lostLock{string(it.Key()), printable(it.Value()), took, n})
 	}
 }

@@ -17,6 +17,7 @@ type Lock struct {
 	TTL   time.Duration // left; forever if the lease does not end
 
 	Queued, Polling int
+	Rank            int // how many of them are ahead of who asks
 
 	stats.Record
 }
@@ -24,9 +25,9 @@ type Lock struct {
 // Forever is the TTL of a lease that does not end.
 const Forever = forever
 
-// Lookup tells of the lock of a key; one that nobody holds may still have
+// Lookup tells s of the lock of a key; one that nobody holds may still have
 // waiters and a past.
-func (m *Manager) Lookup(key []byte) (l Lock) {
+func (m *Manager) Lookup(key []byte, s *Session) (l Lock) {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.unlock()
@@ -50,7 +51,7 @@ func (m *Manager) Lookup(key []byte) (l Lock) {
 	}
 	if line := sh.lines[string(key)]; line != nil {
 		line.prune(now, true)
-		l.Queued, l.Polling = line.queue.Len(), len(line.pollers)
+		l.Queued, l.Polling, l.Rank = line.queue.Len(), len(line.pollers), line.rank(s)
 		sh.tidy(line)
 	}
 	return l
@@ -145,7 +146,7 @@ func (sh *shard) contended(all []Contended) []Contended {
 		c := Contended{NamedRecord: NamedRecord{ks.key, ks.Record}}
 		if l := sh.lines[ks.key]; l != nil {
 			l.prune(now, true)
-			c.Waiters = l.queue.Len() + len(l.pollers)
+			c.Waiters = l.waiters()
 		}
 		if c.Waiters == 0 && c.Refused == 0 && c.HandedOff == 0 {
 			continue

@@ -67,10 +67,15 @@ func (sh *shard) keep(ks *keyStats) {
 		ks.listed = true
 		sh.keys.Add(ks.key, ks)
 	}
-	if !ks.class.listed {
-		ks.class.listed = true
-		sh.classes.Add(ks.class.name, ks.class)
+	if ks.class.listed {
+		return
 	}
+	if cs, ok := sh.classes.Get(ks.class.name); ok {
+		ks.class = cs // it was forgotten and began anew meanwhile
+		return
+	}
+	ks.class.listed = true
+	sh.classes.Add(ks.class.name, ks.class)
 }
 
 func (sh *shard) classOf(key string) *classStats {

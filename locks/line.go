@@ -1,6 +1,7 @@
 package locks
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lockcached/lockcached/waitqueue"
@@ -13,6 +14,7 @@ type line struct {
 	key     string
 	queue   waitqueue.Queue[*Waiting]
 	pollers map[*Session]*poller
+	arrived uint64 // pollers ever
 	// freeSince is when the lock became free although somebody polled for it; 0
 	// while it is held.
 	freeSince time.Duration
@@ -23,6 +25,7 @@ type line struct {
 // poller is a waiter that is refused and comes back by itself.
 type poller struct {
 	since    time.Duration // its first refusal
+	number   uint64        // tells apart those that were refused at the same time
 	last     time.Duration // its latest
 	interval time.Duration // the longest of its recent pauses
 }
@@ -85,9 +88,53 @@ func (l *line) poll(s *Session, since, now time.Duration) {
 	if l.pollers == nil {
 		l.pollers = make(map[*Session]*poller)
 	}
-	l.pollers[s] = &poller{since: since, last: now}
+	l.arrived++
+	l.pollers[s] = &poller{since: since, number: l.arrived, last: now}
 	l.shard.polling++
 	l.shard.m.addWaiter()
+}
+
+// waiters is how many wait.
+func (l *line) waiters() int { return l.queue.Len() + len(l.pollers) }
+
+// rank is how many wait ahead of s. Those that poll come after those that are
+// queued, in the order of their first refusals; who does not wait would be last.
+// It takes time linear in the number of pollers.
+func (l *line) rank(s *Session) int {
+	p := l.pollers[s]
+	if p == nil {
+		return l.waiters()
+	}
+	rank := l.queue.Len()
+	for _, other := range l.pollers {
+		if other.before(p) {
+			rank++
+		}
+	}
+	return rank
+}
+
+func (p *poller) before(q *poller) bool {
+	if p.since != q.since {
+		return p.since < q.since
+	}
+	return p.number < q.number
+}
+
+// place tells how many wait for the key of a claim, and how many of them are
+// ahead of the claimant: none if it was granted.
+func (sh *shard) place(c *Put, granted bool, now time.Duration) (waiters, rank int) {
+	l := sh.lines[string(c.Key)]
+	if l == nil {
+		return 0, 0
+	}
+	l.prune(now, false)
+	if !granted {
+		rank = l.rank(c.Session)
+	}
+	waiters = l.waiters()
+	sh.tidy(l)
+	return waiters, rank
 }
 
 // Session is one client as far as it can be told from others: a connection. It
@@ -101,19 +148,20 @@ type Session struct {
 // clients share is counted as waiting for its latest locks only.
 const maxLines = 64
 
-// joined notes that s waits in l, and returns the line to leave for it, if any.
-func (s *Session) joined(l *line) (leave *line) {
-	for i := len(s.lines) - 1; i >= 0; i-- {
-		if s.lines[i] == l {
-			return nil
+// remember notes that s waits in l. If it waits in too many lines, it leaves the
+// one that it joined first.
+func (m *Manager) remember(s *Session, l *line) {
+	for i, known := range s.lines {
+		if known.key == l.key { // perhaps an earlier line for the same lock
+			s.lines[i] = l
+			return
 		}
 	}
 	if len(s.lines) == maxLines {
-		leave = s.lines[0]
-		s.lines = append(s.lines[:0], s.lines[1:]...)
+		m.leave(s, s.lines[0])
+		s.lines = slices.Delete(s.lines, 0, 1)
 	}
 	s.lines = append(s.lines, l)
-	return leave
 }
 
 // Close forgets what the session waits for as a poller.

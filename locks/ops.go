@@ -100,27 +100,19 @@ func (sh *shard) renewed(it *item) {
 
 // Delete removes the item of the key: a release if it is a held lock, whoever
 // asks for it.
-func (m *Manager) Delete(key []byte) error {
-	sh, hash := m.shardOf(key)
-	sh.mu.Lock()
-	now := m.now()
-	it := sh.find(hash, key, now)
-	if it == nil {
-		sh.counts.DeleteMisses++
-		sh.unlock()
-		return ErrNotFound
-	}
-	sh.counts.DeleteHits++
-	sh.end(it, release, now)
-	sh.unlock()
-	return nil
-}
+func (m *Manager) Delete(key []byte) error { return m.Remove(&Removal{Key: key}) }
 
 // Delta is what incr, decr and ma ask for.
 type Delta struct {
 	Key  []byte
 	By   uint64
 	Decr bool
+
+	Compare uint64 // only this version, if not 0
+	NewCAS  uint64 // the id to set instead of the next one, if not 0
+	Vivify  bool   // make the item if there is none,
+	Initial uint64 // and let it begin with this
+	Binary  bool   // the key of an item that is made is shown in base64
 }
 
 // Arith adds to the number that the item's value is, or subtracts from it, and
@@ -130,21 +122,17 @@ func (m *Manager) Arith(d *Delta) (n uint64, err error) {
 	sh.mu.Lock()
 	defer sh.unlock()
 	now := m.now()
-	it := sh.find(hash, d.Key, now)
+	return sh.arith(sh.find(hash, d.Key, now), d, now)
+}
+
+func (sh *shard) arith(it *item, d *Delta, now time.Duration) (uint64, error) {
 	if it == nil {
 		sh.counts.arithMiss(d.Decr)
 		return 0, ErrNotFound
 	}
-	if n, err = sh.arith(it, d); err != nil {
-		return 0, err
+	if d.Compare != 0 && d.Compare != it.CAS() {
+		return 0, ErrExists
 	}
-	sh.counts.arithHit(d.Decr)
-	it.SetCAS(m.nextToken())
-	sh.table.Use(it, now)
-	return n, nil
-}
-
-func (sh *shard) arith(it *item, d *Delta) (uint64, error) {
 	n, ok := number(it.Value())
 	switch {
 	case !ok:
@@ -164,6 +152,9 @@ func (sh *shard) arith(it *item, d *Delta) (uint64, error) {
 	}
 	sh.table.SetValue(it, digits)
 	sh.settle(settleStep)
+	sh.setCAS(it, d.NewCAS)
+	sh.table.Use(it, now)
+	sh.counts.arithHit(d.Decr)
 	return n, nil
 }
 

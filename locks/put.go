@@ -35,6 +35,7 @@ type Put struct {
 	Invalidate bool   // with Compare: an older id stores too, but marks the item stale
 	Vivify     bool   // Append and Prepend make the item if there is none
 	Binary     bool   // the key is shown in base64
+	WithLine   bool   // tell of the line in Stored
 
 	// Wait is how long a claim may wait in line; 0 is not at all. Then Waiter
 	// hears of the outcome, and Waiting is the memory for it.
@@ -43,12 +44,17 @@ type Put struct {
 	Waiting *Waiting
 
 	hash uint64
+	line *line // that the session waits in now
 }
 
 // Stored tells of what a Put has left behind.
 type Stored struct {
-	CAS  uint64
-	Size int // bytes of the value
+	CAS  uint64 // 0 if it was refused
+	Size int    // bytes of the value; of the one that was sent if it was refused
+
+	// With WithLine: how many wait for the key, and how many of them are ahead of
+	// a claim that was refused.
+	Waiters, Rank int
 }
 
 // headerBytes is what memcached counts besides key and value towards the item
@@ -78,14 +84,23 @@ func (m *Manager) Put(c *Put) (Stored, error) {
 		done, err := sh.put(c, m.now())
 		sh.unlock()
 		if err != errNoRoom {
+			if c.line != nil {
+				m.remember(c.Session, c.line)
+			}
 			return done, err
 		}
-		// The shard has nothing left to evict; another one may have.
-		if need := sh.table.SizeFor(len(c.Key), len(c.Value)); m.config.NoEvict || !m.evictAnywhere(need) {
+		if !m.makeRoom(sh, len(c.Key), len(c.Value)) {
 			m.failed(c.Key, c.Op == Set, func(c *Counts) { c.NoMemory++ })
 			return Stored{}, ErrNoMemory
 		}
 	}
+}
+
+// makeRoom follows errNoRoom: the shard has nothing left to evict, but another
+// one may have, or room that it has not yet told of. It reports whether to try
+// again.
+func (m *Manager) makeRoom(sh *shard, keyLen, valueLen int) bool {
+	return m.evictAnywhere(sh.table.SizeFor(keyLen, valueLen))
 }
 
 // put is Put under the shard's lock.
@@ -94,6 +109,12 @@ func (sh *shard) put(c *Put, now time.Duration) (Stored, error) {
 	done, err := sh.putOn(it, c, now)
 	if err != errNoRoom {
 		sh.counts.CmdSet++
+	}
+	if err != nil {
+		done.Size = len(c.Value)
+	}
+	if c.WithLine {
+		done.Waiters, done.Rank = sh.place(c, err == nil, now)
 	}
 	return done, err
 }
@@ -136,27 +157,37 @@ func (sh *shard) create(c *Put, now time.Duration) (Stored, error) {
 	} else {
 		it = sh.insert(c, now, false)
 	}
-	if c.NewCAS != 0 {
-		it.SetCAS(c.NewCAS)
-	}
 	return Stored{CAS: it.CAS(), Size: len(c.Value)}, nil
+}
+
+// compare checks the id that a Put wants to find. Stale says that it found a
+// later one, and that an invalidation stores all the same.
+func (sh *shard) compare(it *item, c *Put) (stale bool, err error) {
+	if c.Op != CompareAndSwap {
+		if c.HasCompare && c.Compare != it.CAS() {
+			return false, ErrExists
+		}
+		return false, nil
+	}
+	if c.Compare != it.CAS() {
+		stale = c.Invalidate && c.Compare != 0 && c.Compare < it.CAS()
+		if !stale {
+			sh.counts.CasBadval++
+			return false, ErrExists
+		}
+	}
+	sh.counts.CasHits++
+	return stale, nil
 }
 
 // update stores over an item: a renewal if it is a held lock.
 func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
-	stale := false
-	if c.HasCompare || c.Op == CompareAndSwap {
-		if it.CAS() != c.Compare {
-			// An id from before is good enough for an invalidation.
-			if stale = c.Invalidate && c.Compare < it.CAS(); !stale {
-				sh.counts.CasBadval++
-				return Stored{}, ErrExists
-			}
-		}
-		sh.counts.CasHits++
+	stale, err := sh.compare(it, c)
+	if err != nil {
+		return Stored{}, err
 	}
 	joins := c.Op == Append || c.Op == Prepend
-	if c.Lease <= 0 && !joins {
+	if c.Lease <= 0 && !joins && !stale {
 		sh.end(it, release, now)
 		return Stored{CAS: sh.m.nextToken(), Size: len(c.Value)}, nil
 	}
@@ -168,38 +199,50 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 		growth -= len(it.Value())
 	}
 	sh.table.Use(it, now)
-	if !sh.evict(int64(growth), it) {
+	if growth > 0 && !sh.evict(int64(growth), it) { // a renewal finds room in any case
 		return Stored{}, errNoRoom
 	}
-	switch c.Op {
-	case Append:
-		sh.table.SetValue(it, it.Value(), c.Value)
-	case Prepend:
-		sh.table.SetValue(it, c.Value, it.Value())
-	default:
-		sh.table.SetValue(it, c.Value)
-		it.Flags = c.Flags
-		it.Clear(store.Fetched | store.Stale | store.Won)
-		sh.setLease(it, c.Lease, now)
-	}
-	sh.renewed(it)
-	it.SetCAS(sh.m.nextToken())
-	if c.NewCAS != 0 {
-		it.SetCAS(c.NewCAS)
-	}
+	sh.overwrite(it, c)
 	if stale {
+		// Whoever was told to recache it still is, and has no more time than before.
 		it.Mark(store.Stale)
+	} else {
+		it.Clear(store.Stale | store.Won)
+		if !joins {
+			sh.setLease(it, c.Lease, now)
+		}
+		sh.renewed(it)
 	}
+	sh.setCAS(it, c.NewCAS)
 	sh.counts.TotalItems++
 	sh.settle(settleStep)
 	return Stored{CAS: it.CAS(), Size: len(it.Value())}, nil
+}
+
+// overwrite puts in the new value and what comes with it.
+func (sh *shard) overwrite(it *item, c *Put) {
+	it.Clear(store.Fetched)
+	switch c.Op {
+	case Append:
+		sh.table.SetValue(it, it.Value(), c.Value)
+		return
+	case Prepend:
+		sh.table.SetValue(it, c.Value, it.Value())
+		return
+	}
+	sh.table.SetValue(it, c.Value)
+	it.Flags = c.Flags
+	it.Clear(store.Binary)
+	if c.Binary {
+		it.Mark(store.Binary)
+	}
 }
 
 // refuse answers an add that found an item: with a place in line if the claim
 // may wait, and otherwise by counting the client as one that will come back.
 func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
 	sh.table.Use(it, now)
-	if c.Wait > 0 {
+	if c.Wait > 0 && sh.m.matches.match(c.Key) {
 		if err := sh.enqueue(c, it, now); err == ErrQueued {
 			return err
 		}
@@ -209,6 +252,7 @@ func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
 		sh.statsOf(it).refused()
 		l := sh.lineOf(it)
 		l.poll(c.Session, now, now)
+		c.line = l
 	}
 	return ErrNotStored
 }

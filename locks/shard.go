@@ -50,6 +50,8 @@ type shard struct {
 
 	foundExpired, foundFlushed bool // by the latest find
 
+	view View // what a Viewer is shown, kept here so that it is not allocated
+
 	// What is to be done once the shard is unlocked.
 	served *Waiting   // whose wait is over, linked by next
 	lost   []lostLock // expired while wanted
@@ -141,13 +143,22 @@ func (sh *shard) insert(c *Put, now time.Duration, pinned bool) *item {
 	if c.Binary {
 		it.Mark(store.Binary)
 	}
-	it.SetCAS(sh.m.nextToken())
+	sh.setCAS(it, c.NewCAS)
 	sh.counts.TotalItems++
 	sh.settle(settleStep)
 	if pinned {
 		sh.m.dueAt(expires)
 	}
 	return it
+}
+
+// setCAS gives a new version its id: the one that was asked for, or the next if
+// that is 0.
+func (sh *shard) setCAS(it *item, asked uint64) {
+	if asked == 0 {
+		asked = sh.m.nextToken()
+	}
+	it.SetCAS(asked)
 }
 
 // ending is why an item goes.
@@ -177,6 +188,7 @@ func (sh *shard) end(it *item, why ending, now time.Duration) {
 // endHold records how the hold went.
 func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 	ks, took := sh.statsOf(it), now-it.Attached.since
+	sh.keep(ks)
 	switch why {
 	case release:
 		sh.totals.Released++
@@ -189,7 +201,6 @@ func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 		sh.totals.Withdrawn++
 		ks.withdrawn()
 	}
-	sh.keep(ks)
 }
 
 // succeed gives a lock that has just become free to the next in line, in the
@@ -202,7 +213,7 @@ func (sh *shard) succeed(l *line, now time.Duration) {
 		ks := sh.statsOf(it)
 		ks.handedOff()
 		w.X.token = it.CAS()
-		sh.tell(w.X, Granted)
+		sh.tell(w.X, Granted, now)
 		return
 	}
 	l.prune(now, false)
@@ -232,6 +243,7 @@ func (sh *shard) lineOf(it *item) *line {
 		if l = sh.lines[key]; l == nil {
 			l = &line{shard: sh, key: key}
 			sh.lines[key] = l
+			sh.m.dueAt(sh.m.now() + lookAtLeast)
 		}
 		it.Attached.line = l
 	}
@@ -260,6 +272,9 @@ func (sh *shard) evict(need int64, keep *item) bool {
 	for sh.m.used.Load()+sh.table.Bytes()-sh.settled+need > limit {
 		it := sh.table.Oldest()
 		if it == nil || it == keep || sh.m.config.NoEvict {
+			// Whoever looks for room elsewhere has to count this shard in full, or
+			// finds room that is not there.
+			sh.settle(0)
 			return false
 		}
 		now := sh.m.now()

@@ -34,6 +34,7 @@ type Waiting struct {
 	waiter Waiter
 	since  time.Duration // when the wait began, as a poller perhaps
 	token  uint64        // of the grant
+	stored Stored        // what the wait has led to
 	due    int32         // index in shard.deadlines
 	how    Outcome
 	next   *Waiting // in shard.served
@@ -44,6 +45,10 @@ func (w *Waiting) SetIndex(i int32) { w.due = i }
 
 // Token is the token of the grant that ended the wait.
 func (w *Waiting) Token() uint64 { return w.token }
+
+// Stored is what the wait has led to, as Put tells it of a claim that does not
+// wait.
+func (w *Waiting) Stored() Stored { return w.stored }
 
 // Key is the key that is waited for.
 func (w *Waiting) Key() []byte { return w.claim.Key }
@@ -65,6 +70,7 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 		l.dropPoller(c.Session)
 	}
 	l.queue.Push(&w.node)
+	c.line = l
 	sh.table.Hurry(it) // now somebody waits for it to expire
 	sh.m.dueAt(it.Expires())
 	sh.queued++
@@ -84,8 +90,8 @@ func (sh *shard) leftQueue(w *Waiting) {
 }
 
 // tell ends a wait: its client hears of it once the shard is unlocked.
-func (sh *shard) tell(w *Waiting, how Outcome) {
-	w.how = how
+func (sh *shard) tell(w *Waiting, how Outcome, now time.Duration) {
+	sh.decide(w, how, now)
 	if sh.last == nil {
 		sh.served = w
 	} else {
@@ -94,18 +100,31 @@ func (sh *shard) tell(w *Waiting, how Outcome) {
 	sh.last = w
 }
 
-// timeOut ends a wait without a grant. The waiter is expected to come back, so
-// it counts as a poller from now on and keeps the beginning of its wait.
+// decide notes how a wait has ended.
+func (sh *shard) decide(w *Waiting, how Outcome, now time.Duration) {
+	w.how = how
+	w.stored = Stored{CAS: w.token, Size: len(w.claim.Value)}
+	if w.claim.WithLine {
+		w.stored.Waiters, w.stored.Rank = sh.place(&w.claim, how == Granted, now)
+	}
+}
+
+// timeOut ends a wait without a grant.
 func (sh *shard) timeOut(w *Waiting, now time.Duration) {
-	l := w.line
-	l.queue.Remove(&w.node)
+	w.line.queue.Remove(&w.node)
 	sh.leftQueue(w)
+	sh.timedOut(w, now)
+	sh.tell(w, TimedOut, now)
+}
+
+// timedOut counts a wait that ended without a grant. The waiter is expected to
+// come back, so it is a poller from now on and keeps the beginning of its wait.
+func (sh *shard) timedOut(w *Waiting, now time.Duration) {
 	sh.totals.WaitTimeouts++
 	if it := sh.table.Find(w.claim.hash, w.claim.Key); it != nil {
 		sh.statsOf(it).waitTimedOut()
 	}
-	l.poll(w.claim.Session, w.since, now)
-	sh.tell(w, TimedOut)
+	w.line.poll(w.claim.Session, w.since, now)
 }
 
 // GiveUp ends a wait because its client wants or needs no answer through its
@@ -121,11 +140,11 @@ func (m *Manager) GiveUp(w *Waiting, gone bool) (decided bool) {
 	l := w.line
 	l.queue.Remove(&w.node)
 	sh.leftQueue(w)
+	now := m.now()
 	if !gone {
-		sh.totals.WaitTimeouts++
-		l.poll(w.claim.Session, w.since, m.now())
+		sh.timedOut(w, now)
 	}
-	w.how = TimedOut
+	sh.decide(w, TimedOut, now)
 	sh.tidy(l)
 	return false
 }

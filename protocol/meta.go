@@ -35,14 +35,28 @@ func parseMeta(args []byte, q *Request) error {
 	if len(q.Key) == 0 {
 		return ErrBadFormat
 	}
-	err := parseMetaFlags(q)
-	if err != nil && q.Verb == MetaArith {
-		return ErrArithFlag
-	}
-	if err == nil && q.Verb == MetaArith {
+	err := parseMetaFlags(q, 2)
+	switch {
+	case q.Verb != MetaArith:
+		return err
+	case err == nil:
 		return checkArithMode(&q.Meta)
+	case err == ErrBadOpaque:
+		return err
 	}
-	return err
+	return ErrArithFlag
+}
+
+// parseMetaDebug reads "<key> [b]"; whatever else is there does not matter.
+func parseMetaDebug(args []byte, q *Request) error {
+	q.Key, q.Args = NextWord(args)
+	if len(q.Key) == 0 || len(q.Key) > MaxKey {
+		return ErrBadFormat
+	}
+	if word, _ := NextWord(q.Args); string(word) == "b" && q.decodeKey() != nil {
+		return ErrBadFormat
+	}
+	return nil
 }
 
 // parseMetaSet reads "<key> <length> <flags>*".
@@ -54,13 +68,16 @@ func parseMetaSet(args []byte, q *Request) (size int, err error) {
 	if !ok || n < 0 || n > maxBlock {
 		return noBlock, ErrBadFormat
 	}
-	if err := parseMetaFlags(q); err != nil {
+	if err := parseMetaFlags(q, 3); err != nil {
 		return int(n), err
 	}
 	return int(n), checkSetMode(&q.Meta)
 }
 
 func checkSetMode(m *Meta) error {
+	if m.Has('W') && m.Mode != 'E' {
+		return ErrBadFlag // only a claim can wait
+	}
 	if !m.Has('M') {
 		return nil
 	}
@@ -82,16 +99,16 @@ func checkArithMode(m *Meta) error {
 	return ErrArithMode
 }
 
-// parseMetaFlags reads the flags in q.Args. As in memcached a duplicate or an
-// unknown flag ends it at once, while a bad number is reported only if nothing
-// of that sort follows.
-func parseMetaFlags(q *Request) error {
+// parseMetaFlags reads the flags in q.Args, before which there are that many
+// words. As in memcached a duplicate or an unknown flag ends it at once, a bad
+// number is reported only if nothing of that sort follows, and a long opaque
+// only if nothing else is wrong.
+func parseMetaFlags(q *Request, words int) error {
 	m := &q.Meta
 	m.Delta = 1
 	if len(q.Key) > MaxKey {
 		return ErrBadFormat
 	}
-	words := 2
 	var later error
 	for rest := q.Args; ; {
 		var word []byte
@@ -109,23 +126,23 @@ func parseMetaFlags(q *Request) error {
 			return ErrTwice
 		}
 		m.has |= flagBit(c)
-		fault, fatal := m.flag(c, word[1:], q)
-		if fatal {
+		switch fault := m.flag(c, word[1:], q); {
+		case fault == ErrBadFlag:
 			return fault
-		}
-		if fault != nil {
+		case later != nil && (fault == ErrBadOpaque || fault == ErrBadFormat):
+		case fault != nil:
 			later = fault
 		}
 	}
 	return later
 }
 
-// flag takes one flag; fatal says that nothing behind it matters.
-func (m *Meta) flag(c byte, arg []byte, q *Request) (fault error, fatal bool) {
+// flag takes one flag.
+func (m *Meta) flag(c byte, arg []byte, q *Request) error {
 	var ok bool
 	switch c {
 	case 'b':
-		return m.decodeKey(q), false
+		return q.decodeKey()
 	case 'T':
 		m.TTL, ok = parseInt(arg)
 	case 'N':
@@ -138,43 +155,59 @@ func (m *Meta) flag(c byte, arg []byte, q *Request) (fault error, fatal bool) {
 		m.NewCAS, ok = parseUint(arg)
 	case 'F':
 		if q.Flags, ok = parseFlags(arg); !ok {
-			return ErrBadFormat, false
+			return ErrBadFormat
 		}
 	case 'J':
 		if m.Initial, ok = parseUint(arg); !ok {
-			return ErrBadInitial, false
+			return ErrBadInitial
 		}
 	case 'D':
 		if m.Delta, ok = parseUint(arg); !ok {
-			return ErrBadMetaStep, false
+			return ErrBadMetaStep
 		}
 	case 'M':
 		if len(arg) > 0 {
 			m.Mode = arg[0]
 		}
-		return nil, false
+		return nil
 	case 'O':
 		if len(arg) > maxOpaque {
-			return ErrBadOpaque, true
+			return ErrBadOpaque
 		}
-		return nil, false
-	case 'W':
-		m.WaitMs, ok = parseUint(arg)
-	case 'I', 'k', 's', 't', 'c', 'f', 'v', 'l', 'h', 'u', 'q', 'x', 'P', 'L', 'w', 'p', 'd':
-		return nil, false
+		return nil
+	case 'I', 'k', 's', 't', 'c', 'f', 'v', 'l', 'h', 'u', 'q', 'x', 'P', 'L':
+		return nil
 	default:
-		return ErrBadFlag, true
+		return m.ownFlag(c, arg, q)
 	}
 	if !ok {
-		return ErrBadToken, false
+		return ErrBadToken
 	}
-	return nil, false
+	return nil
+}
+
+// ownFlag takes a flag that memcached does not have; all of them go with ms.
+func (m *Meta) ownFlag(c byte, arg []byte, q *Request) error {
+	if q.Verb != MetaSet {
+		return ErrBadFlag
+	}
+	switch c {
+	case 'w', 'p', 'd':
+		return nil
+	case 'W':
+		var ok bool
+		if m.WaitMs, ok = parseUint(arg); !ok {
+			return ErrBadToken
+		}
+		return nil
+	}
+	return ErrBadFlag
 }
 
 // decodeKey replaces the key by what its base64 text stands for. It allocates:
 // the line must stay as it is, for it is parsed again when its data block comes
 // later.
-func (m *Meta) decodeKey(q *Request) error {
+func (q *Request) decodeKey() error {
 	key, err := base64.StdEncoding.AppendDecode(nil, q.Key)
 	if err != nil || len(key) == 0 {
 		return ErrBadKey

@@ -112,8 +112,10 @@ func parse(line []byte, q *Request) (size int, err error) {
 		return noBlock, parseTouch(args, q)
 	case Delete:
 		return noBlock, parseDelete(args, q)
-	case MetaGet, MetaDelete, MetaArith, MetaDebug:
+	case MetaGet, MetaDelete, MetaArith:
 		return noBlock, parseMeta(args, q)
+	case MetaDebug:
+		return noBlock, parseMetaDebug(args, q)
 	case MetaSet:
 		return parseMetaSet(args, q)
 	}

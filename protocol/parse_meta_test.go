@@ -39,7 +39,7 @@ var metaTests = []struct{ name, line, want string }{
 	{"ms-mode-unknown", "ms k 2 MX", "CLIENT_ERROR invalid mode for ms M token +2"},
 	{"ms-wait", "ms k 2 ME W2000", `ms "k" ["ME" "W2000"] mode='E' wait=2000 +2`},
 	{"ms-wait-word", "ms k 2 ME W2s", "CLIENT_ERROR bad token in command line format +2"},
-	{"ms-wait-flags", "ms k 2 ME w p d", `ms "k" ["ME" "w" "p" "d"] mode='E' +2`},
+	{"ms-wait-flags", "ms k 2 ME w p", `ms "k" ["ME" "w" "p"] mode='E' +2`},
 	{"ms-flags-word", "ms k 2 Fx", badFormat + " +2"},
 	{"md", "md k C5 q", `md "k" ["C5" "q"] compare=5`},
 	{"md-stale", "md k I T30", `md "k" ["I" "T30"] TTL=30`},

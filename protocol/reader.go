@@ -24,6 +24,7 @@ type Reader struct {
 	r, w    int // buf[r:w] is unread
 	want    int // bytes that the request at buf[r] takes at least
 	skip    int // bytes of a refused data block still to be dropped
+	refused *refusal
 	maxSize int
 	began   bool // something was parsed; the first byte tells the protocol
 	long    longGet
@@ -34,6 +35,13 @@ type longGet struct {
 	verb     Verb
 	exptime  int64
 	dropping bool // the rest of the line is only read over, after a fault
+}
+
+// refusal is a request that is refused when its data block has been dropped, as
+// memcached does: a client that is still sending does not read.
+type refusal struct {
+	fault error
+	q     Request
 }
 
 // NewReader returns a Reader that refuses data blocks over maxSize bytes.
@@ -100,8 +108,8 @@ func (r *Reader) InData() bool { return r.want > 0 || r.skip > 0 }
 // NoReply as far as they were understood), and any other error when the
 // connection has to be closed.
 func (r *Reader) Next(q *Request) error {
-	if r.skip > 0 && !r.drop() {
-		return ErrShort
+	if r.refused != nil {
+		return r.refuse(q)
 	}
 	if r.w-r.r < r.want {
 		return ErrShort
@@ -133,7 +141,8 @@ func (r *Reader) Next(q *Request) error {
 		if size >= 0 {
 			// The block of a refused request is swallowed whatever is in it.
 			r.skip = size + 2
-			r.drop()
+			r.refused = &refusal{err, Request{Verb: q.Verb, NoReply: q.NoReply, Key: bytes.Clone(q.Key)}}
+			return r.refuse(q)
 		}
 		return err
 	}
@@ -166,13 +175,18 @@ func (r *Reader) consume(n int) {
 	r.began = true
 }
 
-// drop throws away what has arrived of a refused data block and reports whether
-// that was all of it.
-func (r *Reader) drop() bool {
+// refuse throws away what has arrived of a refused data block, and returns the
+// fault when that was all of it.
+func (r *Reader) refuse(q *Request) error {
 	n := min(r.skip, r.w-r.r)
 	r.r += n
 	r.skip -= n
-	return r.skip == 0
+	if r.skip > 0 {
+		return ErrShort
+	}
+	fault := r.refused.fault
+	*q, r.refused = r.refused.q, nil
+	return fault
 }
 
 // unfinished judges a line whose end has not arrived: a get may be of any

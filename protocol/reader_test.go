@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -87,9 +86,8 @@ var script = []struct{ input, want string }{
 
 	{"foo\r\n", "ERROR"},
 	{"\r\n", badFormat},
-	{"set a 0 0 3\r\nabcd\r\n", "CLIENT_ERROR bad data chunk"}, // and 6 bytes are gone with it
-	{"version\r\n", badFormat}, // what is left of the block: "\n"
-	{"", `version []`},
+	{"set a 0 0 3\r\nabcd\r", "CLIENT_ERROR bad data chunk"}, // its length and 2 bytes are consumed
+	{"\n", badFormat},
 	{"set a 0 x 3\r\nget\r\n", badFormat},
 	{"add a 0 0 101\r\n" + strings.Repeat("\r\n", 50) + "!\r\n", "SERVER_ERROR object too large for cache"},
 	{"add a 0 0 101 noreply\r\n" + strings.Repeat("x", 103), "SERVER_ERROR object too large for cache noreply"},
@@ -150,12 +148,197 @@ func TestReaderLineFeedAlone(t *testing.T) {
 		"version []")
 }
 
-func TestReaderRefusedBlockIsSwallowedInPieces(t *testing.T) {
+func TestReaderRefusedBlockInPieces(t *testing.T) {
 	r := NewReader(10)
-	wantLines(t, feed(&r, "set a 0 0 30\r\n"), "SERVER_ERROR object too large for cache")
+	wantLines(t, feed(&r, "set a 0 0 30\r\n")) // refused once all of it is read over
 	if !r.InData() {
-		t.Error("the block is still to come")
+		t.Error("its data block is not awaited")
 	}
-	wantLines(t, feed(&r, "flush_all\r\n", "flush_all\r\n", "flush_all\r"))
-	wantLines(t, feed(&r, "flu", "version\r\n"), `ERROR`)
+	wantLines(t, feed(&r, "flush_all\r\n", "flush_all\r\n", "flush_all"))
+	wantLines(t, feed(&r, "\rversion\r\n"), "SERVER_ERROR object too large for cache", "version []")
+}
+
+func TestReaderHalfAValue(t *testing.T) {
+	r := NewReader(100)
+	wantLines(t, feed(&r, "version\r\nset a 0 0 10\r\n01234"), "version []")
+	if !r.InData() {
+		t.Error("a data block has begun")
+	}
+	wantLines(t, feed(&r, "56789\r"))
+	wantLines(t, feed(&r, "\n"), `set "a" value="0123456789"`)
+	if r.InData() {
+		t.Error("the data block has ended")
+	}
+}
+
+func TestReaderOverLongLine(t *testing.T) {
+	fits := strings.Repeat("x", MaxLine)
+	for _, tt := range []struct {
+		name  string
+		input []string
+		want  []string
+	}{
+		{"end-pending", []string{fits}, nil},
+		{"end-comes", []string{fits, "\r\n"}, []string{"ERROR"}},
+		{"no-end", []string{fits + "x"}, []string{ErrLineTooLong.Error()}},
+		{"whole-at-once", []string{fits + "xx\r\n"}, []string{"ERROR"}},
+		{"set-no-end", []string{"set " + fits}, []string{ErrLineTooLong.Error()}},
+		{"get-no-end", []string{"get " + fits}, nil},
+		{"get-key-too-long", []string{"get " + fits, "\r\n"}, []string{badFormat}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := NewReader(100)
+			wantLines(t, feed(&r, tt.input...), tt.want...)
+		})
+	}
+}
+
+// A get may be of any length: it comes in several requests, each key in one.
+func TestReaderLongGet(t *testing.T) {
+	for _, command := range []string{"get", "gets", "gat 10", "gats 10"} {
+		var line strings.Builder
+		var keys []string
+		line.WriteString(command)
+		for i := range 2000 {
+			keys = append(keys, fmt.Sprintf("key:%0*d", 1+i%200, i))
+			line.WriteString(strings.Repeat(" ", 1+i%3) + keys[i])
+		}
+		line.WriteString(" \r\nversion\r\n")
+		for _, longest := range []int{17, 1000, bufferSize, line.Len()} {
+			r := NewReader(100)
+			gets, rest := readGets(t, &r, cut(line.String(), 1, longest))
+			if !slices.Equal(gets, keys) {
+				t.Errorf("%s in pieces of %d: %d keys arrived of %d", command, longest, len(gets), len(keys))
+			}
+			wantLines(t, rest, "version []")
+			if len(r.buf) > bufferSize {
+				t.Errorf("%s took a buffer of %d", command, len(r.buf))
+			}
+		}
+	}
+}
+
+// readGets returns the keys of the first get, which may come in several
+// requests, and what follows it.
+func readGets(t *testing.T, r *Reader, pieces []string) (keys, rest []string) {
+	began, more := false, true
+	for i, piece := range pieces {
+		for more && len(piece) > 0 {
+			n := copy(r.Space(), piece)
+			r.Advance(n)
+			piece = piece[n:]
+			var q Request
+			for more && r.Next(&q) == nil {
+				if q.Continued != began {
+					t.Errorf("continued is %v after %d keys", q.Continued, len(keys))
+				}
+				if q.Exptime != 0 && q.Exptime != 10 {
+					t.Errorf("exptime %d", q.Exptime)
+				}
+				keys = append(keys, words(q.Args)...)
+				began, more = true, q.More
+			}
+		}
+		if !more {
+			left, _ := drain(r)
+			return keys, append(left, feed(r, append([]string{piece}, pieces[i+1:]...)...)...)
+		}
+	}
+	return keys, nil
+}
+
+func TestReaderLongGetFaults(t *testing.T) {
+	half := strings.Repeat(" key", bufferSize/4/2+10) // two of them are more than a buffer
+	after := "\r\nversion\r\n"
+	for _, tt := range []struct{ name, input, fault string }{
+		{"bad-key-in-first-piece", "get " + tooLongKey + half + half + after, badFormat},
+		{"bad-key-in-second-piece", "get" + half + half + " " + tooLongKey + after, badFormat},
+		{"bad-key-then-more", "get" + half + half + " " + tooLongKey + half + half + after, badFormat},
+		{"endless-key", "get" + half + half + strings.Repeat("k", 3*bufferSize) + after, badFormat},
+		{"endless-first-key", "get " + strings.Repeat("k", 3*bufferSize) + " k" + after, badFormat},
+		{"only-spaces", "get" + strings.Repeat(" ", 3*bufferSize) + after, badFormat},
+		{"gat-bad-exptime", "gat x" + half + half + half + after, ErrBadExptime.Line},
+		{"gat-endless-exptime", "gat " + strings.Repeat("1", 3*bufferSize) + " k" + after, badFormat},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, longest := range []int{50, 1000, bufferSize, len(tt.input)} {
+				r := NewReader(100)
+				got := feed(&r, cut(tt.input, 2, longest)...)
+				got = slices.DeleteFunc(got, func(line string) bool { return strings.HasPrefix(line, "get ") })
+				wantLines(t, got, tt.fault, "version []")
+			}
+		})
+	}
+}
+
+func TestReaderHTTP(t *testing.T) {
+	for _, tt := range []struct{ name, input, want string }{
+		{"get", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", ErrHTTP.Error()},
+		{"post", "POST / HTTP/1.0\r\n", ErrHTTP.Error()},
+		{"http-2", "PRI * HTTP/2.0\r\n", ErrHTTP.Error()},
+		{"http-only", "HTTP/1.1\r\n", "ERROR"},
+		{"command-in-lower-case", "get / HTTP/1.1\r\n", `get ["/" "HTTP/1.1"]`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := NewReader(100)
+			wantLines(t, feed(&r, tt.input), tt.want)
+		})
+	}
+	r := NewReader(100)
+	wantLines(t, feed(&r, "version\r\n", "GET / HTTP/1.1\r\n"), "version []", "ERROR") // not the first line
+}
+
+func TestReaderBinary(t *testing.T) {
+	r := NewReader(100)
+	wantLines(t, feed(&r, "\x80\x0b\x00"), ErrBinary.Error())
+	r = NewReader(100)
+	wantLines(t, feed(&r, "version\r\n", "\x80\r\n"), "version []", badFormat)
+}
+
+// A client gets memory for what it has sent, not for what it says it will send.
+func TestReaderGrowsAsBytesArrive(t *testing.T) {
+	const size = 1 << 20
+	r := NewReader(size)
+	line := fmt.Sprintf("set a 0 0 %d\r\n", size)
+	feed(&r, line)
+	if len(r.buf) != bufferSize {
+		t.Errorf("%d bytes after the line", len(r.buf))
+	}
+	for range size / 1000 {
+		feed(&r, strings.Repeat("x", 1000))
+		if most := max(bufferSize, 2*r.Buffered()); len(r.buf) > most {
+			t.Fatalf("%d bytes after %d", len(r.buf), r.Buffered())
+		}
+	}
+	if most := len(line) + size + 2; len(r.buf) > most {
+		t.Errorf("%d bytes for a request of %d", len(r.buf), most)
+	}
+}
+
+func TestReaderRelease(t *testing.T) {
+	r := NewReader(1 << 20)
+	feed(&r, "version\r\nver")
+	r.Release()
+	wantLines(t, feed(&r, "sion\r\n"), "version []")
+	feed(&r, "set a 0 0 100000\r\n"+strings.Repeat("x", 100_000)+"\r\n")
+	r.Release()
+	if r.buf != nil || r.pooled != nil {
+		t.Error("an idle Reader holds a buffer")
+	}
+	wantLines(t, feed(&r, "version\r\n"), "version []")
+}
+
+// Values are slices of the Reader's buffer: what a later request brings in must
+// not show through an append to an earlier one.
+func TestReaderValueHasNoRoom(t *testing.T) {
+	r := NewReader(100)
+	n := copy(r.Space(), "set a 0 0 1\r\nx\r\nversion\r\n")
+	r.Advance(n)
+	var q Request
+	if err := r.Next(&q); err != nil {
+		t.Fatal(err)
+	}
+	_ = append(q.Value, "yyyyyyy"...)
+	got, _ := drain(&r)
+	wantLines(t, got, "version []")
 }

@@ -109,8 +109,11 @@ func tuning(q *protocol.Request) string {
 		switch string(what) {
 		case "enable", "disable", "sleep", "tocrawl":
 			return "OK"
+		case "crawl", "metadump", "mgdump":
+			return "CLIENT_ERROR lru crawler disabled"
 		}
-		return "CLIENT_ERROR lru crawler disabled"
+	case q.Verb == protocol.LRU && string(what) == "tune" && wordCount(args) >= 4:
+		return "OK"
 	case q.Verb == protocol.Slabs && string(what) == "reassign":
 		return "CLIENT_ERROR slab reassignment disabled"
 	case q.Verb == protocol.Slabs && string(what) == "automove":
@@ -121,4 +124,11 @@ func tuning(q *protocol.Request) string {
 		}
 	}
 	return "ERROR"
+}
+
+func wordCount(s []byte) (n int) {
+	for word, rest := protocol.NextWord(s); len(word) > 0; word, rest = protocol.NextWord(rest) {
+		n++
+	}
+	return n
 }

@@ -23,7 +23,6 @@ func (c *conn) run(q *protocol.Request) bool {
 		c.reply(q, "TOUCHED", c.srv.locks.Touch(q.Key, lease(q.Exptime)))
 	case protocol.MetaGet, protocol.MetaSet, protocol.MetaDelete, protocol.MetaArith,
 		protocol.MetaNoop, protocol.MetaDebug:
-		c.srv.counts.metas.Add(1)
 		return c.meta(q)
 	case protocol.Stats:
 		c.stats(q)
@@ -61,7 +60,8 @@ func (c *conn) reply(q *protocol.Request, success string, err error) {
 func (c *conn) fault(q *protocol.Request, f *protocol.Fault) {
 	if f == protocol.ErrTooLarge {
 		// What a set that fails leaves behind is for locks to decide.
-		c.srv.locks.Oversize(q.Key, q.Verb == protocol.Set)
+		isSet := q.Verb == protocol.Set || q.Verb == protocol.MetaSet && metaOp(&q.Meta) == locks.Set
+		c.srv.locks.Oversize(q.Key, isSet)
 	}
 	if !q.NoReply {
 		c.out.Line(f.Line)
@@ -171,9 +171,16 @@ func (c *conn) arith(q *protocol.Request) {
 
 // appendOutcome appends the answer to a claim that has waited.
 func (c *conn) appendOutcome(out *protocol.Writer, p *parked, how locks.Outcome) {
-	if how == locks.Granted {
-		out.Line("STORED")
-	} else {
+	var err error
+	if how != locks.Granted {
+		err = locks.ErrNotStored
+	}
+	switch {
+	case p.meta.flags != nil:
+		p.meta.append(out, p.waiting.Stored(), err)
+	case err != nil:
 		out.Line("NOT_STORED")
+	default:
+		out.Line("STORED")
 	}
 }

@@ -30,6 +30,7 @@ type conn struct {
 	session  locks.Session
 	parked   *parked // while waiting in line
 	spare    *parked // its memory, kept for the next time
+	unsure   bool    // whether the grant in spare has arrived
 	readErr  error
 	unsent   []byte // of the write at hand
 	writeErr error
@@ -78,6 +79,7 @@ func (c *conn) serve() {
 }
 
 func (c *conn) close() {
+	c.withdrawUnsure()
 	c.srv.locks.Close(&c.session)
 	c.out.Drop()
 	_ = c.nc.Close()
@@ -169,6 +171,7 @@ func (c *conn) fill() bool {
 		c.readErr = nil
 		c.read()
 		if c.readErr == nil {
+			c.unsure = false
 			c.lastRead.Store(time.Now().UnixNano())
 			return true
 		}

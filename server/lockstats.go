@@ -1,7 +1,9 @@
 package server
 
 import (
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lockcached/lockcached/locks"
@@ -18,7 +20,7 @@ func (c *conn) lockStats(what string, name []byte) {
 	case what == "lock" && len(name) > protocol.MaxKey:
 		c.out.Line(protocol.ErrBadFormat.Line)
 	case what == "lock" && len(name) > 0:
-		c.fields(lockFields(c.srv.locks.Lookup(name)))
+		c.fields(lockFields(c.srv.locks.Lookup(name, &c.session)))
 	case what == "class" && len(name) > 0:
 		record, ok := c.srv.locks.Class(string(name))
 		if !ok {
@@ -54,13 +56,15 @@ func (s *Server) lockTotals() []field {
 // lockcached:lock: share.
 func lockFields(l locks.Lock) []field {
 	var f sheet
+	held, owner := "0", "-"
 	if l.Held {
-		f.text("held", "1")
-		f.text("owner", l.Owner)
-	} else {
-		f.text("held", "0")
-		f.text("owner", "-")
+		held = "1"
 	}
+	if l.Owner != "" { // as an empty value is: there has to be a word
+		owner = l.Owner
+	}
+	f.text("held", held)
+	f.text("owner", owner)
 	f.num("token", l.Token)
 	f.text("age_ms", ms(l.Age))
 	ttl := ms(l.TTL)
@@ -71,6 +75,7 @@ func lockFields(l locks.Lock) []field {
 	f.num("waiters", uint64(l.Queued+l.Polling))
 	f.num("queued", uint64(l.Queued))
 	f.num("polling", uint64(l.Polling))
+	f.num("rank", uint64(l.Rank))
 	return append(f, l.Record.Fields()...)
 }
 
@@ -100,9 +105,18 @@ func (s *Server) contendedTable() []field {
 		if c.Held {
 			held = "1"
 		}
-		l.text(c.Name, "held="+held+",waiters="+strconv.Itoa(c.Waiters)+","+summary(&c.Record))
+		l.text(word(c.Name), "held="+held+",waiters="+strconv.Itoa(c.Waiters)+","+summary(&c.Record))
 	}
 	return l
+}
+
+// word shows a key in one word. One that came as base64 may hold what would break
+// the line.
+func word(key string) string {
+	if strings.ContainsAny(key, " \r\n") {
+		return url.PathEscape(key)
+	}
+	return key
 }
 
 // summary is a record in one word.

@@ -1,13 +1,193 @@
 package server
 
-import "github.com/lockcached/lockcached/protocol"
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"strconv"
 
-// meta answers the meta commands.
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
+)
+
+// meta answers the meta commands. Return flags stand in the reply in the order
+// of the request, which is why every command walks through its flags.
 func (c *conn) meta(q *protocol.Request) bool {
-	if q.Verb == protocol.MetaNoop {
+	switch q.Verb {
+	case protocol.MetaGet:
+		c.metaGet(q)
+	case protocol.MetaSet:
+		return c.metaSet(q)
+	case protocol.MetaDelete:
+		c.metaDelete(q)
+	case protocol.MetaArith:
+		c.metaArith(q)
+	case protocol.MetaNoop:
 		c.out.Line("MN")
-		return true
+	case protocol.MetaDebug:
+		c.metaDebug(q)
 	}
-	c.out.Line("ERROR")
 	return true
+}
+
+// metaWords are what the sentinels of locks are called in the replies to meta
+// commands; an error that is not here is a fault, and a line of its own.
+var metaWords = map[error]string{
+	nil:                "HD",
+	locks.ErrNotStored: "NS",
+	locks.ErrExists:    "EX",
+	locks.ErrNotFound:  "NF",
+}
+
+// metaStatus answers with what became of a command that shows no item.
+func (c *conn) metaStatus(q *protocol.Request, err error) {
+	word, ok := metaWords[err]
+	switch {
+	case !ok:
+		c.out.Line(words[err])
+	case err != nil || !q.Meta.Has('q'):
+		c.metaWord(q, word)
+	}
+}
+
+// metaWord answers with a word, and the flags by which the client finds out to
+// which request that belongs.
+func (c *conn) metaWord(q *protocol.Request, word string) {
+	c.out.Meta(word)
+	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
+		c.metaEcho(q, flag)
+	}
+	c.out.EndMeta()
+}
+
+func (c *conn) metaEcho(q *protocol.Request, flag []byte) {
+	switch flag[0] {
+	case 'O':
+		c.out.MetaWord(flag)
+	case 'k':
+		c.out.MetaKey(q.Key, q.Meta.Has('b'))
+	}
+}
+
+func (c *conn) metaDelete(q *protocol.Request) {
+	m := &q.Meta
+	c.metaStatus(q, c.srv.locks.Remove(&locks.Removal{
+		Key:        q.Key,
+		Compare:    m.Compare,
+		HasCompare: m.Has('C'),
+		Invalidate: m.Has('I'),
+		Empty:      m.Has('x'),
+		Flags:      q.Flags,
+		Lease:      lease(m.TTL),
+		HasLease:   m.Has('T'),
+		NewCAS:     m.NewCAS,
+	}))
+}
+
+func (c *conn) metaArith(q *protocol.Request) {
+	m := &q.Meta
+	if m.Has('N') && bytes.HasPrefix(q.Key, reserved) {
+		c.fault(q, errReserved)
+		return
+	}
+	err := c.srv.locks.Count(&locks.Delta{
+		Key:     q.Key,
+		By:      m.Delta,
+		Decr:    m.Mode == 'D' || m.Mode == '-',
+		Compare: m.Compare,
+		NewCAS:  m.NewCAS,
+		Vivify:  m.Has('N'),
+		Initial: m.Initial,
+		Binary:  m.Has('b'),
+	}, (*counted)(c))
+	if err != nil {
+		c.metaStatus(q, err)
+	}
+}
+
+// counted is a connection that answers an ma.
+type counted conn
+
+// View carries out the flags that change the item, and answers unless it is to
+// be quiet.
+func (a *counted) View(v *locks.View) {
+	c := (*conn)(a)
+	q := &c.work.req
+	m := &q.Meta
+	var text [20]byte
+	value := strconv.AppendUint(text[:0], v.Number, 10)
+	quiet := m.Has('q')
+	if !quiet {
+		c.metaHit(m.Has('v'), len(value))
+	}
+	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
+		metaTouch(v, m, flag)
+		if quiet {
+			continue
+		}
+		switch flag[0] {
+		case 'c':
+			c.out.MetaUint('c', v.Item.CAS())
+		case 't':
+			c.out.MetaInt('t', v.Seconds())
+		default:
+			c.metaEcho(q, flag)
+		}
+	}
+	if !quiet {
+		c.metaEnd(m.Has('v'), value)
+	}
+}
+
+// metaTouch carries out the flags that give an item a new lease. The last of
+// them counts.
+func metaTouch(v *locks.View, m *protocol.Meta, flag []byte) {
+	switch {
+	case flag[0] == 'T':
+		v.Touch(lease(m.TTL))
+	case flag[0] == 'N' && v.Made:
+		v.Touch(lease(m.Vivify))
+	}
+}
+
+// metaHit begins and metaEnd ends a reply that shows an item.
+func (c *conn) metaHit(withValue bool, size int) {
+	if withValue {
+		c.out.Meta("VA")
+		c.out.MetaSize(size)
+	} else {
+		c.out.Meta("HD")
+	}
+}
+
+func (c *conn) metaEnd(withValue bool, value []byte) {
+	if withValue {
+		c.out.MetaBlock(value)
+	} else {
+		c.out.EndMeta()
+	}
+}
+
+func (c *conn) metaDebug(q *protocol.Request) {
+	c.srv.counts.metas.Add(1)
+	if !c.srv.locks.Inspect(q.Key, (*inspected)(c)) {
+		c.out.Line("EN")
+	}
+}
+
+// inspected is a connection that answers an me.
+type inspected conn
+
+func (a *inspected) View(v *locks.View) {
+	key := string(v.Item.Key())
+	if v.Binary {
+		key = base64.StdEncoding.EncodeToString(v.Item.Key())
+	}
+	fetched := "no"
+	if v.Fetched {
+		fetched = "yes"
+	}
+	// All items are of one class, as in "stats items".
+	a.out.Line(fmt.Sprintf("ME %s exp=%d la=%d cas=%d fetch=%s cls=1 size=%d",
+		key, v.Seconds(), int64(v.Idle.Seconds()), v.Item.CAS(), fetched, v.Item.Size()))
 }

@@ -18,14 +18,16 @@ import (
 type parked struct {
 	conn     *conn
 	waiting  locks.Waiting
-	byPolicy bool   // the client did not ask to wait: more input ends it
-	meta     []byte // the flags of an ms, which shape the answer; nil for add
+	byPolicy bool      // the client did not ask to wait: more input ends it
+	meta     setAnswer // to an ms; no flags for add
+	text     []byte    // memory for its flags and key
 
-	how    locks.Outcome
-	over   atomic.Bool   // the answer is written
-	behind atomic.Bool   // input waits behind the claim: wake the goroutine when over
-	failed atomic.Bool   // the answer could not be written
-	done   chan struct{} // holds one element once over
+	how     locks.Outcome
+	telling atomic.Bool   // the answer is being written, or is
+	over    atomic.Bool   // the answer is written
+	behind  atomic.Bool   // input waits behind the claim: wake the goroutine when over
+	failed  atomic.Bool   // the answer could not be written
+	done    chan struct{} // holds one element once over
 
 	out   protocol.Writer // where the answer is put together
 	write func(fd uintptr) bool
@@ -46,8 +48,10 @@ func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
 		p.write = p.writeOnce
 		c.spare = p
 	}
-	p.byPolicy, p.meta = byPolicy, p.meta[:0]
+	c.unsure = false // of a grant before this one
+	p.byPolicy, p.meta.flags = byPolicy, nil
 	p.how = 0
+	p.telling.Store(false)
 	p.over.Store(false)
 	p.behind.Store(c.raw == nil)
 	put.Wait, put.Waiter, put.Waiting = d, p, &p.waiting
@@ -62,12 +66,14 @@ func (c *conn) startWaiting() {
 	if c.in.Buffered() > 0 {
 		c.parked.behind.Store(true)
 	}
+	c.in.Release() // nothing is read while the client waits
 }
 
 // Served writes how the wait ended. A client that has gone, or does not read
 // what it is sent, is cut off.
 func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 	c := p.conn
+	p.telling.Store(true)
 	p.how = how
 	c.appendOutcome(&p.out, p, how)
 	n := p.out.Buffered()
@@ -121,13 +127,12 @@ func (c *conn) await() bool {
 	if !p.byPolicy || c.in.Buffered() == 0 {
 		err = c.watch(p)
 	}
-	gone := err != nil
-	goOn := !gone
+	gone, goOn := err != nil, true
 	if p.over.Load() || c.srv.locks.GiveUp(&p.waiting, gone) {
 		<-p.done
-		c.parked = nil
 		goOn = c.afterOutcome(p, gone)
-	} else if !gone {
+	} else {
+		// A client that has closed its side only may read this.
 		c.appendOutcome(&c.out, p, locks.TimedOut)
 	}
 	c.parked = nil
@@ -176,8 +181,24 @@ func (c *conn) afterOutcome(p *parked, gone bool) bool {
 		c.srv.locks.Withdraw(p.waiting.Key(), p.waiting.Token())
 		return false
 	}
-	if p.behind.Load() && !c.finishing.Load() {
-		_ = c.nc.SetReadDeadline(time.Time{})
+	if p.behind.Load() {
+		if !c.finishing.Load() {
+			_ = c.nc.SetReadDeadline(time.Time{})
+		}
+		// What was sent before the answer does not show that it arrived; what
+		// comes after this will.
+		c.unsure = p.how == locks.Granted
+		c.drain()
+		return !broken(c.readErr)
 	}
 	return true // a client that has gone is read to its end
+}
+
+// withdrawUnsure takes back a grant with input behind it if the connection turned
+// out to be broken before anything else was heard of the client.
+func (c *conn) withdrawUnsure() {
+	if c.unsure && (broken(c.readErr) || broken(c.writeErr)) {
+		w := &c.spare.waiting
+		c.srv.locks.Withdraw(w.Key(), w.Token())
+	}
 }

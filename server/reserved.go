@@ -68,22 +68,34 @@ func parseWait(text string) (time.Duration, error) {
 // getReserved answers a get below the prefix, as an item of one line; what does
 // not exist is a miss.
 func (c *conn) getReserved(key []byte) {
+	value, ok := c.reservedValue(key)
+	switch {
+	case !ok:
+	case c.withCAS:
+		c.out.ValueCAS(key, 0, value, 0)
+	default:
+		c.out.Value(key, 0, value)
+	}
+}
+
+// reservedValue is what an item below the prefix tells.
+func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 	what, name, _ := bytes.Cut(key[len(reserved):], []byte{':'})
 	if len(name) == 0 {
-		return
+		return nil, false
 	}
 	var fields []field
 	switch string(what) {
 	case "lock":
-		fields = lockFields(c.srv.locks.Lookup(name))
+		fields = lockFields(c.srv.locks.Lookup(name, &c.session))
 	case "class":
 		record, ok := c.srv.locks.Class(string(name))
 		if !ok {
-			return
+			return nil, false
 		}
 		fields = record.Fields()
 	default:
-		return
+		return nil, false
 	}
 	var line strings.Builder
 	for i, f := range fields {
@@ -92,9 +104,5 @@ func (c *conn) getReserved(key []byte) {
 		}
 		line.WriteString(f.Name + "=" + f.Text)
 	}
-	if c.withCAS {
-		c.out.ValueCAS(key, 0, []byte(line.String()), 0)
-	} else {
-		c.out.Value(key, 0, []byte(line.String()))
-	}
+	return []byte(line.String()), true
 }

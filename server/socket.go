@@ -72,6 +72,20 @@ func transfer(call, fd uintptr, b []byte) (n int, err error) {
 	}
 }
 
+// pollNow returns which of the events there are. Like transfer it does not tell
+// the scheduler, which would wake its monitor thread at every claim that queues.
+func pollNow(fd int, events int16) int16 {
+	poll := unix.PollFd{Fd: int32(fd), Events: events}
+	for {
+		var noTime unix.Timespec
+		_, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1,
+			uintptr(unsafe.Pointer(&noTime)), 0, 0, 0)
+		if errno != syscall.EINTR {
+			return poll.Revents
+		}
+	}
+}
+
 // maxTransfer bounds what is written by transfer at a time: copying more than
 // that is worth the scheduler's attention.
 const maxTransfer = 64 << 10
@@ -105,11 +119,7 @@ func (c *conn) writeSome(fd uintptr) bool {
 // read: what is pipelined stays where it bounds itself.
 func (c *conn) parkedReadable(fd int) bool {
 	p := c.parked
-	events := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}}
-	if _, err := unix.Poll(events, 0); err != nil {
-		return false // interrupted: whatever it was comes again
-	}
-	got := events[0].Revents
+	got := pollNow(fd, unix.POLLIN|unix.POLLRDHUP)
 	switch {
 	case got&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0:
 		c.readErr = io.EOF
@@ -119,9 +129,13 @@ func (c *conn) parkedReadable(fd int) bool {
 	case p.byPolicy:
 		return true // more input ends the wait
 	}
-	// Whoever ends the wait has to wake us now, unless it is over already.
-	p.behind.Store(true)
-	return p.over.Load()
+	// A client that is quick answers to its grant before the granter's goroutine
+	// is back from writing it. That one is waited for; to be woken by it through
+	// a deadline, as is needed while the wait goes on, costs far more.
+	if !p.telling.Load() {
+		p.behind.Store(true)
+	}
+	return p.telling.Load()
 }
 
 // answerTaken reports whether a client that has gone had received all that was
@@ -132,11 +146,21 @@ func (c *conn) answerTaken() bool {
 	if c.raw == nil {
 		return true
 	}
+	if broken(c.readErr) {
+		return false // a socket says so only once
+	}
 	c.readErr = nil
 	taken := false
 	_ = c.raw.Control(func(fd uintptr) {
 		unsent, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)
-		taken = err == nil && unsent == 0 && c.readable(fd) && c.readErr != syscall.ECONNRESET
+		taken = err == nil && unsent == 0 && c.readable(fd) && !broken(c.readErr)
 	})
 	return taken
+}
+
+// broken tells an error of the socket, such as a reset, from its proper end and
+// from what is done on our side.
+func broken(err error) bool {
+	_, fromKernel := err.(syscall.Errno)
+	return fromKernel
 }

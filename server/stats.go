@@ -365,5 +365,5 @@ func (c *conn) dumpItem(it *locks.Item, ttl time.Duration) {
 	if ttl != locks.Forever {
 		expires = time.Now().Add(ttl).Unix()
 	}
-	c.out.Line(fmt.Sprintf("ITEM %s [%d b; %d s]", it.Key(), len(it.Value()), expires))
+	c.out.Line(fmt.Sprintf("ITEM %s [%d b; %d s]", word(string(it.Key())), len(it.Value()), expires))
 }

@@ -1,0 +1,175 @@
+package main_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"golang.org/x/sys/unix"
+)
+
+// Addresses of the two hosts of a TestCutLink. They exist in its network
+// namespaces only.
+const (
+	serverHost = "10.0.0.1"
+	clientHost = "10.0.0.2"
+)
+
+// TestCutLink lets a waiter's host vanish from the network without a word: no
+// packet that is sent to it is answered any more. The server has a second to
+// notice, and the kernel's timers are coarse.
+func TestCutLink(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		released string // the state of the lock that the holder waits for, once the link is cut
+		counts   string
+		maxStay  time.Duration
+	}{
+		// Nobody acknowledges the answer: --user-timeout.
+		{"granted after the cut", "queued=2", "handed_off=2 withdrawn=1", 3 * time.Second},
+		// Nobody answers a probe: --keepalive.
+		{"noticed before the grant", "queued=1", "handed_off=1 withdrawn=0", time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLink(t)
+			address := l.runServer(t, "--keepalive", "1s", "--user-timeout", "1s")
+			holder, watcher := l.near.client(t, address), l.near.client(t, address)
+			watcher.Timeout = 20 * time.Second
+			is(t, "holder's add", holder.Add(item("job", "holder", 60)), nil)
+			waiter := l.far.dial(t, address)
+			waiter.send(claimOfWaiter)
+			waitForField(t, holder, "lockcached:lock:job", "queued=1")
+			next := goAdd(watcher, "job", "watcher")
+			waitForField(t, holder, "lockcached:lock:job", "queued=2")
+			l.cut(t)
+			waitForField(t, holder, "lockcached:lock:job", tt.released)
+			released := time.Now()
+			is(t, "delete", holder.Delete("job"), nil)
+			end := <-next
+			is(t, "watcher's add", end.err, nil)
+			wantFields(t, holder, "lockcached:lock:job", "owner=watcher "+tt.counts)
+			stay := end.at.Sub(released)
+			t.Logf("the lock stayed with the client behind the cut for %v", stay)
+			if stay > tt.maxStay {
+				t.Errorf("longer than %v", tt.maxStay)
+			}
+		})
+	}
+}
+
+// link is two hosts, each a network namespace, and a cable between them.
+type link struct{ near, far namespace }
+
+// links counts them, for their names.
+var links atomic.Int64
+
+func newLink(t *testing.T) *link {
+	t.Helper()
+	if _, err := exec.LookPath("ip"); err != nil {
+		missing(t, err)
+	}
+	if os.Getuid() != 0 {
+		t.Skip("only root makes network namespaces")
+	}
+	id := fmt.Sprintf("lockcached-%d-%d", os.Getpid(), links.Add(1))
+	l := &link{namespace(id + "-near"), namespace(id + "-far")}
+	for _, ns := range []namespace{l.near, l.far} {
+		ip(t, "netns", "add", string(ns))
+		t.Cleanup(func() { ip(t, "netns", "del", string(ns)) })
+	}
+	l.near.ip(t, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", string(l.far))
+	l.near.ip(t, "address", "add", serverHost+"/24", "dev", "cable")
+	l.far.ip(t, "address", "add", clientHost+"/24", "dev", "cable")
+	for _, ns := range []namespace{l.near, l.far} {
+		ns.ip(t, "link", "set", "lo", "up")
+		ns.ip(t, "link", "set", "cable", "up")
+	}
+	return l
+}
+
+// cut takes away the far host's address: what is sent to it is dropped there, and
+// the near host sees a link in good order.
+func (l *link) cut(t *testing.T) {
+	t.Helper()
+	l.far.ip(t, "address", "del", clientHost+"/24", "dev", "cable")
+}
+
+// runServer starts lockcached on the near host and returns its address.
+func (l *link) runServer(t *testing.T, flags ...string) (address string) {
+	t.Helper()
+	is(t, "enter "+string(l.near), l.near.enter(func() { address = runServer(t, append(flags, "-l", serverHost)...) }), nil)
+	_, port, _ := net.SplitHostPort(address)
+	return net.JoinHostPort(serverHost, port)
+}
+
+// namespace is a network namespace by its name.
+type namespace string
+
+func (ns namespace) ip(t *testing.T, args ...string) {
+	t.Helper()
+	ip(t, append([]string{"-n", string(ns)}, args...)...)
+}
+
+func ip(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v, %s", strings.Join(args, " "), err, out)
+	}
+}
+
+// enter calls do in the namespace: processes that it starts and sockets that it
+// opens belong there for good.
+func (ns namespace) enter(do func()) error {
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	there, err := os.Open("/run/netns/" + string(ns))
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	defer func() {
+		// A thread that cannot go back stays locked, and ends with its goroutine.
+		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread()
+		}
+	}()
+	do()
+	return nil
+}
+
+// client returns a gomemcache client on that host.
+func (ns namespace) client(t *testing.T, address string) *memcache.Client {
+	t.Helper()
+	c := clientOf(t, address)
+	c.DialContext = func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		entry := ns.enter(func() { conn, err = new(net.Dialer).DialContext(ctx, network, address) })
+		return conn, errors.Join(entry, err)
+	}
+	return c
+}
+
+// dial connects from that host.
+func (ns namespace) dial(t *testing.T, address string) (w *socket) {
+	t.Helper()
+	is(t, "enter "+string(ns), ns.enter(func() { w = dial(t, address) }), nil)
+	return w
+}

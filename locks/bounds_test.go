@@ -1,0 +1,155 @@
+package locks
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// use takes a lock and gives it back.
+func use(t *testing.T, m *Manager, key []byte) {
+	_, err := m.Put(&Put{Op: Add, Key: key, Value: []byte("x"), Lease: time.Minute})
+	must(t, err)
+	must(t, m.Delete(key))
+}
+
+// A million keys used once each cost no more than the bound says.
+func TestStatsAreBounded(t *testing.T) {
+	n := 1_000_000
+	if testing.Short() {
+		n = 100_000
+	}
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		var key []byte
+		for i := range n {
+			key = letters(append(key[:0], "lock:"...), i)
+			use(t, m, append(key, ":17"...)) // each of a class of its own
+		}
+		if got := m.Totals().StatsKeys; got > DefaultStatsKeys || got < DefaultStatsKeys*9/10 {
+			t.Errorf("statistics of %d keys are kept", got)
+		}
+		if got := len(m.Classes()); got > DefaultStatsClasses*len(m.shards) {
+			t.Errorf("statistics of %d classes are kept", got)
+		}
+		if lines(m) != 0 {
+			t.Errorf("%d lines are kept", lines(m))
+		}
+		if got := m.Totals().Acquired; got != uint64(n) {
+			t.Errorf("%d grants were counted", got)
+		}
+	})
+}
+
+// letters appends a number in letters, which make a class where digits do not.
+func letters(dst []byte, n int) []byte {
+	for ; n > 0; n /= 26 {
+		dst = append(dst, 'a'+byte(n%26))
+	}
+	return dst
+}
+
+// What is known of a held lock stays, however many others are used meanwhile.
+func TestStatsOfAHeldLockStay(t *testing.T) {
+	bubble(t, Config{StatsKeys: 8, StatsClasses: 8}, func(t *testing.T, m *Manager) {
+		use(t, m, []byte("job:1"))
+		must(t, newClient(m, "holder").add("job:1", time.Minute))
+		newClient(m, "poller").poll(t, "job:1")
+		for i := range 1000 {
+			use(t, m, letters([]byte("other:"), i))
+		}
+		must(t, remove(m, "job:1"))
+		if l := m.Lookup([]byte("job:1"), nil); l.Acquired != 2 || l.Refused != 1 || l.Released != 2 {
+			t.Errorf("counted %+v", l.Counters)
+		}
+	})
+}
+
+// The locks of a class are in all shards.
+func TestClassIsMerged(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		for i := range 100 {
+			must(t, newClient(m, "x").add(fmt.Sprint("job:", i), time.Minute))
+			must(t, newClient(m, "x").add(fmt.Sprint("rare:", i%3), time.Minute))
+			pass(time.Duration(i) * time.Millisecond)
+			must(t, remove(m, fmt.Sprint("job:", i)))
+			must(t, remove(m, fmt.Sprint("rare:", i%3)))
+		}
+		use(t, m, []byte("job:17"))
+		r, ok := m.Class("job")
+		if !ok || r.Acquired != 101 || r.Released != 101 || r.Hold.Count() != 101 || r.Hold.Max() != 99*time.Millisecond {
+			t.Errorf("%v, %+v, %d holds up to %v", ok, r.Counters, r.Hold.Count(), r.Hold.Max())
+		}
+		if _, ok := m.Class("jo"); ok {
+			t.Error("there is a class that nobody used")
+		}
+		all := m.Classes()
+		if len(all) != 2 || all[0].Name != "job" || all[1].Name != "rare" || all[1].Acquired != 100 {
+			t.Errorf("classes %+v", all)
+		}
+	})
+}
+
+// A class that was forgotten while a lock of it was held begins anew, once.
+func TestForgottenClass(t *testing.T) {
+	bubble(t, Config{StatsKeys: 1, StatsClasses: 1}, func(t *testing.T, m *Manager) {
+		held := newClient(m, "holder")
+		must(t, held.add("job:1", time.Minute))
+		newClient(m, "poller").poll(t, "job:1") // now there is something to know
+		use(t, m, []byte("other:1"))            // and job is forgotten
+		for range 3 {
+			use(t, m, []byte("job:2"))
+		}
+		must(t, remove(m, "job:1"))
+		use(t, m, []byte("job:2"))
+		if r, _ := m.Class("job"); r.Released != 5 {
+			t.Errorf("%d releases are known, want 5", r.Released)
+		}
+	})
+}
+
+func TestContended(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		for i, waiters := range []int{0, 2, 1, 0} {
+			key := fmt.Sprint("lock:", i)
+			must(t, newClient(m, "holder").add(key, time.Minute))
+			for range waiters {
+				newClient(m, "p").poll(t, key)
+			}
+			enqueue(t, m, waiters, key, time.Minute, time.Minute)
+		}
+		newClient(m, "p").poll(t, "lock:3")
+		must(t, remove(m, "lock:3"))
+		pass(patienceFloor + 1) // nobody waits for it any more
+		all := m.Contended(10)
+		got := ""
+		for _, c := range all {
+			got += fmt.Sprintf("%s held=%v waiters=%d; ", c.Name, c.Held, c.Waiters)
+		}
+		if want := "lock:1 held=true waiters=2; lock:2 held=true waiters=1; lock:3 held=false waiters=0; "; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if n := len(m.Contended(2)); n != 2 {
+			t.Errorf("%d rows, want 2", n)
+		}
+	})
+}
+
+// What "stats reset" forgets, and what the server goes on knowing.
+func TestResetCounters(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		use(t, m, []byte(key))
+		must(t, newClient(m, "holder").add(key, time.Minute))
+		enqueue(t, m, 2, key, time.Minute, time.Minute)[0].giveUp(true)
+		m.ResetCounters()
+		total := m.Totals()
+		if total.Acquired != 0 || total.CmdSet != 0 || total.WaitersPeak != 1 {
+			t.Errorf("%+v", total)
+		}
+		if total.Held != 1 || total.Queued != 1 || total.TotalItems != 2 {
+			t.Errorf("%+v", total)
+		}
+		if l := m.Lookup([]byte(key), nil); l.Acquired != 2 || l.Hold.Count() != 1 {
+			t.Errorf("%+v", l)
+		}
+	})
+}

@@ -1,0 +1,213 @@
+package locks
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// slack is how many items of 1 kB may be too many in a full memory, because the
+// shards tell of theirs in steps.
+const slack = 64 * settleStep / 1000
+
+// fill stores under new keys until one is refused, and returns how many were
+// stored.
+func fill(t *testing.T, most int, store func(key string) error) int {
+	t.Helper()
+	for n := range most {
+		if err := store(fmt.Sprint("key:", n)); err != nil {
+			want(t, "the last to be stored", err, ErrNoMemory)
+			return n
+		}
+	}
+	t.Fatalf("%d are stored, and there is room for more", most)
+	return 0
+}
+
+func TestLockIsNotEvicted(t *testing.T) {
+	bubble(t, Config{MemoryLimit: 4 << 20}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Hour))
+		must(t, set(m, "item", "x", time.Hour))
+		megabytes, values := 100, 100<<20/10_000
+		if testing.Short() {
+			megabytes, values = 10, 10<<20/10_000
+		}
+		for i := range values {
+			must(t, set(m, fmt.Sprint("other:", i), strings.Repeat("x", 10_000), Forever))
+		}
+		wantOwner(t, m, key, "holder")
+		if _, ok := value(m, "item"); ok {
+			t.Errorf("an ordinary item survived %d MB", megabytes)
+		}
+		total := m.Totals()
+		if total.Bytes > total.LimitBytes || total.Bytes < total.LimitBytes*9/10 {
+			t.Errorf("%d bytes are used of %d", total.Bytes, total.LimitBytes)
+		}
+		if total.Evictions != uint64(values+2-total.Items) || total.NoMemory != 0 {
+			t.Errorf("%d evictions, %d of %d items are there", total.Evictions, total.Items, values+2)
+		}
+	})
+}
+
+func TestOnlyLocksAreLeft(t *testing.T) {
+	bubble(t, Config{MemoryLimit: 1 << 20}, func(t *testing.T, m *Manager) {
+		must(t, set(m, "item", "x", Forever))
+		a := newClient(m, strings.Repeat("x", 1000))
+		locks := fill(t, 10_000, func(key string) error { return a.add(key, time.Hour) })
+		total := m.Totals()
+		if total.Held != locks || total.Items != locks || total.NoMemory != 1 {
+			t.Errorf("%d locks are held, want %d; %d items, %d refused", total.Held, locks, total.Items, total.NoMemory)
+		}
+		want(t, "set", set(m, "item", a.name, Forever), ErrNoMemory)
+		want(t, "set of a held lock to more", set(m, "key:0", strings.Repeat("x", 10_000), time.Hour), ErrNoMemory)
+		wantOwner(t, m, "key:0", strings.Repeat("x", maxShown))
+		for i := range slack {
+			must(t, remove(m, fmt.Sprint("key:", i)))
+		}
+		must(t, newClient(m, "b").add("another", time.Hour))
+	})
+}
+
+// A full memory must not keep a holder from renewing its lock.
+func TestRenewalWhenMemoryIsFull(t *testing.T) {
+	bubble(t, Config{MemoryLimit: 1 << 20}, func(t *testing.T, m *Manager) {
+		a := newClient(m, strings.Repeat("x", 1001))
+		locks := fill(t, 10_000, func(key string) error { return a.add(key, time.Hour) })
+		m.SetMemoryLimit(1 << 19) // fuller than full
+		for i := range locks {
+			must(t, set(m, fmt.Sprint("key:", i), a.name, time.Hour))
+			must(t, set(m, fmt.Sprint("key:", i), "shorter", time.Hour))
+		}
+	})
+}
+
+func TestNoEvict(t *testing.T) {
+	bubble(t, Config{MemoryLimit: 1 << 20, NoEvict: true}, func(t *testing.T, m *Manager) {
+		v := strings.Repeat("x", 1000)
+		items := fill(t, 10_000, func(key string) error { return set(m, key, v, Forever) })
+		want(t, "add", newClient(m, v).add(key, time.Minute), ErrNoMemory)
+		if _, ok := value(m, "key:0"); !ok {
+			t.Error("the first item is gone")
+		}
+		must(t, set(m, "key:0", v, Forever))
+		want(t, "set that needs more", set(m, "key:1", v+v, Forever), ErrNoMemory)
+		if _, ok := value(m, "key:1"); ok {
+			t.Error("a failed set left the old value") // which memcached does not either
+		}
+		for i := range slack {
+			_ = remove(m, fmt.Sprint("key:", i))
+		}
+		must(t, newClient(m, v).add(key, time.Minute))
+		if total := m.Totals(); total.Evictions != 0 || total.Items != items-slack+1 {
+			t.Errorf("%d evictions, %d items, want %d", total.Evictions, total.Items, items)
+		}
+	})
+}
+
+func TestSetMemoryLimit(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Hour))
+		for i := range 1000 {
+			must(t, set(m, fmt.Sprint(i), strings.Repeat("x", 10_000), Forever))
+		}
+		m.SetMemoryLimit(1 << 20)
+		wantOwner(t, m, key, "holder")
+		if total := m.Totals(); total.Bytes > 1<<20 || total.Bytes < 1<<19 {
+			t.Errorf("%d bytes are used of %d", total.Bytes, total.LimitBytes)
+		}
+	})
+}
+
+// An item is evicted in a shard of its own though another one is full.
+func TestRoomIsMadeAnywhere(t *testing.T) {
+	bubble(t, Config{MemoryLimit: 1 << 20}, func(t *testing.T, m *Manager) {
+		must(t, set(m, "large", strings.Repeat("x", 900<<10), Forever))
+		must(t, set(m, "another", strings.Repeat("x", 900<<10), Forever))
+		for i := range 50 { // in all shards
+			must(t, newClient(m, strings.Repeat("x", 10_000)).add(fmt.Sprint(i), time.Hour))
+		}
+		if total := m.Totals(); total.Held != 50 || total.Evictions != 2 {
+			t.Errorf("%d locks are held, %d evictions", total.Held, total.Evictions)
+		}
+	})
+}
+
+func TestTooLarge(t *testing.T) {
+	large := strings.Repeat("x", 1100)
+	for _, tt := range []struct {
+		op    Op
+		err   error
+		keeps bool // the ordinary item that was there
+	}{
+		{Set, ErrTooLarge, false}, // as memcached
+		{Add, ErrTooLarge, true},
+		{Replace, ErrTooLarge, true},
+		{CompareAndSwap, ErrTooLarge, true},
+		{Append, ErrTooLarge, true},
+		{Prepend, ErrTooLarge, true},
+	} {
+		t.Run(fmt.Sprint(tt.op), func(t *testing.T) {
+			bubble(t, Config{ItemSizeMax: 1024}, func(t *testing.T, m *Manager) {
+				must(t, newClient(m, "holder").add(key, time.Minute))
+				must(t, set(m, "item", "old", time.Minute))
+				for _, key := range []string{key, "item"} {
+					_, err := m.Put(&Put{Op: tt.op, Key: []byte(key), Value: []byte(large), Lease: time.Minute})
+					want(t, key, err, tt.err)
+				}
+				wantOwner(t, m, key, "holder")
+				if v, _ := value(m, "item"); (v == "old") != tt.keeps {
+					t.Errorf("the item is %q", v)
+				}
+				if n := m.Totals().TooLarge; n != 2 {
+					t.Errorf("%d too large", n)
+				}
+			})
+		})
+	}
+}
+
+// What grows too large piece by piece is not stored, and what was there stays.
+func TestGrowsTooLarge(t *testing.T) {
+	for _, op := range []Op{Append, Prepend} {
+		bubble(t, Config{ItemSizeMax: 1024}, func(t *testing.T, m *Manager) {
+			half := strings.Repeat("x", 500)
+			must(t, set(m, "item", half, time.Minute))
+			_, err := m.Put(&Put{Op: op, Key: []byte("item"), Value: []byte(half)})
+			want(t, "joining", err, ErrNotStored)
+			if v, _ := value(m, "item"); v != half {
+				t.Errorf("%d bytes are left", len(v))
+			}
+		})
+	}
+}
+
+// The largest value is memcached's.
+func TestItemSizeMax(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		const most = 1<<20 - headerBytes - 1 // with a key of one byte
+		must(t, set(m, "k", strings.Repeat("x", most), Forever))
+		want(t, "one more", set(m, "k", strings.Repeat("x", most+1), Forever), ErrTooLarge)
+		_, err := m.Put(&Put{Op: Set, Key: []byte("k"), Value: make([]byte, most), Flags: 1, Lease: Forever})
+		if !errors.Is(err, ErrTooLarge) {
+			t.Errorf("with flags: %v", err)
+		}
+	})
+}
+
+func TestMemoryIsGivenBack(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		for i := range 1000 {
+			key := fmt.Sprint(i)
+			must(t, newClient(m, strings.Repeat("x", i)).add(key, time.Duration(i+1)*time.Millisecond))
+			if i%2 == 0 {
+				must(t, set(m, key, strings.Repeat("y", 2*i), time.Second))
+			}
+		}
+		pass(time.Second)
+		if total := m.Totals(); total.Bytes != 0 || total.Items != 0 || m.used.Load() > int64(len(m.shards))*settleStep {
+			t.Errorf("%d bytes in %d items, %d settled", total.Bytes, total.Items, m.used.Load())
+		}
+	})
+}

@@ -1,0 +1,284 @@
+package locks
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/lockcached/lockcached/store"
+)
+
+// View is an item as a meta command meets it. The command may change some of it
+// on the way, in the order of its flags.
+type View struct {
+	Item   *Item
+	Number uint64        // what Count has led to
+	TTL    time.Duration // left; Forever if it does not end
+	Idle   time.Duration // since it was last used, before this
+
+	Made    bool // just now, for there was none
+	Fetched bool // read since it was stored, before this
+	Stale   bool // invalidated
+	Taken   bool // somebody was told before to recache it
+	Won     bool // the caller is told to
+	Binary  bool // the key is shown in base64
+
+	touched bool
+}
+
+// Viewer is shown the item of a meta command. View is called while the shard is
+// locked: it may copy, and nothing that takes long.
+type Viewer interface{ View(v *View) }
+
+// Touch gives the item a new lease: a renewal if it is a held lock, a release if
+// the lease is over.
+func (v *View) Touch(lease time.Duration) { v.TTL, v.touched = max(lease, 0), true }
+
+// Recache lets the caller win if less than that is left and nobody has won yet.
+// It counts in the whole seconds that Seconds tells.
+func (v *View) Recache(within time.Duration) {
+	if !v.Made && !v.Taken && v.TTL != Forever && wholeSeconds(v.TTL) < within {
+		v.Won = true
+	}
+}
+
+// Seconds is the TTL in whole seconds, -1 if the item does not end.
+func (v *View) Seconds() int64 {
+	if v.TTL == Forever {
+		return -1
+	}
+	return int64(wholeSeconds(v.TTL) / time.Second)
+}
+
+// wholeSeconds rounds up: a lease of 30 s that has just begun has 30 s left.
+func wholeSeconds(d time.Duration) time.Duration {
+	if rest := d % time.Second; rest != 0 {
+		d += time.Second - rest
+	}
+	return d
+}
+
+// viewOf is good until the next call.
+func (sh *shard) viewOf(it *item, made bool, now time.Duration) *View {
+	v := &sh.view
+	*v = View{
+		Item:    it,
+		TTL:     forever,
+		Idle:    now.Truncate(time.Second) - it.LastUse(),
+		Made:    made,
+		Fetched: it.Has(store.Fetched),
+		Stale:   it.Has(store.Stale),
+		Taken:   it.Has(store.Won),
+		Binary:  it.Has(store.Binary),
+	}
+	if it.Expires() != forever {
+		v.TTL = it.Expires() - now
+	}
+	v.Won = made || v.Stale && !v.Taken
+	return v
+}
+
+// Look is what mg asks for.
+type Look struct {
+	Key    []byte
+	Touch  bool   // the Viewer gives the item another lease; counted as a touch
+	Unseen bool   // the item does not count as used
+	Vivify bool   // make an empty item if there is none; the Viewer gives it its lease
+	NewCAS uint64 // the id of that one, if not 0
+	Binary bool   // the key of that one is shown in base64
+}
+
+// Look shows the item of a key. An item made on a miss is a placeholder for those
+// who recache values, and no lock.
+func (m *Manager) Look(l *Look, r Viewer) (hit bool) {
+	sh, hash := m.shardOf(l.Key)
+	for {
+		sh.mu.Lock()
+		hit, err := sh.look(l, hash, r, m.now())
+		sh.unlock()
+		if err != errNoRoom || !m.makeRoom(sh, len(l.Key), 0) {
+			return hit
+		}
+	}
+}
+
+func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (hit bool, err error) {
+	it := sh.find(hash, l.Key, now)
+	made := it == nil && l.Vivify
+	if made {
+		it, err = sh.vivify(&Put{Key: l.Key, NewCAS: l.NewCAS, Binary: l.Binary, hash: hash}, now)
+		if err != nil {
+			return false, err
+		}
+	}
+	if l.Touch && it != nil {
+		sh.counts.CmdTouch++
+		sh.counts.TouchHits++
+	} else {
+		sh.counts.CmdGet++
+	}
+	if it == nil {
+		sh.counts.miss(sh)
+		return false, nil
+	}
+	if !l.Touch {
+		sh.counts.GetHits++
+	}
+	v := sh.viewOf(it, made, now)
+	r.View(v)
+	if !l.Unseen {
+		it.Mark(store.Fetched)
+		sh.table.Use(it, now)
+	}
+	if v.Won {
+		it.Mark(store.Won)
+	}
+	sh.afterView(v, now)
+	return true, nil
+}
+
+// vivify makes an item that is no lock. Its lease is for a Viewer to decide.
+func (sh *shard) vivify(c *Put, now time.Duration) (*item, error) {
+	if !sh.evict(sh.table.SizeFor(len(c.Key), len(c.Value)), nil) {
+		return nil, errNoRoom
+	}
+	c.Lease = forever
+	return sh.insert(c, now, false), nil
+}
+
+// afterView does what a Viewer has decided. The item may be gone after it.
+func (sh *shard) afterView(v *View, now time.Duration) {
+	if v.touched {
+		sh.touch(v.Item, v.TTL, now)
+	}
+	v.Item = nil
+}
+
+// Inspect shows the item of a key and leaves no trace of it.
+func (m *Manager) Inspect(key []byte, r Viewer) bool {
+	sh, hash := m.shardOf(key)
+	sh.mu.Lock()
+	defer sh.unlock()
+	now := m.now()
+	it := sh.find(hash, key, now)
+	if it == nil {
+		return false
+	}
+	r.View(sh.viewOf(it, false, now))
+	return true
+}
+
+// Count is Arith for ma: it can make an item on a miss, and shows what it has
+// led to.
+func (m *Manager) Count(d *Delta, r Viewer) error {
+	sh, hash := m.shardOf(d.Key)
+	for {
+		sh.mu.Lock()
+		err := sh.count(d, hash, r, m.now())
+		sh.unlock()
+		if err != errNoRoom {
+			return err
+		}
+		if !m.makeRoom(sh, len(d.Key), maxDigits) {
+			return ErrNoMemory
+		}
+	}
+}
+
+// maxDigits is how long a number can be.
+const maxDigits = 20
+
+func (sh *shard) count(d *Delta, hash uint64, r Viewer, now time.Duration) (err error) {
+	it, n := sh.find(hash, d.Key, now), d.Initial
+	made := it == nil && d.Vivify
+	if made {
+		var text [maxDigits]byte
+		it, err = sh.vivify(&Put{
+			Key:    d.Key,
+			Value:  strconv.AppendUint(text[:0], n, 10),
+			NewCAS: d.NewCAS,
+			Binary: d.Binary,
+			hash:   hash,
+		}, now)
+	} else {
+		n, err = sh.arith(it, d, now)
+	}
+	if err != nil {
+		return err
+	}
+	v := sh.viewOf(it, made, now)
+	v.Number = n
+	r.View(v)
+	sh.afterView(v, now)
+	return nil
+}
+
+// Removal is what delete and md ask for.
+type Removal struct {
+	Key        []byte
+	Compare    uint64 // with HasCompare: only this version
+	HasCompare bool
+
+	Invalidate bool // keep the item, but mark it stale
+	Empty      bool // keep the item, without its value and with these flags
+	Flags      uint32
+	Lease      time.Duration // of an item that is kept, with HasLease
+	HasLease   bool
+	NewCAS     uint64 // the id of an item that is kept
+}
+
+// Remove removes the item of the key: a release if it is a held lock, whoever
+// asks for it. With Compare it ends nobody else's hold.
+func (m *Manager) Remove(r *Removal) error {
+	sh, hash := m.shardOf(r.Key)
+	sh.mu.Lock()
+	err := sh.remove(r, hash, m.now())
+	sh.unlock()
+	return err
+}
+
+func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
+	it := sh.find(hash, r.Key, now)
+	if it == nil {
+		sh.counts.DeleteMisses++
+		return ErrNotFound
+	}
+	if r.HasCompare && it.CAS() != r.Compare {
+		sh.counts.DeleteMisses++
+		return ErrExists
+	}
+	if !r.Invalidate {
+		sh.counts.DeleteHits++
+	}
+	if r.Invalidate || r.Empty {
+		sh.keepPart(it, r, now)
+	} else {
+		sh.end(it, release, now)
+	}
+	return nil
+}
+
+// keepPart removes of an item what is not to be kept. A held lock stays held; if
+// it is invalidated, its token changes like the id of any item would.
+func (sh *shard) keepPart(it *item, r *Removal, now time.Duration) {
+	lease, touched := r.Lease, r.HasLease
+	if r.Empty {
+		sh.table.SetValue(it, nil)
+		sh.counts.TotalItems++
+		sh.settle(settleStep)
+		it.Flags = r.Flags
+		it.Clear(store.Fetched | store.Stale | store.Won)
+		if !touched {
+			lease, touched = forever, true // as if it were set anew
+		}
+	}
+	if r.Invalidate {
+		it.Mark(store.Stale)
+		it.Clear(store.Won) // the next to read it is told to recache it
+	}
+	if r.Invalidate || r.NewCAS != 0 {
+		sh.setCAS(it, r.NewCAS)
+	}
+	if touched {
+		sh.touch(it, lease, now)
+	}
+}

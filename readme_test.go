@@ -1,0 +1,160 @@
+package main_test
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// fenced returns the blocks of a document that stand between fences.
+func fenced(document string) (blocks []string) {
+	for _, block := range regexp.MustCompile("(?ms)^```[a-z]*\n(.*?)^```$").FindAllStringSubmatch(document, -1) {
+		blocks = append(blocks, block[1])
+	}
+	return blocks
+}
+
+// TestReadmeDialogue pastes the README's dialogue into a shell. What it prints is
+// what stands in the README, but for times.
+func TestReadmeDialogue(t *testing.T) {
+	t.Parallel()
+	blocks := fenced(readFile(t, "README.md"))
+	i := slices.IndexFunc(blocks, func(b string) bool { return strings.HasPrefix(b, "nc -C 127.0.0.1 11211 ") })
+	if i < 0 || i+1 == len(blocks) {
+		t.Fatal("no dialogue and what it prints")
+	}
+	if _, err := exec.LookPath("nc"); err != nil {
+		missing(t, err)
+	}
+	_, port, _ := net.SplitHostPort(runServer(t))
+	shell := exec.Command("sh")
+	shell.Stdin = strings.NewReader(strings.Replace(blocks[i], "11211", port, 1))
+	printed, err := shell.CombinedOutput()
+	if err != nil {
+		t.Error(err)
+	}
+	times := regexp.MustCompile(`_ms=[0-9.]+`)
+	got := times.ReplaceAllString(strings.ReplaceAll(string(printed), "\r\n", "\n"), "_ms=")
+	if want := times.ReplaceAllString(blocks[i+1], "_ms="); got != want {
+		t.Errorf("printed\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestReadmeExample compares the README's program with the one that is compiled,
+// and runs it.
+func TestReadmeExample(t *testing.T) {
+	t.Parallel()
+	readme, example := readFile(t, "README.md"), readFile(t, "example_test.go")
+	_, program, _ := strings.Cut(example, "// The README shows these functions.\n\n")
+	if program == "" || !slices.Contains(fenced(readme), program) {
+		t.Error("the README does not show the functions of example_test.go")
+	}
+
+	c := newClient(t)
+	if err := makeReport(c, "alice"); err != nil {
+		t.Error(err)
+	}
+	is(t, "add", c.Add(item("lock:report", "bob", 30)), nil)
+	is(t, "alice's unlock of bob's lock", unlock(c, "lock:report", "alice"), nil)
+	holds(t, c, "lock:report", "bob")
+	answer := make(chan error, 1)
+	go func() { answer <- makeReport(c, "alice") }()
+	waitForField(t, c, "lockcached:lock:lock:report", "queued=1")
+	is(t, "bob's unlock", unlock(c, "lock:report", "bob"), nil)
+	is(t, "alice's report", <-answer, nil)
+	is(t, "unlock of nothing", unlock(c, "lock:report", "alice"), memcache.ErrCacheMiss)
+}
+
+// TestReadmeFlags: the README's table has every flag of the help, and no other.
+func TestReadmeFlags(t *testing.T) {
+	t.Parallel()
+	program := exec.Command(os.Args[0], "--help")
+	program.Env = append(os.Environ(), asProgram+"=1")
+	help, err := program.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	flag := regexp.MustCompile(`-[a-zA-Z], --[a-z-]+|--[a-z-]{2,}`)
+	var offered []string
+	for line := range strings.Lines(string(help)) {
+		if strings.HasPrefix(line, "  ") && strings.HasPrefix(strings.TrimSpace(line), "-") {
+			offered = append(offered, flag.FindString(line))
+		}
+	}
+	_, table, _ := strings.Cut(readFile(t, "README.md"), "\n## Flags\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	var shown []string
+	for row := range strings.Lines(table) {
+		if names, found := strings.CutPrefix(row, "| `"); found {
+			names, _, _ = strings.Cut(names, " |")
+			shown = append(shown, flag.FindAllString(strings.ReplaceAll(names, "`", ""), -1)...)
+		}
+	}
+	if slices.Sort(offered); len(offered) == 0 {
+		t.Error("the help has no flags")
+	}
+	slices.Sort(shown)
+	if !slices.Equal(offered, shown) {
+		t.Errorf("the help has\n%q\nthe README\n%q", offered, shown)
+	}
+}
+
+// TestDocumentedFields: README and protocol.md explain every field that is told of
+// a lock, and of all locks.
+func TestDocumentedFields(t *testing.T) {
+	t.Parallel()
+	address := runServer(t)
+	var names []string
+	for _, command := range []string{"stats lock k", "stats locks"} {
+		for _, line := range ask(t, address, command) {
+			names = append(names, strings.Fields(line)[1])
+		}
+	}
+	for _, path := range []string{"README.md", "protocol/protocol.md"} {
+		document := readFile(t, path)
+		for _, name := range names {
+			if !strings.Contains(document, "`"+name+"`") {
+				t.Errorf("%s: no %s", path, name)
+			}
+		}
+	}
+}
+
+// TestDocumentedErrors: protocol.md has every error line that is in the source.
+func TestDocumentedErrors(t *testing.T) {
+	t.Parallel()
+	document := strings.ReplaceAll(readFile(t, "protocol/protocol.md"), `\|`, "|")
+	line := regexp.MustCompile(`"((?:CLIENT_ERROR|SERVER_ERROR|ERROR|MEMLIMIT)[^"\\]*)`)
+	for _, folder := range []string{"protocol", "server"} {
+		files, err := filepath.Glob(folder + "/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: no source (%v)", folder, err)
+		}
+		for _, path := range files {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			for _, found := range line.FindAllStringSubmatch(readFile(t, path), -1) {
+				if !strings.Contains(document, "`"+found[1]) {
+					t.Errorf("%s: %q is not in protocol.md", path, found[1])
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,131 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockcached/lockcached/scripts/internal/rig"
+)
+
+const queuedWaiters = 15_000
+
+// A footprint is what a long line on one lock costs, and how it is served.
+type footprint struct {
+	bytes    float64 // per waiter, its connection included
+	inOrder  int     // waiters served in the order in which they had queued
+	took     time.Duration
+	p50, p99 float64 // gap, microseconds
+}
+
+// measureMemory has lockcached's waiters queue, and then release as soon as they
+// are served.
+func measureMemory(ctx context.Context, systems []*system) (footprint, error) {
+	s := systems[0]
+	if s.name != "lockcached" {
+		return footprint{}, errors.New("-memory is about lockcached")
+	}
+	defer s.stop()
+	if err := s.start(ctx, queuedWaiters+spareConns); err != nil {
+		return footprint{}, err
+	}
+	if s.server == nil {
+		return footprint{}, errors.New("lockcached: absent")
+	}
+	progress := rig.NewProgress(3)
+	defer progress.Clear()
+
+	progress.Step("an empty server")
+	before, err := s.server.SettledRSS(ctx)
+	if err != nil {
+		return footprint{}, err
+	}
+	progress.Step("waiters queue")
+	cs, err := newClients(s, load{clients: 1 + queuedWaiters})
+	if err != nil {
+		return footprint{}, err
+	}
+	defer cs.close()
+	if err := cs.queue(s.server.addr); err != nil {
+		return footprint{}, err
+	}
+	after, err := s.server.SettledRSS(ctx)
+	if err != nil {
+		return footprint{}, err
+	}
+	progress.Step("waiters are served")
+	f := footprint{bytes: float64(after-before) / queuedWaiters}
+	return f, f.serve(ctx, cs)
+}
+
+// queue has the clients claim the lock one by one: each queues behind the one
+// before it, and the first holds the lock.
+func (cs *clients) queue(addr string) error {
+	conn, err := net.DialTimeout("tcp", addr, answerWithin)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for i, c := range cs.all {
+		if err := cs.want(c, time.Now()); err != nil {
+			return err
+		}
+		if err := awaitLine(conn, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitLine waits until the lock is held and so many claims are queued.
+func awaitLine(conn net.Conn, queued int) error {
+	if err := conn.SetDeadline(time.Now().Add(answerWithin)); err != nil {
+		return err
+	}
+	reply := make([]byte, 4<<10)
+	want := "queued=" + strconv.Itoa(queued)
+	for {
+		if _, err := conn.Write([]byte("get lockcached:lock:" + lockName + "\r\n")); err != nil {
+			return err
+		}
+		n := 0
+		for !strings.HasSuffix(string(reply[:n]), "END\r\n") {
+			more, err := conn.Read(reply[n:])
+			if err != nil {
+				return fmt.Errorf("waiting for %s: %w", want, err)
+			}
+			n += more
+		}
+		fields := strings.Fields(string(reply[:n]))
+		if slices.Contains(fields, "held=1") && slices.Contains(fields, want) {
+			return nil
+		}
+	}
+}
+
+// serve lets the first holder release, and each waiter when it is served.
+func (f *footprint) serve(ctx context.Context, cs *clients) error {
+	served := 0
+	cs.served = func(c *client) error {
+		if c.number == served {
+			f.inOrder++
+		}
+		served++
+		return nil
+	}
+	start := time.Now()
+	if err := cs.finish(ctx); err != nil {
+		return err
+	}
+	f.took = time.Since(start)
+	f.inOrder-- // the first did not wait
+	f.p50, f.p99 = rig.Percentile(cs.log.gaps, 50), rig.Percentile(cs.log.gaps, 99)
+	return nil
+}

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
+)
+
+func (c *conn) metaGet(q *protocol.Request) {
+	m := &q.Meta
+	if bytes.HasPrefix(q.Key, reserved) {
+		c.metaGetReserved(q)
+		return
+	}
+	hit := c.srv.locks.Look(&locks.Look{
+		Key:    q.Key,
+		Touch:  m.Has('T'),
+		Unseen: m.Has('u'),
+		Vivify: m.Has('N'),
+		NewCAS: m.NewCAS,
+		Binary: m.Has('b'),
+	}, (*looked)(c))
+	if !hit && !m.Has('q') {
+		c.metaWord(q, "EN")
+	}
+}
+
+// looked is a connection that answers an mg.
+type looked conn
+
+// View carries out the flags that change the item, and answers.
+func (a *looked) View(v *locks.View) {
+	c := (*conn)(a)
+	q := &c.work.req
+	m := &q.Meta
+	// With C a client that has this version already is spared the value.
+	withValue := m.Has('v') && !(m.Has('C') && m.Compare == v.Item.CAS())
+	c.metaHit(withValue, len(v.Item.Value()))
+	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
+		metaTouch(v, m, flag)
+		if flag[0] == 'R' && m.Recache != 0 {
+			v.Recache(lease(m.Recache))
+		}
+		c.metaShow(v, flag)
+	}
+	if v.Taken {
+		c.out.MetaMark('Z')
+	}
+	if v.Stale {
+		c.out.MetaMark('X')
+	}
+	if v.Won {
+		c.out.MetaMark('W')
+	}
+	c.metaEnd(withValue, v.Item.Value())
+}
+
+// metaShow answers a return flag of mg.
+func (c *conn) metaShow(v *locks.View, flag []byte) {
+	out := &c.out
+	switch flag[0] {
+	case 's':
+		out.MetaUint('s', uint64(len(v.Item.Value())))
+	case 't':
+		out.MetaInt('t', v.Seconds())
+	case 'c':
+		out.MetaUint('c', v.Item.CAS())
+	case 'f':
+		out.MetaUint('f', uint64(v.Item.Flags))
+	case 'l':
+		out.MetaUint('l', uint64(v.Idle/time.Second))
+	case 'h':
+		out.MetaUint('h', bit(v.Fetched))
+	case 'k':
+		out.MetaKey(v.Item.Key(), v.Binary)
+	case 'O':
+		out.MetaWord(flag)
+	}
+}
+
+func bit(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// metaGetReserved answers an mg below the prefix as get would, for clients that
+// speak nothing but meta commands. There is never anything to recache or touch.
+func (c *conn) metaGetReserved(q *protocol.Request) {
+	m := &q.Meta
+	value, ok := c.reservedValue(q.Key)
+	switch {
+	case !ok && m.Has('N'):
+		c.fault(q, errReserved)
+		return
+	case !ok && m.Has('q'):
+		return
+	case !ok:
+		c.metaWord(q, "EN")
+		return
+	}
+	c.metaHit(m.Has('v'), len(value))
+	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
+		switch flag[0] {
+		case 's':
+			c.out.MetaUint('s', uint64(len(value)))
+		case 't':
+			c.out.MetaInt('t', -1)
+		case 'c', 'f', 'l', 'h':
+			c.out.MetaUint(flag[0], 0)
+		default:
+			c.metaEcho(q, flag)
+		}
+	}
+	c.metaEnd(m.Has('v'), value)
+}
