@@ -1,24 +1,17 @@
 package main_test
 
-import (
-	"fmt"
-
-	"github.com/bradfitz/gomemcache/memcache"
-)
+import "github.com/bradfitz/gomemcache/memcache"
 
 // The README shows these functions.
 
-// makeReport makes the report unless somebody else does; me is who we are.
-func makeReport(mc *memcache.Client, me string) error {
+// makeReport does the work unless somebody else is at it; me is who we are.
+func makeReport(mc *memcache.Client, me string, work func()) error {
 	// Wait in line for up to 2 s. The lock lasts 30 s at most.
 	err := mc.Add(&memcache.Item{Key: "lockcached:wait=2s:lock:report", Value: []byte(me), Expiration: 30})
-	if err == memcache.ErrNotStored {
-		return nil // somebody else is at it
-	}
 	if err != nil {
-		return err
+		return err // memcache.ErrNotStored: somebody else has the lock
 	}
-	fmt.Println(me, "makes the report")
+	work()
 	return unlock(mc, "lock:report", me)
 }
 

@@ -67,18 +67,21 @@ func TestReadmeExample(t *testing.T) {
 	}
 
 	c := newClient(t)
-	if err := makeReport(c, "alice"); err != nil {
-		t.Error(err)
-	}
+	reports := 0
+	report := func() { reports++ }
+	is(t, "alice's report", makeReport(c, "alice", report), nil)
 	is(t, "add", c.Add(item("lock:report", "bob", 30)), nil)
 	is(t, "alice's unlock of bob's lock", unlock(c, "lock:report", "alice"), nil)
 	holds(t, c, "lock:report", "bob")
 	answer := make(chan error, 1)
-	go func() { answer <- makeReport(c, "alice") }()
+	go func() { answer <- makeReport(c, "alice", report) }()
 	waitForField(t, c, "lockcached:lock:lock:report", "queued=1")
 	is(t, "bob's unlock", unlock(c, "lock:report", "bob"), nil)
-	is(t, "alice's report", <-answer, nil)
+	is(t, "alice's second report", <-answer, nil)
 	is(t, "unlock of nothing", unlock(c, "lock:report", "alice"), memcache.ErrCacheMiss)
+	if reports != 2 {
+		t.Errorf("%d reports", reports)
+	}
 }
 
 // TestReadmeFlags: the README's table has every flag of the help, and no other.

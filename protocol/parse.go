@@ -186,13 +186,9 @@ func parseStore(args []byte, q *Request) (size int, err error) {
 		return noBlock, ErrBadFormat
 	}
 	size = int(n)
+	_, q.NoReply = cutNoReply(args)
 	if q.Verb == CAS {
-		id, args = NextWord(args)
-	}
-	if len(args) > 0 {
-		_, q.NoReply = cutNoReply(args)
-	}
-	if q.Verb == CAS {
+		id, _ = NextWord(args)
 		if q.CAS, ok = parseUint(id); !ok {
 			return size, ErrBadFormat
 		}

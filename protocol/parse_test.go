@@ -84,7 +84,7 @@ var parseTests = []struct{ name, line, want string }{
 	{"cas-id-overflow", "cas k 0 0 1 18446744073709551616", badFormat + " +1"},
 	{"cas-id-negative", "cas k 0 0 1 -1", badFormat + " +1"},
 	{"cas-no-id", "cas k 0 0 1", badFormat + " +1"},
-	{"cas-no-id-noreply", "cas k 0 0 1 noreply", badFormat + " +1"},
+	{"cas-no-id-noreply", "cas k 0 0 1 noreply", badFormat + " noreply +1"},
 
 	{"incr", "incr k 5", `incr "k" delta=5`},
 	{"decr-noreply", "decr k 5 noreply", `decr "k" delta=5 noreply`},

@@ -141,7 +141,7 @@ func (r *Reader) Next(q *Request) error {
 		if size >= 0 {
 			// The block of a refused request is swallowed whatever is in it.
 			r.skip = size + 2
-			r.refused = &refusal{err, Request{Verb: q.Verb, NoReply: q.NoReply, Key: bytes.Clone(q.Key)}}
+			r.refused = &refusal{err, Request{Verb: q.Verb, NoReply: q.NoReply, Key: bytes.Clone(q.Key), Meta: q.Meta}}
 			return r.refuse(q)
 		}
 		return err

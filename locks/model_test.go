@@ -1,0 +1,375 @@
+package locks
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var (
+	modelSteps = flag.Int("steps", 50_000, "steps of TestModel")
+	modelSeed  = flag.Uint64("seed", 0, "seed of TestModel, 0 for a new one")
+)
+
+// TestModel makes random claims on a few locks, lets them end in every way there
+// is, and compares the Manager with a second implementation, which is a slice for
+// each lock: one holder at a time, first in first out among the queued, rising
+// tokens, nobody in line for a free lock.
+func TestModel(t *testing.T) {
+	seed := *modelSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("-seed %d -steps %d", seed, *modelSteps)
+	bubble(t, Config{MaxWaiters: modelLine}, func(t *testing.T, m *Manager) {
+		w := newWorld(t, m, seed)
+		for step := range *modelSteps {
+			w.step()
+			if t.Failed() {
+				t.Fatalf("step %d, after\n%s", step, strings.Join(w.trace, "\n"))
+			}
+		}
+		t.Logf("%d grants, %d hand-offs, %d expiries, %d wait timeouts, %d withdrawn, longest line %d",
+			m.Totals().Acquired, m.Totals().HandedOff, m.Totals().Expired, m.Totals().WaitTimeouts,
+			m.Totals().Withdrawn, m.Totals().WaitersPeak)
+	})
+}
+
+const (
+	modelLocks   = 4
+	modelClients = 14
+	modelLine    = 5 // the longest line
+	tick         = 10 * time.Millisecond
+)
+
+// world is the Manager beside its model.
+type world struct {
+	t       *testing.T
+	m       *Manager
+	random  *rand.Rand
+	start   time.Time
+	locks   []*modelLock
+	clients []*modelClient
+	token   uint64   // the largest before this step
+	newest  uint64   // the largest seen so far
+	decided []*spot  // whose wait is over, in the model
+	trace   []string // the latest steps
+}
+
+// modelLock is a lock, or an ordinary item in its place.
+type modelLock struct {
+	key     string
+	owner   string // "" when it is free
+	isItem  bool
+	token   uint64
+	expires time.Duration
+	line    []*spot
+	fresh   *spot // who was just served and has not been told
+}
+
+// spot is a place in line.
+type spot struct {
+	*place
+	client   *modelClient
+	lease    time.Duration
+	deadline time.Duration
+	want     string // its outcome
+}
+
+type modelClient struct {
+	*client
+	at *spot // where it waits
+}
+
+func newWorld(t *testing.T, m *Manager, seed uint64) *world {
+	w := &world{t: t, m: m, random: rand.New(rand.NewPCG(seed, 0)), start: time.Now()}
+	for i := range modelLocks {
+		w.locks = append(w.locks, &modelLock{key: fmt.Sprint("lock:", i)})
+	}
+	for i := range modelClients {
+		w.clients = append(w.clients, &modelClient{client: newClient(m, fmt.Sprint("client", i))})
+	}
+	return w
+}
+
+func (w *world) now() time.Duration { return time.Since(w.start) }
+
+// some is a whole number of ticks, 1 to most.
+func (w *world) some(most int) time.Duration { return time.Duration(1+w.random.IntN(most)) * tick }
+
+func (w *world) note(format string, args ...any) {
+	if len(w.trace) == 30 {
+		w.trace = w.trace[1:]
+	}
+	w.trace = append(w.trace, fmt.Sprintf("%v: ", w.now())+fmt.Sprintf(format, args...))
+}
+
+// step does something to one lock, or lets time pass.
+func (w *world) step() {
+	l := w.locks[w.random.IntN(len(w.locks))]
+	c := w.clients[w.random.IntN(len(w.clients))]
+	switch n := w.random.IntN(100); {
+	case n < 15:
+		w.claim(l, c, 0)
+	case n < 45:
+		w.claim(l, c, w.some(20))
+	case n < 60:
+		w.release(l)
+	case n < 64:
+		w.releaseByToken(l)
+	case n < 71:
+		w.renew(l)
+	case n < 78:
+		w.hangUp(c)
+	case n < 80:
+		w.withdraw(l)
+	case n < 82:
+		w.set(l)
+	case n < 83:
+		w.flush()
+	default:
+		w.pass(w.some(5))
+	}
+	w.check(l)
+	w.token = w.newest
+}
+
+func (w *world) claim(l *modelLock, c *modelClient, wait time.Duration) {
+	if c.at != nil {
+		return // a client waits for one lock at a time
+	}
+	lease := w.some(10)
+	w.note("%s claims %s for %v, waits %v", c.name, l.key, lease, wait)
+	p := &place{m: w.m}
+	put := c.client.claim(l.key, lease)
+	put.Wait, put.Waiter, put.Waiting = wait, p, &p.Waiting
+	done, err := w.m.Put(put)
+	switch {
+	case l.owner == "":
+		want(w.t, "claim of a free lock", err, nil)
+		l.hold(c.name, w.now()+lease)
+		w.rises(done.CAS)
+	case wait == 0 || len(l.line) == modelLine:
+		want(w.t, "claim without a place in line", err, ErrNotStored)
+	default:
+		want(w.t, "claim in line", err, ErrQueued)
+		c.at = &spot{place: p, client: c, lease: lease, deadline: w.now() + wait}
+		l.line = append(l.line, c.at)
+		p.gone = w.random.IntN(5) == 0 // and will not take the answer
+	}
+}
+
+// rises checks that a token is larger than all that were there before this step.
+func (w *world) rises(token uint64) {
+	if token <= w.token {
+		w.t.Errorf("token %d after %d", token, w.token)
+	}
+	w.newest = max(w.newest, token)
+}
+
+func (w *world) release(l *modelLock) {
+	w.note("delete %s", l.key)
+	err := remove(w.m, l.key)
+	if l.owner == "" {
+		want(w.t, "delete of a free lock", err, ErrNotFound)
+		return
+	}
+	want(w.t, "delete", err, nil)
+	w.end(l)
+}
+
+func (w *world) releaseByToken(l *modelLock) {
+	token := l.token - uint64(w.random.IntN(2))
+	w.note("delete %s if its token is %d", l.key, token)
+	err := w.m.Remove(&Removal{Key: []byte(l.key), HasCompare: true, Compare: token})
+	switch {
+	case l.owner == "":
+		want(w.t, "delete of a free lock", err, ErrNotFound)
+	case token != l.token:
+		want(w.t, "delete by another token", err, ErrExists)
+	default:
+		want(w.t, "delete by token", err, nil)
+		w.end(l)
+	}
+}
+
+// renew gives a lock a lease that may be over.
+func (w *world) renew(l *modelLock) {
+	lease := w.some(10) - 2*tick
+	w.note("touch %s for %v", l.key, lease)
+	err := w.m.Touch([]byte(l.key), lease)
+	switch {
+	case l.owner == "":
+		want(w.t, "touch of a free lock", err, ErrNotFound)
+	case lease <= 0:
+		w.end(l)
+	default:
+		want(w.t, "touch", err, nil)
+		l.expires = w.now() + lease
+	}
+}
+
+// set renews a lock, with another value, or stores an item where there is none.
+func (w *world) set(l *modelLock) {
+	lease := w.some(10)
+	w.note("set %s for %v", l.key, lease)
+	want(w.t, "set", set(w.m, l.key, "set", lease), nil)
+	if l.owner == "" {
+		l.isItem = true
+	}
+	l.owner, l.expires, l.token = "set", w.now()+lease, 0
+}
+
+// hangUp ends a wait from the waiter's side.
+func (w *world) hangUp(c *modelClient) {
+	if c.at == nil {
+		w.m.Close(&c.session) // which changes nothing for those in line
+		return
+	}
+	gone := w.random.IntN(2) == 0
+	w.note("%s gives up, gone: %v", c.name, gone)
+	if w.m.GiveUp(&c.at.Waiting, gone) {
+		w.t.Error("its wait was decided before")
+	}
+	for _, l := range w.locks {
+		l.line = slices.DeleteFunc(l.line, func(s *spot) bool { return s == c.at })
+	}
+	c.at = nil
+}
+
+func (w *world) withdraw(l *modelLock) {
+	token := l.token - uint64(w.random.IntN(2))
+	w.note("withdraw %s, token %d", l.key, token)
+	w.m.Withdraw([]byte(l.key), token)
+	if l.owner != "" && !l.isItem && token == l.token {
+		w.end(l)
+	}
+}
+
+func (w *world) flush() {
+	w.note("flush_all")
+	w.m.Flush()
+	for _, l := range w.locks {
+		if l.owner != "" {
+			w.end(l)
+		}
+	}
+	w.checkAll()
+}
+
+// pass lets time pass, in the model from one moment that matters to the next.
+func (w *world) pass(d time.Duration) {
+	w.note("%v pass", d)
+	from := w.now()
+	pass(d)
+	for now := from + tick; now <= w.now(); now += tick {
+		for _, l := range w.locks {
+			w.expire(l, now)
+		}
+	}
+	w.checkAll()
+}
+
+// expire does what is due: a lease first, then the waits, and only then hears
+// the one who was served that he is there.
+func (w *world) expire(l *modelLock, now time.Duration) {
+	if l.owner != "" && l.expires == now {
+		w.next(l, now)
+	}
+	l.line = slices.DeleteFunc(l.line, func(s *spot) bool {
+		if s.deadline == now {
+			w.over(s, "timed out")
+		}
+		return s.deadline == now
+	})
+	w.tell(l, now)
+}
+
+func (w *world) end(l *modelLock) {
+	w.next(l, w.now())
+	w.tell(l, w.now())
+}
+
+// next makes the first in line the holder.
+func (w *world) next(l *modelLock, now time.Duration) {
+	l.owner, l.isItem, l.token = "", false, 0
+	if len(l.line) > 0 {
+		l.fresh, l.line = l.line[0], l.line[1:]
+		l.hold(l.fresh.client.name, now+l.fresh.lease)
+		w.over(l.fresh, "granted")
+	}
+}
+
+// tell goes on with the next in line for as long as those served are gone.
+func (w *world) tell(l *modelLock, now time.Duration) {
+	for l.fresh != nil && l.fresh.gone {
+		l.fresh = nil
+		w.next(l, now)
+	}
+	l.fresh = nil
+}
+
+func (w *world) over(s *spot, outcome string) {
+	s.want, s.client.at = outcome, nil
+	w.decided = append(w.decided, s)
+}
+
+func (l *modelLock) hold(owner string, expires time.Duration) {
+	l.owner, l.isItem, l.token, l.expires = owner, false, 0, expires
+}
+
+// check compares one lock, checkAll all of them.
+func (w *world) check(l *modelLock) {
+	for _, s := range w.decided {
+		if s.String() != s.want {
+			w.t.Errorf("%s %v, want %s", s.client.name, s, s.want)
+		}
+		if s.want == "granted" {
+			w.rises(s.Token())
+		}
+	}
+	for _, s := range l.line {
+		if s.String() != "waits" {
+			w.t.Errorf("%s %v, want to wait", s.client.name, s)
+		}
+	}
+	w.decided = w.decided[:0]
+	w.checkHolder(l)
+}
+
+func (w *world) checkHolder(l *modelLock) {
+	got := w.m.Lookup([]byte(l.key), nil)
+	if got.Queued != len(l.line) {
+		w.t.Errorf("%d wait for %s, want %d", got.Queued, l.key, len(l.line))
+	}
+	if l.isItem {
+		var r reading
+		if ok := w.m.Get([]byte(l.key), &r); !ok || r.value != l.owner || got.Held {
+			w.t.Errorf("%s is %q, %v; held: %v", l.key, r.value, ok, got.Held)
+		}
+		l.token = r.cas
+		return
+	}
+	if got.Owner != l.owner || got.Held != (l.owner != "") {
+		w.t.Errorf("%q holds %s, want %q", got.Owner, l.key, l.owner)
+	}
+	if got.Held && got.TTL != l.expires-w.now() {
+		w.t.Errorf("%s is held for %v, want %v", l.key, got.TTL, l.expires-w.now())
+	}
+	if l.token != 0 && got.Token != l.token {
+		w.t.Errorf("%s has token %d, want %d", l.key, got.Token, l.token)
+	}
+	l.token = got.Token // seen for the first time after a grant
+}
+
+func (w *world) checkAll() {
+	for _, l := range w.locks {
+		w.check(l)
+	}
+	synctest.Wait()
+}
