@@ -50,7 +50,7 @@ func (c *client) add(key string, lease time.Duration) error {
 type place struct {
 	Waiting
 	m    *Manager
-	gone bool         // its client cannot take the answer
+	gone atomic.Bool  // its client cannot take the answer
 	how  atomic.Int32 // the Outcome; pending while it waits
 }
 
@@ -58,7 +58,7 @@ func (p *place) Served(_ *Waiting, how Outcome) bool {
 	if !p.how.CompareAndSwap(int32(pending), int32(how)) {
 		panic("a waiter was told twice")
 	}
-	return !p.gone
+	return !p.gone.Load()
 }
 
 func (p *place) String() string {

@@ -12,27 +12,49 @@ func (m *Manager) Run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		// From here on whatever becomes due wakes us, so nothing falls between
-		// looking and sleeping.
+		// From here on whatever becomes due is noted in wakeAt, so nothing falls
+		// between looking and sleeping.
 		m.wakeAt.Store(int64(forever))
-		next := m.expireDue()
-		m.wakeAt.Store(int64(next))
-		timer.Reset(time.Duration(next) - m.now())
+		m.wakeEarlier(m.expireDue())
+		if !m.sleep(ctx, timer) {
+			return
+		}
+	}
+}
+
+// sleep returns when something is due, and reports false if the context is done.
+func (m *Manager) sleep(ctx context.Context, timer *time.Timer) bool {
+	for {
+		timer.Reset(time.Duration(m.wakeAt.Load()) - m.now())
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-timer.C:
-		case <-m.wake:
+			return true
+		case <-m.wake: // to sleep less; looking now would be in vain
 		}
 	}
 }
 
 // dueAt makes sure that Run looks no later than at that moment.
 func (m *Manager) dueAt(at time.Duration) {
-	if int64(at) < m.wakeAt.Load() {
+	if m.wakeEarlier(at) {
 		select {
 		case m.wake <- struct{}{}:
-		default: // it will look anyway
+		default: // it will wake anyway
+		}
+	}
+}
+
+// wakeEarlier brings wakeAt forward and reports whether it was later.
+func (m *Manager) wakeEarlier(at time.Duration) bool {
+	for {
+		old := m.wakeAt.Load()
+		if int64(at) >= old {
+			return false
+		}
+		if m.wakeAt.CompareAndSwap(old, int64(at)) {
+			return true
 		}
 	}
 }

@@ -93,7 +93,7 @@ func TestPollersAreForgotten(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		for i := range 100 {
 			key := fmt.Sprint("lock:", i)
-			must(t, newClient(m, "holder").add(key, time.Duration(i)*time.Second+1))
+			must(t, newClient(m, "holder").add(key, Forever))
 			newClient(m, "poller").poll(t, key)
 		}
 		pass(patienceFloor + lookAtLeast)

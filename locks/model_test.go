@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -106,7 +105,7 @@ func (w *world) note(format string, args ...any) {
 	if len(w.trace) == 30 {
 		w.trace = w.trace[1:]
 	}
-	w.trace = append(w.trace, fmt.Sprintf("%v: ", w.now())+fmt.Sprintf(format, args...))
+	w.trace = append(w.trace, fmt.Sprintf("%v: %s", w.now(), fmt.Sprintf(format, args...)))
 }
 
 // step does something to one lock, or lets time pass.
@@ -160,7 +159,7 @@ func (w *world) claim(l *modelLock, c *modelClient, wait time.Duration) {
 		want(w.t, "claim in line", err, ErrQueued)
 		c.at = &spot{place: p, client: c, lease: lease, deadline: w.now() + wait}
 		l.line = append(l.line, c.at)
-		p.gone = w.random.IntN(5) == 0 // and will not take the answer
+		p.gone.Store(w.random.IntN(5) == 0) // it will not take the answer
 	}
 }
 
@@ -307,7 +306,7 @@ func (w *world) next(l *modelLock, now time.Duration) {
 
 // tell goes on with the next in line for as long as those served are gone.
 func (w *world) tell(l *modelLock, now time.Duration) {
-	for l.fresh != nil && l.fresh.gone {
+	for l.fresh != nil && l.fresh.gone.Load() {
 		l.fresh = nil
 		w.next(l, now)
 	}
@@ -371,5 +370,4 @@ func (w *world) checkAll() {
 	for _, l := range w.locks {
 		w.check(l)
 	}
-	synctest.Wait()
 }

@@ -83,11 +83,8 @@ func (sh *shard) touch(it *item, lease, now time.Duration) {
 }
 
 func (sh *shard) setLease(it *item, lease, now time.Duration) {
-	expires := expiresAt(lease, now)
-	sh.table.SetExpires(it, expires)
-	if held(it) {
-		sh.m.dueAt(expires)
-	}
+	sh.table.SetExpires(it, expiresAt(lease, now))
+	sh.m.dueAt(it.Due())
 }
 
 // renewed counts a renewal if the item is a held lock: the hold goes on.
@@ -208,6 +205,7 @@ func (sh *shard) flush() {
 		}
 		it.Mark(store.Flushed)
 		sh.table.SetExpires(it, now)
+		sh.m.dueAt(it.Due())
 	}
 	sh.settle(0)
 	sh.unlock()

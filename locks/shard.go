@@ -146,9 +146,7 @@ func (sh *shard) insert(c *Put, now time.Duration, pinned bool) *item {
 	sh.setCAS(it, c.NewCAS)
 	sh.counts.TotalItems++
 	sh.settle(settleStep)
-	if pinned {
-		sh.m.dueAt(expires)
-	}
+	sh.m.dueAt(it.Due())
 	return it
 }
 

@@ -158,7 +158,7 @@ func TestServedNobody(t *testing.T) {
 		must(t, newClient(m, "holder").add(key, time.Minute))
 		line := enqueue(t, m, 4, key, time.Minute, time.Minute)
 		for _, p := range line[:3] {
-			p.gone = true
+			p.gone.Store(true)
 		}
 		must(t, remove(m, key))
 		wantOutcomes(t, line, "granted", "granted", "granted", "granted")
@@ -175,7 +175,7 @@ func TestServedNobodyAtAll(t *testing.T) {
 		must(t, newClient(m, "holder").add(key, time.Second))
 		line := enqueue(t, m, 3, key, time.Minute, time.Minute)
 		for _, p := range line {
-			p.gone = true
+			p.gone.Store(true)
 		}
 		pass(time.Second)
 		wantOwner(t, m, key, "")

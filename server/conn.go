@@ -72,10 +72,36 @@ func newConn(s *Server, nc net.Conn) *conn {
 // sent when nothing more can be done without reading: one read and one write for
 // any number of pipelined requests.
 func (c *conn) serve() {
-	defer c.close()
-	for c.handleBuffered() && c.flush() == nil && c.fill() {
+	for c.handleBuffered() && c.flush() == nil {
+		if c.parked != nil && c.inCrowd() {
+			go c.serveOn()
+			return
+		}
+		if !c.fill() {
+			break
+		}
 	}
 	_ = c.flush()
+	c.close()
+}
+
+// crowd is how many connections wait when memory counts for more than the
+// microsecond that another goroutine costs.
+const crowd = 1024
+
+// inCrowd reports whether the connection should wait on a goroutine of its own:
+// a stack that has grown to 4 KiB to carry out a claim never shrinks again, while
+// waiting takes 2. Who handed over the connection waits for serve to return.
+func (c *conn) inCrowd() bool { return c.listener != nil && c.srv.parked.Load() > crowd }
+
+// serveOn is serve from the moment that the client waits in line.
+func (c *conn) serveOn() {
+	if c.fill() {
+		c.serve()
+		return
+	}
+	_ = c.flush()
+	c.close()
 }
 
 func (c *conn) close() {

@@ -62,6 +62,7 @@ func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
 // answer may be written already.
 func (c *conn) startWaiting() {
 	c.parked = c.spare
+	c.srv.parked.Add(1)
 	c.state.Store(stateWait)
 	if c.in.Buffered() > 0 {
 		c.parked.behind.Store(true)
@@ -136,6 +137,7 @@ func (c *conn) await() bool {
 		c.appendOutcome(&c.out, p, locks.TimedOut)
 	}
 	c.parked = nil
+	c.srv.parked.Add(-1)
 	c.state.Store(stateParse)
 	c.lastRead.Store(time.Now().UnixNano())
 	return goOn

@@ -28,6 +28,7 @@ type Server struct {
 	counts   counts
 
 	verbosity atomic.Int32
+	parked    atomic.Int32 // connections that wait in line
 
 	mu        sync.Mutex // guards what follows
 	conns     map[*conn]struct{}

@@ -288,7 +288,11 @@ func (s *Server) connections() []field {
 		l.text(prefix+"secs_since_last_cmd", strconv.Itoa(int(time.Since(s.started).Seconds())))
 	}
 	for c := range s.conns {
-		prefix := strconv.Itoa(fdOf(c.nc)) + ":"
+		fd := fdOf(c.nc)
+		if fd < 0 && c.raw != nil {
+			continue // closed a moment ago
+		}
+		prefix := strconv.Itoa(fd) + ":"
 		l.text(prefix+"addr", addrText(c.nc.RemoteAddr()))
 		if c.listener != nil {
 			l.text(prefix+"listen_addr", addrText(c.listener))

@@ -31,7 +31,7 @@ const (
 
 // Linger is how long an ordinary item that has expired is kept: so that a request
 // for it can be told from one for what never was, as memcached's counters do.
-const Linger = 10 * time.Second
+const Linger = time.Second
 
 // New returns an empty Table.
 func New[X any]() *Table[X] {
@@ -87,7 +87,7 @@ func (t *Table[X]) Insert(hash uint64, key, value []byte, expires, now time.Dura
 		it.marks = Pinned | prompt
 	}
 	if expires != Never {
-		t.due.Push(it, it.dueAt())
+		t.due.Push(it, it.Due())
 	}
 	b := t.bucket(it.hash)
 	it.chain = t.buckets[b]
@@ -152,9 +152,9 @@ func (t *Table[X]) SetExpires(it *Item[X], expires time.Duration) {
 	case expires == Never && it.due >= 0:
 		t.due.Remove(it.due)
 	case expires != Never && it.due < 0:
-		t.due.Push(it, it.dueAt())
+		t.due.Push(it, it.Due())
 	case expires != Never:
-		t.due.Move(it.due, it.dueAt())
+		t.due.Move(it.due, it.Due())
 	}
 }
 
@@ -164,9 +164,9 @@ func (t *Table[X]) Hurry(it *Item[X]) {
 	t.SetExpires(it, it.expires)
 }
 
-// dueAt is when NextDue offers the item. There is no overflow: an expiry that
+// Due is when NextDue offers the item, Never if it does not. There is no overflow: an expiry that
 // far away is Never.
-func (it *Item[X]) dueAt() time.Duration {
+func (it *Item[X]) Due() time.Duration {
 	if it.Has(prompt) {
 		return it.expires
 	}

@@ -53,21 +53,28 @@ func measureMemory(ctx context.Context, systems []*system) (footprint, error) {
 		return footprint{}, err
 	}
 	defer cs.close()
-	if err := cs.queue(s.server.addr); err != nil {
+	if err := cs.queue(ctx, s.server.addr, false); err != nil {
 		return footprint{}, err
 	}
 	after, err := s.server.SettledRSS(ctx)
 	if err != nil {
 		return footprint{}, err
 	}
-	progress.Step("waiters are served")
 	f := footprint{bytes: float64(after-before) / queuedWaiters}
+	if err := cs.finish(ctx); err != nil {
+		return footprint{}, err
+	}
+	progress.Step("waiters are served")
+	if err := cs.queue(ctx, s.server.addr, true); err != nil {
+		return footprint{}, err
+	}
 	return f, f.serve(ctx, cs)
 }
 
-// queue has the clients claim the lock one by one: each queues behind the one
-// before it, and the first holds the lock.
-func (cs *clients) queue(addr string) error {
+// queue has the clients claim the lock. In order it sees to it that each queues
+// behind the one before, and the first holds the lock; it asks the server so
+// often for this that the server's memory says nothing any more.
+func (cs *clients) queue(ctx context.Context, addr string, inOrder bool) error {
 	conn, err := net.DialTimeout("tcp", addr, answerWithin)
 	if err != nil {
 		return err
@@ -77,21 +84,28 @@ func (cs *clients) queue(addr string) error {
 		if err := cs.want(c, time.Now()); err != nil {
 			return err
 		}
-		if err := awaitLine(conn, i); err != nil {
+		if !inOrder {
+			continue
+		}
+		if err := awaitLine(ctx, conn, i, 0); err != nil {
 			return err
 		}
 	}
-	return nil
+	return awaitLine(ctx, conn, len(cs.all)-1, 100*time.Millisecond)
 }
 
-// awaitLine waits until the lock is held and so many claims are queued.
-func awaitLine(conn net.Conn, queued int) error {
+// awaitLine waits until the lock is held and so many claims are queued. It
+// pauses before it looks.
+func awaitLine(ctx context.Context, conn net.Conn, queued int, pause time.Duration) error {
 	if err := conn.SetDeadline(time.Now().Add(answerWithin)); err != nil {
 		return err
 	}
 	reply := make([]byte, 4<<10)
 	want := "queued=" + strconv.Itoa(queued)
 	for {
+		if err := rig.Sleep(ctx, pause); err != nil {
+			return err
+		}
 		if _, err := conn.Write([]byte("get lockcached:lock:" + lockName + "\r\n")); err != nil {
 			return err
 		}
@@ -121,6 +135,7 @@ func (f *footprint) serve(ctx context.Context, cs *clients) error {
 		return nil
 	}
 	start := time.Now()
+	cs.holder, cs.former, cs.log = nil, nil, log{start: start}
 	if err := cs.finish(ctx); err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ type report struct {
 	Seconds float64        `json:"seconds,omitempty"`
 	Cells   []cellReport   `json:"cells,omitempty"`
 	Memory  []memoryReport `json:"memory,omitempty"`
-	Targets []target       `json:"targets,omitempty"`
+	Targets []rig.Target   `json:"targets,omitempty"`
 }
 
 type serverReport struct {
@@ -54,22 +54,6 @@ type cellReport struct {
 type memoryReport struct {
 	What  string    `json:"what"`
 	Bytes []float64 `json:"bytes"`
-}
-
-// A target is a number that lockcached promises.
-type target struct {
-	What  string  `json:"what"`
-	Value float64 `json:"value"`
-	Limit float64 `json:"limit"`
-	Holds bool    `json:"holds"`
-}
-
-func atLeast(what string, value, limit float64) target {
-	return target{what, value, limit, value >= limit}
-}
-
-func atMost(what string, value, limit float64) target {
-	return target{what, value, limit, value <= limit}
 }
 
 func newReport(o options) report {
@@ -110,15 +94,15 @@ func reportMemory(w io.Writer, o options, footprints []footprint) error {
 		r.Memory = append(r.Memory, line)
 	}
 	ours := footprints[0]
-	r.Targets = []target{
-		atMost("bytes per held lock", ours.heldLock, mostPerLock),
-		atMost("bytes per idle connection", max(ours.silentConn, ours.usedConn), mostPerConn),
+	r.Targets = []rig.Target{
+		rig.AtMost("bytes per held lock", ours.heldLock, mostPerLock),
+		rig.AtMost("bytes per idle connection", max(ours.silentConn, ours.usedConn), mostPerConn),
 	}
 	return r.print(w, o.format)
 }
 
 // speedTargets judges what was run: all cells, or those that were chosen.
-func speedTargets(results []result) []target {
+func speedTargets(results []result) []rig.Target {
 	var ratios, pipelined []float64
 	for _, r := range results {
 		ratios = append(ratios, r.ratio())
@@ -128,12 +112,12 @@ func speedTargets(results []result) []target {
 	}
 	least := slices.Min(ratios)
 	where := results[slices.Index(ratios, least)].cell.name()
-	targets := []target{
-		atLeast("least ratio, "+where, least, leastRatio),
-		atLeast(fmt.Sprintf("geometric mean of %d ratios", len(ratios)), rig.GeometricMean(ratios), leastMean),
+	targets := []rig.Target{
+		rig.AtLeast("least ratio, "+where, least, leastRatio),
+		rig.AtLeast(fmt.Sprintf("geometric mean of %d ratios", len(ratios)), rig.GeometricMean(ratios), leastMean),
 	}
 	if len(pipelined) > 0 {
-		targets = append(targets, atLeast("least ratio of add-delete/16", slices.Min(pipelined), leastPipelined))
+		targets = append(targets, rig.AtLeast("least ratio of add-delete/16", slices.Min(pipelined), leastPipelined))
 	}
 	return targets
 }
@@ -154,7 +138,7 @@ func (r report) print(w io.Writer, format string) error {
 	printRows(w, r.rows(rounded))
 	if len(r.Targets) > 0 {
 		fmt.Fprintln(w)
-		printRows(w, targetRows(r.Targets))
+		rig.PrintTargets(w, r.Targets)
 	}
 	return nil
 }
@@ -211,18 +195,6 @@ func (r report) memoryRows(text func(v float64, decimals int) string) [][]string
 			row = append(row, text(v, 0))
 		}
 		rows = append(rows, row)
-	}
-	return rows
-}
-
-func targetRows(targets []target) [][]string {
-	rows := [][]string{{"target", "limit", "is", ""}}
-	for _, t := range targets {
-		verdict := "missed"
-		if t.Holds {
-			verdict = "holds"
-		}
-		rows = append(rows, []string{t.What, fmt.Sprint(t.Limit), rounded(t.Value, 2), verdict})
 	}
 	return rows
 }

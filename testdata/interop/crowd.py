@@ -1,5 +1,5 @@
 """Lets many processes take one lock with LIBRARY from the server at HOST PORT for some SECONDS, HOLD seconds at a time,
-and prints acquisitions per second, the longest wait in seconds, tries per acquisition, and how many of 100
+and prints acquisitions per second, the longest wait in seconds (> if it is not over), tries per acquisition, and how many of 100
 acquisitions were handed off (- if the server has no such thing).
 
     crowd.py LIBRARY HOST PORT PROCESSES SECONDS HOLD
@@ -10,15 +10,16 @@ import os
 import sys
 import time
 
+from dogpile.cache import make_region
 from pymemcache.client.base import Client
+from pymemcache.exceptions import MemcacheError
+from tooz import coordination
 
 KEY = "job"
 
 
 def dogpile_lock(host, port):
     """The lock that a cache region of dogpile.cache takes while it makes a value."""
-    from dogpile.cache import make_region
-
     arguments = {"url": f"{host}:{port}", "distributed_lock": True, "lock_timeout": 60}
     region = make_region().configure("dogpile.cache.pymemcache", arguments=arguments)
     region.get(KEY)  # connects
@@ -26,11 +27,9 @@ def dogpile_lock(host, port):
 
 
 def tooz_lock(host, port):
-    from tooz import coordination
-
     coordinator = coordination.get_coordinator(f"memcached://{host}:{port}?timeout=60", f"member-{os.getpid()}")
     coordinator.start()
-    return coordinator.get_lock(KEY)
+    return coordinator.get_lock(KEY.encode())
 
 
 LIBRARIES = {"dogpile.cache": dogpile_lock, "tooz": tooz_lock}
@@ -60,17 +59,17 @@ class Crowd:
             lock.release()
 
     def longest_wait(self):
-        """Waits that are not over count as well: who never gets the lock waits longest."""
-        now = time.monotonic()
-        return max(*self.longest, *(now - since for since in self.waiting if since))
+        """The longest wait in seconds, with a > if it is not over: who never gets the lock waits longest."""
+        now, over = time.monotonic(), max(self.longest)
+        unfinished = max(now - (since or now) for since in self.waiting)
+        return f">{unfinished:.2f}" if unfinished > over else f"{over:.2f}"
 
 
 def counts(server):
     """How many claims were made, and how many locks handed off."""
-    handed_off = 0
     try:
         handed_off = int(server.stats("locks")[b"handed_off"])
-    except Exception:  # memcached has no such stats
+    except MemcacheError:  # memcached has no such stats
         handed_off = None
     return int(server.stats()[b"cmd_set"]), handed_off
 
@@ -84,7 +83,8 @@ def main(library, host, port, size, seconds, hold):
     for member in members:
         member.start()
     for _ in members:
-        crowd.ready.acquire()
+        if not crowd.ready.acquire(timeout=60):
+            sys.exit("not all processes have started")
     server = Client((host, port))
     tries_before, handed_before = counts(server)
     crowd.start.set()
@@ -94,7 +94,7 @@ def main(library, host, port, size, seconds, hold):
     for member in members:
         member.kill()
     share = "-" if handed_off is None else f"{100 * (handed_off - handed_before) / acquired:.0f}"
-    print(f"{acquired / seconds:.1f} {longest:.2f} {(tries - tries_before) / acquired:.1f} {share}")
+    print(f"{acquired / seconds:.1f} {longest} {(tries - tries_before) / acquired:.1f} {share}")
 
 
 if __name__ == "__main__":
