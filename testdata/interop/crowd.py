@@ -1,6 +1,6 @@
 """Lets many processes take one lock with LIBRARY from the server at HOST PORT for some SECONDS, HOLD seconds at a time,
-and prints acquisitions per second, the longest wait in seconds (> if it is not over), tries per acquisition, and how many of 100
-acquisitions were handed off (- if the server has no such thing).
+and prints acquisitions per second, the longest wait in seconds (> if it is not over), tries per acquisition, and how
+many of 100 acquisitions were handed off (- if the server has no such thing).
 
     crowd.py LIBRARY HOST PORT PROCESSES SECONDS HOLD
 """
