@@ -66,9 +66,12 @@ func (c *pipeClient) read() {
 
 func (c *pipeClient) hangUp() { _ = c.conn.Close() }
 
-// send sends lines, and does not wait for the server to read them.
-func (c *pipeClient) send(lines ...string) {
-	go func() { _, _ = c.conn.Write([]byte(strings.Join(lines, "\r\n") + "\r\n")) }()
+// send sends lines.
+func (c *pipeClient) send(lines ...string) { c.write(strings.Join(lines, "\r\n") + "\r\n") }
+
+// write does not insist that the server reads what is sent.
+func (c *pipeClient) write(text string) {
+	go func() { _, _ = c.conn.Write([]byte(text)) }()
 	synctest.Wait()
 }
 

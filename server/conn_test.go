@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,7 +19,7 @@ func TestPipelined(t *testing.T) {
 		c.send("set a 0 0 1", "1", "get a b", "incr a 1", "add a 0 0 1", "x", "delete a noreply", "delete a", "foo",
 			"touch a 1", "mn", "set a 0 0 5", "toolong", "version", "flush_all", "get a")
 		c.gets("STORED", "VALUE a 0 1", "1", "END", "2", "NOT_STORED", "NOT_FOUND", "ERROR", "NOT_FOUND", "MN",
-			"CLIENT_ERROR bad data chunk", "ERROR", "VERSION "+Version, "OK", "END")
+			"CLIENT_ERROR bad data chunk", "CLIENT_ERROR bad command line format", "VERSION "+Version, "OK", "END")
 	})
 }
 
@@ -39,7 +38,7 @@ func TestQuitClosesAfterTheAnswers(t *testing.T) {
 func TestHangUpInAValue(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Server) {
 		a, b := connect(t, s), connect(t, s)
-		a.send("set a 0 0 10", "123")
+		a.write("set a 0 0 10\r\n12345")
 		a.hangUp()
 		b.send("get a")
 		b.gets("END")
@@ -47,20 +46,16 @@ func TestHangUpInAValue(t *testing.T) {
 }
 
 func TestClosedWithoutAWord(t *testing.T) {
-	for name, line := range map[string]string{
-		"http":      "GET / HTTP/1.1",
-		"binary":    "\x80\x0b",
-		"long line": strings.Repeat("x", 3000) + "\n"[:0],
+	for name, text := range map[string]string{
+		"http":      "GET / HTTP/1.1\r\n",
+		"binary":    "\x80\x0b\x00",
+		"long-line": strings.Repeat("x", 3000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, Config{}, func(t *testing.T, s *Server) {
 				c := connect(t, s)
-				go func() { _, _ = c.conn.Write([]byte(line)) }()
-				synctest.Wait()
-				if name == "http" {
-					c.send()
-				}
-				c.gets("")
+				c.write(text)
+				c.gets()
 				if !c.isClosed() {
 					t.Error("still open")
 				}
@@ -103,7 +98,7 @@ func TestShutdown(t *testing.T) {
 		holder.send("add lock 0 0 1", "x")
 		waiter.send("add lockcached:wait=60s:lock 0 0 1", "y")
 		behind.send("add lockcached:wait=60s:lock 0 0 1", "z", "get lock")
-		half.send("get lock", "set other 0 0 10", "123")
+		half.write("get lock\r\nset other 0 0 10\r\n123")
 		must(t, s.Shutdown(t.Context()))
 		holder.gets("STORED")
 		waiter.gets("NOT_STORED")
@@ -128,8 +123,7 @@ func TestShutdownInAHurry(t *testing.T) {
 		near, far := net.Pipe()
 		defer near.Close()
 		go s.ServeConn(far)
-		go func() { _, _ = near.Write([]byte("version\r\n")) }()
-		synctest.Wait()
+		(&pipeClient{t: t, conn: near}).send("version")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()

@@ -1,0 +1,362 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockcached/lockcached/locks"
+)
+
+// listening starts a server on a real socket and returns how to reach it.
+func listening(t *testing.T, network string, c Config) (s *Server, dial func() *socketClient) {
+	t.Helper()
+	address := "127.0.0.1:0"
+	if network == "unix" {
+		address = filepath.Join(t.TempDir(), "socket")
+	}
+	l, err := net.Listen(network, address)
+	must(t, err)
+	c.Locks = locks.NewManager(locks.Config{})
+	go c.Locks.Run(t.Context())
+	s = New(c)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; err != ErrClosed {
+			t.Errorf("served until %v", err)
+		}
+	})
+	return s, func() *socketClient {
+		t.Helper()
+		conn, err := net.Dial(network, l.Addr().String())
+		must(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second)) // of a test that hangs
+		return &socketClient{t, conn, bufio.NewReader(conn)}
+	}
+}
+
+// onSockets runs a test over TCP and over a Unix socket.
+func onSockets(t *testing.T, test func(t *testing.T, network string)) {
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) { test(t, network) })
+	}
+}
+
+type socketClient struct {
+	t *testing.T
+	net.Conn
+	in *bufio.Reader
+}
+
+func (c *socketClient) send(lines ...string) {
+	c.t.Helper()
+	_, err := io.WriteString(c, strings.Join(lines, "\r\n")+"\r\n")
+	must(c.t, err)
+}
+
+// gets waits for lines.
+func (c *socketClient) gets(lines ...string) {
+	c.t.Helper()
+	for _, want := range lines {
+		if got, err := c.in.ReadString('\n'); got != want+"\r\n" {
+			c.t.Fatalf("got %q, %v, want %q", got, err, want)
+		}
+	}
+}
+
+// endsWith waits for the end of the connection, and for lines before it.
+func (c *socketClient) endsWith(lines ...string) {
+	c.t.Helper()
+	c.gets(lines...)
+	if rest, err := io.ReadAll(c.in); len(rest) > 0 || err != nil {
+		c.t.Errorf("got %q, %v, want the end", rest, err)
+	}
+}
+
+// closeWrite ends what the client sends.
+func (c *socketClient) closeWrite() {
+	c.t.Helper()
+	must(c.t, c.Conn.(interface{ CloseWrite() error }).CloseWrite())
+}
+
+// reset ends a TCP connection without a FIN.
+func (c *socketClient) reset() {
+	c.t.Helper()
+	must(c.t, c.Conn.(*net.TCPConn).SetLinger(0))
+	must(c.t, c.Close())
+}
+
+// eventually waits for what another goroutine is about to do.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+func (s *Server) waitForLine(t *testing.T, n int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d in line", n), func() bool { return s.locks.Totals().Queued == n })
+}
+
+func TestHalfClose(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		_, dial := listening(t, network, Config{})
+		c := dial()
+		c.send("set a 0 0 1", "x", "get a", "get b", "version")
+		c.closeWrite()
+		c.endsWith("STORED", "VALUE a 0 1", "x", "END", "END", "VERSION "+Version)
+	})
+}
+
+func TestHalfAValue(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		_, dial := listening(t, network, Config{})
+		a, b := dial(), dial()
+		a.send("set a 0 0 1", "x", "set a 0 0 100", "half of it")
+		a.closeWrite()
+		a.endsWith("STORED")
+		b.send("get a")
+		b.gets("VALUE a 0 1", "x", "END")
+	})
+}
+
+func TestTooManyConnections(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		s, dial := listening(t, network, Config{MaxConns: 2})
+		a, b := dial(), dial()
+		for _, c := range []*socketClient{a, b} {
+			c.send("version")
+			c.gets("VERSION " + Version)
+		}
+		dial().endsWith("ERROR Too many open connections")
+		if n := s.counts.rejected.Load(); n != 1 {
+			t.Errorf("%d rejections are counted", n)
+		}
+		_ = a.Close()
+		eventually(t, "one fewer", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.conns) == 1
+		})
+		c := dial()
+		c.send("version")
+		c.gets("VERSION " + Version)
+	})
+}
+
+// A client that sends much before it reads anything gets all its answers.
+func TestManyLargeAnswers(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		_, dial := listening(t, network, Config{})
+		c := dial()
+		value := strings.Repeat("x", 100_000)
+		c.send("set a 0 0 100000", value)
+		c.gets("STORED")
+		const n = 300
+		sent := make(chan error, 1)
+		go func() {
+			_, err := io.WriteString(c, strings.Repeat("get a\r\n", n))
+			sent <- err
+		}()
+		for range n {
+			c.gets("VALUE a 0 100000", value, "END")
+		}
+		must(t, <-sent)
+	})
+}
+
+// A value of many packets, and what is pipelined behind it.
+func TestLargeValue(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		_, dial := listening(t, network, Config{})
+		c := dial()
+		value := strings.Repeat("0123456789abcde\n", 60_000)
+		c.send("set a 0 0 960000", value, "get b", "set a 0 0 2000000", value+value, strings.Repeat("x", 80_000-2), "version")
+		c.gets("STORED", "END", "SERVER_ERROR object too large for cache", "VERSION "+Version)
+	})
+}
+
+func TestWaitOnSockets(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		s, dial := listening(t, network, Config{})
+		holder, waiter := dial(), dial()
+		for range 3 { // with the same memory
+			holder.send("add lock 0 60 1", "x")
+			holder.gets("STORED")
+			waiter.send("add lockcached:wait=30s:lock 0 60 1", "y", "get lock", "delete lock")
+			s.waitForLine(t, 1)
+			holder.send("delete lock")
+			holder.gets("DELETED")
+			waiter.gets("STORED", "VALUE lock 0 1", "y", "END", "DELETED")
+		}
+		holder.send("add lock 0 60 1", "x")
+		holder.gets("STORED")
+		waiter.send("add lockcached:wait=5ms:lock 0 60 1", "y")
+		waiter.send("get lock")
+		waiter.gets("NOT_STORED", "VALUE lock 0 1", "x", "END")
+	})
+}
+
+func TestPolicyOnSockets(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		s, dial := listening(t, network, Config{WaitPolicies: []WaitPolicy{{"*", time.Minute}}})
+		shared := dial()
+		for range 3 {
+			shared.send("add lock 0 60 1", "x")
+			shared.gets("STORED")
+			shared.send("add lock 0 60 1", "y")
+			s.waitForLine(t, 1)
+			shared.send("delete lock")
+			shared.gets("NOT_STORED", "DELETED")
+		}
+	})
+}
+
+// Who hangs up, in whatever way, leaves the line, and the next one gets the lock.
+func TestLeavingTheLine(t *testing.T) {
+	for name, leave := range map[string]func(*socketClient){
+		"close": func(c *socketClient) { _ = c.Close() },
+		"half-close": func(c *socketClient) {
+			c.closeWrite()
+			c.endsWith("NOT_STORED")
+		},
+		"reset": (*socketClient).reset,
+	} {
+		for _, behind := range []string{"", "get lock"} {
+			t.Run(name+behind, func(t *testing.T) {
+				s, dial := listening(t, "tcp", Config{})
+				holder, gone, next := dial(), dial(), dial()
+				holder.send("add lock 0 60 1", "x")
+				holder.gets("STORED")
+				gone.send("add lockcached:wait=30s:lock 0 60 4", "gone")
+				s.waitForLine(t, 1)
+				next.send("add lockcached:wait=30s:lock 0 60 4", "next")
+				s.waitForLine(t, 2)
+				if behind != "" && name != "half-close" {
+					gone.send(behind)
+				}
+				leave(gone)
+				s.waitForLine(t, 1)
+				holder.send("delete lock")
+				next.gets("STORED")
+				if n := s.locks.Totals().Withdrawn; n != 0 {
+					t.Errorf("%d grants had to be withdrawn", n)
+				}
+			})
+		}
+	}
+}
+
+// A grant that its client did not take is withdrawn: the connection was closed
+// with the answer unread, which the client's kernel tells by a reset.
+func TestGrantNotTaken(t *testing.T) {
+	for name, leave := range map[string]func(*socketClient){
+		"close": func(c *socketClient) { _ = c.Close() },
+		"reset": (*socketClient).reset,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, dial := listening(t, "tcp", Config{})
+			holder, gone, next := dial(), dial(), dial()
+			holder.send("add lock 0 60 1", "x")
+			holder.gets("STORED")
+			gone.send("add lockcached:wait=30s:lock 0 60 4", "gone")
+			s.waitForLine(t, 1)
+			next.send("add lockcached:wait=30s:lock 0 60 4", "next")
+			s.waitForLine(t, 2)
+			holder.send("delete lock")
+			holder.gets("DELETED") // by then the grant is in the other's socket
+			leave(gone)
+			next.gets("STORED")
+			if n := s.locks.Totals().Withdrawn; n != 1 {
+				t.Errorf("%d grants were withdrawn", n)
+			}
+		})
+	}
+}
+
+// Who took the answer and closed keeps the lock.
+func TestGrantTaken(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		s, dial := listening(t, network, Config{})
+		holder, waiter := dial(), dial()
+		holder.send("add lock 0 60 1", "x")
+		holder.gets("STORED")
+		waiter.send("add lockcached:wait=30s:lock 0 60 1", "y")
+		s.waitForLine(t, 1)
+		holder.send("delete lock")
+		waiter.gets("STORED")
+		_ = waiter.Close()
+		eventually(t, "one fewer", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.conns) == 1
+		})
+		holder.gets("DELETED")
+		holder.send("get lock")
+		holder.gets("VALUE lock 0 1", "y", "END")
+	})
+}
+
+// What was received before the shutdown is carried out.
+func TestShutdownOnSockets(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		s, dial := listening(t, network, Config{})
+		holder, waiter, busy, silent := dial(), dial(), dial(), dial()
+		holder.send("add lock 0 60 1", "x")
+		holder.gets("STORED")
+		waiter.send("add lockcached:wait=30s:lock 0 60 1", "y", "get a")
+		s.waitForLine(t, 1)
+		const n = 5000
+		busy.send(strings.Repeat("incr a 1\r\n", n) + "version")
+		busy.gets("NOT_FOUND")
+		must(t, s.Shutdown(t.Context()))
+		for range n - 1 {
+			busy.gets("NOT_FOUND")
+		}
+		busy.endsWith("VERSION " + Version)
+		waiter.endsWith("NOT_STORED", "END")
+		silent.endsWith()
+		holder.endsWith()
+	})
+}
+
+func TestStatsConns(t *testing.T) {
+	_, dial := listening(t, "tcp", Config{})
+	a, b := dial(), dial()
+	b.send("version", "set a 0 0 10", "12")
+	b.gets("VERSION " + Version)
+	a.send("stats conns")
+	var states []string
+	for {
+		line, err := a.in.ReadString('\n')
+		must(t, err)
+		if line == "END\r\n" {
+			break
+		}
+		if words := strings.Fields(line); strings.HasSuffix(words[1], ":state") {
+			states = append(states, words[2])
+		}
+	}
+	for _, want := range []string{"conn_listening", "conn_parse_cmd", "conn_nread"} {
+		if !strings.Contains(strings.Join(states, " "), want) {
+			t.Errorf("states %q, want %s among them", states, want)
+		}
+	}
+}

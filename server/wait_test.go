@@ -1,0 +1,281 @@
+package server
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// hold lets a client of its own take a lock.
+func hold(t *testing.T, s *Server, key string) *pipeClient {
+	t.Helper()
+	c := connect(t, s)
+	c.send("add "+key+" 0 60 6", "holder")
+	c.gets("STORED")
+	return c
+}
+
+func TestWaitByName(t *testing.T) {
+	for _, wait := range []string{"2s", "2000", "2000ms", "0.5m"} {
+		bubble(t, Config{}, func(t *testing.T, s *Server) {
+			holder, waiter := hold(t, s, "lock"), connect(t, s)
+			waiter.send("add lockcached:wait="+wait+":lock 0 60 1", "x")
+			pass(time.Second)
+			waiter.gets()
+			holder.send("delete lock")
+			holder.gets("DELETED")
+			waiter.gets("STORED")
+			waiter.send("get lock")
+			waiter.gets("VALUE lock 0 1", "x", "END")
+		})
+	}
+}
+
+func TestWaitIsOver(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Server) {
+		hold(t, s, "lock")
+		waiter := connect(t, s)
+		waiter.send("add lockcached:wait=2s:lock 0 60 1", "x")
+		pass(2*time.Second - 1)
+		waiter.gets()
+		pass(1)
+		waiter.gets("NOT_STORED")
+		waiter.send("add lockcached:wait=2s:lock 0 60 1", "x") // once more, with the same memory
+		pass(2 * time.Second)
+		waiter.gets("NOT_STORED")
+	})
+}
+
+func TestNoWait(t *testing.T) {
+	for _, tt := range []struct {
+		name, line string
+		want       []string
+	}{
+		{"zero", "add lockcached:wait=0:lock 0 60 1", []string{"NOT_STORED"}},
+		{"zero-duration", "add lockcached:wait=0s:lock 0 60 1", []string{"NOT_STORED"}},
+		{"noreply", "add lockcached:wait=2s:lock 0 60 1 noreply", nil},
+		{"by-policy-noreply", "add lock 0 60 1 noreply", nil},
+		{"negative", "add lockcached:wait=-1s:lock 0 60 1", []string{errBadWait.Line}},
+		{"negative-number", "add lockcached:wait=-1:lock 0 60 1", []string{errBadWait.Line}},
+		{"no-duration", "add lockcached:wait=:lock 0 60 1", []string{errBadWait.Line}},
+		{"word", "add lockcached:wait=soon:lock 0 60 1", []string{errBadWait.Line}},
+		{"no-key", "add lockcached:wait=2s: 0 60 1", []string{errBadWait.Line}},
+		{"no-colon", "add lockcached:wait=2s 0 60 1", []string{errBadWait.Line}},
+		{"twice", "add lockcached:wait=2s:lockcached:wait=2s:lock 0 60 1", []string{errBadWait.Line}},
+		{"set", "set lockcached:wait=2s:lock 0 60 1", []string{errOnlyClaim.Line}},
+		{"reserved", "set lockcached:other 0 60 1", []string{errReserved.Line}},
+		{"reserved-noreply", "add lockcached:other 0 60 1 noreply", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, Config{WaitPolicies: []WaitPolicy{{"lock", time.Minute}}}, func(t *testing.T, s *Server) {
+				hold(t, s, "lock")
+				c := connect(t, s)
+				c.send(tt.line, "x", "version")
+				c.gets(append(tt.want, "VERSION "+Version)...)
+			})
+		})
+	}
+}
+
+func TestPolicies(t *testing.T) {
+	policies := []WaitPolicy{{"lock:short", time.Second}, {"lock:*", 5 * time.Second}, {"*", 0}}
+	bubble(t, Config{WaitPolicies: policies}, func(t *testing.T, s *Server) {
+		for key, wait := range map[string]time.Duration{"lock:short": time.Second, "lock:x": 5 * time.Second, "item": 0} {
+			hold(t, s, key)
+			c := connect(t, s)
+			c.send("add "+key+" 0 60 1", "x")
+			if wait > 0 {
+				pass(wait - 1)
+				c.gets()
+				pass(1)
+			}
+			c.gets("NOT_STORED")
+		}
+	})
+}
+
+// What is pipelined behind a wait asked for by name is held back.
+func TestPipelinedBehindAWaitByName(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Server) {
+		holder, waiter := hold(t, s, "lock"), connect(t, s)
+		waiter.send("version", "add lockcached:wait=9s:lock 0 60 1", "x", "get lock", "delete lock", "version")
+		waiter.send("get lock")
+		pass(time.Second)
+		waiter.gets("VERSION " + Version)
+		holder.send("delete lock")
+		waiter.gets("STORED", "VALUE lock 0 1", "x", "END", "DELETED", "VERSION "+Version, "END")
+	})
+}
+
+func TestPipelinedBehindAWaitThatIsOver(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Server) {
+		hold(t, s, "lock")
+		waiter := connect(t, s)
+		waiter.send("add lockcached:wait=2s:lock 0 60 1", "x", "get lock",
+			"add lockcached:wait=3s:lock 0 60 1", "x", "version")
+		pass(2 * time.Second)
+		waiter.gets("NOT_STORED", "VALUE lock 0 6", "holder", "END")
+		pass(3 * time.Second)
+		waiter.gets("NOT_STORED", "VERSION "+Version)
+	})
+}
+
+// More input ends a wait that the client did not ask for: perhaps it is the
+// holder's delete, on a connection that both share.
+func TestPolicyOnASharedConnection(t *testing.T) {
+	bubble(t, Config{WaitPolicies: []WaitPolicy{{"*", time.Minute}}}, func(t *testing.T, s *Server) {
+		c := connect(t, s)
+		c.send("add lock 0 60 1", "x")
+		c.gets("STORED")
+		c.send("add lock 0 60 1", "y")
+		pass(time.Second)
+		c.gets()
+		c.send("delete lock")
+		c.gets("NOT_STORED", "DELETED")
+		c.send("add lock 0 60 1", "x", "add lock 0 60 1", "y", "delete lock", "version") // in one packet
+		c.gets("STORED", "NOT_STORED", "DELETED", "VERSION "+Version)
+	})
+}
+
+// Who asks by name to wait for himself has to.
+func TestWaitForOneself(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Server) {
+		c := hold(t, s, "lock")
+		c.send("add lockcached:wait=2s:lock 0 60 1", "y", "delete lock")
+		pass(2*time.Second - 1)
+		c.gets()
+		pass(1)
+		c.gets("NOT_STORED", "DELETED")
+	})
+}
+
+func TestHangUpLeavesTheLine(t *testing.T) {
+	for name, policies := range map[string][]WaitPolicy{"by-name": nil, "by-policy": {{"*", time.Minute}}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{WaitPolicies: policies}, func(t *testing.T, s *Server) {
+				holder, gone, next := hold(t, s, "lock"), connect(t, s), connect(t, s)
+				key := "lockcached:wait=30s:lock"
+				if policies != nil {
+					key = "lock"
+				}
+				gone.send("add "+key+" 0 60 1", "x")
+				next.send("add "+key+" 0 60 1", "y")
+				gone.hangUp()
+				synctest.Wait()
+				if n := s.locks.Totals().Queued; n != 1 {
+					t.Errorf("%d are in line", n)
+				}
+				holder.send("delete lock")
+				next.gets("STORED")
+				if total := s.locks.Totals(); total.Withdrawn != 0 || total.HandedOff != 1 {
+					t.Errorf("%d hand-offs, %d withdrawn", total.HandedOff, total.Withdrawn)
+				}
+			})
+		})
+	}
+}
+
+// A poller that hangs up is not counted any more.
+func TestHangUpEndsPolling(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Server) {
+		hold(t, s, "lock")
+		c := connect(t, s)
+		c.send("add lock 0 60 1", "x")
+		c.gets("NOT_STORED")
+		if n := s.locks.Totals().Polling; n != 1 {
+			t.Errorf("%d poll", n)
+		}
+		c.hangUp()
+		synctest.Wait()
+		if n := s.locks.Totals().Polling; n != 0 {
+			t.Errorf("%d poll after the hang-up", n)
+		}
+	})
+}
+
+// deafConn is a connection on which the server finds out that the client has
+// gone when it writes, and not before.
+type deafConn struct {
+	net.Conn
+	deaf chan struct{}
+}
+
+func (c *deafConn) Write(b []byte) (int, error) {
+	select {
+	case <-c.deaf:
+		return 0, net.ErrClosed
+	default:
+		return c.Conn.Write(b)
+	}
+}
+
+// A grant that cannot be written is withdrawn, and the next in line is served.
+func TestGrantToAClosedConnection(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Server) {
+		holder := hold(t, s, "lock")
+		near, far := net.Pipe()
+		gone := &pipeClient{t: t, conn: near}
+		deaf := make(chan struct{})
+		go s.ServeConn(&deafConn{far, deaf})
+		defer near.Close()
+		gone.send("add lockcached:wait=30s:lock 0 60 4", "gone")
+		next := connect(t, s)
+		next.send("add lockcached:wait=30s:lock 0 60 4", "next")
+		close(deaf)
+		holder.send("delete lock")
+		holder.gets("DELETED")
+		next.gets("STORED")
+		next.send("get lock")
+		next.gets("VALUE lock 0 4", "next", "END")
+		if total := s.locks.Totals(); total.Withdrawn != 1 || total.HandedOff != 2 {
+			t.Errorf("%d hand-offs, %d withdrawn", total.HandedOff, total.Withdrawn)
+		}
+	})
+}
+
+// The waiter hears of the hand-off before the one who released hears that he did.
+func TestWaiterIsToldFirst(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Server) {
+		var order []string
+		dial := func(name string) *pipeClient {
+			near, far := net.Pipe()
+			go s.ServeConn(&tracedConn{far, func() { order = append(order, name) }})
+			c := &pipeClient{t: t, conn: near}
+			go c.read()
+			t.Cleanup(c.hangUp)
+			return c
+		}
+		holder, waiter := dial("holder"), dial("waiter")
+		holder.send("add lock 0 60 1", "x")
+		waiter.send("add lockcached:wait=30s:lock 0 60 1", "y")
+		order = nil
+		holder.send("delete lock")
+		if len(order) != 2 || order[0] != "waiter" || order[1] != "holder" {
+			t.Errorf("told in the order %q", order)
+		}
+	})
+}
+
+// tracedConn tells of each write.
+type tracedConn struct {
+	net.Conn
+	wrote func()
+}
+
+func (c *tracedConn) Write(b []byte) (int, error) {
+	c.wrote()
+	return c.Conn.Write(b)
+}
+
+// The answer to an ms that waits has what it asked for, as of the grant.
+func TestMetaWait(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Server) {
+		holder, waiter := hold(t, s, "lock"), connect(t, s)
+		waiter.send("ms lock 1 ME T60 W5000 k w p O7", "x")
+		pass(time.Second)
+		waiter.gets()
+		holder.send("delete lock")
+		waiter.gets("HD klock w0 p0 O7")
+	})
+}
