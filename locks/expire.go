@@ -68,10 +68,10 @@ func (m *Manager) expireDue() (next time.Duration) {
 	now := m.now()
 	next = forever
 	if at := time.Duration(m.flushAt.Load()); at != 0 {
-		if at <= now {
-			m.Flush()
-		} else {
-			next = min(next, at)
+		if at > now {
+			next = at
+		} else if m.flushAt.CompareAndSwap(int64(at), 0) { // or a later one took its place
+			m.flushNow()
 		}
 	}
 	for _, sh := range m.shards {

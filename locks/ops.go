@@ -47,28 +47,20 @@ func (m *Manager) GetAndTouch(key []byte, lease time.Duration, r Reader) bool {
 		return false
 	}
 	sh.counts.TouchHits++
-	r.Item(it)
-	it.Mark(store.Fetched)
+	if r != nil {
+		r.Item(it)
+		it.Mark(store.Fetched)
+	}
 	sh.table.Use(it, now)
 	sh.touch(it, lease, now)
 	return true
 }
 
-// Touch gives the item of the key a new lease, as GetAndTouch does.
+// Touch is GetAndTouch for those who do not want to see the item.
 func (m *Manager) Touch(key []byte, lease time.Duration) error {
-	sh, hash := m.shardOf(key)
-	sh.mu.Lock()
-	defer sh.unlock()
-	now := m.now()
-	sh.counts.CmdTouch++
-	it := sh.find(hash, key, now)
-	if it == nil {
-		sh.counts.TouchMisses++
+	if !m.GetAndTouch(key, lease, nil) {
 		return ErrNotFound
 	}
-	sh.counts.TouchHits++
-	sh.table.Use(it, now)
-	sh.touch(it, lease, now)
 	return nil
 }
 
@@ -182,6 +174,10 @@ func isSpace(c byte) bool { return c == ' ' || c-'\t' <= '\r'-'\t' }
 // lock: the next in line gets it.
 func (m *Manager) Flush() {
 	m.flushAt.Store(0)
+	m.flushNow()
+}
+
+func (m *Manager) flushNow() {
 	for _, sh := range m.shards {
 		sh.flush()
 	}

@@ -1,6 +1,7 @@
 package locks
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/lockcached/lockcached/waitqueue"
@@ -107,7 +108,15 @@ func (sh *shard) decide(w *Waiting, how Outcome, now time.Duration) {
 	if w.claim.WithLine {
 		w.stored.Waiters, w.stored.Rank = sh.place(&w.claim, how == Granted, now)
 	}
+	w.claim.Value = nil
+	if cap(w.claim.Key) > maxKeptClaim {
+		w.claim.Key = bytes.Clone(w.claim.Key)
+	}
 }
+
+// maxKeptClaim bounds what a Waiting keeps for its next use: a connection that
+// once waited with a large value would hold on to it for ever.
+const maxKeptClaim = 512
 
 // timeOut ends a wait without a grant.
 func (sh *shard) timeOut(w *Waiting, now time.Duration) {

@@ -138,8 +138,8 @@ func TestGiveUp(t *testing.T) {
 		line[0].giveUp(true)
 		line[2].giveUp(false)
 		l := m.Lookup([]byte(key), nil)
-		if l.Queued != 2 || l.Polling != 1 { // who is gone does not poll
-			t.Errorf("%d are queued, %d poll", l.Queued, l.Polling)
+		if l.Queued != 2 || l.Polling != 1 || l.WaitTimeouts != 1 { // who is gone does not poll
+			t.Errorf("%d are queued, %d poll, %d timed out", l.Queued, l.Polling, l.WaitTimeouts)
 		}
 		must(t, remove(m, key))
 		must(t, remove(m, key))
@@ -285,6 +285,31 @@ func TestWaiterKeepsItsClaim(t *testing.T) {
 			must(t, remove(m, key))
 			wantOutcomes(t, []*place{p}, "granted")
 			wantOwner(t, m, key, "waiter")
+		}
+	})
+}
+
+// Afterwards it keeps no more than a key's worth of them for the next time.
+func TestWaiterKeepsNoLargeValue(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Minute))
+		c := newClient(m, strings.Repeat("x", 1<<19))
+		line := []*place{
+			c.wait(t, key, time.Minute, time.Minute),
+			c.wait(t, key, time.Minute, time.Second),
+			c.wait(t, key, time.Minute, time.Minute),
+		}
+		must(t, remove(m, key))
+		pass(time.Second)
+		line[2].giveUp(true)
+		wantOutcomes(t, line, "granted", "timed out", "waits")
+		for i, p := range line {
+			if string(p.Key()) != key || cap(p.claim.Key) > maxKeptClaim || p.claim.Value != nil {
+				t.Errorf("waiter %d keeps %d bytes for %q", i, cap(p.claim.Key), p.Key())
+			}
+		}
+		if v, _ := value(m, key); v != c.name {
+			t.Errorf("the lock has a value of %d bytes", len(v))
 		}
 	})
 }

@@ -207,7 +207,15 @@ func (c *conn) fill() bool {
 		if c.finishing.Load() {
 			return c.drain()
 		}
-		_ = c.nc.SetReadDeadline(time.Time{})
+		c.clearDeadline()
+	}
+}
+
+// clearDeadline lets the connection wait for input again after it was woken.
+func (c *conn) clearDeadline() {
+	_ = c.nc.SetReadDeadline(time.Time{})
+	if c.finishing.Load() {
+		_ = c.nc.SetReadDeadline(past) // finish came in between: this was its deadline
 	}
 }
 
@@ -230,7 +238,7 @@ func (c *conn) read() {
 // finish makes the connection handle what has arrived and close.
 func (c *conn) finish() {
 	c.finishing.Store(true)
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	_ = c.nc.SetReadDeadline(past)
 }
 
 // drain reads what the socket holds already and reports whether that was

@@ -234,3 +234,29 @@ func TestIdleConnectionHoldsNoMemory(t *testing.T) {
 		t.Error("it keeps the memory of its last request")
 	}
 }
+
+// Waits that end at a shutdown wake their connections, which must not take that
+// for the end of all there is to do.
+func TestShutdownOfManyWaiters(t *testing.T) {
+	rounds := 100
+	if testing.Short() {
+		rounds = 10
+	}
+	for range rounds {
+		bubble(t, Config{}, func(t *testing.T, s *Server) {
+			hold(t, s, "lock")
+			var waiters []*pipeClient
+			for range 50 {
+				c := connect(t, s)
+				c.send("add lockcached:wait=60s:lock 0 0 1", "x", "version")
+				waiters = append(waiters, c)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			must(t, s.Shutdown(ctx))
+			for _, c := range waiters {
+				c.gets("NOT_STORED", "VERSION "+Version)
+			}
+		})
+	}
+}

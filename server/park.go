@@ -169,7 +169,7 @@ func (c *conn) watch(p *parked) error {
 			p.done <- struct{}{}
 			return nil
 		}
-		_ = c.nc.SetReadDeadline(time.Time{})
+		c.clearDeadline()
 	}
 }
 
@@ -184,9 +184,7 @@ func (c *conn) afterOutcome(p *parked, gone bool) bool {
 		return false
 	}
 	if p.behind.Load() {
-		if !c.finishing.Load() {
-			_ = c.nc.SetReadDeadline(time.Time{})
-		}
+		c.clearDeadline()
 		// What was sent before the answer does not show that it arrived; what
 		// comes after this will.
 		c.unsure = p.how == locks.Granted

@@ -214,6 +214,27 @@ func TestWaitOnSockets(t *testing.T) {
 	})
 }
 
+// More waiters than a crowd are served in order, each as soon as the one before
+// releases.
+func TestCrowd(t *testing.T) {
+	s, dial := listening(t, "unix", Config{MaxConns: 3 * crowd})
+	holder := dial()
+	holder.send("add lock 0 60 1", "x")
+	holder.gets("STORED")
+	var waiters []*socketClient
+	for i := range crowd + 100 {
+		c := dial()
+		c.send("add lockcached:wait=30s:lock 0 60 1", "y", "incr served 1", "delete lock")
+		waiters = append(waiters, c)
+		s.waitForLine(t, i+1)
+	}
+	holder.send("set served 0 0 1", "0", "delete lock")
+	holder.gets("STORED", "DELETED")
+	for i, c := range waiters {
+		c.gets("STORED", fmt.Sprint(i+1), "DELETED")
+	}
+}
+
 func TestPolicyOnSockets(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{WaitPolicies: []WaitPolicy{{"*", time.Minute}}})

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/lockcached/lockcached/locks"
+)
+
+// benchServer starts a server on a loopback socket until the benchmark ends.
+func benchServer(b *testing.B) (dial func() net.Conn) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := locks.NewManager(locks.Config{})
+	go m.Run(b.Context())
+	s := New(Config{Locks: m})
+	go func() { _ = s.Serve(l) }()
+	b.Cleanup(func() { _ = s.Shutdown(b.Context()) })
+	return func() net.Conn {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+}
+
+// exchange sends requests and waits for as many bytes as their answers have.
+func exchange(b *testing.B, conn net.Conn, requests string, answers []byte) {
+	if _, err := io.WriteString(conn, requests); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, answers); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// Each operation is an add and a delete.
+func BenchmarkAddDelete(b *testing.B) {
+	for _, inFlight := range []int{1, 16} {
+		b.Run(fmt.Sprint("in-flight-", inFlight), func(b *testing.B) {
+			conn := benchServer(b)()
+			requests := strings.Repeat("add lock:job 0 30 16\r\n0123456789abcdef\r\ndelete lock:job\r\n", inFlight)
+			answers := make([]byte, inFlight*len("STORED\r\nDELETED\r\n"))
+			b.ReportAllocs()
+			for done := 0; done < b.N; done += inFlight {
+				exchange(b, conn, requests, answers)
+			}
+		})
+	}
+}
+
+// Each operation is a release that hands the lock to the other client, who gets
+// in line again when he has released it.
+func BenchmarkHandOff(b *testing.B) {
+	dial := benchServer(b)
+	clients := [2]net.Conn{dial(), dial()}
+	const claim = "add lockcached:wait=60s:lock:job 0 30 16\r\n0123456789abcdef\r\n"
+	stored, released := make([]byte, len("STORED\r\n")), make([]byte, len("DELETED\r\n"))
+	exchange(b, clients[0], claim, stored)
+	b.ReportAllocs()
+	for i := range b.N {
+		holder, waiter := clients[i%2], clients[1-i%2]
+		if _, err := io.WriteString(waiter, claim); err != nil {
+			b.Fatal(err)
+		}
+		exchange(b, holder, "delete lock:job\r\n", released)
+		if _, err := io.ReadFull(waiter, stored); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
