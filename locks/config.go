@@ -23,7 +23,8 @@ type Config struct {
 	// StatsKeys bounds for how many keys statistics are kept while nobody
 	// holds their lock. 0 means DefaultStatsKeys.
 	StatsKeys int
-	// StatsClasses bounds the number of classes with statistics.
+	// StatsClasses bounds the number of classes with statistics, in each shard:
+	// a class can have locks in all of them.
 	// 0 means DefaultStatsClasses.
 	StatsClasses int
 	// ClassDelimiter separates a key's class from the rest. 0 means ':'.

@@ -32,11 +32,11 @@ type poller struct {
 
 // A poller is taken to have given up when it has stayed away for patience times
 // its longest recent pause: one that doubles its pauses comes back after twice
-// the last one. The floor is for those that were refused but once, the ceiling
-// for those that sleep for minutes.
+// the last one. The floor is for those that were refused but once and may sleep
+// for seconds, the ceiling for those that sleep for minutes.
 const (
 	patience      = 3
-	patienceFloor = 2 * time.Second
+	patienceFloor = 10 * time.Second
 	patienceLimit = 10 * time.Minute
 	pruneEvery    = time.Second
 )

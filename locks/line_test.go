@@ -47,14 +47,14 @@ func TestPatience(t *testing.T) {
 		pauses   []time.Duration // between refusals
 		patience time.Duration   // after the last
 	}{
-		{"refused-once", nil, 2 * time.Second},
-		{"quick-poller", repeat(10*time.Millisecond, 10), 2 * time.Second},
-		{"floor", repeat(2*time.Second/3, 3), 2 * time.Second},
-		{"each-second", repeat(time.Second, 3), 3 * time.Second},
+		{"refused-once", nil, 10 * time.Second},
+		{"quick-poller", repeat(10*time.Millisecond, 10), 10 * time.Second},
+		{"floor", repeat(10*time.Second/3, 3), 10 * time.Second},
+		{"each-four-seconds", repeat(4*time.Second, 3), 12 * time.Second},
 		{"backing-off", []time.Duration{1 * time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}, 24 * time.Second},
 		{"ceiling", []time.Duration{2 * time.Second, 6 * time.Second, 18 * time.Second, 54 * time.Second,
 			2 * time.Minute, 4 * time.Minute}, 10 * time.Minute},
-		{"one-pause-fades", append([]time.Duration{6 * time.Second}, repeat(time.Second, 20)...), 3 * time.Second},
+		{"one-pause-fades", append([]time.Duration{9 * time.Second}, repeat(4*time.Second, 20)...), 12 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, Config{}, func(t *testing.T, m *Manager) {
