@@ -69,6 +69,32 @@ func TestCutLink(t *testing.T) {
 	}
 }
 
+// TestCutLinkOfHolder: a client that took its answer may be at work behind the cut.
+func TestCutLinkOfHolder(t *testing.T) {
+	t.Parallel()
+	l := newLink(t)
+	address := l.runServer(t, "--keepalive", "1s", "--user-timeout", "1s")
+	observer := l.near.client(t, address)
+	is(t, "holder's add", observer.Add(item("job", "holder", 60)), nil)
+	waiter := l.far.dial(t, address)
+	waiter.send(claimOfWaiter)
+	waitForField(t, observer, "lockcached:lock:job", "queued=1")
+	is(t, "delete", observer.Delete("job"), nil)
+	waiter.gets("STORED")
+	l.cut(t)
+	connections := func() (n string) {
+		err := l.near.enter(func() { n = statsOf(t, address)["curr_connections"] })
+		is(t, "enter "+string(l.near), err, nil)
+		return n
+	}
+	for began := time.Now(); connections() != "2"; time.Sleep(10 * time.Millisecond) { // observer and who asks
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("the server has not noticed")
+		}
+	}
+	wantFields(t, observer, "lockcached:lock:job", "owner=waiter withdrawn=0")
+}
+
 // link is two hosts, each a network namespace, and a cable between them.
 type link struct{ near, far namespace }
 

@@ -54,7 +54,7 @@ func (y *tally) addTook() {
 
 func (y *tally) addGone(stay time.Duration) {
 	y.mu.Lock()
-	y.stays = append(y.stays, stay)
+	y.stays = append(y.stays, max(stay, 0))
 	y.mu.Unlock()
 }
 
@@ -298,11 +298,6 @@ func (v *victim) settle(t *testing.T, outcome *tally, holder *memcache.Client, k
 	for i, key := range keys {
 		if !slices.Contains(taken, key) {
 			end := <-next[i]
-			if end.err != nil {
-				it, _ := holder.Get("lockcached:lock:" + key)
-				out, _ := exec.Command("ss", "-tnoeim").CombinedOutput()
-				t.Logf("DEBUG %s %v n=%d\n%s", it.Value, taken, i, out)
-			}
 			is(t, "watcher's add", end.err, nil)
 			outcome.addGone(end.at.Sub(later(v.died, released[i])))
 			is(t, "delete", holder.Delete(key), nil)

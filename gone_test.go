@@ -132,6 +132,39 @@ func TestWaiterGoneAfterGrant(t *testing.T) {
 	}
 }
 
+// TestServedAtOnceAndGone: a client that is ready to wait may have given up before
+// its claim was even read.
+func TestServedAtOnceAndGone(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, claim string
+		leave       func(*socket) error
+	}{
+		{"closed, add", claimOfWaiter, (*socket).Close},
+		{"closed, ms", "ms job 6 ME T60 W10000\r\nwaiter\r\n", (*socket).Close},
+		{"closed with input behind", claimOfWaiter + "get job\r\n", (*socket).Close},
+		{"reset", claimOfWaiter, (*socket).reset},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			address := runServer(t)
+			observer := clientOf(t, address)
+			for round := range 20 {
+				waiter := dial(t, address)
+				waiter.send(tt.claim)
+				if round%2 == 0 {
+					waitForField(t, observer, "lockcached:lock:job", "owner=waiter")
+				}
+				if err := tt.leave(waiter); err != nil {
+					t.Fatal(err)
+				}
+				waitForField(t, observer, "lockcached:lock:job", "owner=-")
+			}
+		})
+	}
+}
+
 // TestAnswerTaken: a client that took its answer has the lock, whatever becomes
 // of its connection.
 func TestAnswerTaken(t *testing.T) {
@@ -142,6 +175,9 @@ func TestAnswerTaken(t *testing.T) {
 	}{
 		{"at once", "acquired=2 handed_off=1", func(t *testing.T, address string, _ *memcache.Client) {
 			nc(t, address, "add job 0 1 6\r\nwaiter\r\n", "STORED\r\n")
+		}},
+		{"at once, ready to wait", "acquired=2 handed_off=1", func(t *testing.T, address string, _ *memcache.Client) {
+			nc(t, address, "add lockcached:wait=10s:job 0 1 6\r\nwaiter\r\n", "STORED\r\n")
 		}},
 		{"in line", "acquired=3 handed_off=2", func(t *testing.T, address string, holder *memcache.Client) {
 			is(t, "holder's add", holder.Add(item("job", "holder", 60)), nil)

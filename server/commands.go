@@ -143,10 +143,13 @@ func (c *conn) store(q *protocol.Request) bool {
 	if c.srv.detail.on.Load() {
 		c.srv.detail.set(put.Key)
 	}
-	_, err := c.srv.locks.Put(put)
-	if err == locks.ErrQueued {
+	done, err := c.srv.locks.Put(put)
+	switch {
+	case err == locks.ErrQueued:
 		c.startWaiting()
 		return true
+	case err == nil && wait > 0:
+		c.granted(put.Key, done.CAS, time.Now())
 	}
 	c.reply(q, "STORED", err)
 	return true

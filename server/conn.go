@@ -30,7 +30,7 @@ type conn struct {
 	session  locks.Session
 	parked   *parked // while waiting in line
 	spare    *parked // its memory, kept for the next time
-	unsure   bool    // whether the grant in spare has arrived
+	unsure   bool    // that the last grant in spare has arrived
 	readErr  error
 	unsent   []byte // of the write at hand
 	writeErr error

@@ -32,9 +32,12 @@ func (c *conn) metaSet(q *protocol.Request) bool {
 		c.spare.keepAnswer(&answer)
 	}
 	done, err := c.srv.locks.Put(put)
-	if err == locks.ErrQueued {
+	switch {
+	case err == locks.ErrQueued:
 		c.startWaiting()
 		return true
+	case err == nil && wait > 0:
+		c.granted(put.Key, done.CAS, time.Now())
 	}
 	answer.append(&c.out, done, err)
 	return true

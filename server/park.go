@@ -23,15 +23,24 @@ type parked struct {
 	text     []byte    // memory for its flags and key
 
 	how     locks.Outcome
-	telling atomic.Bool   // the answer is being written, or is
-	over    atomic.Bool   // the answer is written
-	behind  atomic.Bool   // input waits behind the claim: wake the goroutine when over
-	failed  atomic.Bool   // the answer could not be written
+	telling atomic.Bool // the answer is being written, or is
+	over    atomic.Bool // the answer is written
+	behind  atomic.Bool // input waits behind the claim: wake the goroutine when over
+	failed  atomic.Bool // the answer could not be written
+	at      time.Time   // when it was written
+	last    grant
 	done    chan struct{} // holds one element once over
 
 	out   protocol.Writer // where the answer is put together
 	write func(fd uintptr) bool
 	sent  error
+}
+
+// grant is one of which it is not sure yet that the client knows.
+type grant struct {
+	key   []byte
+	token uint64
+	at    time.Time
 }
 
 var past = time.Unix(1, 0)
@@ -75,7 +84,7 @@ func (c *conn) startWaiting() {
 func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 	c := p.conn
 	p.telling.Store(true)
-	p.how = how
+	p.how, p.at = how, time.Now()
 	c.appendOutcome(&p.out, p, how)
 	n := p.out.Buffered()
 	err := p.send()
@@ -173,32 +182,37 @@ func (c *conn) watch(p *parked) error {
 	}
 }
 
-// afterOutcome goes on after an answer written by another goroutine. A grant
-// whose client has gone before it could take the answer is withdrawn.
+// afterOutcome goes on after an answer written by another goroutine.
 func (c *conn) afterOutcome(p *parked, gone bool) bool {
 	if p.failed.Load() {
 		return false // withdrawn by whoever granted it
 	}
-	if gone && p.how == locks.Granted && !c.answerTaken() {
-		c.srv.locks.Withdraw(p.waiting.Key(), p.waiting.Token())
-		return false
+	if p.how == locks.Granted {
+		c.granted(p.waiting.Key(), p.waiting.Token(), p.at)
 	}
 	if p.behind.Load() {
 		c.clearDeadline()
+	}
+	if !broken(c.readErr) && (gone || p.behind.Load() || c.in.Buffered() == 0) {
 		// What was sent before the answer does not show that it arrived; what
 		// comes after this will.
-		c.unsure = p.how == locks.Granted
 		c.drain()
-		return !broken(c.readErr)
 	}
-	return true // a client that has gone is read to its end
+	return !broken(c.readErr) // a client that has closed is read to its end
 }
 
-// withdrawUnsure takes back a grant with input behind it if the connection turned
-// out to be broken before anything else was heard of the client.
+// granted notes a grant to a claim that was ready to wait. Such a client may have
+// given up by now, even if it was served at once: until it sends something else it
+// is not sure that the answer has arrived.
+func (c *conn) granted(key []byte, token uint64, at time.Time) {
+	last := &c.spare.last
+	last.key, last.token, last.at = append(last.key[:0], key...), token, at
+	c.unsure = true
+}
+
+// withdrawUnsure takes back a grant whose client has gone without its answer.
 func (c *conn) withdrawUnsure() {
-	if c.unsure && (broken(c.readErr) || broken(c.writeErr)) {
-		w := &c.spare.waiting
-		c.srv.locks.Withdraw(w.Key(), w.Token())
+	if c.unsure && !c.arrived(c.spare.last.at) {
+		c.srv.locks.Withdraw(c.spare.last.key, c.spare.last.token)
 	}
 }

@@ -138,29 +138,48 @@ func (c *conn) parkedReadable(fd int) bool {
 	return p.telling.Load()
 }
 
-// answerTaken reports whether a client that has gone had received all that was
-// sent to it before. The segment with its FIN also acknowledges what had arrived;
-// the rest it will never take. A reset says the same: a kernel sends one when
-// the receiver closes with answers unread, or is not there.
-func (c *conn) answerTaken() bool {
-	if c.raw == nil {
+// A client of which nothing was heard since a grant has it withdrawn when the
+// connection is reset within justGranted. A reset that comes later may be some
+// middlebox tired of an idle connection, while the client works under its lock.
+const justGranted = 5 * time.Second
+
+// arrived reports, when the connection has ended, whether the client had received
+// what was sent to it up to a grant. A kernel sends a reset when the receiver
+// closes with answers unread, or is not there. After a FIN it answers what
+// comes too late in the same way, but a client that has only stopped sending
+// acknowledges it: that is waited for.
+func (c *conn) arrived(granted time.Time) bool {
+	if c.raw == nil || c.readErr == nil && c.writeErr == nil {
 		return true
 	}
-	if broken(c.readErr) {
-		return false // a socket says so only once
+	if reset(c.readErr) || reset(c.writeErr) {
+		return time.Since(granted) > justGranted
 	}
-	c.readErr = nil
-	taken := false
-	_ = c.raw.Control(func(fd uintptr) {
-		unsent, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)
-		taken = err == nil && unsent == 0 && c.readable(fd) && !broken(c.readErr)
-	})
-	return taken
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		unsent, open := c.unacknowledged()
+		if unsent == 0 || !open || time.Since(granted) > c.srv.config.UserTimeout {
+			return unsent == 0
+		}
+		time.Sleep(pause)
+	}
 }
 
-// broken tells an error of the socket, such as a reset, from its proper end and
-// from what is done on our side.
+// unacknowledged is how many bytes the client's kernel has not confirmed, and
+// whether it may still do so. When the socket is closed on our side it is 0.
+func (c *conn) unacknowledged() (unsent int, open bool) {
+	_ = c.raw.Control(func(fd uintptr) {
+		unsent, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		open = err != nil || info.State != unix.BPF_TCP_CLOSE
+	})
+	return unsent, open
+}
+
+// broken tells an error of the socket from its proper end and from what is done
+// on our side.
 func broken(err error) bool {
 	_, fromKernel := err.(syscall.Errno)
 	return fromKernel
 }
+
+func reset(err error) bool { return err == syscall.ECONNRESET || err == syscall.EPIPE }
