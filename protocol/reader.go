@@ -32,8 +32,8 @@ type Reader struct {
 
 // longGet is what is kept of a get whose line is longer than the buffer.
 type longGet struct {
-	verb     Verb
 	exptime  int64
+	verb     Verb
 	dropping bool // the rest of the line is only read over, after a fault
 }
 

@@ -30,17 +30,18 @@ type conn struct {
 	session  locks.Session
 	parked   *parked // while waiting in line
 	spare    *parked // its memory, kept for the next time
-	unsure   bool    // that the last grant in spare has arrived
 	readErr  error
 	unsent   []byte // of the write at hand
 	writeErr error
-	withCAS  bool // the get at hand wants ids
 
 	lastRead     atomic.Int64 // Unix nanoseconds
 	bytesRead    atomic.Uint64
 	bytesWritten atomic.Uint64
-	finishing    atomic.Bool   // what has arrived is to be finished, then it closes
-	state        atomic.Uint32 // for "stats conns"
+
+	unsure    bool          // that the last grant in spare has arrived
+	withCAS   bool          // the get at hand wants ids
+	finishing atomic.Bool   // what has arrived is to be finished, then it closes
+	state     atomic.Uint32 // for "stats conns"
 }
 
 // work is the memory that handling a request takes; idle connections have none.
