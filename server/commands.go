@@ -25,11 +25,20 @@ func (c *conn) run(q *protocol.Request) bool {
 		protocol.MetaNoop, protocol.MetaDebug:
 		return c.meta(q)
 	case protocol.Stats:
+		c.letOthersLead()
 		c.stats(q)
 	default:
+		c.letOthersLead()
 		return c.admin(q)
 	}
 	return true
+}
+
+// letOthersLead is called before what may take long.
+func (c *conn) letOthersLead() {
+	if c.sock != nil && c.sock.worker != nil {
+		c.sock.worker.passLead()
+	}
 }
 
 func lease(exptime int64) time.Duration { return protocol.Lease(exptime, time.Now) }

@@ -45,7 +45,8 @@ type WaitPolicy struct {
 }
 
 // Settings are the values that "stats settings" shows as they were given on
-// the command line; they change nothing in the Server itself.
+// the command line. But for the few that say so they change nothing in the
+// Server itself.
 type Settings struct {
 	TCPPort                       int
 	UDPPort                       int
@@ -55,7 +56,7 @@ type Settings struct {
 	Verbosity                     int
 	GrowthFactor                  float64
 	ChunkSize                     int
-	Threads                       int
+	Threads                       int  // loops that serve sockets; 0 means GOMAXPROCS
 	StatKeyPrefix                 byte // -D; 0 prints ':'
 	DetailEnabled                 bool // -D also turns on "stats detail"
 	ReqsPerEvent                  int

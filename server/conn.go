@@ -3,26 +3,23 @@ package server
 import (
 	"errors"
 	"net"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// conn is one connection. All of it belongs to the goroutine in serve, but for
-// what is atomic and, while it is parked, the socket's writing side.
+// conn is one connection. All of it belongs to one goroutine, that in serve or
+// that of the loop, but for what is atomic and, while it is parked, the writing
+// side.
 type conn struct {
 	srv      *Server
-	nc       net.Conn
-	raw      syscall.RawConn       // nil if nc is no socket
-	ready    func(fd uintptr) bool // readable
-	writable func(fd uintptr) bool // writeSome
-	listener net.Addr              // where it came in; nil if handed over
+	sock     *socket  // what a loop serves it by, or
+	stream   net.Conn // what a goroutine of its own reads: a pipe, TLS
+	listener net.Addr // where it came in; nil if handed over
 
 	in       protocol.Reader
 	out      protocol.Writer
@@ -31,7 +28,6 @@ type conn struct {
 	parked   *parked // while waiting in line
 	spare    *parked // its memory, kept for the next time
 	readErr  error
-	unsent   []byte // of the write at hand
 	writeErr error
 
 	lastRead     atomic.Int64 // Unix nanoseconds
@@ -59,58 +55,19 @@ const (
 	stateWait                // waits in line for a lock
 )
 
-func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, nc: nc, in: protocol.NewReader(s.itemMax)}
-	if sc, ok := nc.(syscall.Conn); ok {
-		c.raw, _ = sc.SyscallConn()
-		c.ready, c.writable = c.readable, c.writeSome
-	}
+func newConn(s *Server) *conn {
+	c := &conn{srv: s, in: protocol.NewReader(s.itemMax)}
 	c.lastRead.Store(time.Now().UnixNano())
 	return c
 }
 
-// serve handles requests until the connection ends. Replies are collected and
-// sent when nothing more can be done without reading: one read and one write for
-// any number of pipelined requests.
-func (c *conn) serve() {
-	for c.handleBuffered() && c.flush() == nil {
-		if c.parked != nil && c.inCrowd() {
-			go c.serveOn()
-			return
-		}
-		if !c.fill() {
-			break
-		}
-	}
+// end does what is left to do for a client that has gone or is to go. All that
+// remains is to close.
+func (c *conn) end() {
 	_ = c.flush()
-	c.close()
-}
-
-// crowd is how many connections wait when memory counts for more than the
-// microsecond that another goroutine costs.
-const crowd = 1024
-
-// inCrowd reports whether the connection should wait on a goroutine of its own:
-// a stack that has grown to 4 KiB to carry out a claim never shrinks again, while
-// waiting takes 2. Who handed over the connection waits for serve to return.
-func (c *conn) inCrowd() bool { return c.listener != nil && c.srv.parked.Load() > crowd }
-
-// serveOn is serve from the moment that the client waits in line.
-func (c *conn) serveOn() {
-	if c.fill() {
-		c.serve()
-		return
-	}
-	_ = c.flush()
-	c.close()
-}
-
-func (c *conn) close() {
 	c.withdrawUnsure()
 	c.srv.locks.Close(&c.session)
 	c.out.Drop()
-	_ = c.nc.Close()
-	c.srv.unregister(c)
 }
 
 // maxUnsent is how many bytes of replies are collected before they are sent
@@ -148,6 +105,10 @@ func (c *conn) handleBuffered() bool {
 		if handled == c.srv.config.Settings.ReqsPerEvent {
 			// A client that pipelines a lot does not keep the others waiting.
 			c.srv.counts.yields.Add(1)
+			if c.sock != nil {
+				c.sock.again = true
+				return true
+			}
 			runtime.Gosched()
 			handled = 0
 		}
@@ -174,13 +135,14 @@ func (c *conn) handle(q *protocol.Request, err error) bool {
 	}
 	var fault *protocol.Fault
 	if !errors.As(err, &fault) {
-		c.srv.config.Logger.Debug().Err(err).Stringer("client", c.nc.RemoteAddr()).Msg("closing")
+		c.srv.config.Logger.Debug().Err(err).Stringer("client", c.remote()).Msg("closing")
 		return false
 	}
 	c.fault(q, fault)
 	return true
 }
 
+// flush sends the replies collected. It returns when all are with the kernel.
 func (c *conn) flush() error {
 	n, err := c.out.Flush(c)
 	if n > 0 {
@@ -189,71 +151,49 @@ func (c *conn) flush() error {
 	return err
 }
 
-// fill waits for more input. It reports false when the connection has ended.
-func (c *conn) fill() bool {
-	if c.parked != nil {
-		return c.await()
+// Write sends b. It is what replies are flushed to.
+func (c *conn) Write(b []byte) (int, error) {
+	if c.sock != nil {
+		return c.writeAll(b)
 	}
-	for {
-		c.readErr = nil
-		c.read()
-		if c.readErr == nil {
-			c.unsure = false
-			c.lastRead.Store(time.Now().UnixNano())
-			return true
-		}
-		if !errors.Is(c.readErr, os.ErrDeadlineExceeded) {
-			return false
-		}
-		if c.finishing.Load() {
-			return c.drain()
-		}
-		c.clearDeadline()
-	}
+	return c.stream.Write(b)
 }
 
-// clearDeadline lets the connection wait for input again after it was woken.
-func (c *conn) clearDeadline() {
-	_ = c.nc.SetReadDeadline(time.Time{})
-	if c.finishing.Load() {
-		_ = c.nc.SetReadDeadline(past) // finish came in between: this was its deadline
-	}
-}
-
-// read waits for input and reads it, or sets readErr.
-func (c *conn) read() {
-	if c.raw != nil {
-		if err := c.raw.Read(c.ready); err != nil {
-			c.readErr = err
-		}
-		return
-	}
-	n, err := c.nc.Read(c.in.Space())
-	c.in.Advance(n)
-	c.bytesRead.Add(uint64(n))
-	if n == 0 {
-		c.readErr = err
-	}
-}
-
-// finish makes the connection handle what has arrived and close.
+// finish makes the connection handle what has arrived and close. It may be
+// called from any goroutine, as may what follows.
 func (c *conn) finish() {
 	c.finishing.Store(true)
-	_ = c.nc.SetReadDeadline(past)
+	c.nudge()
 }
 
-// drain reads what the socket holds already and reports whether that was
-// anything.
-func (c *conn) drain() bool {
-	c.readErr = nil
-	if c.raw == nil {
-		return false
+// nudge makes whoever serves the connection look after it.
+func (c *conn) nudge() {
+	if c.sock != nil {
+		c.sock.loop.post(c)
+		return
 	}
-	got := false
-	if err := c.raw.Control(func(fd uintptr) { got = c.readable(fd) }); err != nil {
-		return false
+	_ = c.stream.SetReadDeadline(past)
+}
+
+// cutOff ends the connection without further ado.
+func (c *conn) cutOff() {
+	if c.sock != nil {
+		c.sock.cut.Store(true)
+		c.nudge()
+		return
 	}
-	return got && c.readErr == nil
+	_ = c.stream.Close()
+}
+
+// remote is the client's address.
+func (c *conn) remote() net.Addr {
+	switch {
+	case c.sock == nil:
+		return c.stream.RemoteAddr()
+	case c.sock.remote.IsValid():
+		return net.TCPAddrFromAddrPort(c.sock.remote)
+	}
+	return &net.UnixAddr{Net: "unix"} // clients of a Unix socket have no name
 }
 
 func (c *conn) idleFor() time.Duration {

@@ -7,9 +7,12 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lockcached/lockcached/locks"
 )
@@ -28,9 +31,9 @@ type Server struct {
 	counts   counts
 
 	verbosity atomic.Int32
-	parked    atomic.Int32 // connections that wait in line
 
 	mu        sync.Mutex // guards what follows
+	loop      *loop      // started when there is a socket to serve
 	conns     map[*conn]struct{}
 	listeners map[net.Listener]struct{}
 	closing   bool
@@ -82,6 +85,9 @@ func (c *Config) setDefaults() {
 	if c.UserTimeout == 0 {
 		c.UserTimeout = DefaultUserTimeout
 	}
+	if c.Settings.Threads == 0 {
+		c.Settings.Threads = runtime.GOMAXPROCS(0)
+	}
 	if c.Settings.StatKeyPrefix == 0 {
 		c.Settings.StatKeyPrefix = ':'
 	}
@@ -97,10 +103,12 @@ func (s *Server) Serve(l net.Listener) error {
 	var a acceptor
 	for {
 		nc, err := l.Accept()
+		if err == nil {
+			err = s.welcome(nc, l)
+		}
 		switch {
 		case err == nil:
 			a.pause = 0
-			s.welcome(nc, l)
 		case errors.Is(err, net.ErrClosed):
 			if s.isClosing() {
 				return ErrClosed
@@ -110,6 +118,24 @@ func (s *Server) Serve(l net.Listener) error {
 			a.failed(s, err)
 		}
 	}
+}
+
+// startLoop starts the loop if it does not run yet.
+func (s *Server) startLoop() (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loop != nil {
+		return nil
+	}
+	l, err := newLoop(s)
+	if err != nil {
+		return err
+	}
+	s.loop = l
+	for range s.config.Settings.Threads {
+		go (&worker{loop: l}).run()
+	}
+	return nil
 }
 
 // acceptor slows down while accepting fails.
@@ -136,24 +162,49 @@ func (a *acceptor) failed(s *Server, err error) {
 }
 
 // welcome starts to serve an accepted connection, or turns it away if there are
-// too many.
-func (s *Server) welcome(nc net.Conn, l net.Listener) {
-	s.tune(nc)
-	c := newConn(s, nc)
+// too many: from a loop if it is a bare socket, otherwise from a goroutine of its
+// own.
+func (s *Server) welcome(nc net.Conn, l net.Listener) error {
+	c := newConn(s)
 	c.listener = l.Addr()
-	if !s.register(c) {
+	fd, remote, err := bare(nc)
+	if err == nil && fd >= 0 {
+		if err = s.startLoop(); err != nil {
+			_ = unix.Close(fd)
+		}
+	}
+	if err != nil {
+		_ = nc.Close()
+		return err
+	}
+	if fd < 0 {
+		c.stream = nc
+	} else {
+		c.sock = &socket{fd: fd, remote: remote}
+		defer nc.Close()
+	}
+	switch {
+	case !s.register(c):
 		s.counts.rejected.Add(1)
 		_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = nc.Write([]byte("ERROR Too many open connections\r\n"))
+		if fd >= 0 {
+			_ = unix.Close(fd)
+			return nil
+		}
 		_ = nc.Close()
-		return
+	case fd < 0:
+		go c.serve()
+	default:
+		s.tune(fd)
+		return c.sock.loop.add(c)
 	}
-	go c.serve()
+	return nil
 }
 
 // ServeConn serves one connection and returns when it is closed.
 func (s *Server) ServeConn(nc net.Conn) {
-	c := newConn(s, nc)
+	c := newStream(s, nc)
 	if !s.register(c) {
 		_ = nc.Close()
 		return
@@ -171,6 +222,9 @@ func (s *Server) register(c *conn) bool {
 	s.counts.total.Add(1)
 	s.conns[c] = struct{}{}
 	s.idle.Add(1)
+	if c.sock != nil {
+		c.sock.loop = s.loop
+	}
 	if len(s.conns) == 1 && s.config.IdleTimeout > 0 {
 		go s.kickIdle()
 	}
@@ -178,9 +232,9 @@ func (s *Server) register(c *conn) bool {
 }
 
 func (s *Server) unregister(c *conn) {
+	s.mu.Lock() // nobody may see its bytes twice
 	s.counts.bytesRead.Add(c.bytesRead.Load())
 	s.counts.bytesWritten.Add(c.bytesWritten.Load())
-	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
 	s.idle.Done()
@@ -221,7 +275,7 @@ func (s *Server) kickIdle() {
 		for c := range s.conns {
 			if c.idleFor() > s.config.IdleTimeout && !c.isParked() {
 				s.counts.idleKicks.Add(1)
-				_ = c.nc.Close()
+				c.cutOff()
 			}
 		}
 		s.mu.Unlock()
@@ -244,15 +298,24 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		s.idle.Wait()
+		s.stopLoop()
 		close(done)
 	}()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		s.eachConn(func(c *conn) { _ = c.nc.Close() })
+		s.eachConn((*conn).cutOff)
 		<-done
 		return ctx.Err()
+	}
+}
+
+func (s *Server) stopLoop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loop != nil {
+		s.loop.stop()
 	}
 }
 

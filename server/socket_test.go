@@ -214,15 +214,15 @@ func TestWaitOnSockets(t *testing.T) {
 	})
 }
 
-// More waiters than a crowd are served in order, each as soon as the one before
+// Very many waiters are served in order, each as soon as the one before
 // releases.
 func TestCrowd(t *testing.T) {
-	s, dial := listening(t, "unix", Config{MaxConns: 3 * crowd})
+	s, dial := listening(t, "unix", Config{MaxConns: 3000})
 	holder := dial()
 	holder.send("add lock 0 60 1", "x")
 	holder.gets("STORED")
 	var waiters []*socketClient
-	for i := range crowd + 100 {
+	for i := range 1124 {
 		c := dial()
 		c.send("add lockcached:wait=30s:lock 0 60 1", "y", "incr served 1", "delete lock")
 		waiters = append(waiters, c)

@@ -288,12 +288,8 @@ func (s *Server) connections() []field {
 		l.text(prefix+"secs_since_last_cmd", strconv.Itoa(int(time.Since(s.started).Seconds())))
 	}
 	for c := range s.conns {
-		fd := fdOf(c.nc)
-		if fd < 0 && c.raw != nil {
-			continue // closed a moment ago
-		}
-		prefix := strconv.Itoa(fd) + ":"
-		l.text(prefix+"addr", addrText(c.nc.RemoteAddr()))
+		prefix := strconv.Itoa(c.descriptor()) + ":"
+		l.text(prefix+"addr", addrText(c.remote()))
 		if c.listener != nil {
 			l.text(prefix+"listen_addr", addrText(c.listener))
 		}
@@ -310,6 +306,13 @@ func addrText(a net.Addr) string {
 		return "unix:"
 	}
 	return a.Network() + ":" + a.String()
+}
+
+func (c *conn) descriptor() int {
+	if c.sock != nil {
+		return c.sock.fd
+	}
+	return fdOf(c.stream)
 }
 
 func fdOf(x any) (fd int) {

@@ -1,0 +1,322 @@
+package server
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop serves sockets from a few goroutines, its crew. One of them leads: it waits
+// until some sockets have something to tell, and looks after them itself if they
+// are few. If they are many it passes the lead on first. So a lock that goes from
+// hand to hand is served by one thread that hardly ever sleeps, and a crowd by
+// all threads.
+//
+// The runtime's own network poller would cost a switch of goroutines, and often of
+// threads, per request; a stack per connection costs four times the memory.
+type loop struct {
+	srv   *Server
+	poll  int           // the epoll descriptor
+	bell  int           // an eventfd that ends a wait
+	alarm *os.File      // an epoll descriptor of the first one, for sleep
+	lead  chan struct{} // whoever takes its element leads
+
+	mu     sync.Mutex // guards what follows
+	conns  []*conn    // by descriptor
+	mail   []*conn    // to be looked after, whatever their sockets say
+	rung   bool       // the bell was rung for mail
+	closed bool
+
+	// What follows is the leader's.
+	events [maxEvents]unix.EpollEvent
+	hurry  bool          // the latest sleep was hardly worth it
+	slept  time.Duration // the longest of the recent sleeps
+
+	now atomic.Int64 // Unix nanoseconds, when the latest wait was over
+}
+
+const (
+	// maxEvents bounds how many sockets are looked after between two looks at
+	// those that have something new.
+	maxEvents = 16
+	// A batch of manyEvents is worth waking another thread.
+	manyEvents = 8
+	// A sleep of less than shortSleep costs more than it saves: the next time the
+	// leader looks maxLooks times before it sleeps, letting others run in between.
+	shortSleep = 100 * time.Microsecond
+	maxLooks   = 50
+	// A sleep of less than longSleep is a system call, which ends sooner but keeps
+	// the scheduler's monitor awake; a longer one is the runtime's.
+	longSleep = 4 * time.Millisecond
+)
+
+func newLoop(s *Server) (*loop, error) {
+	l := &loop{srv: s, poll: -1, bell: -1, lead: make(chan struct{}, 1)}
+	l.lead <- struct{}{}
+	var errs [5]error
+	l.poll, errs[0] = unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	l.bell, errs[1] = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	alarm, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	errs[2] = err
+	if err == nil {
+		_ = unix.SetNonblock(alarm, true) // or the runtime would not watch it
+		l.alarm = os.NewFile(uintptr(alarm), "alarm")
+	}
+	errs[3] = control(l.poll, unix.EPOLL_CTL_ADD, l.bell, unix.EPOLLIN)
+	errs[4] = control(alarm, unix.EPOLL_CTL_ADD, l.poll, unix.EPOLLONESHOT)
+	if err := errors.Join(errs[:]...); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *loop) close() {
+	_ = unix.Close(l.poll)
+	_ = unix.Close(l.bell)
+	_ = l.alarm.Close()
+	l.poll = -1
+}
+
+// control changes what an epoll descriptor watches.
+func control(poll, op, fd int, events uint32) error {
+	return unix.EpollCtl(poll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+}
+
+// Events are told when something changes, not as long as something is there: a
+// parked connection's unread input must not keep the loop awake.
+const watched = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+
+// add begins to serve a connection, or closes it.
+func (l *loop) add(c *conn) error {
+	fd := c.sock.fd
+	l.mu.Lock()
+	for len(l.conns) <= fd {
+		l.conns = append(l.conns, nil)
+	}
+	l.conns[fd] = c
+	l.mu.Unlock()
+	err := control(l.poll, unix.EPOLL_CTL_ADD, fd, watched)
+	if err != nil {
+		c.cutOff()
+	}
+	return err
+}
+
+// remove closes the socket of a connection that nobody else looks after.
+func (l *loop) remove(c *conn) {
+	l.mu.Lock()
+	l.conns[c.sock.fd] = nil
+	l.mu.Unlock()
+	_ = unix.Close(c.sock.fd)
+	l.srv.unregister(c)
+}
+
+// post has a connection looked after soon. It may be called from any goroutine.
+func (l *loop) post(c *conn) {
+	l.mu.Lock()
+	l.mail = append(l.mail, c)
+	l.ring()
+	l.mu.Unlock()
+}
+
+// ring ends the leader's wait; l.mu is held.
+func (l *loop) ring() {
+	if !l.rung && !l.closed {
+		l.rung = true
+		var one [8]byte
+		binary.NativeEndian.PutUint64(one[:], 1)
+		_, _ = unix.Write(l.bell, one[:])
+	}
+}
+
+// stop ends the loop; all its connections are closed by now.
+func (l *loop) stop() {
+	l.mu.Lock()
+	l.ring()
+	l.closed = true
+	l.mu.Unlock()
+}
+
+// A worker is one of the crew. It belongs to one goroutine.
+type worker struct {
+	loop   *loop
+	leads  bool
+	batch  []turn  // what it found when it led
+	next   int     // in batch
+	unsent []*conn // have replies to be sent
+	sent   int     // how many of them have none any more
+	later  []*conn // have more to do than was good for a turn
+}
+
+// turn is a connection that is to be looked after, and why.
+type turn struct {
+	conn   *conn
+	events uint32 // of its socket
+}
+
+// run serves until stop, or until somebody else does in its place.
+func (w *worker) run() {
+	for w.handleBatch() {
+		w.takeLead()
+		if w.leads && !w.loop.collect(w) {
+			w.passLead() // to end the others, too
+			return
+		}
+		for _, c := range w.later {
+			w.batch = append(w.batch, turn{c, 0})
+		}
+		clear(w.later)
+		w.later = w.later[:0]
+		if len(w.batch) >= manyEvents {
+			w.passLead()
+		}
+	}
+}
+
+// takeLead makes the worker lead. If another one does and there is nothing else
+// to do it waits.
+func (w *worker) takeLead() {
+	switch {
+	case w.leads:
+	case len(w.later) == 0:
+		<-w.loop.lead
+		w.leads = true
+	default:
+		select {
+		case <-w.loop.lead:
+			w.leads = true
+		default:
+		}
+	}
+}
+
+// passLead lets another of the crew lead.
+func (w *worker) passLead() {
+	if w.leads {
+		w.leads = false
+		w.loop.lead <- struct{}{}
+	}
+}
+
+// handleBatch gives the connections of a batch their turns, and then sends all the
+// replies: a client that is woken by the first finds the others, too. It reports
+// false when the worker has a successor, because it had to wait for a client.
+func (w *worker) handleBatch() bool {
+	for w.next < len(w.batch) {
+		t := w.batch[w.next]
+		w.next++
+		if !t.conn.attend(w, t.events) {
+			return false
+		}
+	}
+	for w.sent < len(w.unsent) {
+		c := w.unsent[w.sent]
+		w.sent++
+		if !c.settle() {
+			return false
+		}
+	}
+	clear(w.batch)
+	w.batch, w.next = w.batch[:0], 0
+	clear(w.unsent)
+	w.unsent, w.sent = w.unsent[:0], 0
+	return true
+}
+
+// collect waits for something to do, and reports false when the loop has ended.
+func (l *loop) collect(w *worker) bool {
+	n := l.wait(len(w.later) == 0)
+	l.now.Store(time.Now().UnixNano())
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.events[:n] {
+		e := &l.events[i]
+		if int(e.Fd) == l.bell {
+			l.takeMail(w)
+		} else if c := l.conns[e.Fd]; c != nil {
+			w.batch = append(w.batch, turn{c, e.Events})
+		}
+	}
+	if l.closed && l.poll >= 0 {
+		l.close()
+	}
+	return !l.closed
+}
+
+// takeMail answers the bell; l.mu is held.
+func (l *loop) takeMail(w *worker) {
+	var count [8]byte
+	_, _ = unix.Read(l.bell, count[:])
+	l.rung = false
+	for _, c := range l.mail {
+		w.batch = append(w.batch, turn{c, 0})
+	}
+	clear(l.mail)
+	l.mail = l.mail[:0]
+}
+
+// wait returns how many events there are. If there are none it waits for some,
+// should it be patient.
+func (l *loop) wait(patient bool) int {
+	n := l.look()
+	if n > 0 || !patient {
+		return n
+	}
+	for looks := 1; n == 0 && l.hurry; looks++ {
+		l.hurry = looks < maxLooks
+		_, _, _ = syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		n = l.look()
+	}
+	if n > 0 {
+		return n
+	}
+	began := time.Now()
+	if l.slept < longSleep { // to be woken from a system call is faster
+		n, _ = unix.EpollWait(l.poll, l.events[:], int(longSleep.Milliseconds()))
+	}
+	if n <= 0 {
+		l.sleep()
+		n = l.look()
+	}
+	took := time.Since(began)
+	l.hurry = took < shortSleep
+	l.slept = max(took, l.slept-l.slept/4)
+	return n
+}
+
+// sleep waits until there is an event, in the runtime's poller. The alarm goes off
+// only once, so that it does not wake anybody while there is no need to.
+func (l *loop) sleep() {
+	alarm, err := l.alarm.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = alarm.Read(func(fd uintptr) bool {
+		var event [1]unix.EpollEvent
+		n, _ := unix.EpollWait(int(fd), event[:], 0)
+		if n == 0 {
+			_ = control(int(fd), unix.EPOLL_CTL_MOD, l.poll, unix.EPOLLIN|unix.EPOLLONESHOT)
+			n, _ = unix.EpollWait(int(fd), event[:], 0)
+		}
+		return n > 0
+	})
+}
+
+// look returns how many events there are. It does not tell the scheduler, which
+// costs more than the call itself.
+func (l *loop) look() int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_WAIT, uintptr(l.poll), uintptr(unsafe.Pointer(&l.events[0])), maxEvents, 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
