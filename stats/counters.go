@@ -10,6 +10,7 @@ type Counters struct {
 	Renewed      uint64
 	WaitTimeouts uint64 // queued claims whose wait ended without a grant
 	Withdrawn    uint64 // grants taken back because the claimant had gone
+	Overrun      uint64 // releases that came after the hold's own expiry: its lease was too short
 }
 
 // Merge adds the counts of o.
@@ -22,6 +23,7 @@ func (c *Counters) Merge(o *Counters) {
 	c.Renewed += o.Renewed
 	c.WaitTimeouts += o.WaitTimeouts
 	c.Withdrawn += o.Withdrawn
+	c.Overrun += o.Overrun
 }
 
 // Fields are the counts with their names on the wire.
@@ -35,5 +37,6 @@ func (c *Counters) Fields() []Field {
 		countField("renewed", c.Renewed),
 		countField("wait_timeouts", c.WaitTimeouts),
 		countField("withdrawn", c.Withdrawn),
+		countField("overrun", c.Overrun),
 	}
 }

@@ -46,6 +46,16 @@ func (m *Moments) Add(x time.Duration) {
 	m.m2 = decay*m.m2 + d*(float64(x)-m.mean)
 }
 
+// Fade multiplies the weights of all observations so far by factor, from 0 to 1.
+// It is the decay by time, see FadeFactor. Mean and deviation stay what they are,
+// but the next observation moves them further.
+func (m *Moments) Fade(factor float64) {
+	factor = fading(factor, m.weight)
+	m.weight *= factor
+	m.weight2 *= factor * factor
+	m.m2 *= factor
+}
+
 // Merge adds what o observed, as when the shards of a class are summed up. The
 // latest observations of both are taken to be equally recent.
 //
@@ -74,6 +84,10 @@ func (m *Moments) Merge(o *Moments) {
 
 // Count is how many observations there were, old ones counting in full.
 func (m *Moments) Count() uint64 { return m.count }
+
+// Weight is the decayed number of observations that mean and deviation rest on: at
+// most 185, since older ones have decayed. Merged Moments add up.
+func (m *Moments) Weight() float64 { return m.weight }
 
 // Mean is the weighted mean in nanoseconds, 0 when there is no observation.
 func (m *Moments) Mean() float64 { return m.mean }

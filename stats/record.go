@@ -1,5 +1,10 @@
 package stats
 
+import (
+	"strconv"
+	"time"
+)
+
 // Record is what is known of the past of one lock, or of a class of locks. The
 // zero value is a lock that was never claimed.
 type Record struct {
@@ -8,35 +13,99 @@ type Record struct {
 	Wait     Moments // from the first refused or queued claim to the grant, of grants that waited
 	Gap      Moments // how long the lock was free although somebody waited; 0 at a hand-off
 	Counters
+
+	// The laws behind Hold (and Censored) and Wait. They are nil until the lock is
+	// contended, since most never are, and whoever copies a Record shares them:
+	// see Clone.
+	HoldLaw, WaitLaw *Histogram
+
+	aged time.Duration // when Age last made the past fade
 }
 
-// Merge adds what o knows.
+// Age lets what was observed before now, on the owner's clock, weigh less: half as
+// much after an hour. It is to be called before something is added.
+func (r *Record) Age(now time.Duration) {
+	if now-r.aged >= time.Minute { // less adds up
+		r.fade(now)
+	}
+}
+
+func (r *Record) fade(now time.Duration) {
+	factor := FadeFactor(now - r.aged)
+	r.aged = now
+	for _, m := range []*Moments{&r.Hold, &r.Censored, &r.Wait, &r.Gap} {
+		m.Fade(factor)
+	}
+	for _, h := range []*Histogram{r.HoldLaw, r.WaitLaw} {
+		if h != nil {
+			h.Fade(factor)
+		}
+	}
+}
+
+// Clone is a copy that shares no memory with r, to be read without r's mutex.
+func (r *Record) Clone() Record {
+	c := *r
+	c.HoldLaw, c.WaitLaw = r.HoldLaw.Clone(), r.WaitLaw.Clone()
+	return c
+}
+
+// Merge adds what o knows. It shares no memory with o afterwards.
 func (r *Record) Merge(o *Record) {
 	r.Hold.Merge(&o.Hold)
 	r.Censored.Merge(&o.Censored)
 	r.Wait.Merge(&o.Wait)
 	r.Gap.Merge(&o.Gap)
 	r.Counters.Merge(&o.Counters)
+	r.HoldLaw = merged(r.HoldLaw, o.HoldLaw)
+	r.WaitLaw = merged(r.WaitLaw, o.WaitLaw)
+}
+
+// MergeLaws adds hold and wait times that were kept elsewhere.
+func (r *Record) MergeLaws(hold, wait *Histogram) {
+	r.HoldLaw, r.WaitLaw = merged(r.HoldLaw, hold), merged(r.WaitLaw, wait)
+}
+
+// merged is into with what h observed; either may be nil.
+func merged(into, h *Histogram) *Histogram {
+	if into == nil {
+		return h.Clone()
+	}
+	if h != nil {
+		into.Merge(h)
+	}
+	return into
 }
 
 // Fields are the record's numbers with their names on the wire, in the order in
-// which they are printed. What was never observed is 0, and its count says so.
+// which they are printed. What was never observed is 0, and its count says so. A
+// quantile is 0, too, for as long as there was no contention to measure it for: a
+// dashboard wants the same names at all times, and nobody wants a guess.
 func (r *Record) Fields() []Field {
-	f := momentsFields("hold", &r.Hold)
+	longest := max(r.Hold.Max(), r.Censored.Max())
+	f := momentsFields("hold", &r.Hold, r.HoldLaw, longest, 50, 90, 99)
 	f = append(f, countField("censored_count", r.Censored.Count()))
-	f = append(f, momentsFields("wait", &r.Wait)...)
+	f = append(f, momentsFields("wait", &r.Wait, r.WaitLaw, r.Wait.Max(), 50, 99)...)
 	f = append(f, msField("gap_mean_ms", r.Gap.Mean()))
 	return append(f, r.Counters.Fields()...)
 }
 
-// momentsFields names what Moments know. Quantiles need more than moments; once
-// they are measured, their place is between the deviation and the minimum.
-func momentsFields(of string, m *Moments) []Field {
-	return []Field{
+// momentsFields names what Moments and, as far as there is one, a Histogram know. No
+// quantile is longer than the longest observation, as the middle of its bucket is.
+func momentsFields(of string, m *Moments, law *Histogram, longest time.Duration, percentiles ...int) []Field {
+	f := []Field{
 		countField(of+"_count", m.Count()),
 		msField(of+"_mean_ms", m.Mean()),
 		msField(of+"_stddev_ms", m.Stddev()),
-		msField(of+"_min_ms", float64(m.Min())),
-		msField(of+"_max_ms", float64(m.Max())),
 	}
+	for _, p := range percentiles {
+		x := time.Duration(0)
+		if law != nil {
+			x = clamp(law.Quantile(float64(p)/100), 0, longest)
+		}
+		f = append(f, msField(of+"_p"+strconv.Itoa(p)+"_ms", float64(x)))
+	}
+	return append(f,
+		msField(of+"_min_ms", float64(m.Min())),
+		msField(of+"_max_ms", float64(m.Max())))
 }

@@ -35,13 +35,13 @@ func TestRecordFields(t *testing.T) {
 		Censored: momentsOf(30 * time.Second),
 		Wait:     momentsOf(20 * time.Millisecond),
 		Gap:      momentsOf(0),
-		Counters: Counters{1, 2, 3, 4, 5, 6, 7, 8},
+		Counters: Counters{1, 2, 3, 4, 5, 6, 7, 8, 9},
 	}
-	const want = "hold_count=2 hold_mean_ms=1.5 hold_stddev_ms=0 hold_min_ms=1.5 hold_max_ms=1.5" +
+	const want = "hold_count=2 hold_mean_ms=1.5 hold_stddev_ms=0 hold_p50_ms=0 hold_p90_ms=0 hold_p99_ms=0 hold_min_ms=1.5 hold_max_ms=1.5" +
 		" censored_count=1" +
-		" wait_count=1 wait_mean_ms=20 wait_stddev_ms=0 wait_min_ms=20 wait_max_ms=20" +
+		" wait_count=1 wait_mean_ms=20 wait_stddev_ms=0 wait_p50_ms=0 wait_p99_ms=0 wait_min_ms=20 wait_max_ms=20" +
 		" gap_mean_ms=0 acquired=1 refused=2 handed_off=3 released=4 expired=5" +
-		" renewed=6 wait_timeouts=7 withdrawn=8"
+		" renewed=6 wait_timeouts=7 withdrawn=8 overrun=9"
 	if got := line(r.Fields()); got != want {
 		t.Errorf("fields are\n%s, want\n%s", got, want)
 	}
@@ -53,6 +53,52 @@ func TestRecordFieldsOfNothing(t *testing.T) {
 		if f.Text != "0" {
 			t.Errorf("%s is %s before anything happened", f.Name, f.Text)
 		}
+	}
+}
+
+func TestRecordQuantiles(t *testing.T) {
+	r := Record{HoldLaw: new(Histogram), WaitLaw: new(Histogram)}
+	for i := range 100 {
+		x := time.Duration(i+1) * time.Millisecond
+		r.Hold.Add(x)
+		r.HoldLaw.Add(x)
+		r.Wait.Add(x / 10)
+		r.WaitLaw.Add(x / 10)
+	}
+	got := make(map[string]string)
+	for _, f := range r.Fields() {
+		got[f.Name] = f.Text
+	}
+	// Later holds weigh more, so the median is above the middle; the 99th percentile is
+	// in the bucket of the longest, and not longer.
+	for name, want := range map[string]string{
+		"hold_p50_ms": "56.32", "hold_p90_ms": "92.16", "hold_p99_ms": "100",
+		"wait_p50_ms": "5.76", "wait_p99_ms": "9.984",
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %s, want %s", name, got[name], want)
+		}
+	}
+}
+
+func TestRecordCloneSharesNothing(t *testing.T) {
+	live := Record{HoldLaw: new(Histogram)}
+	live.HoldLaw.Add(time.Second)
+	c := live.Clone()
+	for range 100 {
+		live.HoldLaw.Add(time.Millisecond)
+	}
+	if c.HoldLaw.Count() != 1 || c.HoldLaw.Quantile(0.5) < 900*time.Millisecond || c.WaitLaw != nil {
+		t.Errorf("the copy went on: %d, %v", c.HoldLaw.Count(), c.HoldLaw.Quantile(0.5))
+	}
+
+	var sum Record
+	for range 3 {
+		sum.Merge(&c)
+	}
+	sum.Merge(&Record{})
+	if sum.HoldLaw.Count() != 3 || c.HoldLaw.Count() != 1 || sum.WaitLaw != nil {
+		t.Errorf("the sum of three has %d, and one of them %d", sum.HoldLaw.Count(), c.HoldLaw.Count())
 	}
 }
 

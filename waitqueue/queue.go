@@ -1,4 +1,5 @@
-// Package waitqueue knows who is next: a plain first-in, first-out line. No
+// Package waitqueue knows who is next: a plain first-in, first-out line, in which
+// somebody may be let in where he stood before. No
 // mutex, no goroutine, no clock; whoever owns a Queue guards it.
 package waitqueue
 
@@ -30,6 +31,32 @@ func (q *Queue[X]) Push(w *Waiter[X]) {
 	q.tail = w
 	q.length++
 }
+
+// Insert puts w, which must stand in no line, behind the last of those who are to
+// be ahead of it, looking from the end.
+func (q *Queue[X]) Insert(w *Waiter[X], ahead func(other X) bool) {
+	prev := q.tail
+	for prev != nil && !ahead(prev.X) {
+		prev = prev.prev
+	}
+	if prev == q.tail {
+		q.Push(w)
+		return
+	}
+	next := q.head
+	if prev != nil {
+		next = prev.next
+		prev.next = w
+	} else {
+		q.head = w
+	}
+	w.line, w.prev, w.next = q, prev, next
+	next.prev = w
+	q.length++
+}
+
+// First is the first waiter in line; nil if there is none.
+func (q *Queue[X]) First() *Waiter[X] { return q.head }
 
 // Pop takes the first waiter out of the line; nil if there is none.
 func (q *Queue[X]) Pop() *Waiter[X] {

@@ -114,6 +114,43 @@ func TestJoinAgain(t *testing.T) {
 	}
 }
 
+// Who is let in stands behind the last of those who are to be ahead.
+func TestInsert(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		line []int
+		x    int
+		want []int
+	}{
+		{"alone", nil, 1, []int{1}},
+		{"first", []int{2, 3}, 1, []int{1, 2, 3}},
+		{"middle", []int{1, 3}, 2, []int{1, 2, 3}},
+		{"last", []int{1, 2}, 3, []int{1, 2, 3}},
+		{"looks-from-the-end", []int{3, 1, 4}, 2, []int{3, 1, 2, 4}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			q := new(Queue[int])
+			for _, x := range tt.line {
+				q.Push(&Waiter[int]{X: x})
+			}
+			w := &Waiter[int]{X: tt.x}
+			q.Insert(w, func(other int) bool { return other < w.X })
+			if first := q.First(); first.X != tt.want[0] {
+				t.Errorf("%d is first, want %d", first.X, tt.want[0])
+			}
+			if rank := q.Rank(w); rank != slices.Index(tt.want, tt.x) || q.Len() != len(tt.want) {
+				t.Errorf("rank %d of %d in %v", rank, q.Len(), tt.want)
+			}
+			if got := served(q); !slices.Equal(got, tt.want) {
+				t.Errorf("served %v, want %v", got, tt.want)
+			}
+			if q.First() != nil {
+				t.Error("somebody is first in an empty line")
+			}
+		})
+	}
+}
+
 // A slice does the same, slowly and plainly.
 func TestAgainstSlice(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 0))
@@ -125,9 +162,13 @@ func TestAgainstSlice(t *testing.T) {
 		switch {
 		case q.Rank(w) != place || q.Len() != len(model):
 			t.Fatalf("step %d: rank %d of %d, want %d of %d", step, q.Rank(w), q.Len(), place, len(model))
-		case place < 0:
+		case place < 0 && random.IntN(2) == 0:
 			q.Push(w)
 			model = append(model, w)
+		case place < 0:
+			at := random.IntN(len(model) + 1) // behind so many
+			q.Insert(w, func(other int) bool { return at > 0 && other == model[at-1].X })
+			model = slices.Insert(model, at, w)
 		case random.IntN(2) == 0:
 			q.Remove(w)
 			model = slices.Delete(model, place, place+1)

@@ -1,0 +1,240 @@
+package stats
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// doubt is the chance that the present hold outlasts the checks planned for it
+	// at which further waiters are told to come after it.
+	doubt = 0.15
+	// slack is by how much of a gap a promise may come late and still cover it.
+	slack = 0.35
+	// maxAbsent is the share of promises not kept from which ranks only keep places
+	// free for those who do not come.
+	maxAbsent = 0.1
+	// maxPlanned is how many checks of one hold are planned ahead. It matters, and keeps
+	// advice cheap, when many wait for a hold that lasts longer than any before.
+	maxPlanned = 64
+	// expiryCheck is how long after the end of a lease it is looked for.
+	expiryCheck = time.Millisecond
+)
+
+// Advise is when a waiter that was refused the lock should ask again, from a
+// millisecond after Now to Max after it, and remembers that as promised. Whoever
+// passes it on may round it up to a millisecond.
+//
+// It is the first check of the present hold that is due, see Hazard.Gap, and that
+// nobody covers; or, when those who come cover the hold for as long as it is likely
+// to last, one after all others. Nobody is told to sleep past the end of the lease
+// unless somebody else looks just after it.
+func (p *Promises) Advise(s *Scene) (at time.Duration) {
+	return p.promise(p.slot(s, kappa))
+}
+
+// Peek is what Advise would say, without a promise.
+func (p *Promises) Peek(s *Scene) (at time.Duration) {
+	at, _ = p.slot(s, kappa)
+	return at
+}
+
+// AdviseRank is Advise for a waiter with a place in line: rank others have waited
+// for longer. Later ones ask less often, so that the earlier ones mostly win. The first
+// two get what Advise would say; so does everybody where ranks do harm: when holds
+// are not Smooth, when many break their promises, or when there is a queue.
+func (p *Promises) AdviseRank(s *Scene, rank int) (at time.Duration) {
+	return p.promise(p.place(s, rank))
+}
+
+// PeekRank is what AdviseRank would say, without a promise.
+func (p *Promises) PeekRank(s *Scene, rank int) (at time.Duration) {
+	at, _ = p.place(s, rank)
+	return at
+}
+
+// promise remembers a time, and how far the times after this hold go.
+func (p *Promises) promise(at, tail time.Duration) time.Duration {
+	p.insert(at)
+	p.tail = tail
+	p.made++
+	return at
+}
+
+// slot is the next time that nobody covers, and the tail if it is promised.
+func (p *Promises) slot(s *Scene, kappa float64) (at, tail time.Duration) {
+	v := p.view(s, kappa)
+	wish, found := v.Now, false
+	if v.Queued == 0 {
+		wish, found = p.near(&v)
+	}
+	if !found {
+		wish = p.behind(&v, wish)
+	}
+	at = p.settle(&v, wish)
+	if found || at != wish {
+		return at, p.tail
+	}
+	return at, at
+}
+
+// view prunes and counts the promises for a view of the scene.
+func (p *Promises) view(s *Scene, kappa float64) view {
+	now := clamp(s.Now, -farthest, farthest)
+	p.prune(now+soonest, now+s.max())
+	return s.view(p.Len()+1, kappa)
+}
+
+// near is the first check of the present hold that nobody covers, or else the last
+// that is covered before the hold has probably ended.
+func (p *Promises) near(v *view) (at time.Duration, found bool) {
+	h, pending := v.Law.cumulative(), p.pending()
+	goal := h.at(v.age) - math.Log(doubt)
+	at = v.Now
+	for range maxPlanned {
+		if h.at(at-v.Now+v.age) >= goal || v.over(at) {
+			break
+		}
+		i := p.after(at + v.reach(v.least))
+		if i > 0 && pending[i-1] > at {
+			at = pending[i-1] // gaps are never shorter, so all up to it are covered
+			continue
+		}
+		if i < len(pending) && v.spare(at, pending[i]) {
+			at = pending[i]
+			continue
+		}
+		gap := clamp(v.Law.Gap(at-v.Now+v.age, v.price), v.least, v.longest)
+		if i == len(pending) {
+			return at + gap, true
+		}
+		if hole := pending[i] - at; hole > v.reach(gap) {
+			return at + v.split(hole, gap), true
+		}
+		at = pending[i]
+	}
+	return at, false
+}
+
+// reach is how far off the next promise may be to cover a gap. In less than twice
+// the Spacing no other fits.
+func (v *view) reach(gap time.Duration) time.Duration {
+	return max(gap+time.Duration(slack*float64(gap)), 2*v.Spacing)
+}
+
+// split is where in a hole between two promises to put a third: a gap after the first,
+// but midway if that is no wish of the law and would crowd the second.
+func (v *view) split(hole, gap time.Duration) time.Duration {
+	if gap == v.least {
+		return min(gap, hole/2)
+	}
+	return min(gap, hole-v.Spacing)
+}
+
+// over tells whether the present hold has ended by its lease at that time.
+func (v *view) over(at time.Duration) bool {
+	return v.Expires > v.Now && at >= v.Expires
+}
+
+// spare tells whether a check at from and one at to need none in between. It is the
+// gap rule put the other way round, and saves the search for the root. It may say
+// no where the rule, because of the width of a bucket, says yes.
+func (v *view) spare(from, to time.Duration) bool {
+	gap := time.Duration(float64(to-from) / (1 + slack))
+	if gap > v.longest {
+		return false
+	}
+	age := clamp(from-v.Now+v.age, 0, oldest)
+	h := v.Law.cumulative()
+	return float64(gap)*psi(h.at(age+gap)-h.at(age)) < float64(v.price)
+}
+
+// behind is the first free time when checks of the present hold go up to at: after
+// all that were promised. Waiters in a queue are served first, and the earliest look is
+// at the hold of the last of them.
+func (p *Promises) behind(v *view, at time.Duration) time.Duration {
+	if v.Queued > 0 {
+		at = v.Now + v.residual(0.5) + time.Duration(v.Queued-1)*v.mean + v.Law.Gap(0, v.price)
+		if p.tail < at {
+			return at
+		}
+	}
+	return max(p.tail, at) + v.step()
+}
+
+// step is the time between checks after the present hold. In the long run a lock is
+// released once in a cycle, which makes Keller's spacing sqrt(2 * price * cycle). But
+// somebody may take the lock at one check, and where most holds are much shorter than
+// their mean, the next is due a gap later.
+func (v *view) step() time.Duration {
+	far, price := float64(v.far), float64(v.price)
+	if v.far <= v.least || far*psi(v.Law.At(v.far)) <= price {
+		return v.far
+	}
+	return clamp(v.Law.Gap(0, v.price), v.least, v.far)
+}
+
+// residual is how long the present hold lasts at most, with probability q.
+func (v *view) residual(q float64) time.Duration {
+	r := v.Law.Residual(v.age, q)
+	if v.Expires > v.Now {
+		r = min(r, v.Expires-v.Now)
+	}
+	return r
+}
+
+// settle brings a time within bounds, and to the end of the lease if it lies behind
+// it and nobody else looks there.
+//
+// Times past Max are spread over its last quarter by the golden ratio, which keeps
+// however many of them apart (H. Weyl's equidistribution).
+func (p *Promises) settle(v *view, at time.Duration) time.Duration {
+	const golden = math.Phi - 1
+	if v.Queued == 0 && v.Expires > v.Now && at > v.Expires &&
+		!p.covered(v.Expires, v.Expires+2*expiryCheck) {
+		at = v.Expires + expiryCheck
+	}
+	if at > v.latest {
+		_, part := math.Modf(golden * float64(p.made))
+		at = v.latest - time.Duration(part*float64(v.latest-v.Now)/4)
+	}
+	return clamp(at, v.Now+soonest, v.latest)
+}
+
+// place is the time for a waiter of that rank.
+//
+// The k-th asks after k*H_n spacings, H_n = 1 + 1/2 + ... + 1/n, so that all n together
+// ask once in a spacing; and in the middle of the widest hole near that time.
+func (p *Promises) place(s *Scene, rank int) (at, tail time.Duration) {
+	if !s.Law.Smooth() || s.Absent > maxAbsent || s.Queued > 0 {
+		return p.slot(s, kappa)
+	}
+	const heads = 2
+	if rank < heads {
+		return p.slot(s, rankedKappa)
+	}
+	v := p.view(s, rankedKappa)
+	k := float64(min(rank, maxPromises) + 1)
+	n := max(float64(p.Len()+1), k)
+	harmonic := math.Log(n) + 0.5772 + 1/(2*n)
+	turn := v.residual(0.5) + time.Duration(min(k*harmonic*float64(v.far), float64(v.latest-v.Now)))
+	at = p.widestHole(v.Now+turn-turn/20*7, v.Now+turn+turn/20*7)
+	return p.settle(&v, at), p.tail
+}
+
+// widestHole is the middle of the widest time without a promise between from and to.
+func (p *Promises) widestHole(from, to time.Duration) time.Duration {
+	widest, middle, last := time.Duration(-1), from, from
+	try := func(next time.Duration) {
+		if next-last > widest {
+			widest, middle = next-last, last+(next-last)/2
+		}
+		last = next
+	}
+	pending := p.pending()
+	for _, at := range pending[p.after(from):p.after(to)] {
+		try(at)
+	}
+	try(to)
+	return middle
+}

@@ -1,0 +1,196 @@
+package stats
+
+import (
+	"math"
+	"time"
+)
+
+// Hazard is the law of hold times in the form that advice needs: the cumulative
+// hazard H(t) = -ln P(a hold exceeds t). The chance that a hold of age a lasts
+// another g is exp(H(a)-H(a+g)), so the age needs no further care.
+//
+// The zero value, as well as a nil Hazard, is the law of a lock of which nothing is
+// known. A rebuilt one takes 1.9 kB.
+type Hazard struct {
+	table  *cumulative // nil: the law of a lock of which nothing is known
+	seen   uint64      // observations at the last Rebuild
+	smooth bool
+}
+
+// cumulative is the cumulative hazard at the edges of the buckets. It is linear in
+// between: G. Rodriguez, "The piece-wise exponential model" (Princeton lecture
+// notes on generalized linear models, 7.4).
+type cumulative [buckets + 1]float32
+
+var unknownTable = func() (t cumulative) {
+	unknown.integrate(&t)
+	return t
+}()
+
+// A law is rebuilt for every observation of the first few, and later for several
+// at a time: a rebuild costs as much as twenty pieces of advice.
+const fewObservations = 32
+
+// Stale tells whether the histograms have observed enough since the last Rebuild
+// to do it again. It looks at the key's alone, if there is one.
+func (h *Hazard) Stale(key, class *Histogram) bool {
+	n := observations(key, class)
+	if n < fewObservations {
+		return n != h.seen
+	}
+	return n-h.seen >= fewObservations // also if it was reset, and n is the smaller
+}
+
+func observations(key, class *Histogram) uint64 {
+	if key != nil {
+		return key.Count()
+	}
+	return class.Count()
+}
+
+// Rebuild takes the law from what was observed. The class counts for eight
+// observations beside those of the key, or in full if key is nil; either may be
+// nil, and as long as the key has not eight of its own, it better is.
+//
+// The moments, of key or class, are those of a lognormal law that counts for sixteen
+// further ones; nil leaves it out, and so do holds that clearly have two modes,
+// where it would fill the hole between them.
+func (h *Hazard) Rebuild(key, class *Histogram, hold *Moments) {
+	var s sample
+	if key == nil {
+		key, class = class, nil
+	}
+	if key != nil && key.total > 0 {
+		s.observe(key, 1/key.unit)
+	}
+	if class != nil && class.total > 0 {
+		s.observe(class, min(1/class.unit, shrinkage/class.total))
+	}
+	h.seen = observations(key, class)
+	smoothness := s.smoothness()
+	h.smooth = smoothness >= smoothFrom
+	if hold != nil && (smoothness == 0 || smoothness > twoModes) {
+		s.believeLognormal(hold)
+	}
+	s.believeUnknown()
+	if h.table == nil {
+		h.table = new(cumulative)
+	}
+	s.integrate(h.table)
+}
+
+// integrate sums up the hazard: occurrence over exposure in each bucket, where
+// what is censored within the bucket is taken as exposed for half of it.
+func (s *sample) integrate(t *cumulative) {
+	const certain = 1 - 1e-9 // only rounding errors come near to it
+	atRisk := s.beyond
+	for b := buckets - 1; b >= 0; b-- {
+		atRisk += s.ended[b] + s.censored[b]
+		t[b+1] = 0
+		if s.ended[b] > 0 {
+			p := s.ended[b] / (atRisk - s.censored[b]/2)
+			t[b+1] = float32(-math.Log1p(-min(p, certain)))
+		}
+	}
+	sum := 0.0
+	for b := range t {
+		sum += float64(t[b])
+		t[b] = float32(sum)
+	}
+}
+
+func (h *Hazard) cumulative() *cumulative {
+	if h == nil || h.table == nil {
+		return &unknownTable
+	}
+	return h.table
+}
+
+// At is H(t), the cumulative hazard: 0 for t <= 0, never falling, and constant from
+// 72 minutes on.
+func (h *Hazard) At(t time.Duration) float64 { return h.cumulative().at(t) }
+
+func (c *cumulative) at(t time.Duration) float64 {
+	if t <= 0 {
+		return 0
+	}
+	if t >= horizon {
+		return float64(c[buckets])
+	}
+	b := bucketOf(t)
+	from := edge(b)
+	part := float64(t-from) / float64(edge(b+1)-from)
+	return float64(c[b]) + part*float64(c[b+1]-c[b])
+}
+
+// Survival is the chance that a hold exceeds t.
+func (h *Hazard) Survival(t time.Duration) float64 { return math.Exp(-h.At(t)) }
+
+// Residual is the time that a hold of that age goes on for with probability 1-q,
+// the median if q is 0.5: H(age+r) - H(age) = -ln(1-q). It ends at the horizon.
+func (h *Hazard) Residual(age time.Duration, q float64) time.Duration {
+	age = min(max(age, 0), horizon)
+	c := h.cumulative()
+	goal := c.at(age) - math.Log1p(-within(q, 0, 1))
+	b := bucketOf(age)
+	for above := buckets; b < above; { // the first bucket at whose end the goal is reached
+		mid := (b + above) / 2
+		if float64(c[mid+1]) >= goal {
+			above = mid
+		} else {
+			b = mid + 1
+		}
+	}
+	if b == buckets {
+		return horizon - age
+	}
+	from, to := edge(b), edge(b+1)
+	part := (goal - float64(c[b])) / float64(c[b+1]-c[b])
+	return max(from+time.Duration(within(part, 0, 1)*float64(to-from))-age, 0)
+}
+
+// Smooth tells whether the holds observed are of a kind that ranked advice can
+// reckon with: most last about as long, rather than few very much longer. It takes
+// at least 32 of them to tell. It compares two widths of the law, J >= 0.7 standard
+// deviations, where
+//
+//	J = (integral of sqrt(density * survival))^2
+//
+// bounds what polling can reach (tries times idle time is at least J/2, by Keller's
+// density of checks and Cauchy-Schwarz) and ignores how far apart the parts of a law
+// lie, unlike the deviation. J is 1.9 deviations for a normal law, 1.6 for a lognormal
+// with cv 0.35, 1 for the exponential, but 0.2 to 0.6 in samples of a Pareto law
+// without a variance, and 0.03 for two modes a hundred times apart.
+func (h *Hazard) Smooth() bool { return h != nil && h.smooth }
+
+const (
+	smoothFrom    = 0.7
+	twoModes      = 0.1
+	smoothAtLeast = 32 // observations
+)
+
+// smoothness is J in standard deviations, of the releases alone, and 0 if they are
+// too few to tell.
+func (s *sample) smoothness() float64 {
+	const coarse = 4 // buckets taken together, lest a small sample look ragged
+	total := 0.0
+	for _, n := range s.ended {
+		total += n
+	}
+	if total < smoothAtLeast {
+		return 0
+	}
+	root, mean, square, survival := 0.0, 0.0, 0.0, 1.0
+	for b := 0; b < buckets; b += coarse {
+		p := (s.ended[b] + s.ended[b+1] + s.ended[b+2] + s.ended[b+3]) / total
+		if p == 0 {
+			continue
+		}
+		from, to := float64(edge(b)), float64(edge(b+coarse))
+		root += math.Sqrt(p * max(survival-p/2, 0) * (to - from))
+		mean += p * (from + to) / 2
+		square += p * (from*from + from*to + to*to) / 3
+		survival -= p
+	}
+	return root * root / math.Sqrt(square-mean*mean)
+}
