@@ -27,6 +27,8 @@ const (
 	manyThreads  = 64 // where memcached, too, starts to warn
 	someThreads  = 4  // memcached's default
 	defaultDrain = 5 * time.Second
+
+	defaultMetricsClasses = 100
 )
 
 // A config is the command line and the environment, understood and checked.
@@ -40,6 +42,10 @@ type config struct {
 	listen     []endpoint
 	socket     string
 	socketMode fs.FileMode
+
+	metrics        *endpoint // nil for none
+	metricsClasses int
+	pprof          bool
 
 	megabytes       int
 	threads         int
@@ -62,6 +68,10 @@ func newConfig() *config {
 			StatsClasses: locks.DefaultStatsClasses,
 			MaxWait:      locks.DefaultMaxWait,
 			MaxWaiters:   locks.DefaultMaxWaiters,
+
+			RetryRate:      locks.DefaultRetryRate,
+			TotalRetryRate: locks.DefaultTotalRetryRate,
+			RetryMax:       locks.DefaultRetryMax,
 		},
 		server: server.Config{
 			MaxConns:    server.DefaultMaxConns,
@@ -82,6 +92,8 @@ func newConfig() *config {
 		threads:   min(someThreads, runtime.GOMAXPROCS(0)),
 		drain:     defaultDrain,
 		logFormat: formatAuto,
+
+		metricsClasses: defaultMetricsClasses,
 	}
 }
 
@@ -151,6 +163,11 @@ func (c *config) finish() error {
 		}
 	}
 	c.finishListen()
+	if c.metrics != nil {
+		c.locks.NamedClasses = c.metricsClasses
+	} else if c.pprof {
+		return refusal{"--pprof", "needs --metrics, the address to serve profiles on, such as --metrics 127.0.0.1:9151"}
+	}
 	if c.threads > manyThreads {
 		c.warn("-t %d: more threads than processors make nothing faster", c.threads)
 	}

@@ -48,6 +48,7 @@ func TestRefused(t *testing.T) {
 		half     = "cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m"
 		itemSize = "item max size is a number of bytes, with suffix k or m for more, such as 512k"
 		plain    = "... is not supported: every address speaks plain ascii; leave it out"
+		metrics  = "should be a port, host:port, or :port for every address, such as 9151 or 127.0.0.1:9151"
 		port     = "a port is a number from 1 to 65535, 0 for none or -1 for any"
 		noAuth   = "authentication is not supported; use firewall rules, or a Unix socket with -s and -a"
 		glob     = " is no glob; * ? and [a-z] are special, \\ takes that away"
@@ -91,6 +92,11 @@ func TestRefused(t *testing.T) {
 		{"--stats-keys 0", "statistics need room for at least 1 key"},
 		{"--stats-classes -1", "statistics need room for at least 1 class"},
 		{"-D ~", "no delimiter specified; it is one character, such as -D /"},
+		{"--metrics 0", metrics}, {"--metrics x", metrics}, {"--metrics 65536", metrics}, {"--metrics :", metrics},
+		{"--metrics 127.0.0.1", metrics}, {"--metrics 127.0.0.1:", metrics}, {"--metrics [::1]", metrics},
+		{"--metrics ::1:9151", metrics}, {"--metrics http://127.0.0.1:9151/", metrics}, {"--metrics ~", metrics},
+		{"--metrics-classes 0", "metrics need room for at least 1 class"},
+		{"--pprof", "needs --metrics, the address to serve profiles on, such as --metrics 127.0.0.1:9151"},
 		{"-B http", "should be one of auto, binary, or ascii"},
 		{"-t 0", "number of threads must be greater than 0"},
 		{"-t two", "number of threads must be greater than 0"},
@@ -208,6 +214,13 @@ func TestAccepted(t *testing.T) {
 		{"-B ascii", func(c *config) any { return c.server.Settings.Protocol }, "ascii"},
 		{"-B binary", func(c *config) any { return c.warnings }, []string{"-B binary: only the ascii protocol is spoken, so every client is hung up on"}},
 		{"-t 100", func(c *config) any { return c.warnings }, []string{"-t 100: more threads than processors make nothing faster"}},
+		{"--metrics 9151", metricsAddress, "127.0.0.1:9151"},
+		{"--metrics :9151", metricsAddress, "*:9151"},
+		{"--metrics [::1]:0", metricsAddress, "::1:0"},
+		{"--metrics localhost:9151", metricsAddress, "localhost:9151"},
+		{"--metrics 9151", func(c *config) any { return c.locks.NamedClasses }, 100},
+		{"--metrics 9151 --metrics-classes 7 --pprof", func(c *config) any { return []any{c.locks.NamedClasses, c.pprof} }, []any{7, true}},
+		{"--metrics-classes 7", func(c *config) any { return c.locks.NamedClasses }, 0}, // nobody asks
 		{"--drain 0", func(c *config) any { return c.drain }, time.Duration(0)},
 		{"-vv", func(c *config) any { return c.server.Settings.Verbosity }, 2},
 		{"", func(c *config) any { return c.level() }, zerolog.InfoLevel},
@@ -227,6 +240,8 @@ func TestAccepted(t *testing.T) {
 		})
 	}
 }
+
+func metricsAddress(c *config) any { return fmt.Sprint(c.metrics.host, ":", c.metrics.port) }
 
 func lruOff(c *config) any {
 	return []bool{c.server.Settings.NoLRUCrawler, c.server.Settings.NoLRUMaintainer}
@@ -286,15 +301,18 @@ func TestEnvironment(t *testing.T) {
 		"LOCKCACHED_DELIMITER":         "/",
 		"LOCKCACHED_VERBOSE":           "2",
 		"LOCKCACHED_USER":              "",
+		"LOCKCACHED_METRICS":           "9151",
+		"LOCKCACHED_PPROF":             "true",
 		"LOCKCACHED_NO_SUCH_FLAG":      "whatever",
 	} {
 		t.Setenv(name, value)
 	}
 	c := mustConfig(t, "-m", "64", "--lock-keys", "cron:*")
 	got := fmt.Sprint(c.listen, c.locks.MemoryLimit>>20, c.server.NoFlush, c.shutdownCommand, c.server.WaitPolicies,
-		c.locks.LockKeys, c.server.IdleTimeout, c.ignored, string(c.locks.ClassDelimiter), c.server.Settings.Verbosity)
+		c.locks.LockKeys, c.server.IdleTimeout, c.ignored, string(c.locks.ClassDelimiter), c.server.Settings.Verbosity,
+		*c.metrics, c.pprof)
 	want := "[{127.0.0.1 127.0.0.1 11299 false} {[::1]:5 ::1 5 true}] 64 true false [{lock:* 200ms} {job:* 1s}] " +
-		"[cron:*] 9s [-o modern]/2"
+		"[cron:*] 9s [-o modern]/2 {9151 127.0.0.1 9151 true} true"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -306,6 +324,7 @@ func TestEnvironmentRefused(t *testing.T) {
 		{"LOCKCACHED_DAEMON", "maybe", "LOCKCACHED_DAEMON=maybe: should be true or false"},
 		{"LOCKCACHED_VERBOSE", "vv", "LOCKCACHED_VERBOSE=vv: verbosity is a number from 0 to 9"},
 		{"LOCKCACHED_WAIT", "a=1s,b", "LOCKCACHED_WAIT=b: should be pattern=duration, such as lock:*=200ms"},
+		{"LOCKCACHED_METRICS", "9151x", "LOCKCACHED_METRICS=9151x: should be a port, host:port, or :port for every address, such as 9151 or 127.0.0.1:9151"},
 		{"LOCKCACHED_ENABLE_SSL", "1", "LOCKCACHED_ENABLE_SSL=1: TLS is not supported; use a TLS proxy in front, or a Unix socket with -s and -a"},
 	}
 	for _, tt := range tests {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lockcached/lockcached/admin"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
 )
@@ -23,12 +24,13 @@ type service struct {
 	signals   <-chan os.Signal
 	commanded chan string // why a client's "shutdown" stops us
 	failed    chan error  // what Serve returned, one per listener
+	metrics   web
 }
 
 // serve runs the server until a signal or the shutdown command ends it.
 func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
 	s := &service{config: c, log: log, signals: signals, commanded: make(chan string, 1)}
-	runtime.GOMAXPROCS(c.threads)
+	runtime.GOMAXPROCS(c.threads + 1) // the loops wait in system calls: one for all else
 	raiseFileLimit(c)
 	// As in memcached, the user of -u owns the socket and the pid file.
 	if err := becomeUser(c); err != nil {
@@ -39,6 +41,10 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
 		return err
 	}
 	defer closeAll(listeners) // also removes the Unix socket
+	if err := s.metrics.listen(c.metrics); err != nil {
+		return err
+	}
+	defer s.metrics.close()
 	s.sayWarnings()
 	if name := os.Getenv("MEMCACHED_PORT_FILENAME"); name != "" && c.socket == "" {
 		if err := writePorts(name, listeners); err != nil {
@@ -85,6 +91,7 @@ func (s *service) start(ctx context.Context, listeners []net.Listener) *server.S
 	for _, l := range listeners {
 		go func() { s.failed <- srv.Serve(l) }()
 	}
+	s.metrics.serve(admin.Config{Locks: manager, Server: srv, Pprof: c.pprof, Logger: s.log})
 	s.logStart(listeners)
 	return srv
 }
@@ -143,6 +150,8 @@ func (s *service) drain(srv *server.Server) {
 		}
 	}()
 	began := time.Now()
+	s.metrics.stopping()
+	defer s.metrics.stop(ctx)
 	if err := srv.Shutdown(ctx); err != nil {
 		s.log.Warn().Err(err).Dur("after_ms", time.Since(began)).Msg("stopped with requests unfinished")
 		return
@@ -179,6 +188,7 @@ func (s *service) logStart(listeners []net.Listener) {
 	if c.socket != "" {
 		e.Str("unix_mask", strconv.FormatUint(uint64(c.socketMode), 8))
 	}
+	s.metrics.log(e, c)
 	logLocks(e, c)
 	e.Msg("serving")
 }
@@ -201,6 +211,10 @@ func logLocks(e *zerolog.Event, c *config) {
 		Dict("wait", waits).
 		Dur("max_wait_ms", c.locks.MaxWait).
 		Int("max_waiters", c.locks.MaxWaiters).
+		Float64("retry_rate", c.locks.RetryRate).
+		Float64("retry_rate_total", c.locks.TotalRetryRate).
+		Bool("retry_by_rank", c.locks.RetryByRank).
+		Dur("retry_max_ms", c.locks.RetryMax).
 		Int("stats_keys", c.locks.StatsKeys).
 		Int("stats_classes", c.locks.StatsClasses).
 		Str("delimiter", string(rune(delimiter)))

@@ -28,6 +28,7 @@ type instance struct {
 	log     chan map[string]any // what it logs, line by line
 	exit    chan int
 	addrs   []string
+	serving map[string]any   // the line that says so
 	pending []map[string]any // lines before the one that says it serves
 }
 
@@ -41,8 +42,8 @@ func start(t *testing.T, args ...string) *instance {
 		s.exit <- run(append([]string{"lockcached"}, args...), io.Discard, w, s.signals)
 		w.Close()
 	}()
-	line := s.logged("serving")
-	for _, addr := range line["listen"].([]any) {
+	s.serving = s.logged("serving")
+	for _, addr := range s.serving["listen"].([]any) {
 		s.addrs = append(s.addrs, addr.(string))
 	}
 	return s

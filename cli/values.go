@@ -18,9 +18,14 @@ import (
 func backlog(c *config) *int               { return &c.server.Settings.Backlog }
 func megabytes(c *config) *int             { return &c.megabytes }
 func maxConns(c *config) *int              { return &c.server.MaxConns }
+func retryRate(c *config) *float64         { return &c.locks.RetryRate }
+func totalRetryRate(c *config) *float64    { return &c.locks.TotalRetryRate }
+func retryByRank(c *config) *bool          { return &c.locks.RetryByRank }
+func retryMax(c *config) *time.Duration    { return &c.locks.RetryMax }
 func maxWaiters(c *config) *int            { return &c.locks.MaxWaiters }
 func statsKeys(c *config) *int             { return &c.locks.StatsKeys }
 func statsClasses(c *config) *int          { return &c.locks.StatsClasses }
+func metricsClasses(c *config) *int        { return &c.metricsClasses }
 func threads(c *config) *int               { return &c.threads }
 func reqsPerEvent(c *config) *int          { return &c.server.Settings.ReqsPerEvent }
 func chunkSize(c *config) *int             { return &c.server.Settings.ChunkSize }
@@ -29,6 +34,7 @@ func noDump(c *config) *bool               { return &c.server.NoDump }
 func noFlush(c *config) *bool              { return &c.server.NoFlush }
 func casDisabled(c *config) *bool          { return &c.server.Settings.CASDisabled }
 func shutdownCommand(c *config) *bool      { return &c.shutdownCommand }
+func pprof(c *config) *bool                { return &c.pprof }
 func keepAlive(c *config) *time.Duration   { return &c.server.KeepAlive }
 func userTimeout(c *config) *time.Duration { return &c.server.UserTimeout }
 func maxWait(c *config) *time.Duration     { return &c.locks.MaxWait }
@@ -66,6 +72,18 @@ func number(field func(*config) *int, least int, right string) setter {
 			return fmt.Errorf("at most %d", math.MaxInt32)
 		}
 		*field(c) = n
+		return nil
+	}
+}
+
+// rate reads how often a second something may happen.
+func rate(field func(*config) *float64) setter {
+	return func(c *config, value string) error {
+		r, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(r >= 0.001 && r <= 1e9) {
+			return errors.New("should be tries a second, from 0.001 to 1e9")
+		}
+		*field(c) = r
 		return nil
 	}
 }

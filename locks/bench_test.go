@@ -60,6 +60,56 @@ func BenchmarkRefusedAdd(b *testing.B) {
 	}
 }
 
+// Pollers are refused and told when to come back, one after the other.
+func BenchmarkRetry(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			m := bench(b)
+			holder := newClient(m, "holder")
+			pollers := make([]*Put, n)
+			for i := range pollers {
+				pollers[i] = newClient(m, fmt.Sprint("poller", i)).claim(key, time.Hour)
+			}
+			for range 2 * enough { // so that something is known
+				_ = holder.add(key, time.Hour)
+				_, _ = m.Put(pollers[0])
+				_ = remove(m, key)
+			}
+			_ = holder.add(key, time.Hour)
+			i := 0
+			for b.Loop() {
+				p := pollers[i%n]
+				if _, err := m.Put(p); err != ErrNotStored {
+					b.Fatal(err)
+				}
+				if m.Retry(p.Key, p.Session) == 0 {
+					b.Fatal("no advice")
+				}
+				i++
+			}
+		})
+	}
+}
+
+// Pollers are refused for the first time; each operation is one of them.
+func BenchmarkNewPollers(b *testing.B) {
+	m := bench(b)
+	for done := 0; done < b.N; done += many {
+		_ = newClient(m, "holder").add(key, time.Hour)
+		pollers := make([]*client, many)
+		for i := range pollers {
+			pollers[i] = newClient(m, fmt.Sprint(i))
+			if err := pollers[i].add(key, time.Hour); err != ErrNotStored {
+				b.Fatal(err)
+			}
+		}
+		_ = remove(m, key)
+		for _, p := range pollers {
+			m.Close(&p.session)
+		}
+	}
+}
+
 // Each delete hands the lock to the first of two in line.
 func BenchmarkHandOff(b *testing.B) {
 	m := bench(b)

@@ -2,7 +2,9 @@ package locks
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -38,6 +40,70 @@ func TestStatsAreBounded(t *testing.T) {
 			t.Errorf("%d grants were counted", got)
 		}
 	})
+}
+
+// What is known of a key takes memory, more if somebody waited for it, but no more
+// than StatsKeys allow.
+func TestStatsMemory(t *testing.T) {
+	once, contended := 1_000_000, 100_000
+	if testing.Short() {
+		once, contended = once/10, contended/5
+	}
+	for _, tt := range []struct {
+		name string
+		most uint64 // bytes for each of the StatsKeys
+		fill func(m *Manager)
+	}{
+		{"used-once", 750, func(m *Manager) {
+			for i := range once {
+				use(t, m, fmt.Append(nil, "lock:", i))
+			}
+		}},
+		{"refused-once", 1300, func(m *Manager) {
+			for i := range contended {
+				holdFor(t, m, fmt.Sprint("lock:", i), time.Duration(i%1000)*time.Millisecond)
+			}
+		}},
+		// The last ones, which are those that are remembered, at length.
+		{"always-contended", 2500, func(m *Manager) {
+			for i := range contended {
+				key, holds := fmt.Sprint("lock:", i), 1
+				if i >= contended-DefaultStatsKeys {
+					holds = 40
+				}
+				for h := range holds {
+					holdFor(t, m, key, time.Millisecond<<(h%14)) // over all buckets there may be
+				}
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := NewManager(Config{})
+				before := heap()
+				tt.fill(m)
+				for _, sh := range m.shards { // nobody runs it
+					sh.mu.Lock()
+					sh.pruneLines(m.now() + time.Hour)
+					sh.mu.Unlock()
+				}
+				used, keys := heap()-before, uint64(m.Totals().StatsKeys)
+				t.Logf("%d kB for %d keys: %d bytes each", used>>10, keys, used/keys)
+				if used > tt.most*DefaultStatsKeys {
+					t.Errorf("%d bytes are used, at most %d wanted", used, tt.most*DefaultStatsKeys)
+				}
+				runtime.KeepAlive(m)
+			})
+		})
+	}
+}
+
+// heap is how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return s.HeapAlloc
 }
 
 // letters appends a number in letters, which make a class where digits do not.

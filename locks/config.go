@@ -27,12 +27,23 @@ type Config struct {
 	// a class can have locks in all of them.
 	// 0 means DefaultStatsClasses.
 	StatsClasses int
+	// NamedClasses is how many classes Metrics tells apart.
+	NamedClasses int
 	// ClassDelimiter separates a key's class from the rest. 0 means ':'.
 	ClassDelimiter byte
 	// MaxWait caps how long a claim may wait in line. 0 means DefaultMaxWait.
 	MaxWait time.Duration
 	// MaxWaiters caps the line of one lock. 0 means DefaultMaxWaiters.
 	MaxWaiters int
+	// RetryRate is how many tries a second the advice allows at one lock, and
+	// TotalRetryRate at all locks together. 0 means DefaultRetryRate and
+	// DefaultTotalRetryRate.
+	RetryRate, TotalRetryRate float64
+	// RetryByRank advises up to 64 pollers by their places in line, which is fairer
+	// but leaves the lock idle for longer.
+	RetryByRank bool
+	// RetryMax is the longest advice. 0 means DefaultRetryMax.
+	RetryMax time.Duration
 	// Logger gets a warning for a lock that expires while somebody waits for it.
 	Logger zerolog.Logger
 }
@@ -45,4 +56,8 @@ const (
 	DefaultStatsClasses = 1_000
 	DefaultMaxWait      = time.Minute
 	DefaultMaxWaiters   = 100_000
+
+	DefaultRetryRate      = 1_000
+	DefaultTotalRetryRate = 20_000
+	DefaultRetryMax       = time.Minute
 )

@@ -19,6 +19,10 @@ type Lock struct {
 	Queued, Polling int
 	Rank            int // how many of them are ahead of who asks
 
+	// Of a held lock: when to ask again, a lease that a hold hardly ever outlives
+	// (0 if unknown), and after how long it makes no sense to wait any more.
+	Retry, SuggestedTTL, SuggestedWait time.Duration
+
 	stats.Record
 }
 
@@ -40,18 +44,24 @@ func (m *Manager) Lookup(key []byte, s *Session) (l Lock) {
 		if it.Expires() != forever {
 			l.TTL = it.Expires() - now
 		}
-		ks = it.Attached.stats
-		l.Acquired = 1 // if nothing else is known
+		if ks = it.Attached.stats; ks.isUnnamed() {
+			ks, l.Acquired = nil, 1 // all that is known
+		}
 	}
 	if ks == nil {
 		ks, _ = sh.keys.Peek(string(key))
 	}
 	if ks != nil {
-		l.Record = ks.Record
+		l.Record = ks.Clone()
 	}
 	if line := sh.lines[string(key)]; line != nil {
 		line.prune(now, true)
 		l.Queued, l.Polling, l.Rank = line.queue.Len(), len(line.pollers), line.rank(s)
+	}
+	if l.Held {
+		sh.advise(&l, it, s, now)
+	}
+	if line := sh.lines[string(key)]; line != nil {
 		sh.tidy(line)
 	}
 	return l
@@ -74,6 +84,11 @@ func (m *Manager) Class(name string) (r stats.Record, ok bool) {
 			ok = true
 		}
 		sh.mu.Unlock()
+	}
+	if law, known := m.laws.Peek(name); known && ok {
+		law.mu.Lock()
+		r.MergeLaws(&law.hold, &law.wait)
+		law.mu.Unlock()
 	}
 	return r, ok
 }
@@ -143,7 +158,7 @@ func (sh *shard) contended(all []Contended) []Contended {
 	defer sh.mu.Unlock()
 	now := sh.m.now()
 	for _, ks := range sh.keys.Values() {
-		c := Contended{NamedRecord: NamedRecord{ks.key, ks.Record}}
+		c := Contended{NamedRecord: NamedRecord{ks.key, ks.Clone()}}
 		if l := sh.lines[ks.key]; l != nil {
 			l.prune(now, true)
 			c.Waiters = l.waiters()

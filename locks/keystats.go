@@ -16,15 +16,26 @@ type keyStats struct {
 	key    string
 	class  *classStats
 	listed bool // in the LRU
+
+	contention *contention // nil until a claim was refused
+	lostToken  uint64      // of the latest hold, if that expired
 }
 
 // classStats is the same for a class, as far as its locks belong to the shard.
 // Whoever reads it merges the shards.
 type classStats struct {
 	stats.Record
-	name   string
-	listed bool
+	name    string
+	listed  bool
+	metrics *classMetrics // see tallied
+	law     *classLaw     // nil until one of its locks was contended
+	// unnamed stands for the statistics of held locks of which nothing is known
+	// yet but their class. Its counts mean nothing.
+	unnamed keyStats
 }
+
+// isUnnamed reports whether the statistics are a class's for its unknown locks.
+func (ks *keyStats) isUnnamed() bool { return ks.key == "" }
 
 func (sh *shard) initStats(keys, classes int) {
 	// The only error is a size that is not positive.
@@ -44,19 +55,28 @@ func (sh *shard) knownStats(key []byte) *keyStats {
 // statsOf returns the statistics of a held lock, new ones if there are none. For
 // an item that is no lock they begin with nothing acquired.
 func (sh *shard) statsOf(it *item) *keyStats {
-	if ks := it.Attached.stats; ks != nil {
+	ks := it.Attached.stats
+	if ks != nil && !ks.isUnnamed() {
 		return ks
 	}
-	ks := sh.knownStats(it.Key())
-	if ks == nil {
-		key := string(it.Key())
-		ks = &keyStats{key: key, class: sh.classOf(key)}
+	if ks != nil {
+		ks = &keyStats{key: string(it.Key()), class: ks.class}
+		ks.Acquired = 1 // the class has counted it
+	} else if ks = sh.knownStats(it.Key()); ks == nil {
+		ks = &keyStats{key: string(it.Key()), class: sh.classOf(it.Key())}
 	}
 	it.Attached.stats = ks
-	if held(it) {
-		ks.acquired()
-	}
 	sh.keep(ks)
+	return ks
+}
+
+// granted counts a grant, and returns what is known of the lock.
+func (sh *shard) granted(it *item) *keyStats {
+	ks := sh.knownStats(it.Key())
+	if ks == nil {
+		ks = &sh.classOf(it.Key()).unnamed
+	}
+	ks.acquired()
 	return ks
 }
 
@@ -74,32 +94,98 @@ func (sh *shard) keep(ks *keyStats) {
 		ks.class = cs // it was forgotten and began anew meanwhile
 		return
 	}
-	ks.class.listed = true
-	sh.classes.Add(ks.class.name, ks.class)
+	sh.list(ks.class)
 }
 
-func (sh *shard) classOf(key string) *classStats {
+// classOf returns the class of a key, a new one if nothing is known of it.
+func (sh *shard) classOf(key []byte) *classStats {
 	var buf [256]byte
-	name := stats.AppendClass(buf[:0], bytesOf(key), sh.m.config.ClassDelimiter)
+	name := stats.AppendClass(buf[:0], key, sh.m.config.ClassDelimiter)
 	if cs, ok := sh.classes.Get(stringOf(name)); ok {
 		return cs
 	}
-	return &classStats{name: string(name)}
+	cs := &classStats{name: string(name)}
+	cs.unnamed.class = cs
+	if law, ok := sh.m.laws.Peek(cs.name); ok {
+		cs.law = law
+	} else {
+		cs.HoldLaw = new(stats.Histogram)
+	}
+	sh.list(cs)
+	return cs
 }
 
-// What happens to a lock counts for its class too.
+// list puts a class among those that are remembered.
+func (sh *shard) list(cs *classStats) {
+	cs.listed = true
+	cs.metrics = sh.metricsOf(cs.name)
+	sh.classes.Add(cs.name, cs)
+}
 
-func (ks *keyStats) acquired()     { ks.Acquired++; ks.class.Acquired++ }
-func (ks *keyStats) refused()      { ks.Refused++; ks.class.Refused++ }
-func (ks *keyStats) renewed()      { ks.Renewed++; ks.class.Renewed++ }
-func (ks *keyStats) withdrawn()    { ks.Withdrawn++; ks.class.Withdrawn++ }
-func (ks *keyStats) waitTimedOut() { ks.WaitTimeouts++; ks.class.WaitTimeouts++ }
+// What happens to a lock counts for its class too, and for the class's metrics.
+
+func (ks *keyStats) acquired() {
+	ks.Acquired++
+	ks.class.Acquired++
+	ks.class.tallied().Acquired++
+}
+
+func (ks *keyStats) refused() {
+	ks.Refused++
+	ks.class.Refused++
+	ks.class.tallied().Refused++
+}
+
+func (ks *keyStats) renewed() {
+	ks.Renewed++
+	ks.class.Renewed++
+	ks.class.tallied().Renewed++
+}
+
+func (ks *keyStats) withdrawn() {
+	ks.Withdrawn++
+	ks.class.Withdrawn++
+	ks.class.tallied().Withdrawn++
+}
+
+func (ks *keyStats) waitTimedOut() {
+	ks.WaitTimeouts++
+	ks.class.WaitTimeouts++
+	ks.class.tallied().WaitTimeouts++
+}
+
+func (ks *keyStats) overran() {
+	ks.Overrun++
+	ks.class.Overrun++
+	ks.class.tallied().Overrun++
+	ks.lostToken = 0
+}
+
+// age lets the past fade, of the lock and of its class.
+func (ks *keyStats) age(now time.Duration) {
+	ks.Age(now)
+	ks.class.Age(now)
+	if ks.class.law != nil {
+		ks.class.law.age(now)
+	}
+}
 
 func (ks *keyStats) released(took time.Duration) {
 	ks.Released++
 	ks.class.Released++
 	ks.Hold.Add(took)
 	ks.class.Hold.Add(took)
+	if ks.HoldLaw != nil {
+		ks.HoldLaw.Add(took)
+	}
+	if ks.class.law != nil {
+		ks.class.law.released(took)
+	} else {
+		ks.class.HoldLaw.Add(took)
+	}
+	c := ks.class.tallied()
+	c.Released++
+	c.Hold.Add(took)
 }
 
 func (ks *keyStats) expired(took time.Duration) {
@@ -107,21 +193,39 @@ func (ks *keyStats) expired(took time.Duration) {
 	ks.class.Expired++
 	ks.Censored.Add(took)
 	ks.class.Censored.Add(took)
+	if ks.HoldLaw != nil {
+		ks.HoldLaw.Censor(took)
+	}
+	if ks.class.law != nil {
+		ks.class.law.expired(took)
+	} else {
+		ks.class.HoldLaw.Censor(took)
+	}
+	ks.class.tallied().Expired++
 }
 
 func (ks *keyStats) wait(took time.Duration) {
 	ks.Wait.Add(took)
 	ks.class.Wait.Add(took)
+	if ks.WaitLaw != nil {
+		ks.WaitLaw.Add(took)
+	}
+	if ks.class.law != nil {
+		ks.class.law.waited(took)
+	}
+	ks.class.tallied().Wait.Add(took)
 }
 
 func (ks *keyStats) gap(took time.Duration) {
 	ks.Gap.Add(took)
 	ks.class.Gap.Add(took)
+	ks.class.tallied().Gap.Add(took)
 }
 
 func (ks *keyStats) handedOff() {
 	ks.HandedOff++
 	ks.class.HandedOff++
+	ks.class.tallied().HandedOff++
 	ks.gap(0)
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/rs/zerolog"
 )
 
@@ -42,8 +43,13 @@ type Manager struct {
 	limit atomic.Int64  // bytes; 0 is no limit
 	used  atomic.Int64  // bytes, as settled by the shards
 
+	names classNames // of classes, for Metrics
+
 	waiters atomic.Int64 // now
 	peak    atomic.Int64 // most waiters at a time
+
+	tries meter                         // of all locks, as far as they were refused
+	laws  *lru.Cache[string, *classLaw] // of contended classes
 
 	ending atomic.Bool // no claim may begin to wait any more
 
@@ -64,9 +70,11 @@ func NewManager(c Config) *Manager {
 		epoch: time.Now().Add(-time.Second),
 		wake:  make(chan struct{}, 1),
 	}
+	m.names.limit, m.names.busy = c.NamedClasses, make(map[string]uint64)
 	n := shardCount(min(c.StatsKeys, c.StatsClasses))
 	m.mask = uint64(n - 1)
 	m.limit.Store(c.MemoryLimit)
+	m.laws, _ = lru.New[string, *classLaw](max(1, c.StatsClasses)) // refuses sizes below 1 only
 	// Larger than every token of an earlier process, unless that gave more than
 	// one per nanosecond or the wall clock was set back.
 	m.token.Store(uint64(time.Now().UnixNano()))
@@ -107,6 +115,15 @@ func (c *Config) setDefaults() {
 	}
 	if c.MaxWaiters == 0 {
 		c.MaxWaiters = DefaultMaxWaiters
+	}
+	if c.RetryRate == 0 {
+		c.RetryRate = DefaultRetryRate
+	}
+	if c.TotalRetryRate == 0 {
+		c.TotalRetryRate = DefaultTotalRetryRate
+	}
+	if c.RetryMax == 0 {
+		c.RetryMax = DefaultRetryMax
 	}
 }
 

@@ -238,6 +238,7 @@ func (m *Manager) Remove(r *Removal) error {
 
 func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 	it := sh.find(hash, r.Key, now)
+	sh.noteOverrun(r.Key, r.Compare, it != nil)
 	if it == nil {
 		sh.counts.DeleteMisses++
 		return ErrNotFound
@@ -255,6 +256,19 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 		sh.end(it, release, now)
 	}
 	return nil
+}
+
+// noteOverrun counts a release that comes after its own lease has ended: by the token
+// of the hold that expired, or, without one, if the lock has not been held since.
+func (sh *shard) noteOverrun(key []byte, token uint64, taken bool) {
+	ks, ok := sh.keys.Peek(stringOf(key))
+	if !ok || ks.lostToken == 0 {
+		return
+	}
+	if token == ks.lostToken || token == 0 && !taken {
+		sh.totals.Overrun++
+		ks.overran()
+	}
 }
 
 // keepPart removes of an item what is not to be kept. A held lock stays held; if

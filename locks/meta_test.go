@@ -320,7 +320,7 @@ func TestRank(t *testing.T) {
 			return done
 		}
 		for i := range 3 { // at the same moment: their order is that of their claims
-			if done := poll(i); done.Waiters != i+1 || done.Rank != i {
+			if done := poll(i); int(done.Waiters) != i+1 || int(done.Rank) != i {
 				t.Errorf("poller %d: %d of %d", i, done.Rank, done.Waiters)
 			}
 		}

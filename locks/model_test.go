@@ -1,6 +1,7 @@
 package locks
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -17,7 +18,7 @@ var (
 
 // TestModel makes random claims on a few locks, lets them end in every way there
 // is, and compares the Manager with a second implementation, which is a slice for
-// each lock: one holder at a time, first in first out among the queued, rising
+// each lock: one holder at a time, who was refused first is first in line, rising
 // tokens, nobody in line for a free lock.
 func TestModel(t *testing.T) {
 	seed := *modelSeed
@@ -69,15 +70,24 @@ type modelLock struct {
 	expires time.Duration
 	line    []*spot
 	fresh   *spot // who was just served and has not been told
+	refused map[*modelClient]*refusal
 }
 
 // spot is a place in line.
 type spot struct {
 	*place
 	client   *modelClient
+	since    time.Duration // its first refusal
 	lease    time.Duration
 	deadline time.Duration
 	want     string // its outcome
+}
+
+// refusal is the place of a client that is expected to ask again.
+type refusal struct {
+	since, last, interval time.Duration
+	unnamed               bool // its value is the holder's
+	closed                bool // its connection is
 }
 
 type modelClient struct {
@@ -88,7 +98,7 @@ type modelClient struct {
 func newWorld(t *testing.T, m *Manager, seed uint64) *world {
 	w := &world{t: t, m: m, random: rand.New(rand.NewPCG(seed, 0)), start: time.Now()}
 	for i := range modelLocks {
-		w.locks = append(w.locks, &modelLock{key: fmt.Sprint("lock:", i)})
+		w.locks = append(w.locks, &modelLock{key: fmt.Sprint("lock:", i), refused: make(map[*modelClient]*refusal)})
 	}
 	for i := range modelClients {
 		w.clients = append(w.clients, &modelClient{client: newClient(m, fmt.Sprint("client", i))})
@@ -112,6 +122,9 @@ func (w *world) note(format string, args ...any) {
 func (w *world) step() {
 	l := w.locks[w.random.IntN(len(w.locks))]
 	c := w.clients[w.random.IntN(len(w.clients))]
+	if w.random.IntN(1000) == 0 {
+		w.pass(w.some(1500)) // time to be forgotten
+	}
 	switch n := w.random.IntN(100); {
 	case n < 15:
 		w.claim(l, c, 0)
@@ -152,15 +165,74 @@ func (w *world) claim(l *modelLock, c *modelClient, wait time.Duration) {
 	case l.owner == "":
 		want(w.t, "claim of a free lock", err, nil)
 		l.hold(c.name, w.now()+lease)
+		delete(l.refused, c)
 		w.rises(done.CAS)
 	case wait == 0 || len(l.line) == modelLine:
 		want(w.t, "claim without a place in line", err, ErrNotStored)
+		if !l.isItem {
+			l.refuse(c, w.now(), w.now())
+		}
 	default:
 		want(w.t, "claim in line", err, ErrQueued)
 		c.at = &spot{place: p, client: c, lease: lease, deadline: w.now() + wait}
-		l.line = append(l.line, c.at)
+		l.join(c.at, w.now())
 		p.gone.Store(w.random.IntN(5) == 0) // it will not take the answer
 	}
+}
+
+// join puts a claim in line, where its client was refused first.
+func (l *modelLock) join(s *spot, now time.Duration) {
+	s.since = now
+	if r := l.resume(s.client); r != nil {
+		s.since = r.since
+	}
+	l.line = append(l.line, s)
+	slices.SortStableFunc(l.line, func(a, b *spot) int { return cmp.Compare(a.since, b.since) })
+}
+
+// refuse notes that a client, which waits since then, is expected to ask again.
+func (l *modelLock) refuse(c *modelClient, since, now time.Duration) {
+	r := l.resume(c)
+	switch {
+	case r == nil:
+		r = &refusal{since: since, last: now, unnamed: c.name == l.owner}
+	case r.closed:
+		r = &refusal{since: r.since, last: now}
+	default:
+		pause := now - r.last
+		r.last, r.interval = now, max(pause, r.interval-r.interval/8)
+	}
+	l.refused[c] = r
+}
+
+// resume takes the place that a client has kept.
+func (l *modelLock) resume(c *modelClient) *refusal {
+	r := l.refused[c]
+	delete(l.refused, c)
+	return r
+}
+
+// leave closes a client's connection.
+func (l *modelLock) leave(c *modelClient, now time.Duration) {
+	switch r := l.refused[c]; {
+	case r == nil || r.closed:
+	case r.unnamed:
+		delete(l.refused, c)
+	default:
+		l.refused[c] = &refusal{since: r.since, last: now, closed: true}
+	}
+}
+
+// forget drops those who have given up, and returns how many still ask.
+func (l *modelLock) forget(now time.Duration) (polling int) {
+	for c, r := range l.refused {
+		if now-r.last > min(max(3*r.interval, 10*time.Second), 10*time.Minute) {
+			delete(l.refused, c)
+		} else if !r.closed {
+			polling++
+		}
+	}
+	return polling
 }
 
 // rises checks that a token is larger than all that were there before this step.
@@ -227,7 +299,11 @@ func (w *world) set(l *modelLock) {
 // hangUp ends a wait from the waiter's side.
 func (w *world) hangUp(c *modelClient) {
 	if c.at == nil {
-		w.m.Close(&c.session) // which changes nothing for those in line
+		w.note("%s closes", c.name)
+		w.m.Close(&c.session)
+		for _, l := range w.locks {
+			l.leave(c, w.now())
+		}
 		return
 	}
 	gone := w.random.IntN(2) == 0
@@ -236,7 +312,12 @@ func (w *world) hangUp(c *modelClient) {
 		w.t.Error("its wait was decided before")
 	}
 	for _, l := range w.locks {
-		l.line = slices.DeleteFunc(l.line, func(s *spot) bool { return s == c.at })
+		if i := slices.Index(l.line, c.at); i >= 0 {
+			l.line = slices.Delete(l.line, i, i+1)
+			if !gone {
+				l.refuse(c, c.at.since, w.now())
+			}
+		}
 	}
 	c.at = nil
 }
@@ -283,6 +364,7 @@ func (w *world) expire(l *modelLock, now time.Duration) {
 	l.line = slices.DeleteFunc(l.line, func(s *spot) bool {
 		if s.deadline == now {
 			w.over(s, "timed out")
+			l.refuse(s.client, s.since, now)
 		}
 		return s.deadline == now
 	})
@@ -300,6 +382,7 @@ func (w *world) next(l *modelLock, now time.Duration) {
 	if len(l.line) > 0 {
 		l.fresh, l.line = l.line[0], l.line[1:]
 		l.hold(l.fresh.client.name, now+l.fresh.lease)
+		delete(l.refused, l.fresh.client)
 		w.over(l.fresh, "granted")
 	}
 }
@@ -343,8 +426,8 @@ func (w *world) check(l *modelLock) {
 
 func (w *world) checkHolder(l *modelLock) {
 	got := w.m.Lookup([]byte(l.key), nil)
-	if got.Queued != len(l.line) {
-		w.t.Errorf("%d wait for %s, want %d", got.Queued, l.key, len(l.line))
+	if polling := l.forget(w.now()); got.Queued != len(l.line) || got.Polling != polling {
+		w.t.Errorf("%d wait for %s and %d poll, want %d and %d", got.Queued, l.key, got.Polling, len(l.line), polling)
 	}
 	if l.isItem {
 		var r reading

@@ -36,6 +36,10 @@ type Put struct {
 	Vivify     bool   // Append and Prepend make the item if there is none
 	Binary     bool   // the key is shown in base64
 	WithLine   bool   // tell of the line in Stored
+	WithRetry  bool   // with WithLine: tell when to ask again, too
+	// IfOvertaken lets the claim wait only if those who queue have overtaken the
+	// session: see Session.Overtaken.
+	IfOvertaken bool
 
 	// Wait is how long a claim may wait in line; 0 is not at all. Then Waiter
 	// hears of the outcome, and Waiting is the memory for it.
@@ -52,9 +56,15 @@ type Stored struct {
 	CAS  uint64 // 0 if it was refused
 	Size int    // bytes of the value; of the one that was sent if it was refused
 
-	// With WithLine: how many wait for the key, and how many of them are ahead of
-	// a claim that was refused.
-	Waiters, Rank int
+	Place // with WithLine
+}
+
+// Place is where in line a claim stands. (Stored is kept as small as fits into
+// registers.)
+type Place struct {
+	Waiters int32         // how many wait for the key
+	Rank    int32         // how many of them are ahead; 0 if it was granted
+	Retry   time.Duration // when to ask again, in whole milliseconds; 0 if it was granted
 }
 
 // headerBytes is what memcached counts besides key and value towards the item
@@ -114,7 +124,7 @@ func (sh *shard) put(c *Put, now time.Duration) (Stored, error) {
 		done.Size = len(c.Value)
 	}
 	if c.WithLine {
-		done.Waiters, done.Rank = sh.place(c, err == nil, now)
+		done.Place = sh.place(c, err == nil, now)
 	}
 	return done, err
 }
@@ -134,6 +144,9 @@ func (sh *shard) putOn(it *item, c *Put, now time.Duration) (Stored, error) {
 			return Stored{}, ErrNotStored
 		}
 	case CompareAndSwap:
+		if c.Lease <= 0 && (it == nil || it.CAS() != c.Compare) {
+			sh.noteOverrun(c.Key, c.Compare, it != nil)
+		}
 		if it == nil {
 			sh.counts.CasMisses++
 			return Stored{}, ErrNotFound
@@ -242,17 +255,26 @@ func (sh *shard) overwrite(it *item, c *Put) {
 // may wait, and otherwise by counting the client as one that will come back.
 func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
 	sh.table.Use(it, now)
-	if c.Wait > 0 && sh.m.matches.match(c.Key) {
+	if c.Wait > 0 && (!c.IfOvertaken || c.hash == c.Session.overtaken) && sh.m.matches.match(c.Key) {
 		if err := sh.enqueue(c, it, now); err == ErrQueued {
 			return err
 		}
 	}
 	if held(it) {
 		sh.totals.Refused++
-		sh.statsOf(it).refused()
+		sh.m.tries.add(now)
+		ks := sh.statsOf(it)
+		ks.refused()
 		l := sh.lineOf(it)
-		l.poll(c.Session, now, now)
+		l.contention = ks.contended(sh.m)
+		l.poll(c.Session, identity(c, it), now, now)
 		c.line = l
+		switch {
+		case l.overtakes(c.Session):
+			c.Session.overtaken = c.hash
+		case c.Session.overtaken == c.hash:
+			c.Session.overtaken = 0
+		}
 	}
 	return ErrNotStored
 }

@@ -23,7 +23,7 @@ type item = store.Item[hold]
 // hold is the present hold of a lock.
 type hold struct {
 	since time.Duration // the grant; 0 if the item is no lock
-	stats *keyStats     // nil until there is something to know
+	stats *keyStats     // if it is no lock, nil until there is something to know
 	line  *line         // nil while nobody waits
 }
 
@@ -45,6 +45,8 @@ type shard struct {
 
 	keys    *simplelru.LRU[string, *keyStats]
 	classes *simplelru.LRU[string, *classStats]
+	named   map[string]*classMetrics // classes that Metrics tells apart
+	others  classMetrics             // all other classes
 	totals  stats.Counters
 	counts  Counts
 
@@ -59,7 +61,7 @@ type shard struct {
 }
 
 func newShard(m *Manager, keys int) *shard {
-	sh := &shard{m: m, table: store.New[hold](), lines: make(map[string]*line)}
+	sh := &shard{m: m, table: store.New[hold](), lines: make(map[string]*line), named: make(map[string]*classMetrics)}
 	sh.initStats(keys, m.config.StatsClasses)
 	return sh
 }
@@ -101,29 +103,35 @@ func (sh *shard) grant(c *Put, since, now time.Duration) *item {
 	h := &it.Attached
 	h.since = now
 	sh.totals.Acquired++
-	if h.stats = sh.knownStats(it.Key()); h.stats != nil {
-		h.stats.acquired()
+	h.stats = sh.granted(it)
+	if s := c.Session; s != nil && s.overtaken == c.hash {
+		s.overtaken = 0
 	}
 	if len(sh.lines) > 0 {
-		sh.grantInLine(it, c.Session, since, now)
+		since = sh.grantInLine(it, c, since, now)
+	}
+	if ct := h.stats.contention; ct != nil {
+		ct.granted(now, since != 0)
 	}
 	return it
 }
 
 // grantInLine does the bookkeeping of a grant for which somebody waited, or
-// waits still.
-func (sh *shard) grantInLine(it *item, s *Session, since, now time.Duration) {
+// waits still. It returns since when the claimant waited, 0 if it did not.
+func (sh *shard) grantInLine(it *item, c *Put, since, now time.Duration) time.Duration {
 	l := sh.lines[string(it.Key())]
 	if l == nil {
 		if since != 0 {
 			sh.statsOf(it).wait(now - since)
 		}
-		return
+		return since
 	}
 	it.Attached.line = l
-	if p := l.pollers[s]; p != nil {
+	if p := l.pollers[c.Session]; p != nil {
 		since = p.since
-		l.dropPoller(s)
+		l.dropPoller(c.Session)
+	} else if len(l.left) > 0 {
+		since = l.resume(valueHash(c.Value), since)
 	}
 	if since != 0 {
 		sh.statsOf(it).wait(now - since)
@@ -133,6 +141,7 @@ func (sh *shard) grantInLine(it *item, s *Session, since, now time.Duration) {
 		l.freeSince = 0
 	}
 	sh.tidy(l)
+	return since
 }
 
 // insert adds an item that is not there yet.
@@ -187,6 +196,8 @@ func (sh *shard) end(it *item, why ending, now time.Duration) {
 func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 	ks, took := sh.statsOf(it), now-it.Attached.since
 	sh.keep(ks)
+	ks.age(now)
+	ks.lostToken = 0
 	switch why {
 	case release:
 		sh.totals.Released++
@@ -194,6 +205,7 @@ func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 	case expiry:
 		sh.totals.Expired++
 		ks.expired(took)
+		ks.lostToken = it.CAS()
 		sh.noteLost(it, took, now)
 	case withdrawal:
 		sh.totals.Withdrawn++

@@ -39,6 +39,8 @@ type Waiting struct {
 	due    int32         // index in shard.deadlines
 	how    Outcome
 	next   *Waiting // in shard.served
+
+	patient bool // it may wait for more than a moment
 }
 
 // SetIndex is for the heap of deadlines.
@@ -67,10 +69,18 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	w.claim.Key, w.claim.Value = data[:len(c.Key)], data[len(c.Key):]
 	w.node.X = w
 	if p := l.pollers[c.Session]; p != nil {
-		w.since = p.since
+		w.since = p.since // it has kept its place
 		l.dropPoller(c.Session)
+	} else if len(l.left) > 0 {
+		w.since = l.resume(identity(c, it), now)
 	}
-	l.queue.Push(&w.node)
+	l.queue.Insert(&w.node, func(other *Waiting) bool { return other.since <= w.since })
+	if w.patient = c.Wait > momentary; w.patient {
+		l.patient++
+	}
+	if held(it) {
+		l.contention = sh.statsOf(it).contended(sh.m)
+	}
 	c.line = l
 	sh.table.Hurry(it) // now somebody waits for it to expire
 	sh.m.dueAt(it.Expires())
@@ -86,6 +96,9 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 // queue.
 func (sh *shard) leftQueue(w *Waiting) {
 	sh.queued--
+	if w.patient {
+		w.line.patient--
+	}
 	sh.m.waiters.Add(-1)
 	sh.deadlines.Remove(w.due)
 }
@@ -106,7 +119,7 @@ func (sh *shard) decide(w *Waiting, how Outcome, now time.Duration) {
 	w.how = how
 	w.stored = Stored{CAS: w.token, Size: len(w.claim.Value)}
 	if w.claim.WithLine {
-		w.stored.Waiters, w.stored.Rank = sh.place(&w.claim, how == Granted, now)
+		w.stored.Place = sh.place(&w.claim, how == Granted, now)
 	}
 	w.claim.Value = nil
 	if cap(w.claim.Key) > maxKeptClaim {
@@ -130,10 +143,12 @@ func (sh *shard) timeOut(w *Waiting, now time.Duration) {
 // come back, so it is a poller from now on and keeps the beginning of its wait.
 func (sh *shard) timedOut(w *Waiting, now time.Duration) {
 	sh.totals.WaitTimeouts++
+	value := uint64(0)
 	if it := sh.table.Find(w.claim.hash, w.claim.Key); it != nil {
 		sh.statsOf(it).waitTimedOut()
+		value = identity(&w.claim, it)
 	}
-	w.line.poll(w.claim.Session, w.since, now)
+	w.line.poll(w.claim.Session, value, w.since, now)
 }
 
 // GiveUp ends a wait because its client wants or needs no answer through its

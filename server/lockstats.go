@@ -27,7 +27,7 @@ func (c *conn) lockStats(what string, name []byte) {
 			c.out.Line("END")
 			return
 		}
-		c.fields(record.Fields())
+		c.fields(classFields(&record))
 	case what == "classes":
 		c.fields(c.srv.classTable())
 	case what == "contended":
@@ -76,7 +76,16 @@ func lockFields(l locks.Lock) []field {
 	f.num("queued", uint64(l.Queued))
 	f.num("polling", uint64(l.Polling))
 	f.num("rank", uint64(l.Rank))
+	f.text("retry_ms", ms(l.Retry))
+	f.text("suggested_ttl_ms", ms(l.SuggestedTTL))
+	f.text("suggested_wait_ms", ms(l.SuggestedWait))
 	return append(f, l.Record.Fields()...)
+}
+
+// classFields are the numbers of a class.
+func classFields(r *stats.Record) []field {
+	ttl := sheet{{Name: "suggested_ttl_ms", Text: ms(stats.SuggestedTTL(r.HoldLaw))}}
+	return append(ttl, r.Fields()...)
 }
 
 func ms(d time.Duration) string { return string(stats.AppendMs(nil, float64(d))) }

@@ -9,10 +9,6 @@ import (
 
 // metaSet answers ms. In add mode it is a claim, and may wait.
 func (c *conn) metaSet(q *protocol.Request) bool {
-	if q.Meta.Has('d') {
-		c.fault(q, protocol.ErrBadFlag) // there is no advice yet
-		return true
-	}
 	put := &c.work.put
 	fillPut(put, q)
 	put.Session = &c.session
@@ -58,7 +54,8 @@ func fillPut(put *locks.Put, q *protocol.Request) {
 		Invalidate: m.Has('I'),
 		Vivify:     m.Has('N'),
 		Binary:     m.Has('b'),
-		WithLine:   m.Has('w') || m.Has('p'),
+		WithLine:   m.Has('w') || m.Has('p') || m.Has('d'),
+		WithRetry:  m.Has('d'),
 	}
 	if put.Vivify && (put.Op == locks.Append || put.Op == locks.Prepend) {
 		put.Lease = lease(m.Vivify)
@@ -133,6 +130,8 @@ func (a *setAnswer) append(out *protocol.Writer, done locks.Stored, err error) {
 			out.MetaUint('w', uint64(done.Waiters))
 		case 'p':
 			out.MetaUint('p', uint64(done.Rank))
+		case 'd':
+			out.MetaUint('d', uint64(done.Retry.Milliseconds()))
 		}
 	}
 	out.EndMeta()

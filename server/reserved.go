@@ -27,12 +27,7 @@ func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait time.Duration,
 		if put.Op != locks.Add || q.NoReply {
 			return 0, false, nil
 		}
-		for i := range c.srv.policies {
-			if p := &c.srv.policies[i]; p.Match(q.Key) {
-				return p.wait, true, nil
-			}
-		}
-		return 0, false, nil
+		return c.unaskedWait(put), true, nil
 	}
 	option, ok := bytes.CutPrefix(q.Key[len(reserved):], waitPrefix)
 	if !ok {
@@ -51,6 +46,24 @@ func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait time.Duration,
 		wait = 0
 	}
 	return wait, false, nil
+}
+
+// aMoment is how long a claim waits that is not told to, because its client polls
+// while others queue that came later. It is below what clients let a reply take.
+const aMoment = 50 * time.Millisecond
+
+// unaskedWait is how long a claim waits that does not ask for it.
+func (c *conn) unaskedWait(put *locks.Put) time.Duration {
+	for i := range c.srv.policies {
+		if p := &c.srv.policies[i]; p.Match(put.Key) {
+			return p.wait
+		}
+	}
+	if c.session.Overtaken() {
+		put.IfOvertaken = true
+		return aMoment
+	}
+	return 0
 }
 
 // parseWait reads a Go duration or whole milliseconds.
@@ -88,12 +101,14 @@ func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 	switch string(what) {
 	case "lock":
 		fields = lockFields(c.srv.locks.Lookup(name, &c.session))
+	case "retry":
+		return strconv.AppendInt(nil, c.srv.locks.Retry(name, &c.session).Milliseconds(), 10), true
 	case "class":
 		record, ok := c.srv.locks.Class(string(name))
 		if !ok {
 			return nil, false
 		}
-		fields = record.Fields()
+		fields = classFields(&record)
 	default:
 		return nil, false
 	}

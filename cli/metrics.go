@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/admin"
+)
+
+var errMetrics = errors.New("should be a port, host:port, or :port for every address, such as 9151 or 127.0.0.1:9151")
+
+// setMetrics reads a port, which is then open to this machine alone, or
+// host:port, where no host is every address.
+func setMetrics(c *config, value string) error {
+	text := value
+	switch {
+	case strings.HasPrefix(value, ":"):
+		text = "*" + value
+	case !strings.Contains(value, ":") && value != "0": // which could be meant to turn it off
+		text = defaultListen + ":" + value
+	}
+	e, err := parseEndpoint(text)
+	if err != nil || !e.ownPort {
+		return errMetrics
+	}
+	e.text = value
+	c.metrics = &e
+	return nil
+}
+
+// web is what --metrics serves. Without a listener it does nothing.
+type web struct {
+	listener net.Listener
+	server   *admin.Server
+}
+
+// listen opens the address, if there is one.
+func (w *web) listen(e *endpoint) error {
+	if e == nil {
+		return nil
+	}
+	host := e.host
+	if host == "*" {
+		host = ""
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(e.port)))
+	if unknown, ok := errors.AsType[*net.DNSError](err); ok {
+		return refusal{"--metrics " + e.text, "cannot resolve: " + unknown.Error()}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot listen on --metrics %s: %w", e.text, err)
+	}
+	w.listener = l
+	return nil
+}
+
+func (w *web) close() {
+	if w.listener != nil {
+		w.listener.Close()
+	}
+}
+
+// serve begins to answer. If that fails later on, locks are served all the same.
+func (w *web) serve(c admin.Config) {
+	if w.listener == nil {
+		return
+	}
+	w.server = admin.New(c)
+	go func() {
+		if err := w.server.Serve(w.listener); !errors.Is(err, admin.ErrClosed) {
+			c.Logger.Error().Err(err).Msg("metrics are not served any more")
+		}
+	}()
+}
+
+// stopping tells those who ask that the server is about to go.
+func (w *web) stopping() {
+	if w.server != nil {
+		w.server.Health.Fail("shutdown", "the server is shutting down")
+	}
+}
+
+// webDrain is how long the end waits for a scrape or a profile.
+const webDrain = time.Second
+
+// stop comes last: until then there is something to tell.
+func (w *web) stop(ctx context.Context) {
+	if w.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, webDrain)
+	defer cancel()
+	_ = w.server.Shutdown(ctx) // what is broken off then is a profile
+}
+
+// log adds what is in effect to the line that says so.
+func (w *web) log(e *zerolog.Event, c *config) {
+	if w.listener != nil {
+		e.Stringer("metrics", w.listener.Addr()).Int("metrics_classes", c.metricsClasses).Bool("pprof", c.pprof)
+	}
+}

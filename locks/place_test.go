@@ -1,0 +1,293 @@
+package locks
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// A place in line is kept from the first refusal on.
+func TestPlaceIsKept(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		early func(t *testing.T, m *Manager) *client // refused before the others wait
+		want  string                                 // who is served first
+	}{
+		{"poller", func(t *testing.T, m *Manager) *client {
+			c := newClient(m, "early")
+			c.poll(t, key)
+			return c
+		}, "early"},
+		{"timed-out", func(t *testing.T, m *Manager) *client {
+			c := newClient(m, "early")
+			c.wait(t, key, time.Minute, time.Second)
+			return c
+		}, "early"},
+		{"gave-up", func(t *testing.T, m *Manager) *client {
+			c := newClient(m, "early")
+			c.wait(t, key, time.Minute, time.Second).giveUp(false)
+			return c
+		}, "early"},
+		{"hung-up", func(t *testing.T, m *Manager) *client {
+			c := newClient(m, "early")
+			c.wait(t, key, time.Minute, time.Second).giveUp(true)
+			return c
+		}, "0"},
+		{"reconnected", func(t *testing.T, m *Manager) *client {
+			c := newClient(m, "early")
+			c.poll(t, key)
+			m.Close(&c.session)
+			return newClient(m, "early")
+		}, "early"},
+		{"reconnected-twice", func(t *testing.T, m *Manager) *client {
+			for range 2 {
+				c := newClient(m, "early")
+				c.poll(t, key)
+				m.Close(&c.session)
+			}
+			return newClient(m, "early")
+		}, "early"},
+		{"reconnected-before-closing", func(t *testing.T, m *Manager) *client {
+			c, again := newClient(m, "early"), newClient(m, "early")
+			c.poll(t, key)
+			again.poll(t, key)
+			m.Close(&c.session)
+			return again
+		}, "early"},
+		{"reconnected-after-a-time-out", func(t *testing.T, m *Manager) *client {
+			c := newClient(m, "early")
+			c.wait(t, key, time.Minute, time.Second).giveUp(false)
+			m.Close(&c.session)
+			return newClient(m, "early")
+		}, "early"},
+		{"reconnected-with-another-value", func(t *testing.T, m *Manager) *client {
+			c := newClient(m, "early")
+			c.poll(t, key)
+			m.Close(&c.session)
+			return newClient(m, "another")
+		}, "0"},
+		{"reconnected-with-the-holders-value", func(t *testing.T, m *Manager) *client {
+			c := newClient(m, "holder")
+			c.poll(t, key)
+			m.Close(&c.session)
+			return newClient(m, "holder")
+		}, "0"},
+		{"reconnected-without-a-value", func(t *testing.T, m *Manager) *client {
+			c := newClient(m, "")
+			c.poll(t, key)
+			m.Close(&c.session)
+			return newClient(m, "")
+		}, "0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, m *Manager) {
+				must(t, newClient(m, "holder").add(key, time.Hour))
+				early := tt.early(t, m)
+				pass(time.Second)
+				enqueue(t, m, 2, key, time.Hour, time.Minute)
+				pass(time.Second)
+				early.wait(t, key, time.Hour, time.Minute)
+				must(t, remove(m, key))
+				wantOwner(t, m, key, tt.want)
+			})
+		})
+	}
+}
+
+// The place of who is away is not kept for ever, and not past a grant.
+func TestPlaceIsLost(t *testing.T) {
+	for name, lose := range map[string]func(t *testing.T, m *Manager){
+		"by-staying-away": func(_ *testing.T, _ *Manager) { pass(patienceFloor + lookAtLeast) },
+		"by-a-grant": func(t *testing.T, m *Manager) {
+			must(t, remove(m, key))
+			must(t, newClient(m, "early").add(key, time.Hour))
+			if l := m.Lookup([]byte(key), nil); l.Wait.Count() != 1 || l.Wait.Max() != time.Second {
+				t.Errorf("%d waits, the longest %v", l.Wait.Count(), l.Wait.Max())
+			}
+			must(t, remove(m, key))
+			must(t, newClient(m, "holder").add(key, time.Hour))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, m *Manager) {
+				must(t, newClient(m, "holder").add(key, time.Hour))
+				early := newClient(m, "early")
+				early.poll(t, key)
+				m.Close(&early.session)
+				pass(time.Second)
+				lose(t, m)
+				enqueue(t, m, 1, key, time.Hour, time.Minute)
+				pass(time.Second)
+				newClient(m, "early").wait(t, key, time.Hour, time.Minute)
+				must(t, remove(m, key))
+				wantOwner(t, m, key, "0")
+			})
+		})
+	}
+}
+
+// However many leave, the places that are kept are bounded.
+func TestPlacesAreBounded(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Hour))
+		for i := range 2 * maxLeft {
+			c := newClient(m, fmt.Sprint(i))
+			c.poll(t, key)
+			m.Close(&c.session)
+		}
+		if n := places(m); n != maxLeft {
+			t.Errorf("%d places are kept, want %d", n, maxLeft)
+		}
+		pass(patienceFloor + lookAtLeast)
+		if n := places(m) + lines(m); n != 0 {
+			t.Errorf("%d are left", n)
+		}
+	})
+}
+
+// places is how many are kept for those who have gone.
+func places(m *Manager) (n int) {
+	for _, sh := range m.shards {
+		sh.mu.Lock()
+		for _, l := range sh.lines {
+			n += len(l.left)
+		}
+		sh.mu.Unlock()
+	}
+	return n
+}
+
+// worker takes a lock that it waited for, holds it for a while and queues again.
+type worker struct {
+	*client
+	place *place
+	held  int
+}
+
+// rounds lets workers take turns, and somebody else do something after each.
+func rounds(t *testing.T, m *Manager, n, workers int, each func(round int)) (all []*worker) {
+	for i := range workers {
+		w := &worker{client: newClient(m, fmt.Sprint("worker", i))}
+		w.place = w.wait(t, key, time.Hour, time.Hour)
+		all = append(all, w)
+	}
+	for round := range n {
+		pass(100 * time.Millisecond)
+		must(t, remove(m, key))
+		for _, w := range all {
+			if w.place.String() == "granted" {
+				w.held++
+				w.place = w.wait(t, key, time.Hour, time.Hour) // which waits behind its own hold
+			}
+		}
+		each(round)
+	}
+	return all
+}
+
+// Who polls for a lock that is always queued for gets it all the same.
+func TestOldPollerIsServed(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Hour))
+		old := newClient(m, "old")
+		old.poll(t, key)
+		if old.session.Overtaken() {
+			t.Error("overtaken though nobody is queued")
+		}
+		pass(time.Millisecond)
+		var p *place
+		rounds(t, m, 10, 3, func(round int) {
+			switch {
+			case p != nil:
+			case !old.session.Overtaken():
+				old.poll(t, key)
+			default:
+				p = old.ifOvertaken(t, key)
+			}
+			if owner(m, key) == "old" && round > 3 {
+				t.Errorf("served in round %d", round)
+			}
+		})
+		if p == nil || p.String() != "granted" || old.session.Overtaken() {
+			t.Errorf("the poller %v, overtaken: %v", p, old.session.Overtaken())
+		}
+	})
+}
+
+// ifOvertaken waits for a moment, as somebody who was overtaken does.
+func (c *client) ifOvertaken(t *testing.T, key string) *place {
+	t.Helper()
+	p := &place{m: c.m}
+	claim := c.claim(key, time.Hour)
+	claim.Wait, claim.Waiter, claim.Waiting, claim.IfOvertaken = 200*time.Millisecond, p, &p.Waiting, true
+	if _, err := c.m.Put(claim); err != ErrQueued {
+		t.Fatalf("%s may not wait: %v", c.name, err)
+	}
+	return p
+}
+
+// IfOvertaken does not let others wait, nor for another lock.
+func TestIfOvertaken(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Hour))
+		must(t, newClient(m, "holder").add("another", time.Hour))
+		early, late := newClient(m, "early"), newClient(m, "late")
+		early.poll(t, key)
+		pass(time.Millisecond)
+		enqueue(t, m, 1, key, time.Hour, time.Minute)
+		pass(time.Millisecond)
+		early.poll(t, key)
+		late.poll(t, key)
+		if !early.session.Overtaken() || late.session.Overtaken() {
+			t.Errorf("overtaken: early %v, late %v", early.session.Overtaken(), late.session.Overtaken())
+		}
+		for _, tt := range []struct {
+			c   *client
+			key string
+		}{{late, key}, {early, "another"}} {
+			claim := tt.c.claim(tt.key, time.Minute)
+			claim.Wait, claim.Waiter, claim.Waiting, claim.IfOvertaken = time.Second, nil, new(Waiting), true
+			_, err := m.Put(claim)
+			want(t, tt.c.name+" for "+tt.key, err, ErrNotStored)
+		}
+		early.ifOvertaken(t, key)
+		must(t, remove(m, key))
+		wantOwner(t, m, key, "early")
+	})
+}
+
+// New pollers in every round do not keep those who are queued from being served.
+func TestQueuedAreServedWhilePollersCome(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Hour))
+		var pollers []*client
+		served := 0
+		workers := rounds(t, m, 60, 3, func(round int) {
+			for _, p := range pollers {
+				if !p.session.Overtaken() {
+					p.poll(t, key)
+				}
+			}
+			for i, p := range pollers {
+				if p.session.Overtaken() {
+					p.ifOvertaken(t, key)
+					pollers = append(pollers[:i], pollers[i+1:]...)
+					served++
+					break
+				}
+			}
+			if round%2 == 0 {
+				pollers = append(pollers, newClient(m, fmt.Sprint("poller", round)))
+				pollers[len(pollers)-1].poll(t, key)
+			}
+		})
+		for _, w := range workers {
+			if w.held < 5 {
+				t.Errorf("%s was served %d times", w.name, w.held)
+			}
+		}
+		if served < 10 {
+			t.Errorf("%d pollers were served", served)
+		}
+	})
+}

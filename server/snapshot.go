@@ -1,0 +1,51 @@
+package server
+
+import (
+	"syscall"
+	"time"
+)
+
+// Snapshot is what the Server knows of itself at one moment: what "stats" tells,
+// but for what it has from its Manager.
+type Snapshot struct {
+	Started          time.Time
+	UserCPU          time.Duration
+	SystemCPU        time.Duration
+	Connections      int
+	MaxConnections   int
+	TotalConnections uint64
+	Rejected         uint64 // connections beyond MaxConnections
+	Yields           uint64 // times that a connection gave others a turn
+	AcceptErrors     uint64
+	BytesRead        uint64
+	BytesWritten     uint64
+	Flushes          uint64
+	Accepting        bool // false while it shuts down
+}
+
+// Snapshot tells how the Server is doing.
+func (s *Server) Snapshot() Snapshot {
+	var usage syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	n := Snapshot{
+		Started:          s.started,
+		UserCPU:          time.Duration(usage.Utime.Nano()),
+		SystemCPU:        time.Duration(usage.Stime.Nano()),
+		MaxConnections:   s.config.MaxConns,
+		TotalConnections: s.counts.total.Load(),
+		Rejected:         s.counts.rejected.Load(),
+		Yields:           s.counts.yields.Load(),
+		AcceptErrors:     s.counts.acceptErrors.Load(),
+		Flushes:          s.counts.flushes.Load(),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n.BytesRead, n.BytesWritten = s.counts.bytesRead.Load(), s.counts.bytesWritten.Load()
+	for c := range s.conns {
+		n.BytesRead += c.bytesRead.Load()
+		n.BytesWritten += c.bytesWritten.Load()
+	}
+	n.Connections = len(s.conns)
+	n.Accepting = !s.closing
+	return n
+}
