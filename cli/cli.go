@@ -72,6 +72,9 @@ type app struct {
 }
 
 func (a *app) run(args []string) error {
+	if len(args) > 0 && args[0] == experimentWord {
+		return a.experiment(args[1:])
+	}
 	named, rest, err := normalise(args)
 	if err != nil {
 		return err
@@ -86,7 +89,7 @@ func (a *app) command(action urfave.ActionFunc) *urfave.App {
 		Name:                  "lockcached",
 		Flags:                 urfaveFlags(),
 		Action:                action,
-		CustomAppHelpTemplate: helpText(),
+		CustomAppHelpTemplate: helpText() + experimentNote,
 		HideHelpCommand:       true, // memcached has no commands, so "help" would be a stray word
 		HideVersion:           true, // its -v is memcached's --verbose
 		Writer:                a.stdout,

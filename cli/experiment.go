@@ -1,0 +1,327 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	urfave "github.com/urfave/cli/v2"
+
+	"github.com/lockcached/lockcached/experiment"
+)
+
+// experimentWord as the first argument runs the experiment instead of serving.
+const experimentWord = "experiment"
+
+// experimentNote is what the server's help says of it.
+const experimentNote = `
+Other commands:
+  lockcached experiment   compares ways to ask for a lock again; "lockcached experiment -h" says more
+`
+
+// experiment runs "lockcached experiment".
+func (a *app) experiment(args []string) error {
+	cmd := &urfave.App{
+		Name:                  "lockcached " + experimentWord,
+		Flags:                 experimentFlags(),
+		Action:                a.runExperiment,
+		CustomAppHelpTemplate: experimentHelpText(),
+		HideHelpCommand:       true,
+		HideVersion:           true,
+		Writer:                a.stdout,
+		ErrWriter:             io.Discard, // what it would say is in the error
+		OnUsageError:          func(_ *urfave.Context, err error, _ bool) error { return misused(err) },
+		ExitErrHandler:        func(*urfave.Context, error) {},
+	}
+	return cmd.Run(append([]string{cmd.Name}, args...))
+}
+
+// An experimentFlag is a row of the table below.
+type experimentFlag struct {
+	name string
+	many bool // can be repeated, or given a list separated by commas
+	set  func(c *experimentConfig, value string) error
+}
+
+// experimentFlagTable has all flags that take a value. Values stay text until
+// here, so that all that is wrong is said in the same way.
+var experimentFlagTable = []experimentFlag{
+	{name: "policy", many: true, set: func(c *experimentConfig, value string) error {
+		p, err := experiment.ParsePolicy(value)
+		c.Policies = append(c.Policies, p)
+		return err
+	}},
+	{name: "hold", set: func(c *experimentConfig, value string) error { return holdTime(&c.hold, value) }},
+	{name: "stddev", set: func(c *experimentConfig, value string) error { return holdTime(&c.stddev, value) }},
+	{name: "law", many: true, set: (*experimentConfig).addLaw},
+	{name: "load", many: true, set: func(c *experimentConfig, value string) error {
+		l, err := experiment.ParseLoad(value)
+		c.Loads = append(c.Loads, l)
+		return err
+	}},
+	{name: "clients", set: func(c *experimentConfig, value string) error {
+		l, err := experiment.ParseLoad("b" + value)
+		c.Loads = append(c.Loads, l)
+		if err != nil {
+			return errors.New("should be a number of clients from 2 to 100000")
+		}
+		return nil
+	}},
+	{name: "seed", set: func(c *experimentConfig, value string) (err error) {
+		if c.Seed, err = strconv.ParseUint(value, 10, 64); err != nil {
+			return errors.New("a seed is a whole number, 0 or more")
+		}
+		return nil
+	}},
+	{name: "acquisitions", set: func(c *experimentConfig, value string) error { return countOf(&c.Acquisitions, value) }},
+	{name: "rounds", set: func(c *experimentConfig, value string) error { return countOf(&c.Rounds, value) }},
+	{name: "duration", set: func(c *experimentConfig, value string) error {
+		d, err := parseDuration(value)
+		if err == nil && d < time.Second {
+			err = errors.New("should be at least 1s")
+		}
+		c.Duration = d
+		return err
+	}},
+	{name: "server", set: func(c *experimentConfig, value string) error {
+		c.Server = value
+		_, _, err := net.SplitHostPort(value)
+		if err != nil && !strings.Contains(value, "/") { // a Unix socket
+			return errors.New("should be an address such as localhost:11211")
+		}
+		return nil
+	}},
+	{name: "out", set: func(c *experimentConfig, value string) error {
+		c.Out = value
+		if value == "" {
+			return errors.New("needs the name of a folder")
+		}
+		return nil
+	}},
+}
+
+var experimentSwitches = []string{"simulate", "quick", "progress"}
+
+func experimentFlags() []urfave.Flag {
+	var list []urfave.Flag
+	for _, name := range experimentSwitches {
+		list = append(list, &urfave.BoolFlag{Name: name})
+	}
+	for _, f := range experimentFlagTable {
+		if f.many {
+			list = append(list, &urfave.StringSliceFlag{Name: f.name})
+		} else {
+			list = append(list, &urfave.StringFlag{Name: f.name})
+		}
+	}
+	return list
+}
+
+// An experimentConfig is the command line, understood and checked.
+type experimentConfig struct {
+	experiment.Config
+	hold, stddev time.Duration
+}
+
+// parseExperiment reads the flags. The table's order is that in which they
+// need each other: a law is made of --hold and --stddev.
+func parseExperiment(ctx *urfave.Context) (experiment.Config, error) {
+	c := experimentConfig{hold: experiment.DefaultMean}
+	c.Simulate, c.Quick, c.Seed = ctx.Bool("simulate"), ctx.Bool("quick"), 1
+	if word := ctx.Args().First(); word != "" {
+		return c.Config, refusal{word, "belongs to no flag; lockcached experiment -h lists them"}
+	}
+	for _, f := range experimentFlagTable {
+		for _, value := range f.values(ctx) {
+			if err := f.set(&c, value); err != nil {
+				return c.Config, refusal{"--" + f.name + " " + value, err.Error()}
+			}
+		}
+	}
+	return c.Config, c.check(ctx)
+}
+
+func (f *experimentFlag) values(ctx *urfave.Context) []string {
+	switch {
+	case !ctx.IsSet(f.name):
+		return nil
+	case f.many:
+		return ctx.StringSlice(f.name)
+	}
+	return []string{ctx.String(f.name)}
+}
+
+// addLaw gives the law the mean and the deviation that were asked for.
+func (c *experimentConfig) addLaw(name string) error {
+	stddev := c.stddev
+	if stddev == 0 {
+		stddev = time.Duration(float64(c.hold) * float64(experiment.DefaultStddev) / float64(experiment.DefaultMean))
+	}
+	l, err := experiment.NewLaw(name, c.hold, stddev)
+	c.Laws = append(c.Laws, l)
+	return err
+}
+
+// check refuses what does not go together.
+func (c *experimentConfig) check(ctx *urfave.Context) error {
+	only := func(mode string, names ...string) error {
+		for _, name := range names {
+			if ctx.IsSet(name) {
+				return refusal{"--" + name, "is for " + mode + " runs only"}
+			}
+		}
+		return nil
+	}
+	if ctx.IsSet("load") && ctx.IsSet("clients") {
+		return refusal{"--clients", "give either --clients or --load"}
+	}
+	if len(c.Laws) == 0 && (ctx.IsSet("hold") || ctx.IsSet("stddev")) {
+		names := experiment.LawNames
+		if !c.Simulate {
+			names = names[:1]
+		}
+		for _, name := range names {
+			if err := c.addLaw(name); err != nil {
+				return err
+			}
+		}
+	}
+	if c.Simulate {
+		return only("live", "duration", "server")
+	}
+	for _, l := range c.Loads {
+		if !l.Live() {
+			return refusal{"--load " + l.String(), "chance arrivals are simulated only: add --simulate, or use b10 or c10"}
+		}
+	}
+	return only("simulated", "acquisitions")
+}
+
+func holdTime(to *time.Duration, value string) error {
+	d, err := parseDuration(value)
+	if err == nil && (d < time.Millisecond || d > time.Hour) {
+		err = errors.New("should be from 1ms to 1h")
+	}
+	*to = d
+	return err
+}
+
+func countOf(to *int, value string) error {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > math.MaxInt32 {
+		return errors.New("should be a number greater than 0")
+	}
+	*to = n
+	return nil
+}
+
+const experimentHelp = `lockcached experiment compares ways to ask for a lock that is held: exponential backoff and
+its relatives, what the server advises, and waiting in line. It counts tries, waits, and the
+time the lock stood idle though somebody wanted it.
+
+Without --simulate it is live: connections to a server, real sleeping, all policies side by
+side, each with a lock of its own.
+
+  lockcached experiment                            live, 10 clients, half a minute
+  lockcached experiment --clients 100 --law bimodal --out results
+  lockcached experiment --server cache:11211       on another server; memcached will do
+  lockcached experiment --simulate --quick         simulated, a first look in seconds
+  lockcached experiment --simulate --out results   simulated, the whole table, in minutes
+  lockcached experiment --simulate --law normal --load b10 --policy exp100 --policy queue
+
+Both:
+  --policy <name>        a way to ask again; can be repeated (default: all)
+  --law <name>           how long holds take; can be repeated: normal, lognormal, exponential,
+                         bimodal, constant, pareto (default: normal; simulated: all)
+  --load <load>          who comes when; can be repeated: b10 is a burst of 10, c10 a closed loop
+                         of 10 that think 200ms, p0.5 chance arrivals (simulated only)
+                         (default: b10; simulated: b2 b10 b100 b1000 p0.5 p0.9 c2 c10 c100 c1000)
+  --hold <duration>      mean hold time (default: 200ms)
+  --stddev <duration>    its standard deviation, with normal and lognormal (default: 0.35 of --hold)
+  --seed <num>           of all that happens by chance (default: 1)
+  --rounds <num>         bursts of each policy (default: as many as there is time for)
+  --quick                less of everything
+  --out <folder>         write results.csv, results.json and pictures there
+  --progress             show progress even if the standard error is no terminal
+Simulated:
+  --simulate             in virtual time: the same seed gives the same numbers
+  --acquisitions <num>   to measure for each line of the report (default: 20000)
+Live:
+  --clients <num>        short for --load b<num>
+  --duration <duration>  of each table (default: 30s)
+  --server <addr>        use this server (default: start one for the time being)
+
+A <duration> is like 500ms, 5s or 1m30s; a bare number counts milliseconds.
+Ctrl-C ends a run with a report of what there is until then.
+
+Policies:
+`
+
+// experimentHelpText adds the policies that there are.
+func experimentHelpText() string {
+	var b strings.Builder
+	b.WriteString(experimentHelp)
+	for _, p := range experiment.Policies {
+		fmt.Fprintf(&b, "  %-14s %s\n", p.Name, p.About)
+	}
+	return b.String()
+}
+
+// misused turns what urfave/cli says of a command line into our words.
+func misused(err error) error {
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		return refusal{"--" + strings.TrimPrefix(name, "-"), "unknown flag; lockcached experiment -h lists those there are"}
+	}
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
+		return refusal{"--" + strings.TrimPrefix(name, "-"), "needs a value"}
+	}
+	var value, name string
+	if _, scanned := fmt.Sscanf(text, "invalid boolean value %q for -%s", &value, &name); scanned == nil {
+		return refusal{"--" + strings.TrimSuffix(name, ":") + "=" + value, "takes no value"}
+	}
+	return refusal{experimentWord, text}
+}
+
+// runExperiment does what the flags say.
+func (a *app) runExperiment(ctx *urfave.Context) error {
+	c, err := parseExperiment(ctx)
+	if err != nil {
+		return err
+	}
+	running, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		for {
+			select {
+			case sig := <-a.signals:
+				if stops(sig) {
+					cancel()
+				}
+			case <-running.Done():
+				return
+			}
+		}
+	}()
+	out := experiment.Output{Report: a.stdout, Notes: a.stderr}
+	if ctx.Bool("progress") || a.terminal() {
+		out.Progress = a.showProgress
+	}
+	return experiment.Run(running, c, out)
+}
+
+func (a *app) terminal() bool {
+	f, ok := a.stderr.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// showProgress writes over the line before.
+func (a *app) showProgress(status string) { fmt.Fprintf(a.stderr, "\r\x1b[K%s", status) }

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/lockcached/lockcached/experiment"
+)
+
+func TestExperimentHelp(t *testing.T) {
+	help := output(t, "experiment", "-h")
+	for _, f := range experimentFlagTable {
+		if !strings.Contains(help, "--"+f.name+" <") {
+			t.Errorf("the help lacks --%s", f.name)
+		}
+	}
+	for _, word := range append(experimentSwitches, experiment.PolicyNames()...) {
+		if !strings.Contains(help, word) {
+			t.Errorf("the help lacks %s", word)
+		}
+	}
+	for line := range strings.Lines(help) {
+		if utf8.RuneCountInString(line) > 110 {
+			t.Errorf("too wide: %s", line)
+		}
+	}
+	if !strings.Contains(output(t, "-h"), "lockcached experiment ") {
+		t.Error("the server's help does not tell of the experiment")
+	}
+}
+
+func TestExperimentRefusals(t *testing.T) {
+	tests := []struct{ args, want string }{
+		{"--foo", "--foo: unknown flag"},
+		{"--policy", "--policy: needs a value"},
+		{"--policy exp", `--policy exp: "exp" is none of exp100, `},
+		{"--law gamma", `--law gamma: "gamma" is none of normal, `},
+		{"--load 10", "--load 10: a load is b10"},
+		{"--load p0.5", "--load p0.5: chance arrivals are simulated only"},
+		{"--clients 1", "--clients 1: should be a number of clients from 2"},
+		{"--clients 5 --load b5", "--clients: give either"},
+		{"--seed -1", "--seed -1: a seed is a whole number"},
+		{"--hold 0", "--hold 0: should be from 1ms to 1h"},
+		{"--hold soon", "--hold soon: should be a duration"},
+		{"--rounds 0", "--rounds 0: should be a number greater than 0"},
+		{"--acquisitions 100", "--acquisitions: is for simulated runs only"},
+		{"--simulate --duration 3s", "--duration: is for live runs only"},
+		{"--simulate --server localhost:1", "--server: is for live runs only"},
+		{"--server localhost", "--server localhost: should be an address such as localhost:11211"},
+		{"--duration 1ms", "--duration 1ms: should be at least 1s"},
+		{"--simulate --out=", "--out : needs the name of a folder"},
+		{"--simulate=maybe", "--simulate=maybe: takes no value"},
+		{"--simulate now", "now: belongs to no flag"},
+		{"simulate", "simulate: belongs to no flag"},
+	}
+	for _, tt := range tests {
+		var stdout, stderr bytes.Buffer
+		code := run(append([]string{"lockcached", "experiment"}, strings.Fields(tt.args)...), &stdout, &stderr, nil)
+		if code != exitRefused || stdout.Len() > 0 || !strings.HasPrefix(stderr.String(), "lockcached: "+tt.want) ||
+			strings.Count(stderr.String(), "\n") != 1 {
+			t.Errorf("%s: exit %d, %q, %q", tt.args, code, &stdout, &stderr)
+		}
+	}
+}
+
+func TestExperimentSimulates(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "results")
+	var stdout, stderr bytes.Buffer
+	args := "lockcached experiment --simulate --acquisitions 50 --law normal --hold 20ms --load b5,c2 --policy slots --policy queue --out"
+	if code := run(append(strings.Fields(args), folder), &stdout, &stderr, nil); code != 0 {
+		t.Fatalf("exit %d, %s", code, &stderr)
+	}
+	if !strings.Contains(stdout.String(), "b5: 5 clients come at once; holds normal, mean 20ms, sd 7ms") {
+		t.Errorf("%s", &stdout)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "results.csv")); err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(stderr.String(), "\r") {
+		t.Errorf("progress was shown, though %q is no terminal", &stderr)
+	}
+}
+
+func TestExperimentProgressAndSignal(t *testing.T) {
+	signals := make(chan os.Signal, 1)
+	signals <- syscall.SIGINT
+	var stdout, stderr bytes.Buffer
+	code := run(strings.Fields("lockcached experiment --simulate --progress"), &stdout, &stderr, signals)
+	if code != 0 || !strings.Contains(stderr.String(), "interrupted") || !strings.Contains(stderr.String(), "\r") {
+		t.Errorf("exit %d, %q", code, &stderr)
+	}
+}
+
+// Only the first argument can be the word; elsewhere it belongs to memcached's
+// command line.
+func TestExperimentIsTheFirstWord(t *testing.T) {
+	if got := output(t, "-V", "experiment"); !strings.HasPrefix(got, "memcached ") {
+		t.Errorf("%q", got)
+	}
+}

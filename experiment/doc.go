@@ -1,0 +1,9 @@
+// Package experiment is the experiment that the article "Lock retries with
+// memcached" proposed and never published: clients that want one lock, the ways
+// in which they can ask for it again, and what each way costs in tries, in
+// waiting, and in time that the lock stands idle.
+//
+// It runs simulated, in virtual time and reproducible by a seed, or live, with
+// connections to a real server and real sleeping. The advice that it simulates
+// is the code of package stats that the server runs.
+package experiment

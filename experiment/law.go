@@ -1,0 +1,100 @@
+package experiment
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// A Law says how long holders keep the lock.
+type Law struct {
+	Name   string
+	Title  string // for pictures
+	Mean   time.Duration
+	Stddev time.Duration // 0 where the law does not take it from us
+
+	unit time.Duration // of draw
+	draw func(*rand.Rand) float64
+}
+
+// The hold times of the article's example.
+const (
+	DefaultMean   = 200 * time.Millisecond
+	DefaultStddev = 70 * time.Millisecond
+)
+
+// LawNames are those that NewLaw knows.
+var LawNames = []string{"normal", "lognormal", "exponential", "bimodal", "constant", "pareto"}
+
+// TakesStddev tells whether a law has a standard deviation that can be chosen.
+func TakesStddev(law string) bool { return law == "normal" || law == "lognormal" }
+
+// NewLaw returns the law of this name with this mean; normal and lognormal have
+// this standard deviation, the others one that follows from the mean.
+func NewLaw(name string, mean, stddev time.Duration) (Law, error) {
+	cv := float64(stddev) / float64(mean)
+	l := Law{Name: name, Mean: mean, unit: mean}
+	switch name {
+	case "normal":
+		l.draw = normal(cv)
+	case "lognormal":
+		l.draw = lognormal(cv)
+	case "exponential":
+		l.draw = (*rand.Rand).ExpFloat64
+	case "bimodal":
+		l.draw, l.Mean = bimodal, time.Duration(bimodalMean*float64(mean))
+	case "constant":
+		l.draw = func(*rand.Rand) float64 { return 1 }
+	case "pareto":
+		l.draw = pareto
+	default:
+		return Law{}, fmt.Errorf("%q is none of %s", name, strings.Join(LawNames, ", "))
+	}
+	l.Title = fmt.Sprintf("%s, mean %v", name, l.Mean)
+	if TakesStddev(name) {
+		l.Stddev = stddev
+		l.Title += fmt.Sprintf(", sd %v", stddev)
+	}
+	return l, nil
+}
+
+// hold draws a hold time.
+func (l *Law) hold(r *rand.Rand) time.Duration {
+	return time.Duration(l.draw(r) * float64(l.unit))
+}
+
+// normal is cut off just above 0: nobody holds a lock for less than no time.
+func normal(cv float64) func(*rand.Rand) float64 {
+	return func(r *rand.Rand) float64 {
+		for {
+			if x := 1 + cv*r.NormFloat64(); x > 0.005 {
+				return x
+			}
+		}
+	}
+}
+
+func lognormal(cv float64) func(*rand.Rand) float64 {
+	s2 := math.Log1p(cv * cv)
+	return func(r *rand.Rand) float64 { return math.Exp(math.Sqrt(s2)*r.NormFloat64() - s2/2) }
+}
+
+// bimodal is a cache that hits nine times of ten: a tenth of the unit, else ten
+// units, each within 10 %.
+func bimodal(r *rand.Rand) float64 {
+	mode := 0.1
+	if r.Float64() < 0.1 {
+		mode = 10
+	}
+	return mode * (0.9 + 0.2*r.Float64())
+}
+
+const bimodalMean = 0.9*0.1 + 0.1*10
+
+// pareto has exponent 1.8, so a mean, and no variance.
+func pareto(r *rand.Rand) float64 {
+	const alpha = 1.8
+	return (alpha - 1) / alpha * math.Pow(1-r.Float64(), -1/alpha)
+}

@@ -1,0 +1,110 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/server"
+)
+
+// findServer returns the address of the server to use, which it starts if none
+// was named, and what ends it.
+func (c *Config) findServer(ctx context.Context) (addr string, stop func(), err error) {
+	if c.Server != "" {
+		// What a Client would say of a name that is unknown does not name it.
+		return c.Server, func() {}, new(memcache.ServerList).SetServers(c.Server)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	return l.Addr().String(), startServer(context.WithoutCancel(ctx), l), nil
+}
+
+// startServer starts a server in this process. It returns what ends it.
+func startServer(ctx context.Context, l net.Listener) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	manager := locks.NewManager(locks.Config{MaxWait: longWait, MaxWaiters: maxClients})
+	go manager.Run(ctx)
+	srv := server.New(server.Config{
+		Locks: manager, MaxConns: maxClients, Settings: server.Settings{Threads: 1},
+	})
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = srv.Serve(l) // it ends because we end it; a client notices what else there is
+	}()
+	return func() {
+		ending, done := context.WithTimeout(ctx, time.Second)
+		defer done()
+		_ = srv.Shutdown(ending) // late or not, nobody is left to be hurt
+		<-served
+		cancel()
+	}
+}
+
+// probe finds out what a server offers besides add and delete.
+func (c *Config) probe(ctx context.Context, addr string) (needs, error) {
+	mc := newClient(addr, c.dial)
+	defer mc.Close()
+	key := fmt.Sprintf("experiment:probe:%x", time.Now().UnixNano())
+	var offer needs
+	for _, ask := range []struct {
+		key  string
+		need needs
+	}{{"lockcached:lock:" + key, tells}, {"lockcached:retry:" + key, advises}} {
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		_, err := mc.Get(ask.key)
+		switch {
+		case err == nil:
+			offer |= ask.need
+		case !errors.Is(err, memcache.ErrCacheMiss) && !answered(err):
+			return 0, fmt.Errorf("%s: %w", addr, err)
+		}
+	}
+	can, err := probeWait(mc, key)
+	if can {
+		offer |= queues
+	}
+	return offer, err
+}
+
+// probeWait tells whether a claim that may wait becomes a lock with its real
+// name. Another server takes it for an ordinary key.
+func probeWait(mc *memcache.Client, key string) (bool, error) {
+	long := "lockcached:wait=1ms:" + key
+	if err := mc.Add(&memcache.Item{Key: long, Value: []byte("probe"), Expiration: 1}); err != nil {
+		if answered(err) {
+			return false, nil
+		}
+		return false, err
+	}
+	_, err := mc.Get(key)
+	name := key
+	if errors.Is(err, memcache.ErrCacheMiss) {
+		name = long
+	}
+	return name == key, errors.Join(ignoreMiss(err), ignoreMiss(mc.Delete(name)))
+}
+
+func ignoreMiss(err error) error {
+	if errors.Is(err, memcache.ErrCacheMiss) {
+		return nil
+	}
+	return err
+}
+
+// answered tells a server that refused from one that is not there.
+func answered(err error) bool {
+	return errors.Is(err, memcache.ErrServerError) || strings.Contains(err.Error(), "unexpected response line") ||
+		strings.Contains(err.Error(), "client error")
+}

@@ -1,0 +1,225 @@
+package experiment
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// roundTrip is what the simulated network takes for a request and its answer,
+// give or take a tenth.
+const roundTrip = 500 * time.Microsecond
+
+// A trial is one simulated cell of the table: a policy under a load, with a law
+// of hold times.
+type trial struct {
+	policy *Policy
+	law    Law
+	load   Load
+	seed   uint64
+	trace  *trace // if wanted
+}
+
+// A simulation is a trial being played in virtual time.
+type simulation struct {
+	trial
+	agenda
+	ledger
+	lock simLock
+	now  time.Duration
+
+	clients []simClient
+	network *rand.Rand
+	holds   *rand.Rand // its own, so that all policies meet the same holds
+	chance  *rand.Rand // of the policy's jitter
+	comings *rand.Rand
+}
+
+type simClient struct {
+	wanted  time.Duration // since when
+	tries   int           // since then
+	pause   time.Duration // the latest
+	waiting bool          // refused, so the server counts on it
+	start   time.Duration // of its use
+	end     time.Duration // the same
+	turn    int           // its waits in line so far
+	parked  bool
+}
+
+// simLock is the lock as the server has it.
+type simLock struct {
+	held   bool
+	since  time.Duration
+	line   []int // parked clients, first in first out
+	polls  int   // clients refused that will come back
+	server bookkeeping
+}
+
+// newSimulation seeds each source of chance for itself: what one policy draws
+// must not change what another meets.
+func newSimulation(t trial) *simulation {
+	place := mix(t.law.Name + " " + t.load.String())
+	source := func(what string) *rand.Rand {
+		return rand.New(rand.NewPCG(t.seed, place^mix(what)))
+	}
+	s := &simulation{
+		trial: t, holds: source("holds"), comings: source("arrivals"),
+		network: source("network" + t.policy.Name), chance: source("chance" + t.policy.Name),
+	}
+	s.lock.server.init(t.policy)
+	return s
+}
+
+// mix is FNV-1a.
+func mix(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
+}
+
+// halfTrip is the time from client to server, or back.
+func (s *simulation) halfTrip() time.Duration {
+	if s.policy.ideal {
+		return 0
+	}
+	return time.Duration((0.9 + 0.2*s.network.Float64()) * float64(roundTrip/2))
+}
+
+// play handles events until there are none left, or done says so.
+func (s *simulation) play(ctx context.Context, done func() bool) error {
+	for n := 0; len(s.heap) > 0 && !done(); n++ {
+		if n%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		e := s.next()
+		s.now = e.at
+		s.handle(e)
+	}
+	return nil
+}
+
+func (s *simulation) handle(e event) {
+	switch e.what {
+	case arrival:
+		s.arrive(e.client)
+	case claimed:
+		s.claim(e.client)
+	case started:
+		s.start(e.client)
+	case freed:
+		s.free(e.client)
+	case parkEnded:
+		if c := &s.clients[e.client]; c.parked && c.turn == e.turn {
+			s.unpark(e.client)
+			s.refuse(e.client)
+		}
+	}
+}
+
+// in plans something for a client.
+func (s *simulation) in(d time.Duration, what happening, client int) {
+	s.plan(event{at: s.now + d, what: what, client: client})
+}
+
+func (s *simulation) arrive(client int) {
+	c := &s.clients[client]
+	c.wanted, c.tries, c.pause = s.now, 0, 0
+	s.wants(s.now)
+	s.in(s.halfTrip(), claimed, client)
+}
+
+func (s *simulation) claim(client int) {
+	c := &s.clients[client]
+	c.tries++
+	s.tried()
+	s.trace.try(client, s.now, !s.lock.held || s.policy.wait > 0)
+	switch {
+	case !s.lock.held:
+		s.grant(client)
+	case s.policy.wait > 0:
+		s.park(client)
+	default:
+		s.refuse(client)
+	}
+}
+
+func (s *simulation) park(client int) {
+	c := &s.clients[client]
+	c.parked = true
+	c.turn++
+	s.lock.line = append(s.lock.line, client)
+	if s.policy.wait != forever {
+		s.plan(event{at: s.now + s.policy.wait, what: parkEnded, client: client, turn: c.turn})
+	}
+}
+
+// unpark takes a client whose wait is over out of the line. All wait equally
+// long, so it is the first.
+func (s *simulation) unpark(client int) {
+	s.clients[client].parked = false
+	s.lock.line = s.lock.line[1:]
+}
+
+func (s *simulation) refuse(client int) {
+	c := &s.clients[client]
+	if !c.waiting {
+		c.waiting = true
+		s.lock.polls++
+	}
+	r := refusal{nth: c.tries, last: c.pause, rand: s.chance}
+	if s.policy.needs&tells != 0 {
+		r.scene = s.lock.server.tell(s.now-s.lock.since, s.lock.polls)
+	}
+	if s.policy.needs&advises != 0 {
+		r.advice = s.lock.server.advise(client, s.now)
+	}
+	c.pause = s.policy.pause(&r)
+	s.in(s.halfTrip()+c.pause+s.halfTrip(), claimed, client)
+}
+
+func (s *simulation) grant(client int) {
+	c := &s.clients[client]
+	s.lock.server.granted(client, s.now, c.tries > 1 || s.policy.wait > 0)
+	if c.waiting {
+		c.waiting = false
+		s.lock.polls--
+	}
+	s.lock.held, s.lock.since = true, s.now
+	s.in(s.halfTrip(), started, client)
+}
+
+func (s *simulation) start(client int) {
+	c := &s.clients[client]
+	c.start = s.now
+	s.uses(client, s.now, c.wanted, c.tries)
+	c.end = s.now + s.law.hold(s.holds)
+	s.plan(event{at: c.end + s.halfTrip(), what: freed, client: client})
+}
+
+func (s *simulation) free(client int) {
+	c := &s.clients[client]
+	s.used(c.start, c.end)
+	s.trace.use(client, c.start, c.end)
+	s.lock.server.released(s.now - s.lock.since)
+	s.lock.held = false
+	if len(s.lock.line) > 0 {
+		next := s.lock.line[0]
+		s.unpark(next)
+		s.grant(next)
+	}
+	if s.load.Kind == closed {
+		s.in(s.halfTrip()+s.think(), arrival, client)
+	}
+}
+
+// clear frees the lock and sends everybody away.
+func (l *simLock) clear() {
+	l.held, l.line, l.polls = false, nil, 0
+	l.server.forget()
+}
+
+func (s *simulation) think() time.Duration {
+	return time.Duration(s.comings.ExpFloat64() * float64(Think))
+}
