@@ -1,6 +1,11 @@
 package main_test
 
-import "github.com/bradfitz/gomemcache/memcache"
+import (
+	"strconv"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
 
 // The README shows these functions.
 
@@ -23,4 +28,20 @@ func unlock(mc *memcache.Client, key, me string) error {
 	}
 	lock.Expiration = -1
 	return mc.CompareAndSwap(lock)
+}
+
+// poll takes the lock without waiting in line: refused, it comes back when the
+// server advises to.
+func poll(mc *memcache.Client, key, me string, tries int) error {
+	err := mc.Add(&memcache.Item{Key: key, Value: []byte(me), Expiration: 30})
+	for ; err == memcache.ErrNotStored && tries > 0; tries-- {
+		advice, e := mc.Get("lockcached:retry:" + key)
+		if e != nil {
+			return e
+		}
+		ms, _ := strconv.Atoi(string(advice.Value)) // 0: it is free by now
+		time.Sleep(time.Duration(ms) * time.Millisecond)
+		err = mc.Add(&memcache.Item{Key: key, Value: []byte(me), Expiration: 30})
+	}
+	return err
 }

@@ -78,6 +78,14 @@ func TestReadmeExample(t *testing.T) {
 	waitForField(t, c, "lockcached:lock:lock:report", "queued=1")
 	is(t, "bob's unlock", unlock(c, "lock:report", "bob"), nil)
 	is(t, "alice's second report", <-answer, nil)
+
+	is(t, "bob's second lock", poll(c, "lock:report", "bob", 0), nil)
+	is(t, "alice's only try", poll(c, "lock:report", "alice", 0), memcache.ErrNotStored)
+	go func() { answer <- poll(c, "lock:report", "alice", 1000) }()
+	waitForField(t, c, "lockcached:lock:lock:report", "polling=1")
+	is(t, "bob's second unlock", unlock(c, "lock:report", "bob"), nil)
+	is(t, "alice's lock", <-answer, nil)
+	is(t, "alice's unlock", unlock(c, "lock:report", "alice"), nil)
 	is(t, "unlock of nothing", unlock(c, "lock:report", "alice"), memcache.ErrCacheMiss)
 	if reports != 2 {
 		t.Errorf("%d reports", reports)

@@ -12,12 +12,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/lockcached/lockcached/scripts/internal/rig"
 )
 
 // options is what the command line says.
@@ -45,19 +45,7 @@ var (
 	crowd = load{clients: 1000}
 )
 
-func main() {
-	o, err := parseOptions(os.Args[1:])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "handoff:", err)
-		os.Exit(2)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "handoff:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("handoff", parseOptions, run) }
 
 func run(ctx context.Context, o options) error {
 	if o.memory {

@@ -12,11 +12,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/lockcached/lockcached/scripts/internal/rig"
@@ -44,19 +42,7 @@ func (c *contender) start(ctx context.Context, conns int) (err error) {
 	return err
 }
 
-func main() {
-	o, err := parseOptions(os.Args[1:])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "loadgen:", err)
-		os.Exit(2)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "loadgen:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("loadgen", parseOptions, run) }
 
 func run(ctx context.Context, o options) error {
 	if o.memory {
