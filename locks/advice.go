@@ -168,8 +168,8 @@ type adviser struct {
 	stats.Scene
 	byRank bool
 	stddev float64
-	ttl    time.Duration // what a hold hardly ever outlives
-	law    *classLaw     // locked until done, if the Scene refers to it
+	holds  *stats.Histogram // behind the Scene's Law
+	law    *classLaw        // locked until done
 }
 
 func (sh *shard) adviser(it *item, ks *keyStats, now time.Duration) (a adviser) {
@@ -202,7 +202,7 @@ func (a *adviser) consult(ks *keyStats) {
 		own = nil
 	}
 	law.mu.Lock()
-	a.ttl = stats.SuggestedTTL(&law.hold)
+	a.law, a.holds = law, &law.hold
 	if ct == nil || ks.Hold.Weight() < enough {
 		if law.hazard.Stale(nil, &law.hold) {
 			law.hazard.Rebuild(nil, &law.hold, &law.moments)
@@ -210,10 +210,9 @@ func (a *adviser) consult(ks *keyStats) {
 		if w := law.moments.Weight(); w > a.Weight {
 			a.Mean, a.stddev, a.Weight = law.moments.Mean(), law.moments.Stddev(), w
 		}
-		a.Law, a.law = &law.hazard, law
+		a.Law = &law.hazard
 		return
 	}
-	defer law.mu.Unlock()
 	if ct.law == nil {
 		ct.law = new(stats.Hazard)
 	}
@@ -222,7 +221,7 @@ func (a *adviser) consult(ks *keyStats) {
 	}
 	a.Law = ct.law
 	if own != nil {
-		a.ttl = stats.SuggestedTTL(own)
+		a.holds = own
 	}
 }
 
@@ -298,7 +297,7 @@ func (sh *shard) advise(l *Lock, it *item, s *Session, now time.Duration) {
 	defer a.done()
 	line := it.Attached.line
 	l.Retry = a.retry(ks, line, s, false)
-	l.SuggestedTTL = a.ttl
+	l.SuggestedTTL = stats.SuggestedTTL(a.holds)
 	l.SuggestedWait = stats.SuggestedWait(&a.Scene, a.stddev, l.Rank)
 }
 
