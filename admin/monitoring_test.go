@@ -93,14 +93,23 @@ func TestMonitoringAsksForWhatThereIs(t *testing.T) {
 	}
 }
 
-// TestPromtool has Prometheus' own tool check everything.
-func TestPromtool(t *testing.T) {
-	if _, err := exec.LookPath("promtool"); err != nil {
-		if os.Getenv("LOCKCACHED_REQUIRE_PEERS") == "1" {
-			t.Fatal(err)
-		}
+// needPromtool skips a test where promtool is not installed, unless the absence of
+// a peer is to be an error.
+func needPromtool(t *testing.T) {
+	t.Helper()
+	_, err := exec.LookPath("promtool")
+	switch {
+	case err == nil:
+	case os.Getenv("LOCKCACHED_REQUIRE_PEERS") == "1":
+		t.Fatal(err)
+	default:
 		t.Skip(err)
 	}
+}
+
+// TestPromtool has Prometheus' own tool check everything.
+func TestPromtool(t *testing.T) {
+	needPromtool(t)
 	i := start(t, Config{}, 100)
 	traffic(t, i)
 	_, told := i.get(t, "/metrics")
@@ -117,9 +126,7 @@ func TestPromtool(t *testing.T) {
 
 // TestQueries has promtool read the dashboard's queries, as rules.
 func TestQueries(t *testing.T) {
-	if _, err := exec.LookPath("promtool"); err != nil {
-		t.Skip(err) // which TestPromtool reports
-	}
+	needPromtool(t)
 	rules := "groups:\n- name: dashboard\n  rules:\n"
 	for i, q := range queries(t) {
 		if strings.HasPrefix(q, "label_values(") {

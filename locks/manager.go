@@ -1,6 +1,7 @@
 package locks
 
 import (
+	"cmp"
 	"errors"
 	"hash/maphash"
 	"math/bits"
@@ -95,36 +96,16 @@ func shardCount(bound int) int {
 }
 
 func (c *Config) setDefaults() {
-	if c.MemoryLimit == 0 {
-		c.MemoryLimit = DefaultMemoryLimit
-	}
-	if c.ItemSizeMax == 0 {
-		c.ItemSizeMax = DefaultItemSizeMax
-	}
-	if c.StatsKeys == 0 {
-		c.StatsKeys = DefaultStatsKeys
-	}
-	if c.StatsClasses == 0 {
-		c.StatsClasses = DefaultStatsClasses
-	}
-	if c.ClassDelimiter == 0 {
-		c.ClassDelimiter = ':'
-	}
-	if c.MaxWait == 0 {
-		c.MaxWait = DefaultMaxWait
-	}
-	if c.MaxWaiters == 0 {
-		c.MaxWaiters = DefaultMaxWaiters
-	}
-	if c.RetryRate == 0 {
-		c.RetryRate = DefaultRetryRate
-	}
-	if c.TotalRetryRate == 0 {
-		c.TotalRetryRate = DefaultTotalRetryRate
-	}
-	if c.RetryMax == 0 {
-		c.RetryMax = DefaultRetryMax
-	}
+	c.MemoryLimit = cmp.Or(c.MemoryLimit, DefaultMemoryLimit)
+	c.ItemSizeMax = cmp.Or(c.ItemSizeMax, DefaultItemSizeMax)
+	c.StatsKeys = cmp.Or(c.StatsKeys, DefaultStatsKeys)
+	c.StatsClasses = cmp.Or(c.StatsClasses, DefaultStatsClasses)
+	c.ClassDelimiter = cmp.Or(c.ClassDelimiter, ':')
+	c.MaxWait = cmp.Or(c.MaxWait, DefaultMaxWait)
+	c.MaxWaiters = cmp.Or(c.MaxWaiters, DefaultMaxWaiters)
+	c.RetryRate = cmp.Or(c.RetryRate, DefaultRetryRate)
+	c.TotalRetryRate = cmp.Or(c.TotalRetryRate, DefaultTotalRetryRate)
+	c.RetryMax = cmp.Or(c.RetryMax, DefaultRetryMax)
 }
 
 // Config returns what the Manager works with, defaults filled in.

@@ -4,6 +4,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -76,21 +77,11 @@ func New(c Config) *Server {
 }
 
 func (c *Config) setDefaults() {
-	if c.MaxConns == 0 {
-		c.MaxConns = DefaultMaxConns
-	}
-	if c.KeepAlive == 0 {
-		c.KeepAlive = DefaultKeepAlive
-	}
-	if c.UserTimeout == 0 {
-		c.UserTimeout = DefaultUserTimeout
-	}
-	if c.Settings.Threads == 0 {
-		c.Settings.Threads = runtime.GOMAXPROCS(0)
-	}
-	if c.Settings.StatKeyPrefix == 0 {
-		c.Settings.StatKeyPrefix = ':'
-	}
+	c.MaxConns = cmp.Or(c.MaxConns, DefaultMaxConns)
+	c.KeepAlive = cmp.Or(c.KeepAlive, DefaultKeepAlive)
+	c.UserTimeout = cmp.Or(c.UserTimeout, DefaultUserTimeout)
+	c.Settings.Threads = cmp.Or(c.Settings.Threads, runtime.GOMAXPROCS(0))
+	c.Settings.StatKeyPrefix = cmp.Or(c.Settings.StatKeyPrefix, ':')
 }
 
 // Serve accepts connections until Shutdown. It survives errors of accept, such
