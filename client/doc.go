@@ -51,20 +51,19 @@
 //
 // # What users of other lock packages complain about
 //
-//   - Lost locks go unnoticed (redislock has no sign of it, its Refresh is the caller's
-//     affair): here there are Context and KeepAlive, and every loss is logged.
-//   - The lock cannot be released once the context is cancelled, and stays until its
-//     lease ends (etcd's concurrency.Mutex keeps the context of its session): Unlock takes
-//     no context, and works after the one of Lock has ended.
-//   - A retry strategy must be brought along, and without one there is no waiting
-//     (redislock), so that everybody polls in his own way: here it is chosen by what the
-//     server can do.
-//   - The release of a mutex that was lost reports success (etcd deletes a key that is
-//     gone): here that is ErrLost.
-//   - A wait that is called off at the moment of the grant may lose the grant
-//     (x/sync's Semaphore had to decide it, too): here it is given back.
-//   - A session that renews in the background may outlive its use (etcd): what keeps a
-//     lock alive ends with Unlock, with the context of Lock, and with Close.
+//   - Nothing tells that a lock is no longer held (etcd-io/etcd#6127, #10811), and who
+//     wants it renewed writes a watchdog (bsm/redislock#30, #73, #89): there are Context,
+//     KeepAlive and Token, and every loss is logged.
+//   - A watchdog goes on after its owner has gone (etcd-io/etcd#17470): what keeps a lock
+//     alive here ends with Unlock, with the context of Lock, and with Close.
+//   - An Unlock that is repeated because its answer was lost deletes somebody's newer lock
+//     (etcd-io/etcd#22082): here every release compares value and CAS id.
+//   - Unlock takes a context, which is the cancelled one when it matters, so that the lock
+//     stays until its lease ends (etcd, redislock): here it takes none.
+//   - Without a retry strategy nobody waits, and with one everybody polls in his own way
+//     (redislock): here it is chosen by what the server can do.
+//   - A wait that is called off in the moment of the grant may lose or keep it (x/sync's
+//     Semaphore had to decide): here it is given back.
 //
 // What a lock cannot be: reentrant, shared by readers, or held on several servers. Each
 // lock lives on one server, chosen by its key.
