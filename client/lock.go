@@ -46,7 +46,8 @@ func (l *Lock) Owner() string { return l.hold.owner }
 
 // Token is the fencing token of the grant: the lock's CAS id right after it. The token
 // of every later grant of any lock on that server is larger. It stays the same when
-// the lock is renewed, although the CAS id changes then.
+// the lock is renewed, although the CAS id changes then. On lockcached tokens also rise
+// over a restart; on plain memcached they begin anew.
 func (l *Lock) Token() uint64 { return l.token }
 
 // Context follows the one that was given to Lock. It also ends when the lock is
@@ -88,7 +89,9 @@ func (cl *claim) granted(asking, life context.Context) (*Lock, error) {
 	ctx, span := cl.client.startHold(life, l)
 	l.span = span
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.mu.Lock() // against a timer that is due at once
 	l.timer = time.AfterFunc(time.Until(expires.Add(-margin(l.ttl))), l.expire)
+	l.mu.Unlock()
 	if cl.opts.keepAlive {
 		cl.client.pending.Go(l.keepAlive)
 	} else {
