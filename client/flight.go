@@ -65,7 +65,7 @@ func (fs *flights[T]) run(ctx context.Context, key string, f *flight[T], fly fun
 	f.err = ownError{errGoexit}
 	defer func() {
 		if p := recover(); p != nil {
-			f.err = ownError{&panicError{p, debug.Stack()}}
+			f.err = ownError{panicOf(p)}
 		}
 		fs.mu.Lock()
 		fs.remove(key, f)
@@ -100,6 +100,14 @@ type ownError struct{ error }
 
 func (e ownError) Unwrap() error { return e.error }
 
+// surface gives the caller its error, or its panic.
+func (e ownError) surface() error {
+	if p, ok := e.error.(*panicError); ok {
+		panic(p)
+	}
+	return e.error
+}
+
 // errGoexit is the error of a function that never returned: it called
 // runtime.Goexit, as testing.T.FailNow does.
 var errGoexit = errors.New("client: the computing function ended its goroutine")
@@ -108,6 +116,14 @@ var errGoexit = errors.New("client: the computing function ended its goroutine")
 type panicError struct {
 	value any
 	stack []byte
+}
+
+// panicOf keeps the stack of a panic that is on its way already.
+func panicOf(p any) *panicError {
+	if panicked, ok := p.(*panicError); ok {
+		return panicked
+	}
+	return &panicError{p, debug.Stack()}
 }
 
 func (e *panicError) Error() string { return fmt.Sprintf("%v\n\n%s", e.value, e.stack) }

@@ -42,8 +42,8 @@ func (p *passenger) wants(t *testing.T, name string, value int, led bool, err er
 	}
 }
 
-// computing returns a function that takes a second, and a count of its calls.
-func computing(value int, err error) (fly func(context.Context) (int, error), calls *atomic.Int32) {
+// taking returns a function that takes a second, and a count of its calls.
+func taking(value int, err error) (fly func(context.Context) (int, error), calls *atomic.Int32) {
 	calls = new(atomic.Int32)
 	return func(ctx context.Context) (int, error) {
 		calls.Add(1)
@@ -59,7 +59,7 @@ func computing(value int, err error) (fly func(context.Context) (int, error), ca
 func TestFlightIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fs flights[int]
-		fly, calls := computing(7, nil)
+		fly, calls := taking(7, nil)
 		first := board(t.Context(), &fs, fly)
 		second := board(t.Context(), &fs, fly)
 		first.wants(t, "first", 7, true, nil)
@@ -75,7 +75,7 @@ func TestFlightIsShared(t *testing.T) {
 func TestFlightOutlivesItsFirstCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fs flights[int]
-		fly, calls := computing(7, nil)
+		fly, calls := taking(7, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		first, second := board(ctx, &fs, fly), board(t.Context(), &fs, fly)
 		cancel()
@@ -104,7 +104,7 @@ func TestFlightEndsWithItsLastCaller(t *testing.T) {
 		cancel()
 		first.wants(t, "first", 0, true, context.Canceled)
 		second.wants(t, "second", 0, false, context.Canceled)
-		fly, _ := computing(7, nil)
+		fly, _ := taking(7, nil)
 		third := board(t.Context(), &fs, fly)
 		<-stopped
 		fourth := board(t.Context(), &fs, fly)
@@ -158,7 +158,7 @@ func TestFlightThatFails(t *testing.T) {
 				if !first.led || second.led {
 					t.Error("not the first one led")
 				}
-				fly7, _ := computing(7, nil)
+				fly7, _ := taking(7, nil)
 				board(t.Context(), &fs, fly7).wants(t, "next", 7, true, nil)
 			})
 		})
