@@ -131,24 +131,24 @@ func (cl *claim) ask(ctx context.Context) (err error) {
 		return err
 	}
 	defer next.done(ctx, cl)
-	// A lock that was held the last time is waited for at once, which saves a refusal.
-	if _, queues := next.(queue); queues && cl.client.memories.isContested(cl.hold.key) {
-		err = next.again(ctx, cl)
-		cl.contested = time.Since(cl.begun) > roundTrip
+	asked := time.Now()
+	if cl.chosen == Queue {
+		err = next.again(ctx, cl) // which is granted at once if the lock is free
+		cl.contested = time.Since(asked) > roundTrip
 	} else {
 		err = cl.add(ctx)
 	}
-	for isNotStored(err) && cl.chosen != never {
+	for ; isNotStored(err); err = next.again(ctx, cl) {
 		cl.contested = true
+		cl.refused++
+		if cl.chosen == never {
+			break
+		}
 		if ctx.Err() != nil {
 			return interrupted(ctx)
 		}
-		err = next.again(ctx, cl)
 	}
-	switch {
-	case err == nil:
-		cl.client.memories.of(cl.hold.key, func(m *memory) { m.contested = cl.contested })
-	case errors.Is(err, ErrPlain) && cl.opts.strategy == Auto:
+	if errors.Is(err, ErrPlain) && cl.opts.strategy == Auto {
 		return cl.ask(ctx) // somebody has put a memcached in lockcached's place
 	}
 	return err

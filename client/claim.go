@@ -29,9 +29,10 @@ type claim struct {
 	begun     time.Time
 	sent      time.Time // when the try that was granted was sent, or the first that may have been
 	unsure    bool      // an answer was lost: the claim may have been granted
-	queued    bool      // the latest try may have waited in line
+	queued    bool      // it has waited in line
 	contested bool      // it was refused, or waited
 	tries     int
+	refused   int
 	rank      int   // how many waited ahead when we last knew, -1 if never
 	line      *line // that it waits on
 }
@@ -72,9 +73,14 @@ func seconds(ttl time.Duration, k kind) int32 {
 
 // add claims the lock without waiting in line.
 func (cl *claim) add(ctx context.Context) error {
+	item := cl.item()
+	// By a policy of the server's a claim may have to wait, which is welcome to those who
+	// poll. But who would not wait is to be refused at once.
+	if cl.kind == lockcached && cl.chosen == never {
+		item = waiting(item, 0)
+	}
 	return cl.client.do(ctx, cl.hold.key, func() error {
-		cl.queued = false
-		return cl.try(func() error { return cl.client.mc.Add(cl.item()) })
+		return cl.try(func() error { return cl.client.mc.Add(item) })
 	})
 }
 
@@ -126,9 +132,6 @@ func (cl *claim) wait(ctx context.Context) error {
 		cl.queued = true
 		p := s.bypass()
 		err = cl.try(func() error { return cl.send(ctx) })
-		if errors.Is(err, ErrPlain) {
-			s.isA(plain)
-		}
 		if s.leave(p, err) {
 			s.onAway(s)
 		}
@@ -144,10 +147,11 @@ const longestWait = time.Minute
 func (cl *claim) send(ctx context.Context) error {
 	wait := longestWait
 	if end, bounded := ctx.Deadline(); bounded {
-		wait = min(wait, max(time.Until(end), time.Millisecond))
+		// The answer is to arrive before ctx ends, which would cost the connection.
+		wait = min(wait, max(time.Until(end)-2*roundTrip, time.Millisecond))
 	}
-	if cl.server.addr == nil || cl.client.config.Memcache != nil {
-		// Not our connections. gomemcache would close one in the middle of a wait.
+	if cl.client.config.Memcache != nil {
+		// It would close its connection in the middle of a longer wait.
 		wait = min(wait, cl.client.config.Timeout*4/5)
 		return cl.client.mc.Add(waiting(cl.item(), wait))
 	}
@@ -160,12 +164,11 @@ func (cl *claim) send(ctx context.Context) error {
 // abandon makes sure that the lock is not ours in the end, when the claim is given up
 // after a try whose answer is not known. Nobody waits for that.
 func (cl *claim) abandon() {
-	if cl.line != nil && !cl.line.isDead() {
-		cl.line.done()
-	}
 	if !cl.unsure {
+		cl.line.done()
 		return
 	}
+	cl.line.hangUp()
 	cl.client.background(func(ctx context.Context) {
 		if err := cl.client.release(ctx, &hold{key: cl.hold.key, owner: cl.hold.owner}, time.Time{}); err != nil && !errors.Is(err, ErrLost) {
 			cl.client.log.Warn().Str("key", cl.hold.key).Err(err).Msg("a claim that was given up may hold its lock until its TTL is over")

@@ -19,7 +19,6 @@ type Client struct {
 	tracer   trace.Tracer
 	mc       *memcache.Client
 	selector memcache.ServerSelector // nil if it is not known
-	dialer   dialer
 	turns    turns
 	memories *memories
 	metrics  *metrics
@@ -29,9 +28,9 @@ type Client struct {
 	close   context.CancelCauseFunc
 	pending sync.WaitGroup // claims, and what goes on in the background
 
-	mu      sync.Mutex // guards what follows
-	closed  bool
-	servers map[string]*peer // by address
+	mu     sync.Mutex // guards what follows
+	closed bool
+	peers  map[string]*peer // by address
 }
 
 // New returns a Client. It connects to nothing yet.
@@ -41,10 +40,9 @@ func New(c Config) (*Client, error) {
 	}
 	client := &Client{
 		config: c, log: c.Logger, mc: c.Memcache, selector: c.Selector,
-		dialer:   dialer{timeout: c.Timeout, tls: c.TLS, user: c.User, password: c.Password},
 		memories: newMemories(),
 		metrics:  newMetrics(),
-		servers:  make(map[string]*peer),
+		peers:    make(map[string]*peer),
 	}
 	client.closing, client.close = context.WithCancelCause(context.Background())
 	if c.Tracing == nil {
@@ -57,17 +55,11 @@ func New(c Config) (*Client, error) {
 			return nil, fmt.Errorf("client: Config.Servers: %w", err)
 		}
 		client.selector = NewSelector(list)
-		client.mc = client.newMemcache(client.selector)
-		client.mc.MaxIdleConns = c.MaxIdleConns
-		client.mc.DialContext = client.dialer.dial
+		client.mc = memcache.NewFromSelector(client.selector)
+		client.mc.Timeout, client.mc.MaxIdleConns = c.Timeout, c.MaxIdleConns
+		client.mc.DialContext = client.dial
 	}
 	return client, nil
-}
-
-func (c *Client) newMemcache(s memcache.ServerSelector) *memcache.Client {
-	mc := memcache.NewFromSelector(s)
-	mc.Timeout = c.config.Timeout
-	return mc
 }
 
 // Close ends all waits with ErrClosed and closes the connections. Locks that are held
@@ -80,7 +72,7 @@ func (c *Client) Close() error {
 	c.pending.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.servers {
+	for _, s := range c.peers {
 		s.dropLines()
 	}
 	if c.config.Memcache != nil {
@@ -111,23 +103,25 @@ const unknownServers = "of Config.Memcache"
 
 // serverOf is the server where a key lives.
 func (c *Client) serverOf(key string) (*peer, error) {
-	name := unknownServers
-	var addr net.Addr
-	if c.selector != nil {
-		var err error
-		if addr, err = c.selector.PickServer(key); err != nil {
-			return nil, fmt.Errorf("client: %w", err)
-		}
-		name = addr.String()
+	if c.selector == nil {
+		return c.peer(unknownServers, nil), nil
 	}
+	addr, err := c.selector.PickServer(key)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	return c.peer(addr.String(), addr), nil
+}
+
+// peer is what is known of the server with that name. One that is met for the first
+// time is new.
+func (c *Client) peer(name string, addr net.Addr) *peer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.servers[name]
-	if s == nil {
-		s = &peer{name: name, addr: addr, onAway: c.lost}
-		c.servers[name] = s
+	if c.peers[name] == nil {
+		c.peers[name] = &peer{name: name, addr: addr, onAway: c.lost}
 	}
-	return s, nil
+	return c.peers[name]
 }
 
 // lost follows the loss of a server: the idle connections to it are dead, too, and

@@ -104,7 +104,7 @@ func isAway(err error) bool {
 		return false
 	}
 	text := err.Error()
-	return !strings.Contains(text, "unexpected response line") && !strings.Contains(text, "memcache: client error")
+	return !strings.HasPrefix(text, "memcache: unexpected") && !strings.Contains(text, "memcache: client error")
 }
 
 // isOurs: the request was wrong, or never sent for a reason that does not pass.

@@ -106,19 +106,17 @@ func (m *metrics) class(key string) string {
 // claimed counts a claim that is over.
 func (m *metrics) claimed(cl *claim, granted bool) {
 	class := m.class(cl.hold.key)
-	refused := cl.tries
+	m.refusals.WithLabelValues(class).Add(float64(cl.refused))
 	if granted {
-		refused--
 		m.acquisitions.WithLabelValues(class).Inc()
 		m.held.WithLabelValues(class).Inc()
 		m.tries.WithLabelValues(class).Observe(float64(cl.tries))
 		if cl.contested {
 			m.wait.WithLabelValues(class).Observe(time.Since(cl.begun).Seconds())
 		}
-	} else if cl.contested && cl.opts.strategy != never {
+	} else if cl.contested && cl.chosen != never {
 		m.waitTimeouts.WithLabelValues(class).Inc()
 	}
-	m.refusals.WithLabelValues(class).Add(float64(max(refused, 0)))
 }
 
 // ended counts a hold that is over: lost if err says so.

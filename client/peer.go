@@ -30,7 +30,7 @@ const (
 // all fail at once, but for a probe after a second, then after 2, 4, 8, 10.
 type peer struct {
 	name   string
-	addr   net.Addr      // nil with a Memcache of the caller's
+	addr   net.Addr    // nil with a Memcache of the caller's
 	onAway func(*peer) // called when the gate closes
 
 	mu      sync.Mutex // guards what follows
@@ -158,7 +158,7 @@ func (s *peer) leave(p pass, err error) (closed bool) {
 	}
 	switch {
 	case p.probe && away:
-		s.failed++
+		s.failed, s.kind = s.failed+1, unknown
 		s.due = time.Now().Add(s.pause())
 	case p.probe:
 		s.away, s.broken, s.failed = false, false, 0
@@ -238,9 +238,19 @@ func (s *peer) is() kind {
 func (s *peer) isA(k kind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.away {
-		s.kind = k
+	s.kind = k
+}
+
+// meet learns from a new connection what the server is.
+func (s *peer) meet(k kind) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kind != unknown && s.kind != k {
+		s.kind = unknown
+		return errChanged
 	}
+	s.kind = k
+	return nil
 }
 
 // sleep pauses, and reports false if ctx ended first.

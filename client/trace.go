@@ -24,7 +24,7 @@ const (
 
 func (c *Client) startAcquire(ctx context.Context, cl *claim) (context.Context, trace.Span) {
 	return c.tracer.Start(ctx, "lock.acquire", trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(attribute.String(keyAttribute, cl.hold.key), attribute.String(ownerAttribute, cl.hold.owner)))
+		trace.WithAttributes(attribute.String(keyAttribute, cl.hold.key)))
 }
 
 // endAcquire tells how a claim ended.
