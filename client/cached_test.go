@@ -23,12 +23,7 @@ type fleetmate[T any] struct {
 
 func mate[T any](t *testing.T, address string, config CacheConfig[T]) *fleetmate[T] {
 	t.Helper()
-	c, err := New(Config{Servers: []string{address}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	return &fleetmate[T]{NewCached(c, config), t}
+	return &fleetmate[T]{NewCached(newClient(t, Config{}, address), config), t}
 }
 
 // wants calls Get and checks what it returns.
@@ -64,31 +59,22 @@ func (m *fleetmate[T]) counted(want CacheStats) {
 // stored writes an envelope as another process does it.
 func (m *fleetmate[T]) stored(e envelope) {
 	m.t.Helper()
-	if err := m.client.mc.Set(&memcache.Item{Key: "page:1", Value: e.seal()}); err != nil {
-		m.t.Fatal(err)
-	}
+	is(m.t, "set", m.client.mc.Set(&memcache.Item{Key: "page:1", Value: e.seal()}), nil)
 }
 
-// unlocked checks that nobody has the lock.
+// unlocked waits until nobody has the lock, which a computation in the background may
+// have for a moment longer than the value takes to appear.
 func (m *fleetmate[T]) unlocked() {
 	m.t.Helper()
-	if it, err := m.client.mc.Get("lock:page:1"); err != memcache.ErrCacheMiss {
-		m.t.Errorf("the lock is held: %s, %v", it.Value, err)
-	}
-}
-
-// eventually waits for something that is bound to happen.
-func eventually(t *testing.T, what string, happened func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !happened(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in 10 s: %s", what)
-		}
-	}
+	eventually(m.t, "the lock is free", func() bool {
+		_, err := m.client.mc.Get("lock:page:1")
+		return err == memcache.ErrCacheMiss
+	})
 }
 
 func TestCachedHitsAndMisses(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		a, b := mate(t, address, CacheConfig[string]{}), mate(t, address, CacheConfig[string]{})
 		a.wants("first", of("first"))
 		a.wants("first", unwanted[string](t))
@@ -106,7 +92,8 @@ func TestCachedHitsAndMisses(t *testing.T) {
 
 // TestCachedComputesOnce: some processes with some goroutines each.
 func TestCachedComputesOnce(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		const mates, each = 4, 10
 		var fleet []*fleetmate[int]
 		for range mates {
@@ -148,7 +135,8 @@ func TestCachedComputesOnce(t *testing.T) {
 // TestCachedFailure: a failure is for the caller whose function failed. Then it is
 // the next one's turn, in the same process and in others.
 func TestCachedFailure(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		a, b := mate(t, address, CacheConfig[string]{}), mate(t, address, CacheConfig[string]{})
 		errDown := errors.New("database is down")
 		fails := func(ctx context.Context) (string, error) {
@@ -171,10 +159,7 @@ func TestCachedFailure(t *testing.T) {
 				t.Errorf("the one whose function failed got %v", err)
 			}
 			a.unlocked()
-			is := a.client.mc.Delete("page:1")
-			if is != nil {
-				t.Error(is)
-			}
+			is(t, "delete", a.client.mc.Delete("page:1"), nil)
 		}
 		if s := a.Stats(); s.Failed != 2 || s.Computed != 1 {
 			t.Errorf("counted %+v", s)
@@ -183,7 +168,8 @@ func TestCachedFailure(t *testing.T) {
 }
 
 func TestCachedRemembersFailure(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		config := CacheConfig[string]{NegativeTTL: time.Hour}
 		a, b := mate(t, address, config), mate(t, address, config)
 		errDown := errors.New("database is down")
@@ -202,7 +188,8 @@ func TestCachedRemembersFailure(t *testing.T) {
 }
 
 func TestCachedStale(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		config := CacheConfig[string]{Stale: time.Hour, NegativeTTL: time.Hour}
 		a, b := mate(t, address, config), mate(t, address, config)
 		a.stored(envelope{freshUntil: time.Now().Add(-time.Minute), payload: []byte(`"old"`)})
@@ -245,7 +232,8 @@ func TestCachedStale(t *testing.T) {
 }
 
 func TestCachedRefreshesEarly(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		eager := mate(t, address, CacheConfig[string]{Beta: 1e9})
 		calm := mate(t, address, CacheConfig[string]{Beta: -1})
 		calm.stored(envelope{computed: time.Second, freshUntil: time.Now().Add(time.Hour), payload: []byte(`"old"`)})
@@ -265,12 +253,11 @@ func TestCachedRefreshesEarly(t *testing.T) {
 
 // TestCachedForeignValues: anybody can write to a cache.
 func TestCachedForeignValues(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		m := mate(t, address, CacheConfig[int]{})
 		for i, foreign := range []string{"", "17", "lockcached/1 fresh_until=9999999999999\n[1,2]"} {
-			if err := m.client.mc.Set(&memcache.Item{Key: "page:1", Value: []byte(foreign)}); err != nil {
-				t.Fatal(err)
-			}
+			is(t, "set", m.client.mc.Set(&memcache.Item{Key: "page:1", Value: []byte(foreign)}), nil)
 			m.wants(i, of(i))
 		}
 		m.counted(CacheStats{Misses: 3, Computed: 3, Unreadable: 6})
@@ -278,7 +265,8 @@ func TestCachedForeignValues(t *testing.T) {
 }
 
 func TestCachedPanic(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		m := mate(t, address, CacheConfig[string]{})
 		func() {
 			defer func() {
@@ -296,15 +284,13 @@ func TestCachedPanic(t *testing.T) {
 }
 
 func TestCachedWaitOver(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		through := mate(t, address, CacheConfig[string]{Wait: time.Millisecond})
 		careful := mate(t, address, CacheConfig[string]{Wait: time.Millisecond, WaitOver: GiveUp})
-		if err := through.client.mc.Add(&memcache.Item{Key: "lock:page:1", Value: []byte("somebody"), Expiration: 60}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := careful.Get(t.Context(), "page:1", unwanted[string](t)); !errors.Is(err, ErrHeld) {
-			t.Errorf("got %v, want ErrHeld", err)
-		}
+		take(t, through.client, "lock:page:1", TTL(time.Hour))
+		_, err := careful.Get(t.Context(), "page:1", unwanted[string](t))
+		is(t, "who gives up", err, ErrHeld)
 		careful.counted(CacheStats{Misses: 1, Stampedes: 1})
 		through.wants("mine", of("mine"))
 		through.counted(CacheStats{Misses: 1, Stampedes: 1, FellThrough: 1, Computed: 1})
@@ -313,20 +299,21 @@ func TestCachedWaitOver(t *testing.T) {
 }
 
 func TestCachedServerAway(t *testing.T) {
+	t.Parallel()
 	const nobody = "127.0.0.1:1"
 	m := mate(t, nobody, CacheConfig[string]{})
 	m.wants("mine", of("mine"))
 	m.counted(CacheStats{Misses: 1, FellThrough: 1, Computed: 1})
 	m = mate(t, nobody, CacheConfig[string]{ServerAway: GiveUp})
-	if _, err := m.Get(t.Context(), "page:1", unwanted[string](t)); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("got %v, want ErrUnavailable", err)
-	}
+	_, err := m.Get(t.Context(), "page:1", unwanted[string](t))
+	is(t, "who gives up", err, ErrUnavailable)
 }
 
 // TestCachedLostLock: the lease ends while somebody computes and does not notice,
 // and the next one has stored its value before.
 func TestCachedLostLock(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		slow, next := mate(t, address, CacheConfig[string]{Lease: time.Hour}), mate(t, address, CacheConfig[string]{})
 		slow.wants("slow", func(context.Context) (string, error) {
 			if err := next.client.mc.Delete("lock:page:1"); err != nil {
@@ -342,7 +329,8 @@ func TestCachedLostLock(t *testing.T) {
 
 // TestCachedCallerLeaves: the function goes on for the others, and ends with the last.
 func TestCachedCallerLeaves(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		m := mate(t, address, CacheConfig[string]{})
 		begun, proceed := make(chan struct{}), make(chan struct{})
 		ctx, leave := context.WithCancel(t.Context())
@@ -367,9 +355,7 @@ func TestCachedCallerLeaves(t *testing.T) {
 			return m.flights.byKey["page:1"].callers == 2
 		})
 		leave()
-		if err := <-left; err != context.Canceled {
-			t.Errorf("got %v", err)
-		}
+		is(t, "who left", <-left, context.Canceled)
 		close(proceed)
 		<-stays
 
@@ -381,15 +367,14 @@ func TestCachedCallerLeaves(t *testing.T) {
 			close(ended)
 			return "", ctx.Err()
 		})
-		if err != context.Canceled {
-			t.Errorf("got %v", err)
-		}
+		is(t, "the last who left", err, context.Canceled)
 		<-ended
 	})
 }
 
 func TestCachedKeys(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		m := mate(t, address, CacheConfig[string]{})
 		for _, length := range []int{1, 195, 196, 250} {
 			key := strings.Repeat("k", length)
@@ -402,15 +387,15 @@ func TestCachedKeys(t *testing.T) {
 			}
 		}
 		for _, key := range []string{"", strings.Repeat("k", 251), "two words", "line\n", "lockcached:lock:x"} {
-			if _, err := m.Get(t.Context(), key, unwanted[string](t)); !errors.Is(err, memcache.ErrMalformedKey) {
-				t.Errorf("key %q: %v", key, err)
-			}
+			_, err := m.Get(t.Context(), key, unwanted[string](t))
+			is(t, "key "+key, err, memcache.ErrMalformedKey)
 		}
 	})
 }
 
 func TestGetOrCompute(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
 		c := mate(t, address, CacheConfig[int]{}).client
 		for range 2 {
 			if n, err := GetOrCompute(t.Context(), c, "number", time.Hour, of(7)); n != 7 || err != nil {
@@ -427,6 +412,7 @@ func TestGetOrCompute(t *testing.T) {
 }
 
 func TestCacheCollector(t *testing.T) {
+	t.Parallel()
 	var b bytes.Buffer
 	for _, m := range cacheMetrics {
 		fmt.Fprintf(&b, "# HELP lockcached_client_cache_%s %s\n# TYPE lockcached_client_cache_%s counter\n", m.name, m.help, m.name)
@@ -444,6 +430,7 @@ func TestCacheCollector(t *testing.T) {
 }
 
 func TestExpiration(t *testing.T) {
+	t.Parallel()
 	now := time.Unix(1795263491, 999999999)
 	for _, tt := range []struct {
 		keep time.Duration

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/locks"
 )
 
 // These are stories of a fleet: processes, which are this test binary run again, and
@@ -22,8 +24,7 @@ const (
 	fleetGoroutines = 50 // in each
 	fleetComputing  = time.Second
 	fleetLease      = 2 * time.Second
-	fleetPatience   = time.Minute // until a story counts as stuck
-	fleetLate       = 2 * time.Second
+	fleetLate       = 2 * time.Second // is too late for a value to come, on any machine
 )
 
 // memberTask is what a member reads from its environment.
@@ -36,10 +37,10 @@ const asMember = "LOCKCACHED_TEST_FLEET_MEMBER"
 
 // event is what a member tells.
 type event struct {
-	Member int // its process id
+	Member int `json:"-"` // its process id
 	What   string
-	At     int64 // in nanoseconds
-	Made   int64 // of a value: when computing it ended
+	At     int64 // of a value: when a goroutine had it, in nanoseconds
+	Made   int64 // and when computing it ended
 	Error  string
 }
 
@@ -62,39 +63,36 @@ func TestFleetMember(t *testing.T) {
 		return
 	}
 	out := json.NewEncoder(os.NewFile(3, "events"))
-	var mu sync.Mutex // guards out
-	tell := func(what string, made int64, err error) {
-		e := event{Member: os.Getpid(), What: what, At: time.Now().UnixNano(), Made: made}
-		if err != nil {
-			e.Error = err.Error()
-		}
-		mu.Lock()
-		defer mu.Unlock()
+	tell := func(e event) {
 		if err := out.Encode(e); err != nil {
 			t.Error(err)
 		}
 	}
 	m := mate(t, task.Address, CacheConfig[int64]{Lease: fleetLease})
-	if _, err := m.client.get(t.Context(), "page:1"); err != nil {
-		t.Fatal(err)
-	}
-	tell(ready, 0, nil)
+	_, err := m.client.get(t.Context(), "page:1")
+	is(t, "get", err, nil)
+	tell(event{What: ready})
 	_, _ = io.Copy(io.Discard, os.Stdin)
+
+	outcomes := make(chan event, fleetGoroutines) // told later, not to keep the others waiting
 	var callers sync.WaitGroup
 	for range fleetGoroutines {
 		callers.Go(func() {
 			made, err := m.Get(t.Context(), "page:1", func(ctx context.Context) (int64, error) {
-				tell(computing, 0, nil)
+				tell(event{What: computing})
 				return task.compute(ctx)
 			})
+			e := event{What: gotValue, At: time.Now().UnixNano(), Made: made}
 			if err != nil {
-				tell(gotError, 0, err)
-				return
+				e = event{What: gotError, Error: err.Error()}
 			}
-			tell(gotValue, made, nil)
+			outcomes <- e
 		})
 	}
 	callers.Wait()
+	for range fleetGoroutines {
+		tell(<-outcomes)
+	}
 }
 
 // compute takes its time, and returns when it was.
@@ -135,7 +133,7 @@ func startFleet(t *testing.T, task memberTask) *fleet {
 	var readers sync.WaitGroup
 	t.Cleanup(readers.Wait)
 	for range fleetMembers {
-		member := exec.Command(os.Args[0], "-test.run=^TestFleetMember$", "-test.timeout="+fleetPatience.String())
+		member := exec.Command(os.Args[0], "-test.run=^TestFleetMember$", "-test.timeout="+patience.String())
 		member.Env = append(os.Environ(), asMember+"="+string(text))
 		events, told, err := os.Pipe()
 		if err != nil {
@@ -167,6 +165,7 @@ func (f *fleet) listen(member int, events *os.File) {
 			f.events <- event{Member: member, What: gone}
 			return
 		}
+		e.Member = member
 		f.events <- e
 	}
 }
@@ -176,7 +175,7 @@ func (f *fleet) next() event {
 	select {
 	case e := <-f.events:
 		return e
-	case <-time.After(fleetPatience):
+	case <-time.After(patience):
 		f.t.Fatal("the fleet is stuck")
 		panic("unreachable")
 	}
@@ -245,8 +244,15 @@ func (s *tale) wants(t *testing.T, computed, values, errors int) {
 	}
 }
 
+// inTurn runs a story on lockcached and then on memcached: at the same time they would
+// be in each other's way.
+func inTurn(t *testing.T, story func(t *testing.T, address string)) {
+	t.Run("lockcached", func(t *testing.T) { story(t, newHost(t, locks.Config{}).addr) })
+	t.Run("memcached", func(t *testing.T) { story(t, memcached(t)) })
+}
+
 func TestFleetComputesOnce(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	inTurn(t, func(t *testing.T, address string) {
 		s := startFleet(t, memberTask{Address: address}).play(nil)
 		s.wants(t, 1, fleetMembers*fleetGoroutines, 0)
 	})
@@ -254,7 +260,7 @@ func TestFleetComputesOnce(t *testing.T) {
 
 // TestFleetLosesItsComputer: the process that computes is killed half-way.
 func TestFleetLosesItsComputer(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	inTurn(t, func(t *testing.T, address string) {
 		f := startFleet(t, memberTask{Address: address})
 		s := f.play(func(first int) {
 			time.Sleep(fleetComputing / 2)
@@ -268,7 +274,7 @@ func TestFleetLosesItsComputer(t *testing.T) {
 }
 
 func TestFleetFailsOnce(t *testing.T) {
-	onEachServer(t, func(t *testing.T, address string) {
+	inTurn(t, func(t *testing.T, address string) {
 		s := startFleet(t, memberTask{Address: address, FailOne: filepath.Join(t.TempDir(), "failed")}).play(nil)
 		s.wants(t, 2, fleetMembers*fleetGoroutines-1, 1)
 		if len(s.errors) == 1 && s.errors[0] != errOnce.Error() {
@@ -280,17 +286,21 @@ func TestFleetFailsOnce(t *testing.T) {
 // TestFleetLosesItsServer: the server is started again, with nothing in its memory,
 // while somebody computes.
 func TestFleetLosesItsServer(t *testing.T) {
-	s := startServer(t)
-	f := startFleet(t, memberTask{Address: s.address})
+	h := newHost(t, locks.Config{})
+	f := startFleet(t, memberTask{Address: h.addr})
 	restarted := make(chan struct{})
-	story := f.play(func(int) {
+	s := f.play(func(int) {
 		defer close(restarted)
 		time.Sleep(fleetComputing / 2)
-		s.restart()
+		h.stop()
+		time.Sleep(fleetComputing / 4)
+		h.locks = locks.NewManager(locks.Config{})
+		go h.locks.Run(t.Context())
+		h.start()
 	})
 	<-restarted
-	if n := len(story.computed); n > 2 {
+	if n := len(s.computed); n > 2 {
 		t.Errorf("computed %d times, want one more time at most", n)
 	}
-	story.wants(t, len(story.computed), fleetMembers*fleetGoroutines, 0)
+	s.wants(t, len(s.computed), fleetMembers*fleetGoroutines, 0)
 }

@@ -36,23 +36,32 @@ func (e *entry[T]) failure(key string) error {
 	return &CachedError{Key: key, Text: string(e.payload), Until: e.freshUntil}
 }
 
-// read reads what is stored. What cannot be decoded is as good as nothing.
+// read reads what is stored.
 func (t *task[T]) read(ctx context.Context) (e entry[T], err error) {
 	items, err := t.client.get(ctx, t.key)
-	if err != nil || items[t.key] == nil {
+	if err != nil {
 		return e, err
 	}
-	stored, ok := unseal(items[t.key].Value)
+	return t.decode(items[t.key]), nil
+}
+
+// decode makes sense of what is stored. If it cannot, that is as good as nothing.
+func (t *task[T]) decode(item *memcache.Item) (e entry[T]) {
+	if item == nil {
+		return e
+	}
+	var err error
+	stored, ok := unseal(item.Value)
 	if ok && !stored.failed {
 		e.value, err = t.config.Codec.Decode(stored.payload)
 	}
 	if !ok || err != nil {
 		t.counts.unreadable.Add(1)
 		t.log(zerolog.WarnLevel, err, "cached value cannot be read, and is computed again")
-		return entry[T]{}, nil
+		return entry[T]{}
 	}
 	e.envelope = stored
-	return e, nil
+	return e
 }
 
 // find reads what the caller wants. A server that is away knows of nothing.
