@@ -3,13 +3,15 @@ package client
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"time"
 )
 
 // CacheConfig is how a Cached works. The zero value is useful: values as JSON,
 // fresh for a minute, computed by one caller at a time in the whole fleet.
 type CacheConfig[T any] struct {
-	// Name tells caches apart in metrics and in the log.
+	// Name tells caches apart in metrics, spans and the log. "" means the type of the
+	// values.
 	Name string
 	// TTL is how long a value is fresh. 0 means DefaultCacheTTL.
 	TTL time.Duration
@@ -69,6 +71,7 @@ func (e *CachedError) Error() string {
 }
 
 func (c *CacheConfig[T]) setDefaults() {
+	c.Name = cmp.Or(c.Name, reflect.TypeFor[T]().String())
 	c.TTL = cmp.Or(max(c.TTL, 0), DefaultCacheTTL)
 	c.Stale = max(c.Stale, 0)
 	c.NegativeTTL = max(c.NegativeTTL, 0)

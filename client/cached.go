@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Cached is a cache of computed values on the server: what is missing is computed
@@ -25,13 +23,13 @@ type Cached[T any] struct {
 	config    CacheConfig[T]
 	flights   flights[T]
 	refreshes refreshes
-	counts    cacheCounters
+	counts    *cacheCounters
 }
 
 // NewCached returns a cache that uses the client's servers.
 func NewCached[T any](c *Client, config CacheConfig[T]) *Cached[T] {
 	config.setDefaults()
-	return &Cached[T]{client: c, config: config}
+	return &Cached[T]{client: c, config: config, counts: c.metrics.caches.of(config.Name)}
 }
 
 // Get returns the value of the key, and computes it if there is none.
@@ -94,16 +92,11 @@ func (c *Cached[T]) miss(ctx context.Context, task *task[T]) (T, error) {
 	}
 }
 
-// Stats returns what has been counted since NewCached.
+// Stats returns what was counted, together with other caches of the Client that have
+// the same name. Client.Collector tells it to Prometheus.
 func (c *Cached[T]) Stats() CacheStats { return c.counts.stats() }
 
-// Collector tells Prometheus the same, by the name of the cache.
-func (c *Cached[T]) Collector() prometheus.Collector {
-	return newCacheCollector(c.config.Name, &c.counts)
-}
-
-// GetOrCompute is Get of a Cached with nothing but a TTL, one for each type of value.
-// Its statistics are the Client's.
+// GetOrCompute is Get of a Cached with nothing but a TTL. 0 means DefaultCacheTTL.
 func GetOrCompute[T any](ctx context.Context, c *Client, key string, ttl time.Duration,
 	compute func(context.Context) (T, error)) (T, error) {
 	return cachedOf[T](c).getFor(ctx, key, cmp.Or(max(ttl, 0), DefaultCacheTTL), compute)
@@ -111,10 +104,10 @@ func GetOrCompute[T any](ctx context.Context, c *Client, key string, ttl time.Du
 
 // cachedOf returns the Cached that a Client has for GetOrCompute.
 func cachedOf[T any](c *Client) *Cached[T] {
-	name := reflect.TypeFor[T]()
-	cached, found := c.caches.Load(name)
+	values := reflect.TypeFor[T]()
+	cached, found := c.caches.Load(values)
 	if !found {
-		cached, _ = c.caches.LoadOrStore(name, NewCached(c, CacheConfig[T]{Name: name.String()}))
+		cached, _ = c.caches.LoadOrStore(values, NewCached(c, CacheConfig[T]{}))
 	}
 	return cached.(*Cached[T])
 }

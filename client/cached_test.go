@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -411,21 +410,23 @@ func TestGetOrCompute(t *testing.T) {
 	})
 }
 
-func TestCacheCollector(t *testing.T) {
+func TestCacheMetrics(t *testing.T) {
 	t.Parallel()
-	var b bytes.Buffer
-	for _, m := range cacheMetrics {
-		fmt.Fprintf(&b, "# HELP lockcached_client_cache_%s %s\n# TYPE lockcached_client_cache_%s counter\n", m.name, m.help, m.name)
-		n := 0
-		if m.name == "hits_total" {
-			n = 3
-		}
-		fmt.Fprintf(&b, "lockcached_client_cache_%s{cache=\"pages\"} %d\n", m.name, n)
-	}
-	m := NewCached(nil, CacheConfig[int]{Name: "pages"})
-	m.counts.hits.Add(3)
-	if err := testutil.CollectAndCompare(m.Collector(), &b); err != nil {
+	c := newClient(t, Config{}, "127.0.0.1:1")
+	NewCached(c, CacheConfig[int]{Name: "pages"}).counts.hits.Add(1)
+	NewCached(c, CacheConfig[string]{Name: "pages"}).counts.hits.Add(2)
+	NewCached(c, CacheConfig[int]{}).counts.hits.Add(4)
+	const want = `
+# HELP lockcached_client_cache_hits_total Calls that found a fresh value.
+# TYPE lockcached_client_cache_hits_total counter
+lockcached_client_cache_hits_total{cache="int"} 4
+lockcached_client_cache_hits_total{cache="pages"} 3
+`
+	if err := testutil.CollectAndCompare(c.Collector(), strings.NewReader(want), "lockcached_client_cache_hits_total"); err != nil {
 		t.Error(err)
+	}
+	if problems, err := testutil.CollectAndLint(c.Collector()); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
 	}
 }
 

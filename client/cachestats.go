@@ -1,13 +1,14 @@
 package client
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// CacheStats counts what the callers of a Cached met. Hits, Stale, Negative and
-// Misses together are the calls that could be answered by the server.
+// CacheStats counts what the callers of a Cached met. Hits, Stale, Negative and Misses
+// together are all calls that had an answer.
 type CacheStats struct {
 	Hits        uint64 // found a fresh value
 	Stale       uint64 // found a value that was over, and got it all the same
@@ -40,50 +41,63 @@ func (c *cacheCounters) stats() CacheStats {
 	}
 }
 
-// cacheMetrics are CacheStats for Prometheus.
-var cacheMetrics = []struct {
-	name, help string
-	of         func(*CacheStats) uint64
-}{
-	{"hits_total", "Calls that found a fresh value.", func(s *CacheStats) uint64 { return s.Hits }},
-	{"stale_total", "Calls that were answered with a value that was over.", func(s *CacheStats) uint64 { return s.Stale }},
-	{"negative_total", "Calls that found that computing had failed a short time ago.", func(s *CacheStats) uint64 { return s.Negative }},
-	{"misses_total", "Calls that found nothing to use.", func(s *CacheStats) uint64 { return s.Misses }},
-	{"stampedes_total", "Misses that found others computing.", func(s *CacheStats) uint64 { return s.Stampedes }},
-	{"waited_total", "Misses that got the value that others computed.", func(s *CacheStats) uint64 { return s.Waited }},
-	{"fell_through_total", "Misses that computed without the lock.", func(s *CacheStats) uint64 { return s.FellThrough }},
-	{"early_total", "Computations begun before the value was over.", func(s *CacheStats) uint64 { return s.Early }},
-	{"computed_total", "Computations that succeeded.", func(s *CacheStats) uint64 { return s.Computed }},
-	{"failed_total", "Computations that failed.", func(s *CacheStats) uint64 { return s.Failed }},
-	{"lost_total", "Computations whose lock was lost before they ended.", func(s *CacheStats) uint64 { return s.Lost }},
-	{"unreadable_total", "Values found that could not be read.", func(s *CacheStats) uint64 { return s.Unreadable }},
+// cacheMetrics tells Prometheus of the caches of a Client, by their names.
+type cacheMetrics struct {
+	mu     sync.Mutex // guards byName
+	byName map[string]*cacheCounters
 }
 
-// cacheCollector tells of a cache. Its name is a constant label, so that one
-// registry takes several of them.
-type cacheCollector struct {
-	counters *cacheCounters
-	descs    []*prometheus.Desc // of cacheMetrics
-}
-
-func newCacheCollector(name string, counters *cacheCounters) *cacheCollector {
-	c := &cacheCollector{counters: counters}
-	for _, m := range cacheMetrics {
-		desc := prometheus.NewDesc("lockcached_client_cache_"+m.name, m.help, nil, prometheus.Labels{"cache": name})
-		c.descs = append(c.descs, desc)
+// of returns the counters of the caches that have a name.
+func (m *cacheMetrics) of(name string) *cacheCounters {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.byName[name]
+	if c == nil {
+		if m.byName == nil {
+			m.byName = make(map[string]*cacheCounters)
+		}
+		c = new(cacheCounters)
+		m.byName[name] = c
 	}
 	return c
 }
 
-func (c *cacheCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range c.descs {
-		descs <- desc
+var cacheMetricsTold = []struct {
+	desc *prometheus.Desc
+	of   func(*CacheStats) uint64
+}{
+	{byCache("hits_total", "Calls that found a fresh value."), func(s *CacheStats) uint64 { return s.Hits }},
+	{byCache("stale_total", "Calls that were answered with a value that was over."), func(s *CacheStats) uint64 { return s.Stale }},
+	{byCache("negative_total", "Calls that found that computing had failed a short time ago."), func(s *CacheStats) uint64 { return s.Negative }},
+	{byCache("misses_total", "Calls that found nothing to use."), func(s *CacheStats) uint64 { return s.Misses }},
+	{byCache("stampedes_total", "Misses that found others computing."), func(s *CacheStats) uint64 { return s.Stampedes }},
+	{byCache("waited_total", "Misses that got the value that others computed."), func(s *CacheStats) uint64 { return s.Waited }},
+	{byCache("fell_through_total", "Misses that computed without the lock."), func(s *CacheStats) uint64 { return s.FellThrough }},
+	{byCache("early_total", "Computations begun before the value was over."), func(s *CacheStats) uint64 { return s.Early }},
+	{byCache("computed_total", "Computations that succeeded."), func(s *CacheStats) uint64 { return s.Computed }},
+	{byCache("failed_total", "Computations that failed."), func(s *CacheStats) uint64 { return s.Failed }},
+	{byCache("lost_total", "Computations whose lock was lost before they ended."), func(s *CacheStats) uint64 { return s.Lost }},
+	{byCache("unreadable_total", "Values found that could not be read."), func(s *CacheStats) uint64 { return s.Unreadable }},
+}
+
+func byCache(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("lockcached_client_cache_"+name, help, []string{"cache"}, nil)
+}
+
+// Describe and Collect make it a prometheus.Collector.
+func (*cacheMetrics) Describe(out chan<- *prometheus.Desc) {
+	for _, told := range cacheMetricsTold {
+		out <- told.desc
 	}
 }
 
-func (c *cacheCollector) Collect(out chan<- prometheus.Metric) {
-	stats := c.counters.stats()
-	for i, m := range cacheMetrics {
-		out <- prometheus.MustNewConstMetric(c.descs[i], prometheus.CounterValue, float64(m.of(&stats)))
+func (m *cacheMetrics) Collect(out chan<- prometheus.Metric) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, counters := range m.byName {
+		stats := counters.stats()
+		for _, told := range cacheMetricsTold {
+			out <- prometheus.MustNewConstMetric(told.desc, prometheus.CounterValue, float64(told.of(&stats)), name)
+		}
 	}
 }
