@@ -45,7 +45,11 @@ func (t *task[T]) round(ctx context.Context, began time.Time) (value T, err erro
 	hold, err := t.lock(ctx, began)
 	stop()
 	found := <-news
-	trace.SpanFromContext(ctx).SetAttributes(attribute.Int64(waitedAttribute, time.Since(began).Milliseconds()))
+	span := trace.SpanFromContext(ctx)
+	span.SetAttributes(attribute.Int64(waitedAttribute, time.Since(began).Milliseconds()))
+	if err == nil {
+		span.SetAttributes(tokenOf(hold))
+	}
 	switch {
 	case found != nil:
 		if err == nil {
@@ -127,7 +131,6 @@ func (t *task[T]) withLock(ctx context.Context, hold *Lock) (value T, err error)
 	if found := t.decode(hold.along); t.isNews(&found) {
 		return t.accept(ctx, &found)
 	}
-	trace.SpanFromContext(ctx).SetAttributes(tokenOf(hold))
 	value, made, err := t.produce(hold.Context())
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(hold.Context()), ErrLost) {
 		t.counts.lost.Add(1)

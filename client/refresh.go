@@ -76,6 +76,7 @@ func (t *task[T]) renew(ctx context.Context, early bool) bool {
 		return false
 	}
 	if err == nil {
+		span.SetAttributes(tokenOf(hold))
 		if early {
 			t.counts.early.Add(1)
 		}
