@@ -132,12 +132,12 @@ func (cl *claim) ask(ctx context.Context) (err error) {
 	}
 	defer next.done(ctx, cl)
 	asked := time.Now()
-	if cl.chosen == Queue {
-		err = next.again(ctx, cl) // which is granted at once if the lock is free
-		cl.contested = time.Since(asked) > roundTrip
+	if cl.kind == lockcached && (cl.chosen == Queue || cl.chosen == never) {
+		err = cl.wait(ctx) // a lock that is free is granted at once
 	} else {
 		err = cl.add(ctx)
 	}
+	cl.contested = cl.chosen == Queue && time.Since(asked) > roundTrip
 	for ; isNotStored(err); err = next.again(ctx, cl) {
 		cl.contested = true
 		cl.refused++

@@ -103,25 +103,21 @@ const unknownServers = "of Config.Memcache"
 
 // serverOf is the server where a key lives.
 func (c *Client) serverOf(key string) (*peer, error) {
-	if c.selector == nil {
-		return c.peer(unknownServers, nil), nil
+	name := unknownServers
+	var addr net.Addr
+	if c.selector != nil {
+		var err error
+		if addr, err = c.selector.PickServer(key); err != nil {
+			return nil, fmt.Errorf("client: %w", err)
+		}
+		name = addr.String()
 	}
-	addr, err := c.selector.PickServer(key)
-	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
-	}
-	return c.peer(addr.String(), addr), nil
-}
-
-// peer is what is known of the server with that name. One that is met for the first
-// time is new.
-func (c *Client) peer(name string, addr net.Addr) *peer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.peers[name] == nil {
 		c.peers[name] = &peer{name: name, addr: addr, onAway: c.lost}
 	}
-	return c.peers[name]
+	return c.peers[name], nil
 }
 
 // lost follows the loss of a server: the idle connections to it are dead, too, and

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"sync"
@@ -98,6 +99,12 @@ func (l *line) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return conn, nil
 }
 
+func (l *line) isConnected() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn != nil && !l.dead
+}
+
 func (l *line) isDead() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,6 +122,27 @@ func (l *line) hangUp() {
 	if l.conn != nil {
 		_ = l.conn.Close()
 	}
+}
+
+// greet connects, if that is still to be done, and makes sure that it is lockcached at
+// the other end of this very connection. A plain memcached would store a claim that
+// waits, under a key that means nothing.
+func (l *line) greet(key string) error {
+	if l.isConnected() {
+		return nil
+	}
+	l.mc.Timeout = l.client.config.Timeout
+	_, err := l.mc.Get(retryPrefix + key)
+	switch {
+	case err == nil:
+		l.server.isA(lockcached)
+		return nil
+	case errors.Is(err, memcache.ErrCacheMiss):
+		l.server.isA(plain)
+		err = ErrPlain
+	}
+	l.hangUp()
+	return err
 }
 
 // add claims a lock and waits in line for it, until it is granted, the wait is over,

@@ -241,18 +241,6 @@ func (s *peer) isA(k kind) {
 	s.kind = k
 }
 
-// meet learns from a new connection what the server is.
-func (s *peer) meet(k kind) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.kind != unknown && s.kind != k {
-		s.kind = unknown
-		return errChanged
-	}
-	s.kind = k
-	return nil
-}
-
 // sleep pauses, and reports false if ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if ctx.Err() != nil {

@@ -53,9 +53,3 @@ type single struct{ net.Addr }
 
 func (s single) PickServer(string) (net.Addr, error) { return s.Addr, nil }
 func (s single) Each(f func(net.Addr) error) error   { return f(s.Addr) }
-
-// address is a net.Addr made of what gomemcache dials.
-type address struct{ network, text string }
-
-func (a address) Network() string { return a.network }
-func (a address) String() string  { return a.text }

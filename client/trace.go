@@ -30,7 +30,7 @@ func (c *Client) startAcquire(ctx context.Context, cl *claim) (context.Context, 
 // endAcquire tells how a claim ended.
 func (c *Client) endAcquire(span trace.Span, cl *claim, l *Lock, err error) {
 	defer span.End()
-	c.metrics.claimed(cl, err == nil)
+	c.metrics.claimed(cl, err)
 	span.SetAttributes(
 		attribute.Int(attemptsAttribute, cl.tries),
 		attribute.Int64(waitedAttribute, time.Since(cl.begun).Milliseconds()),
