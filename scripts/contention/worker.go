@@ -91,13 +91,11 @@ func connect(ctx context.Context, c *client.Client) error {
 	return l.Unlock()
 }
 
-// count wants the lock until ctx ends, and counts from the time of begin on.
+// count wants the lock until ctx ends, and counts the grants from the time of begin on,
+// with all that was tried for them.
 func (w *worker) count(ctx context.Context, c *client.Client, begin time.Time) (t tally, err error) {
 	before, err := triesOf(c) // tries that do not count
-	if err != nil {
-		return t, err
-	}
-	for {
+	for err == nil && ctx.Err() == nil {
 		wanted := time.Now()
 		l, err := c.Lock(ctx, lockKey)
 		if errors.Is(err, context.DeadlineExceeded) {
@@ -109,21 +107,23 @@ func (w *worker) count(ctx context.Context, c *client.Client, begin time.Time) (
 		}
 		granted := time.Now()
 		time.Sleep(w.Hold)
-		if granted.After(begin) {
-			t.Waits = append(t.Waits, granted.Sub(wanted))
-			t.Held += time.Since(granted)
-		} else if before, err = triesOf(c); err != nil {
-			return t, err
-		}
+		held := time.Since(granted)
 		if err := l.Unlock(); err != nil {
 			return t, err
 		}
-		if w.Pause > 0 && rig.Sleep(ctx, rand.N(2*w.Pause)) != nil {
-			break
+		tries, err := triesOf(c)
+		if err != nil {
+			return t, err
 		}
+		if granted.After(begin) {
+			t.Waits = append(t.Waits, granted.Sub(wanted))
+			t.Held += held
+			t.Tries = tries - before
+		} else {
+			before = tries
+		}
+		_ = rig.Sleep(ctx, rand.N(2*w.Pause+1))
 	}
-	after, err := triesOf(c)
-	t.Tries = after - before
 	return t, err
 }
 
