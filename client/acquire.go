@@ -105,11 +105,21 @@ func (cl *claim) obtain(asking, life context.Context) (l *Lock, err error) {
 		return nil, err
 	}
 	defer cl.client.turns.pass(cl.hold.key)
-	if err := cl.ask(asking); err != nil {
-		return nil, err
+	for range grants {
+		if err = cl.ask(asking); err != nil {
+			return nil, err
+		}
+		if l, err = cl.granted(asking, life); !errors.Is(err, ErrLost) {
+			return l, err
+		}
+		cl.sent = time.Now() // whatever comes now began later
 	}
-	return cl.granted(asking, life)
+	return nil, err
 }
+
+// grants is how many grants a claim may lose before it has looked at them. The server
+// takes a grant back if the connection breaks right after it.
+const grants = 3
 
 func (cl *claim) takeTurn(ctx context.Context) error {
 	if cl.opts.strategy != never {

@@ -84,17 +84,24 @@ func (cl *claim) add(ctx context.Context) error {
 }
 
 // settle finds out what became of a try whose answer was lost: whether the lock is
-// ours.
+// ours. If it is somebody else's, that was a refusal, unless the claim was to wait.
 func (cl *claim) settle() (ours bool, err error) {
 	if !cl.unsettled {
 		return false, nil
 	}
 	err = cl.client.look(&cl.hold)
-	if errors.Is(err, ErrLost) {
+	held := errors.Is(err, ErrLost)
+	switch {
+	case err == nil:
+		return true, nil
+	case held || errors.Is(err, memcache.ErrCacheMiss):
 		cl.unsettled = false
+		if held && cl.chosen != Queue {
+			return false, memcache.ErrNotStored
+		}
 		return false, nil
 	}
-	return err == nil, err
+	return false, err
 }
 
 // try sends the claim once.

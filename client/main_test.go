@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,47 +22,31 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long a test waits for what has to happen, on the slowest machine.
 const patience = time.Minute
 
-// A host is a lockcached that can be stopped and started. Its locks outlive that, as
-// those of a durable server do.
+// A host is a lockcached.
 type host struct {
 	t     *testing.T
 	locks *locks.Manager
 	addr  string
-
-	mu     sync.Mutex // guards server
-	server *server.Server
 }
 
 func newHost(t *testing.T, c locks.Config) *host {
 	t.Helper()
-	h := &host{t: t, locks: locks.NewManager(c), addr: "127.0.0.1:0"}
-	go h.locks.Run(t.Context())
-	h.start()
-	t.Cleanup(h.stop)
-	return h
-}
-
-func (h *host) start() {
-	h.t.Helper()
-	l, err := net.Listen("tcp", h.addr)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.addr = l.Addr().String()
+	h := &host{t: t, locks: locks.NewManager(c), addr: l.Addr().String()}
 	s := server.New(server.Config{Locks: h.locks})
-	h.server = s
+	go h.locks.Run(t.Context())
 	go func() { _ = s.Serve(l) }()
-}
-
-// stop cuts all connections, as a process does that is killed.
-func (h *host) stop() {
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_ = h.server.Shutdown(now)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
 }
 
 // memcached starts a real one and returns its socket.

@@ -9,8 +9,7 @@ import (
 
 // A relay stands between clients and a server, and makes trouble.
 type relay struct {
-	network, target string
-	listener        net.Listener
+	listener net.Listener
 
 	away     atomic.Bool  // hang up on everybody
 	asked    atomic.Int32 // connections while away
@@ -18,9 +17,11 @@ type relay struct {
 	answered atomic.Int32
 	lost     atomic.Int32
 
-	mu    sync.Mutex // guards conns
-	conns map[net.Conn]bool
-	busy  sync.WaitGroup
+	mu              sync.Mutex // guards what follows
+	network, target string
+	conns           map[net.Conn]bool
+
+	busy sync.WaitGroup
 }
 
 func newRelay(t *testing.T, network, target string, every int32) *relay {
@@ -52,7 +53,7 @@ func (r *relay) serve() {
 			_ = near.Close()
 			continue
 		}
-		far, err := net.Dial(r.network, r.target)
+		far, err := r.dial()
 		if err != nil {
 			_ = near.Close()
 			continue
@@ -61,6 +62,20 @@ func (r *relay) serve() {
 		r.busy.Go(func() { r.copy(far, near, false) })
 		r.busy.Go(func() { r.copy(near, far, true) })
 	}
+}
+
+func (r *relay) dial() (net.Conn, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return net.Dial(r.network, r.target)
+}
+
+// setTarget puts another server in the place of the one there was, for connections to
+// come.
+func (r *relay) setTarget(network, target string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.network, r.target = network, target
 }
 
 func (r *relay) track(conns ...net.Conn) {
