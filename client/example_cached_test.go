@@ -7,31 +7,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/lockcached/lockcached/client"
-	"github.com/lockcached/lockcached/locks"
-	"github.com/lockcached/lockcached/server"
 )
-
-// cacheServer starts a lockcached for an example, and returns its address and what
-// ends it.
-func cacheServer() (address string, stop func()) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	manager := locks.NewManager(locks.Config{})
-	go manager.Run(ctx)
-	srv := server.New(server.Config{Locks: manager})
-	go func() { _ = srv.Serve(l) }()
-	return l.Addr().String(), func() {
-		cancel()
-		_ = srv.Shutdown(ctx) // at once
-	}
-}
 
 func render(_ context.Context, id string) (string, error) {
 	fmt.Println("rendering", id)
@@ -49,9 +28,9 @@ func page(ctx context.Context, c *client.Client, id string) (string, error) {
 }
 
 func ExampleGetOrCompute() {
-	address, stop := cacheServer()
+	addr, stop := serve()
 	defer stop()
-	c, err := client.New(client.Config{Servers: []string{address}})
+	c, err := client.New(client.Config{Servers: []string{addr}})
 	if err != nil {
 		panic(err)
 	}
@@ -96,9 +75,9 @@ func (s sealed[T]) Decode(data []byte) (value T, err error) {
 }
 
 func ExampleCached() {
-	address, stop := cacheServer()
+	addr, stop := serve()
 	defer stop()
-	c, err := client.New(client.Config{Servers: []string{address}})
+	c, err := client.New(client.Config{Servers: []string{addr}})
 	if err != nil {
 		panic(err)
 	}

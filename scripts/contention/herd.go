@@ -23,12 +23,12 @@ import (
 // Times of the herd's story. What is shown are the first two seconds, in slots, after
 // the server is gone and after it is back.
 const (
-	grazing = 3 * time.Second // before
+	grazing = 5 * time.Second // before
 	absence = 3 * time.Second
 	slot    = 100 * time.Millisecond
 	slots   = 20
 	// thinking is how long a client has no wish for a lock, on average.
-	thinking = time.Second
+	thinking = 2 * time.Second
 )
 
 // loseServer shows what a herd of clients does whose server goes away and comes back.
