@@ -28,9 +28,7 @@ func TestPeers(t *testing.T) {
 			return exec.Command(pythonWith(t, "pymemcache"), "testdata/interop/client.py", host, port)
 		}},
 		{"php-memcached", func(t *testing.T, host, port string) *exec.Cmd {
-			if err := exec.Command("php", "-r", `exit(class_exists("Memcached") ? 0 : 1);`).Run(); err != nil {
-				missing(t, fmt.Errorf("php with its extension memcached: %w", err))
-			}
+			phpWithMemcached(t)
 			return exec.Command("php", "testdata/interop/client.php", host, port)
 		}},
 	}
@@ -61,6 +59,14 @@ func pythonWith(t *testing.T, module string) string {
 	}
 	missing(t, fmt.Errorf("python3 with %s: %w", module, err))
 	return ""
+}
+
+// phpWithMemcached makes sure of PHP and its extension.
+func phpWithMemcached(t *testing.T) {
+	t.Helper()
+	if err := exec.Command("php", "-r", `exit(class_exists("Memcached") ? 0 : 1);`).Run(); err != nil {
+		missing(t, fmt.Errorf("php with its extension memcached: %w", err))
+	}
 }
 
 // newClient returns a gomemcache client for a server of its own.

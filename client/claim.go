@@ -36,6 +36,7 @@ type claim struct {
 	refused   int
 	rank      int   // how many waited ahead when we last knew, -1 if never
 	line      *line // that it waits on
+	along     *memcache.Item
 }
 
 // name makes a value for the claim: who, when, and something random. It is printable

@@ -22,6 +22,7 @@ type Client struct {
 	turns    turns
 	memories *memories
 	metrics  *metrics
+	caches   sync.Map // by type: the Cached of GetOrCompute
 
 	closing context.Context // ends with Close
 	close   context.CancelCauseFunc

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bradfitz/gomemcache/memcache"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -23,7 +24,8 @@ type Lock struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	span    trace.Span
-	keeper  chan struct{} // closed when nothing keeps the lock alive any more
+	keeper  chan struct{}  // closed when nothing keeps the lock alive any more
+	along   *memcache.Item // of the key that was read together with it; nil: a miss
 
 	line *line // on which the lock was granted, nil if it was not in line
 
@@ -84,7 +86,7 @@ func (cl *claim) granted(asking, life context.Context) (*Lock, error) {
 	}
 	l := &Lock{
 		client: cl.client, kind: cl.kind, token: cl.hold.cas, ttl: cl.ttl, granted: time.Now(),
-		life: life, hold: cl.hold, line: cl.line, expires: expires, keeper: make(chan struct{}),
+		life: life, hold: cl.hold, line: cl.line, expires: expires, keeper: make(chan struct{}), along: cl.along,
 	}
 	ctx, span := cl.client.startHold(life, l)
 	l.span = span
@@ -108,11 +110,15 @@ func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
 	if cl.queued && cl.contested {
 		keys = append(keys, lockPrefix+cl.hold.key)
 	}
+	if cl.opts.along != "" {
+		keys = append(keys, cl.opts.along)
+	}
 	asked := time.Now()
 	items, err := cl.client.get(ctx, keys...)
 	if err != nil {
 		return expires, err
 	}
+	cl.along = items[cl.opts.along]
 	item := items[cl.hold.key]
 	if item == nil || string(item.Value) != cl.hold.owner {
 		if cl.kind == lockcached && cl.client.config.Memcache != nil {

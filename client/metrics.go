@@ -19,6 +19,7 @@ type metrics struct {
 	held                                 *prometheus.GaugeVec
 	tries                                *prometheus.SummaryVec
 	retries, faults                      *prometheus.CounterVec // by server
+	caches                               *cacheMetrics
 
 	mu      sync.Mutex // guards classes
 	classes map[string]bool
@@ -55,6 +56,7 @@ func newMetrics() *metrics {
 			Help: "Tries per grant: the sum counts claims, the count grants, so that sum/count is the mean."}, []string{classLabel}),
 		retries: counter("retries_total", "Requests that were made again because the server was away or busy.", "server"),
 		faults:  counter("faults_total", "Requests that failed after all tries.", "server"),
+		caches:  new(cacheMetrics),
 		classes: make(map[string]bool),
 	}
 }
@@ -72,7 +74,7 @@ func (c *Client) Collector() prometheus.Collector { return c.metrics }
 
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.acquisitions, m.refusals, m.waitTimeouts, m.releases, m.losses, m.renewals,
-		m.hold, m.wait, m.held, m.tries, m.retries, m.faults}
+		m.hold, m.wait, m.held, m.tries, m.retries, m.faults, m.caches}
 }
 
 // Describe and Collect make it a prometheus.Collector.

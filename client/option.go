@@ -67,6 +67,7 @@ type options struct {
 	owner        string   // "": the Client's
 	keepAlive    bool
 	every        time.Duration
+	along        string // a key that is read together with the lock when it is granted
 }
 
 func optionsOf(all []Option) (o options) {

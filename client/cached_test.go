@@ -1,0 +1,448 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// A fleetmate is a process of the fleet, as far as one process can play several.
+type fleetmate[T any] struct {
+	*Cached[T]
+	t *testing.T
+}
+
+func mate[T any](t *testing.T, address string, config CacheConfig[T]) *fleetmate[T] {
+	t.Helper()
+	return &fleetmate[T]{NewCached(newClient(t, Config{}, address), config), t}
+}
+
+// wants calls Get and checks what it returns.
+func (m *fleetmate[T]) wants(want T, compute func(context.Context) (T, error)) {
+	m.t.Helper()
+	value, err := m.Get(m.t.Context(), "page:1", compute)
+	if err != nil || fmt.Sprint(value) != fmt.Sprint(want) {
+		m.t.Errorf("got %v, %v, want %v", value, err, want)
+	}
+}
+
+// of is a computation that returns the value at once.
+func of[T any](value T) func(context.Context) (T, error) {
+	return func(context.Context) (T, error) { return value, nil }
+}
+
+// unwanted is a computation that must not take place.
+func unwanted[T any](t *testing.T) func(context.Context) (T, error) {
+	return func(context.Context) (value T, err error) {
+		t.Error("computed")
+		return value, nil
+	}
+}
+
+// counted says which counters are not what they should be. The others are 0.
+func (m *fleetmate[T]) counted(want CacheStats) {
+	m.t.Helper()
+	if got := m.Stats(); got != want {
+		m.t.Errorf("counted %+v, want %+v", got, want)
+	}
+}
+
+// stored writes an envelope as another process does it.
+func (m *fleetmate[T]) stored(e envelope) {
+	m.t.Helper()
+	is(m.t, "set", m.client.mc.Set(&memcache.Item{Key: "page:1", Value: e.seal()}), nil)
+}
+
+// unlocked waits until nobody has the lock, which a computation in the background may
+// have for a moment longer than the value takes to appear.
+func (m *fleetmate[T]) unlocked() {
+	m.t.Helper()
+	eventually(m.t, "the lock is free", func() bool {
+		_, err := m.client.mc.Get("lock:page:1")
+		return err == memcache.ErrCacheMiss
+	})
+}
+
+func TestCachedHitsAndMisses(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		a, b := mate(t, address, CacheConfig[string]{}), mate(t, address, CacheConfig[string]{})
+		a.wants("first", of("first"))
+		a.wants("first", unwanted[string](t))
+		b.wants("first", unwanted[string](t))
+		a.unlocked()
+		a.counted(CacheStats{Misses: 1, Computed: 1, Hits: 1})
+		b.counted(CacheStats{Hits: 1})
+
+		a.stored(envelope{freshUntil: time.Now().Add(-time.Second), payload: []byte(`"old"`)})
+		b.wants("second", of("second"))
+		a.wants("second", unwanted[string](t))
+		b.counted(CacheStats{Hits: 1, Misses: 1, Computed: 1})
+	})
+}
+
+// TestCachedComputesOnce: some processes with some goroutines each.
+func TestCachedComputesOnce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		const mates, each = 4, 10
+		var fleet []*fleetmate[int]
+		for range mates {
+			fleet = append(fleet, mate(t, address, CacheConfig[int]{}))
+		}
+		var computed atomic.Int32
+		slow := func(context.Context) (int, error) {
+			eventually(t, "all have missed", func() bool {
+				var misses uint64
+				for _, m := range fleet {
+					misses += m.Stats().Misses
+				}
+				return misses == mates*each
+			})
+			return int(computed.Add(1)), nil
+		}
+		var callers sync.WaitGroup
+		for _, m := range fleet {
+			for range each {
+				callers.Go(func() { m.wants(1, slow) })
+			}
+		}
+		callers.Wait()
+		if n := computed.Load(); n != 1 {
+			t.Errorf("computed %d times", n)
+		}
+		var sum CacheStats
+		for _, m := range fleet {
+			s := m.Stats()
+			sum.Waited, sum.Computed, sum.Stampedes = sum.Waited+s.Waited, sum.Computed+s.Computed, sum.Stampedes+s.Stampedes
+		}
+		if want := (CacheStats{Waited: mates*each - 1, Stampedes: mates*each - 1, Computed: 1}); sum != want {
+			t.Errorf("counted %+v, want %+v", sum, want)
+		}
+		fleet[0].unlocked()
+	})
+}
+
+// TestCachedFailure: a failure is for the caller whose function failed. Then it is
+// the next one's turn, in the same process and in others.
+func TestCachedFailure(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		a, b := mate(t, address, CacheConfig[string]{}), mate(t, address, CacheConfig[string]{})
+		errDown := errors.New("database is down")
+		fails := func(ctx context.Context) (string, error) {
+			eventually(t, "two have missed", func() bool { return a.Stats().Misses+b.Stats().Misses >= 2 })
+			return "", errDown
+		}
+		for _, other := range []*fleetmate[string]{a, b} {
+			failed := make(chan error, 1)
+			begun := make(chan struct{})
+			go func() {
+				_, err := a.Get(t.Context(), "page:1", func(ctx context.Context) (string, error) {
+					close(begun)
+					return fails(ctx)
+				})
+				failed <- err
+			}()
+			<-begun
+			other.wants("second", of("second"))
+			if err := <-failed; err != errDown {
+				t.Errorf("the one whose function failed got %v", err)
+			}
+			a.unlocked()
+			is(t, "delete", a.client.mc.Delete("page:1"), nil)
+		}
+		if s := a.Stats(); s.Failed != 2 || s.Computed != 1 {
+			t.Errorf("counted %+v", s)
+		}
+	})
+}
+
+func TestCachedRemembersFailure(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		config := CacheConfig[string]{NegativeTTL: time.Hour}
+		a, b := mate(t, address, config), mate(t, address, config)
+		errDown := errors.New("database is down")
+		if _, err := a.Get(t.Context(), "page:1", func(context.Context) (string, error) { return "", errDown }); err != errDown {
+			t.Errorf("got %v", err)
+		}
+		_, err := b.Get(t.Context(), "page:1", unwanted[string](t))
+		var cached *CachedError
+		if !errors.As(err, &cached) || cached.Text != errDown.Error() || time.Until(cached.Until) < 59*time.Minute {
+			t.Errorf("got %v, want a CachedError", err)
+		}
+		b.counted(CacheStats{Negative: 1})
+		a.stored(envelope{freshUntil: time.Now().Add(-time.Second), failed: true, payload: []byte("database was down")})
+		b.wants("up", of("up"))
+	})
+}
+
+func TestCachedStale(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		config := CacheConfig[string]{Stale: time.Hour, NegativeTTL: time.Hour}
+		a, b := mate(t, address, config), mate(t, address, config)
+		a.stored(envelope{freshUntil: time.Now().Add(-time.Minute), payload: []byte(`"old"`)})
+		proceed := make(chan struct{})
+		begun := make(chan struct{})
+		a.wants("old", func(context.Context) (string, error) {
+			close(begun)
+			<-proceed
+			return "new", nil
+		})
+		<-begun
+		a.wants("old", unwanted[string](t))
+		b.wants("old", unwanted[string](t))
+		close(proceed)
+		eventually(t, "the value is new", func() bool {
+			value, err := b.Get(t.Context(), "page:1", unwanted[string](t))
+			return err == nil && value == "new"
+		})
+		a.unlocked()
+		if s := a.Stats(); s.Stale != 2 || s.Computed != 1 || s.Misses != 0 {
+			t.Errorf("counted %+v", s)
+		}
+
+		// A refresh that fails, or panics, does not replace what can still be served.
+		for _, fail := range []func(context.Context) (string, error){
+			func(context.Context) (string, error) { return "", errors.New("database is down") },
+			func(context.Context) (string, error) { panic("no database") },
+		} {
+			failures := a.Stats().Failed
+			a.stored(envelope{freshUntil: time.Now().Add(-time.Minute), payload: []byte(`"old"`)})
+			eventually(t, "a refresh fails", func() bool {
+				a.wants("old", fail)
+				return a.Stats().Failed > failures
+			})
+			a.wants("old", of("old"))
+		}
+		a.stored(envelope{freshUntil: time.Now().Add(-2 * time.Hour), payload: []byte(`"older"`)})
+		b.wants("newest", of("newest"))
+	})
+}
+
+func TestCachedRefreshesEarly(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		eager := mate(t, address, CacheConfig[string]{Beta: 1e9})
+		calm := mate(t, address, CacheConfig[string]{Beta: -1})
+		calm.stored(envelope{computed: time.Second, freshUntil: time.Now().Add(time.Hour), payload: []byte(`"old"`)})
+		for range 100 {
+			calm.wants("old", unwanted[string](t))
+		}
+		eager.wants("old", of("new"))
+		eventually(t, "the value is new", func() bool {
+			value, err := calm.Get(t.Context(), "page:1", unwanted[string](t))
+			return err == nil && value == "new"
+		})
+		if s := eager.Stats(); s.Early != 1 || s.Hits != 1 || s.Computed != 1 {
+			t.Errorf("counted %+v", s)
+		}
+	})
+}
+
+// TestCachedForeignValues: anybody can write to a cache.
+func TestCachedForeignValues(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		m := mate(t, address, CacheConfig[int]{})
+		for i, foreign := range []string{"", "17", "lockcached/1 fresh_until=9999999999999\n[1,2]"} {
+			is(t, "set", m.client.mc.Set(&memcache.Item{Key: "page:1", Value: []byte(foreign)}), nil)
+			m.wants(i, of(i))
+		}
+		m.counted(CacheStats{Misses: 3, Computed: 3, Unreadable: 6})
+	})
+}
+
+func TestCachedPanic(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		m := mate(t, address, CacheConfig[string]{})
+		func() {
+			defer func() {
+				p := recover()
+				if err, ok := p.(error); !ok || !strings.HasPrefix(err.Error(), "no database\n") {
+					t.Errorf("recovered %v", p)
+				}
+			}()
+			_, _ = m.Get(t.Context(), "page:1", func(context.Context) (string, error) { panic("no database") })
+		}()
+		m.unlocked()
+		m.wants("second", of("second"))
+		m.counted(CacheStats{Misses: 2, Failed: 1, Computed: 1})
+	})
+}
+
+func TestCachedWaitOver(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		through := mate(t, address, CacheConfig[string]{Wait: time.Millisecond})
+		careful := mate(t, address, CacheConfig[string]{Wait: time.Millisecond, WaitOver: GiveUp})
+		take(t, through.client, "lock:page:1", TTL(time.Hour))
+		_, err := careful.Get(t.Context(), "page:1", unwanted[string](t))
+		is(t, "who gives up", err, ErrHeld)
+		careful.counted(CacheStats{Misses: 1, Stampedes: 1})
+		through.wants("mine", of("mine"))
+		through.counted(CacheStats{Misses: 1, Stampedes: 1, FellThrough: 1, Computed: 1})
+		careful.wants("mine", unwanted[string](t))
+	})
+}
+
+func TestCachedServerAway(t *testing.T) {
+	t.Parallel()
+	const nobody = "127.0.0.1:1"
+	m := mate(t, nobody, CacheConfig[string]{})
+	m.wants("mine", of("mine"))
+	m.counted(CacheStats{Misses: 1, FellThrough: 1, Computed: 1})
+	m = mate(t, nobody, CacheConfig[string]{ServerAway: GiveUp})
+	_, err := m.Get(t.Context(), "page:1", unwanted[string](t))
+	is(t, "who gives up", err, ErrUnavailable)
+}
+
+// TestCachedLostLock: the lease ends while somebody computes and does not notice,
+// and the next one has stored its value before.
+func TestCachedLostLock(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		slow, next := mate(t, address, CacheConfig[string]{Lease: time.Hour}), mate(t, address, CacheConfig[string]{})
+		slow.wants("slow", func(context.Context) (string, error) {
+			if err := next.client.mc.Delete("lock:page:1"); err != nil {
+				t.Error(err)
+			}
+			next.wants("next", of("next"))
+			return "slow", nil
+		})
+		next.wants("next", unwanted[string](t))
+		slow.counted(CacheStats{Misses: 1, Computed: 1, Lost: 1})
+	})
+}
+
+// TestCachedCallerLeaves: the function goes on for the others, and ends with the last.
+func TestCachedCallerLeaves(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		m := mate(t, address, CacheConfig[string]{})
+		begun, proceed := make(chan struct{}), make(chan struct{})
+		ctx, leave := context.WithCancel(t.Context())
+		left := make(chan error, 1)
+		go func() {
+			_, err := m.Get(ctx, "page:1", func(ctx context.Context) (string, error) {
+				close(begun)
+				<-proceed
+				return "value", ctx.Err()
+			})
+			left <- err
+		}()
+		<-begun
+		stays := make(chan struct{})
+		go func() {
+			defer close(stays)
+			m.wants("value", unwanted[string](t))
+		}()
+		eventually(t, "the second has boarded", func() bool {
+			m.flights.mu.Lock()
+			defer m.flights.mu.Unlock()
+			return m.flights.byKey["page:1"].callers == 2
+		})
+		leave()
+		is(t, "who left", <-left, context.Canceled)
+		close(proceed)
+		<-stays
+
+		ctx, leave = context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		_, err := m.Get(ctx, "page:2", func(ctx context.Context) (string, error) {
+			leave()
+			<-ctx.Done()
+			close(ended)
+			return "", ctx.Err()
+		})
+		is(t, "the last who left", err, context.Canceled)
+		<-ended
+	})
+}
+
+func TestCachedKeys(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		m := mate(t, address, CacheConfig[string]{})
+		for _, length := range []int{1, 195, 196, 250} {
+			key := strings.Repeat("k", length)
+			value, err := m.Get(t.Context(), key, of("value"))
+			if err != nil || value != "value" {
+				t.Errorf("key of %d bytes: %v, %v", length, value, err)
+			}
+			if _, err := m.Get(t.Context(), key, unwanted[string](t)); err != nil {
+				t.Errorf("key of %d bytes: %v", length, err)
+			}
+		}
+		for _, key := range []string{"", strings.Repeat("k", 251), "two words", "line\n", "lockcached:lock:x"} {
+			_, err := m.Get(t.Context(), key, unwanted[string](t))
+			is(t, "key "+key, err, memcache.ErrMalformedKey)
+		}
+	})
+}
+
+func TestGetOrCompute(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, address string) {
+		c := mate(t, address, CacheConfig[int]{}).client
+		for range 2 {
+			if n, err := GetOrCompute(t.Context(), c, "number", time.Hour, of(7)); n != 7 || err != nil {
+				t.Errorf("got %v, %v", n, err)
+			}
+		}
+		if s, err := GetOrCompute(t.Context(), c, "text", 0, of("seven")); s != "seven" || err != nil {
+			t.Errorf("got %v, %v", s, err)
+		}
+		if stats := cachedOf[int](c).Stats(); stats != (CacheStats{Misses: 1, Computed: 1, Hits: 1}) {
+			t.Errorf("counted %+v", stats)
+		}
+	})
+}
+
+func TestCacheMetrics(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Config{}, "127.0.0.1:1")
+	NewCached(c, CacheConfig[int]{Name: "pages"}).counts.hits.Add(1)
+	NewCached(c, CacheConfig[string]{Name: "pages"}).counts.hits.Add(2)
+	NewCached(c, CacheConfig[int]{}).counts.hits.Add(4)
+	const want = `
+# HELP lockcached_client_cache_hits_total Calls that found a fresh value.
+# TYPE lockcached_client_cache_hits_total counter
+lockcached_client_cache_hits_total{cache="int"} 4
+lockcached_client_cache_hits_total{cache="pages"} 3
+`
+	if err := testutil.CollectAndCompare(c.Collector(), strings.NewReader(want), "lockcached_client_cache_hits_total"); err != nil {
+		t.Error(err)
+	}
+	if problems, err := testutil.CollectAndLint(c.Collector()); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+}
+
+func TestExpiration(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1795263491, 999999999)
+	for _, tt := range []struct {
+		keep time.Duration
+		want int32
+	}{
+		{-time.Hour, 2}, {0, 2}, {time.Nanosecond, 2}, {time.Second, 3}, {1500 * time.Millisecond, 3}, {time.Hour, 3602},
+		{30*24*time.Hour - 3*time.Second, 30*24*3600 - 1}, {30 * 24 * time.Hour, 1795263491 + 30*24*3600 + 2},
+		{1 << 62, 1<<31 - 1},
+	} {
+		if got := expiration(tt.keep, now); got != tt.want {
+			t.Errorf("%v: %d, want %d", tt.keep, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package client_test
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lockcached/lockcached/client"
+)
+
+func render(_ context.Context, id string) (string, error) {
+	fmt.Println("rendering", id)
+	return "<h1>Page " + id + "</h1>", nil
+}
+
+// docs/recipes.md and the README show what follows, each function or part of one.
+
+// page returns a page. If it is not in the cache, one process of the fleet renders it
+// while all others wait for it.
+func page(ctx context.Context, c *client.Client, id string) (string, error) {
+	return client.GetOrCompute(ctx, c, "page:"+id, time.Minute, func(ctx context.Context) (string, error) {
+		return render(ctx, id)
+	})
+}
+
+func ExampleGetOrCompute() {
+	addr, stop := serve()
+	defer stop()
+	c, err := client.New(client.Config{Servers: []string{addr}})
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close()
+	for range 2 {
+		fmt.Println(page(context.Background(), c, "17"))
+	}
+	// Output:
+	// rendering 17
+	// <h1>Page 17</h1> <nil>
+	// <h1>Page 17</h1> <nil>
+}
+
+// newPages returns a cache that rather serves an old page than a slow one.
+func newPages(c *client.Client, aead cipher.AEAD) *client.Cached[string] {
+	return client.NewCached(c, client.CacheConfig[string]{
+		Name:        "pages",
+		TTL:         time.Minute,
+		Stale:       time.Hour,       // then it is served a while longer, and rendered in the background
+		NegativeTTL: 5 * time.Second, // a database that is down is not asked by everybody in turn
+		Wait:        3 * time.Second, // then it is rendered without the lock
+		Codec:       sealed[string]{client.JSON[string]{}, aead},
+	})
+}
+
+// sealed encrypts what another codec makes.
+type sealed[T any] struct {
+	client.Codec[T]
+	aead cipher.AEAD // of cipher.NewGCMWithRandomNonce
+}
+
+func (s sealed[T]) Encode(value T) ([]byte, error) {
+	data, err := s.Codec.Encode(value)
+	return s.aead.Seal(nil, nil, data, nil), err
+}
+
+func (s sealed[T]) Decode(data []byte) (value T, err error) {
+	if data, err = s.aead.Open(nil, nil, data, nil); err != nil {
+		return value, err
+	}
+	return s.Codec.Decode(data)
+}
+
+func ExampleCached() {
+	addr, stop := serve()
+	defer stop()
+	c, err := client.New(client.Config{Servers: []string{addr}})
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close()
+	block, err := aes.NewCipher([]byte("a key of sixteen")) // not in the source, of course
+	if err != nil {
+		panic(err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err)
+	}
+	pages := newPages(c, aead)
+	down := func(context.Context) (string, error) { return "", errors.New("database is down") }
+	up := func(ctx context.Context) (string, error) { return render(ctx, "17") }
+
+	_, err = pages.Get(context.Background(), "page:18", down)
+	fmt.Println(err)
+	_, err = pages.Get(context.Background(), "page:18", up)
+	fmt.Println(err)
+	for range 2 {
+		fmt.Println(pages.Get(context.Background(), "page:17", up))
+	}
+	s := pages.Stats()
+	fmt.Println(s.Hits, s.Negative, s.Misses, s.Computed, s.Failed)
+	// Output:
+	// database is down
+	// computing page:18 failed a short time ago: database is down
+	// rendering 17
+	// <h1>Page 17</h1> <nil>
+	// <h1>Page 17</h1> <nil>
+	// 1 1 2 1 1
+}
+
+// save stores a report, unless somebody who got the lock after us has stored one.
+func save(ctx context.Context, db *sql.DB, l *client.Lock, day, body string) error {
+	done, err := db.ExecContext(ctx, `INSERT INTO reports (day, body, token) VALUES ($1, $2, $3)
+		ON CONFLICT (day) DO UPDATE SET body = excluded.body, token = excluded.token
+		WHERE excluded.token >= reports.token`, day, body, int64(l.Token()))
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); n == 0 {
+		return errors.Join(client.ErrLost, err)
+	}
+	return nil
+}
+
+var _ = save // needs a database

@@ -1,0 +1,230 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// fly gets the value for all goroutines of this process that want it: it computes
+// while holding the lock, or waits for whoever does.
+func (t *task[T]) fly(ctx context.Context) (value T, err error) {
+	ctx, span := t.trace(ctx)
+	defer span.End()
+	for began := time.Now(); ; {
+		value, err := t.round(ctx, began)
+		if err != errTakenAway {
+			return value, err
+		}
+	}
+}
+
+// round waits for the lock or for the value, whichever comes first, and computes if it
+// is the lock.
+func (t *task[T]) round(ctx context.Context, began time.Time) (value T, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	news := make(chan *entry[T], 1)
+	go func() {
+		found := t.watch(watching, began)
+		if found != nil {
+			cancel()
+		}
+		news <- found
+	}()
+	hold, err := t.lock(ctx, began)
+	stop()
+	found := <-news
+	span := trace.SpanFromContext(ctx)
+	span.SetAttributes(attribute.Int64(waitedAttribute, time.Since(began).Milliseconds()))
+	if err == nil {
+		span.SetAttributes(tokenOf(hold))
+	}
+	switch {
+	case found != nil:
+		if err == nil {
+			t.unlock(hold)
+		}
+		return t.accept(ctx, found)
+	case err != nil:
+		return t.withoutLock(ctx, err)
+	}
+	return t.withLock(ctx, hold)
+}
+
+// lock waits for the lock of the key, for what is left of the time since began.
+func (t *task[T]) lock(ctx context.Context, began time.Time) (*Lock, error) {
+	options := t.options()
+	if wait := t.config.Wait; wait > 0 {
+		options = append(options, Wait(max(time.Until(began.Add(wait)), 0)))
+	}
+	return t.client.Lock(ctx, t.lockKey(), options...)
+}
+
+// watch looks for the value now and then until ctx ends. On plain memcached it is there
+// long before it is everybody's turn to have the lock. On lockcached it is when a
+// fleet is large, or when somebody died between storing the value and the release.
+func (t *task[T]) watch(ctx context.Context, began time.Time) *entry[T] {
+	for sleep(ctx, t.watchPause(time.Since(began))) {
+		if found, err := t.read(ctx); err == nil && t.isNews(&found) {
+			return &found
+		}
+	}
+	return nil
+}
+
+// Limits of the pauses between looks. They grow with the time that was waited, so that
+// a value comes late by a small part of what computing it takes.
+const (
+	shortestLook = 20 * time.Millisecond
+	longestLook  = 500 * time.Millisecond
+	lookPart     = 8
+)
+
+func (t *task[T]) watchPause(waited time.Duration) time.Duration {
+	pause := min(max(waited/lookPart, shortestLook), longestLook)
+	if s, err := t.client.serverOf(t.lockKey()); err == nil && s.is() == lockcached {
+		pause = longestLook // the line is faster
+	}
+	return pause/2 + rand.N(pause)
+}
+
+// options are those of every claim. The value is read together with the lock that was
+// granted: it is a round trip less until the next one in line has it.
+func (t *task[T]) options() []Option {
+	alongValue := func(o *options) { o.along = t.key }
+	return []Option{TTL(t.config.Lease), KeepAlive(), Using(t.config.Strategy), alongValue}
+}
+
+// longestLockKey leaves room, within the 250 bytes of a key, for what is put in
+// front of it to ask about a lock.
+const longestLockKey = 200
+
+// lockKey is the key of the lock: of a long key its beginning and its digest.
+func (t *task[T]) lockKey() string {
+	key := t.config.LockPrefix + t.key
+	if len(key) <= longestLockKey {
+		return key
+	}
+	digest := sha256.Sum256([]byte(key))
+	return fmt.Sprintf("%s:%x", key[:longestLockKey/2], digest[:16])
+}
+
+// errTakenAway says that the lock was lost, and that computing ended for that.
+var errTakenAway = errors.New("client: the lock was lost while computing")
+
+// withLock computes, unless somebody else has done so while we waited. To those who
+// waited such a value is good enough even if its time is over already: it was made
+// after they had asked.
+func (t *task[T]) withLock(ctx context.Context, hold *Lock) (value T, err error) {
+	defer t.unlock(hold)
+	if found := t.decode(hold.along); t.isNews(&found) {
+		return t.accept(ctx, &found)
+	}
+	value, made, err := t.produce(hold.Context())
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(hold.Context()), ErrLost) {
+		t.counts.lost.Add(1)
+		return value, errTakenAway
+	}
+	if made != nil {
+		t.storeAsHolder(ctx, hold, made)
+	}
+	return value, t.conclude(ctx, "computed", err)
+}
+
+// storeAsHolder stores what was made if the lock is still ours, which a renewal finds
+// out. Time may have passed that we know nothing of, while the process or its host was
+// stopped; then whoever took over has stored a newer value, or is about to. And if no
+// caller has waited for the end, the next one has the value.
+func (t *task[T]) storeAsHolder(ctx context.Context, hold *Lock, made *envelope) {
+	ctx = context.WithoutCancel(ctx)
+	err := hold.Renew(ctx, t.config.Lease)
+	if err != nil {
+		if errors.Is(err, ErrLost) {
+			t.counts.lost.Add(1)
+		}
+		t.log(zerolog.WarnLevel, err, "computed value is not stored: its lock is lost")
+		return
+	}
+	t.store(ctx, made)
+}
+
+func (t *task[T]) unlock(hold *Lock) {
+	if err := hold.Unlock(); err != nil {
+		t.log(zerolog.DebugLevel, err, "lock of a computed value is not ours to release")
+	}
+}
+
+// withoutLock is what is done if there is no lock to be had.
+func (t *task[T]) withoutLock(ctx context.Context, why error) (value T, err error) {
+	fallback := GiveUp
+	switch {
+	case errors.Is(why, ErrHeld):
+		if found, err := t.read(ctx); err == nil && t.isNews(&found) {
+			return t.accept(ctx, &found)
+		}
+		t.counts.stampedes.Add(1)
+		fallback = t.config.WaitOver
+	case errors.Is(why, ErrUnavailable):
+		fallback = t.config.ServerAway
+	}
+	if fallback == GiveUp {
+		return value, end(ctx, "gave up", why)
+	}
+	t.counts.fellThrough.Add(1)
+	value, made, err := t.produce(ctx)
+	if err == nil {
+		t.store(ctx, made)
+	}
+	return value, t.conclude(ctx, "fell through", err)
+}
+
+// accept takes what somebody else has computed, or failed to.
+func (t *task[T]) accept(ctx context.Context, e *entry[T]) (T, error) {
+	if !t.background {
+		t.counts.stampedes.Add(1)
+		t.counts.waited.Add(1)
+	}
+	if e.failed {
+		return e.value, end(ctx, "waited", e.failure(t.key))
+	}
+	return e.value, end(ctx, "waited", nil)
+}
+
+// conclude ends a task that has computed.
+func (t *task[T]) conclude(ctx context.Context, outcome string, err error) error {
+	if err != nil {
+		return end(ctx, "failed", ownError{err})
+	}
+	return end(ctx, outcome, nil)
+}
+
+// cacheAttribute of the span cache.compute is the name of the cache.
+const cacheAttribute = "lockcached.cache"
+
+// trace begins the span of a task.
+func (t *task[T]) trace(ctx context.Context) (context.Context, trace.Span) {
+	return t.client.tracer.Start(ctx, "cache.compute", trace.WithAttributes(
+		attribute.String(cacheAttribute, t.config.Name), attribute.String(keyAttribute, t.key)))
+}
+
+// end says in the span of a task how it ended.
+func end(ctx context.Context, outcome string, err error) error {
+	span := trace.SpanFromContext(ctx)
+	span.SetAttributes(attribute.String(outcomeAttribute, outcome))
+	if err != nil {
+		span.RecordError(err)
+		span.SetStatus(codes.Error, err.Error())
+	}
+	return err
+}

@@ -1,0 +1,155 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/rs/zerolog"
+)
+
+// task is what a caller of a Cached wants: the value of a key, with the function
+// that it brings along to compute it.
+type task[T any] struct {
+	*Cached[T]
+	key     string
+	ttl     time.Duration
+	compute func(context.Context) (T, error)
+	seen    time.Time // until when what its caller found was fresh; zero if that was nothing
+
+	background bool // nobody waits for it
+}
+
+// entry is what a read found; all zero if that was nothing.
+type entry[T any] struct {
+	envelope
+	value T
+}
+
+func (e *entry[T]) fresh(now time.Time) bool { return now.Before(e.freshUntil) }
+
+// failure is the error of whoever finds that computing has failed.
+func (e *entry[T]) failure(key string) error {
+	return &CachedError{Key: key, Text: string(e.payload), Until: e.freshUntil}
+}
+
+// read reads what is stored.
+func (t *task[T]) read(ctx context.Context) (e entry[T], err error) {
+	items, err := t.client.get(ctx, t.key)
+	if err != nil {
+		return e, err
+	}
+	return t.decode(items[t.key]), nil
+}
+
+// decode makes sense of what is stored. If it cannot, that is as good as nothing.
+func (t *task[T]) decode(item *memcache.Item) (e entry[T]) {
+	if item == nil {
+		return e
+	}
+	var err error
+	stored, ok := unseal(item.Value)
+	if ok && !stored.failed {
+		e.value, err = t.config.Codec.Decode(stored.payload)
+	}
+	if !ok || err != nil {
+		t.counts.unreadable.Add(1)
+		t.log(zerolog.WarnLevel, err, "cached value cannot be read, and is computed again")
+		return entry[T]{}
+	}
+	e.envelope = stored
+	return e
+}
+
+// find reads what the caller wants. A server that is away knows of nothing.
+func (t *task[T]) find(ctx context.Context) (e entry[T], err error) {
+	if t.key == "" || strings.HasPrefix(t.key, reserved) {
+		return e, memcache.ErrMalformedKey // gomemcache would see nothing wrong
+	}
+	e, err = t.read(ctx)
+	if errors.Is(err, ErrUnavailable) {
+		err = nil
+	}
+	t.seen = e.freshUntil
+	return e, err
+}
+
+// isNews tells a value that somebody has stored since the caller looked.
+func (t *task[T]) isNews(e *entry[T]) bool {
+	return !e.freshUntil.IsZero() && !e.freshUntil.Equal(t.seen) && (!e.failed || e.fresh(time.Now()))
+}
+
+// produce computes. It also returns what is to be stored, nil if that is nothing.
+func (t *task[T]) produce(ctx context.Context) (value T, made *envelope, err error) {
+	err = errGoexit // unless it returns
+	defer func() { t.tally(recover(), err) }()
+	began := time.Now()
+	value, err = t.compute(ctx)
+	made = &envelope{computed: time.Since(began), freshUntil: time.Now().Add(t.ttl)}
+	if err == nil {
+		made.payload, err = t.config.Codec.Encode(value)
+	}
+	if err != nil {
+		made = t.failure(ctx, err)
+	}
+	return value, made, err
+}
+
+// tally counts a computation. A panic goes on; it is logged because the caller that it
+// is for may have left.
+func (t *task[T]) tally(panicked any, err error) {
+	if err == nil {
+		t.counts.computed.Add(1)
+	} else {
+		t.counts.failed.Add(1)
+	}
+	if panicked != nil {
+		p := panicOf(panicked)
+		t.log(zerolog.ErrorLevel, p, "panic while computing a cached value")
+		panic(p)
+	}
+}
+
+// failure is what is stored of an error: nothing unless failures are remembered, and
+// nothing in place of a value that can be served a while longer.
+func (t *task[T]) failure(ctx context.Context, err error) *envelope {
+	now := time.Now()
+	if t.config.NegativeTTL == 0 || ctx.Err() != nil || now.Before(t.seen.Add(t.config.Stale)) {
+		return nil
+	}
+	return &envelope{freshUntil: now.Add(t.config.NegativeTTL), failed: true, payload: []byte(err.Error())}
+}
+
+// store stores what was made. If it cannot, others will have to compute again; our
+// callers have their value all the same.
+func (t *task[T]) store(ctx context.Context, made *envelope) {
+	keep := time.Until(made.freshUntil)
+	if !made.failed {
+		keep += t.config.Stale
+	}
+	err := t.client.set(ctx, &memcache.Item{Key: t.key, Value: made.seal(), Expiration: expiration(keep, time.Now())})
+	if err != nil {
+		t.log(zerolog.WarnLevel, err, "computed value cannot be stored")
+	}
+}
+
+// expiration is an exptime that is over a little after a time to keep: memcached's
+// second may be nearly over when it begins, and of more than 30 days it wants the date.
+func expiration(keep time.Duration, now time.Time) int32 {
+	const (
+		relative = 30 * 24 * time.Hour
+		longest  = math.MaxInt32
+	)
+	keep = max(keep, 0) + 2*time.Second
+	if keep < relative {
+		return int32(keep / time.Second)
+	}
+	return int32(min(now.Add(keep).Unix(), longest))
+}
+
+func (t *task[T]) log(level zerolog.Level, err error, what string) {
+	t.client.log.WithLevel(level).Str("cache", t.config.Name).Str("key", t.key).Err(err).Msg(what)
+}

@@ -1,0 +1,112 @@
+package main_test
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// recipes returns what stands in docs/recipes.md in one language.
+func recipes(t *testing.T, language string) (blocks []string) {
+	t.Helper()
+	fence := regexp.MustCompile("(?ms)^```" + language + "\n(.*?)^```$")
+	for _, block := range fence.FindAllStringSubmatch(readFile(t, "docs/recipes.md"), -1) {
+		blocks = append(blocks, block[1])
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("no recipe in %s", language)
+	}
+	return blocks
+}
+
+// TestRecipesInGo: they are compiled, and most of them run, as examples of package
+// client. One of them is in the README, too.
+func TestRecipesInGo(t *testing.T) {
+	t.Parallel()
+	examples := readFile(t, "client/example_cached_test.go")
+	all := recipes(t, "go")
+	for _, recipe := range all {
+		if !strings.Contains(examples, recipe) {
+			t.Errorf("not in client/example_cached_test.go:\n%s", recipe)
+		}
+	}
+	readme := fenced(readFile(t, "README.md"))
+	if !slices.ContainsFunc(all, func(recipe string) bool { return slices.Contains(readme, recipe) }) {
+		t.Error("the README shows none of them")
+	}
+}
+
+// The call sites in other languages run against a server of ours: two clients, of
+// which the second waits in vain, and a third one that gets the lock.
+const (
+	pythonStory = `
+import os, secrets, socket, sys
+from pymemcache.client.base import Client
+
+%s
+
+def render(id):
+    print("rendering", id)
+    return b"page"
+
+alice, bob = (Client((sys.argv[1], int(sys.argv[2])), timeout=10) for _ in range(2))
+lock = acquire_lock(alice, "lock:job", 30, 1.5)
+print(alice.get("lock:job") == lock, acquire_lock(bob, "lock:job", 30, 0.01))
+print(release_lock(bob, "lock:job", b"bob"), release_lock(alice, "lock:job", lock), release_lock(alice, "lock:job", lock))
+print(bool(acquire_lock(bob, "lock:job", 30, 0.01)))
+print(page(alice, 17) == page(bob, 17), bob.get("lock:page:17"))
+`
+	pythonTold = "True False\nFalse True False\nTrue\nrendering 17\nTrue None\n"
+
+	phpStory = `<?php
+%s
+function connect(): Memcached
+{
+    global $argv;
+    $mc = new Memcached();
+    $mc->addServer($argv[1], (int) $argv[2]);
+    return $mc;
+}
+
+$alice = connect();
+$bob = connect();
+$lock = acquire_lock($alice, 'lock:job', 30, 1.5);
+echo json_encode([$alice->get('lock:job') === $lock, acquire_lock($bob, 'lock:job', 30, 0.01)]), "\n";
+echo json_encode([release_lock($bob, 'lock:job', 'bob'), release_lock($alice, 'lock:job', $lock),
+    release_lock($alice, 'lock:job', $lock)]), "\n";
+echo json_encode(is_string(acquire_lock($bob, 'lock:job', 30, 0.01))), "\n";
+`
+	phpTold = "[true,false]\n[false,true,false]\ntrue\n"
+)
+
+func TestRecipesInPython(t *testing.T) {
+	t.Parallel()
+	program := fmt.Sprintf(pythonStory, strings.Join(recipes(t, "python"), "\n"))
+	tells(t, pythonTold, func(host, port string) *exec.Cmd {
+		return exec.Command(pythonWith(t, "pymemcache"), "-c", program, host, port)
+	})
+}
+
+func TestRecipesInPHP(t *testing.T) {
+	t.Parallel()
+	phpWithMemcached(t)
+	program := fmt.Sprintf(phpStory, strings.Join(recipes(t, "php"), "\n"))
+	tells(t, phpTold, func(host, port string) *exec.Cmd {
+		php := exec.Command("php", "--", host, port)
+		php.Stdin = strings.NewReader(program)
+		return php
+	})
+}
+
+// tells runs a program against a server and compares what it prints.
+func tells(t *testing.T, want string, program func(host, port string) *exec.Cmd) {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(runServer(t))
+	if out, err := program(host, port).CombinedOutput(); err != nil || string(out) != want {
+		t.Errorf("printed %v\n%s\nwant\n%s", err, out, want)
+	}
+}
