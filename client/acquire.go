@@ -1,0 +1,174 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
+
+// maxKey leaves room for lockcached:wait=60000: in front of a key of 250 bytes.
+const maxKey = 200
+
+// Lock takes the lock and waits for it as long as others have it, until ctx ends or
+// the time given by Wait is over, which is ErrHeld. The lock's own context follows
+// ctx, see Lock.Context.
+func (c *Client) Lock(ctx context.Context, key string, opts ...Option) (*Lock, error) {
+	o := optionsOf(opts)
+	o.strategy = cmp.Or(o.strategy, c.config.Strategy)
+	return c.obtain(ctx, key, o)
+}
+
+// TryLock takes the lock if it is free. If not, or if another goroutine of this Client
+// waits for it, that is ErrHeld at once.
+func (c *Client) TryLock(ctx context.Context, key string, opts ...Option) (*Lock, error) {
+	o := optionsOf(opts)
+	o.strategy = never
+	return c.obtain(ctx, key, o)
+}
+
+// errWaitOver is the cause of a context that ended because of Wait.
+var errWaitOver = errors.New("client: the time to wait is over")
+
+// obtain is Lock and TryLock, told as a span.
+func (c *Client) obtain(ctx context.Context, key string, o options) (*Lock, error) {
+	if err := c.begin(); err != nil {
+		return nil, err
+	}
+	defer c.pending.Done()
+	if err := cmp.Or(checkKey(key), o.check()); err != nil {
+		return nil, err
+	}
+	s, err := c.serverOf(key)
+	if err != nil {
+		return nil, err
+	}
+	cl := &claim{
+		client: c, server: s, hold: hold{key: key}, by: cmp.Or(o.owner, c.config.Owner),
+		ttl: cmp.Or(o.ttl, c.config.TTL), opts: o, begun: time.Now(), rank: -1,
+	}
+	cl.name()
+
+	asking, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.closing, func() { cancel(ErrClosed) })()
+	asking, span := c.startAcquire(asking, cl)
+	l, err := cl.obtain(asking, ctx)
+	c.endAcquire(span, cl, l, err)
+	return l, err
+}
+
+func checkKey(key string) error {
+	if len(key) == 0 || len(key) > maxKey || strings.HasPrefix(key, reserved) ||
+		strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return fmt.Errorf("%w: %q", ErrKey, key)
+	}
+	return nil
+}
+
+func (o *options) check() error {
+	switch {
+	case o.ttl < 0 || o.ttl > maxTTL:
+		return fmt.Errorf("%w: %v", ErrTTL, o.ttl)
+	case o.wait < 0:
+		return fmt.Errorf("client: Wait(%v), want 0 or more", o.wait)
+	case o.every <= 0:
+		return fmt.Errorf("client: Every(%v), want more than 0", o.every)
+	case o.strategy > Exponential && o.strategy != never:
+		return fmt.Errorf("client: there is no %v", o.strategy)
+	}
+	return nil
+}
+
+// obtain asks until the lock is ours. The context is asking's for the claim, and
+// life's for the lock.
+func (cl *claim) obtain(asking, life context.Context) (l *Lock, err error) {
+	defer func() {
+		if err != nil {
+			cl.abandon()
+			err = cl.explain(err)
+		}
+	}()
+	if err := cl.adapt(asking); err != nil {
+		return nil, err
+	}
+	if cl.opts.bounded && cl.opts.strategy != never {
+		var cancel context.CancelFunc
+		asking, cancel = context.WithTimeoutCause(asking, cl.opts.wait, errWaitOver)
+		defer cancel()
+	}
+	if err := cl.takeTurn(asking); err != nil {
+		return nil, err
+	}
+	defer cl.client.turns.pass(cl.hold.key)
+	if err := cl.ask(asking); err != nil {
+		return nil, err
+	}
+	return cl.granted(asking, life)
+}
+
+func (cl *claim) takeTurn(ctx context.Context) error {
+	if cl.opts.strategy != never {
+		return cl.client.turns.take(ctx, cl.hold.key)
+	}
+	if !cl.client.turns.tryTake(cl.hold.key) {
+		return memcache.ErrNotStored
+	}
+	return nil
+}
+
+// ask makes the claim until it is granted.
+func (cl *claim) ask(ctx context.Context) (err error) {
+	if cl.kind, err = cl.client.kindOf(ctx, cl.server, cl.hold.key, cl.client.do); err != nil {
+		return err
+	}
+	next, err := cl.pace()
+	if err != nil {
+		return err
+	}
+	defer next.done(ctx, cl)
+	// A lock that was held the last time is waited for at once, which saves a refusal.
+	if _, queues := next.(queue); queues && cl.client.memories.isContested(cl.hold.key) {
+		err = next.again(ctx, cl)
+		cl.contested = time.Since(cl.begun) > roundTrip
+	} else {
+		err = cl.add(ctx)
+	}
+	for isNotStored(err) && cl.chosen != never {
+		cl.contested = true
+		if ctx.Err() != nil {
+			return interrupted(ctx)
+		}
+		err = next.again(ctx, cl)
+	}
+	switch {
+	case err == nil:
+		cl.client.memories.of(cl.hold.key, func(m *memory) { m.contested = cl.contested })
+	case errors.Is(err, ErrPlain) && cl.opts.strategy == Auto:
+		return cl.ask(ctx) // somebody has put a memcached in lockcached's place
+	}
+	return err
+}
+
+// roundTrip is how long the grant of a free lock takes at most, in most networks.
+const roundTrip = 5 * time.Millisecond
+
+// explain is the error that the caller gets.
+func (cl *claim) explain(err error) error {
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return err
+	case isNotStored(err):
+		return &HeldError{Key: cl.hold.key, Tries: cl.tries}
+	case errors.Is(err, errWaitOver):
+		return &HeldError{Key: cl.hold.key, Waited: time.Since(cl.begun), Tries: cl.tries}
+	case errors.Is(err, errInterrupted):
+		return fmt.Errorf("client: lock %s, after %v and %d tries: %w",
+			cl.hold.key, time.Since(cl.begun).Round(time.Millisecond), cl.tries, err)
+	}
+	return fmt.Errorf("client: lock %s: %w", cl.hold.key, err)
+}

@@ -1,0 +1,52 @@
+package client
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	leastTTL    = time.Second // whatever the statistics suggest
+	leastWait   = time.Second
+	unknownWait = 30 * time.Second // if they suggest nothing
+)
+
+// adapt lets the statistics choose lease and wait, where that is asked for.
+func (cl *claim) adapt(ctx context.Context) error {
+	o := &cl.opts
+	if !o.adaptiveTTL && !o.adaptiveWait {
+		return nil
+	}
+	ttl, wait, err := cl.suggestions(ctx)
+	if err != nil {
+		return err
+	}
+	if o.adaptiveTTL && ttl > 0 {
+		cl.ttl = min(max(ttl, leastTTL), maxTTL)
+	}
+	if o.adaptiveWait {
+		switch {
+		case wait > 0:
+			o.wait = max(wait, leastWait)
+		case !o.bounded:
+			o.wait = unknownWait
+		}
+		o.bounded = true
+	}
+	return nil
+}
+
+// suggestions are what the statistics suggest, 0 if they do not.
+func (cl *claim) suggestions(ctx context.Context) (ttl, wait time.Duration, err error) {
+	lock, stat := lockPrefix+cl.hold.key, cl.hold.key+statSuffix
+	items, err := cl.client.get(ctx, lock, stat)
+	if err != nil {
+		return 0, 0, err
+	}
+	if told := items[lock]; told != nil {
+		info := parseInfo(cl.hold.key, told.Value)
+		cl.rank = info.Rank
+		return info.SuggestedTTL, info.SuggestedWait, nil
+	}
+	return parseHolds(items[stat]).suggestedTTL(), 0, nil
+}

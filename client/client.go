@@ -1,0 +1,138 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// A Client takes locks. It may be used by any number of goroutines.
+type Client struct {
+	config   Config
+	log      zerolog.Logger
+	tracer   trace.Tracer
+	mc       *memcache.Client
+	selector memcache.ServerSelector // nil if it is not known
+	dialer   dialer
+	turns    turns
+	memories *memories
+	metrics  *metrics
+
+	closing context.Context // ends with Close
+	close   context.CancelCauseFunc
+	pending sync.WaitGroup // claims, and what goes on in the background
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	servers map[string]*peer // by address
+}
+
+// New returns a Client. It connects to nothing yet.
+func New(c Config) (*Client, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	client := &Client{
+		config: c, log: c.Logger, mc: c.Memcache, selector: c.Selector,
+		dialer:   dialer{timeout: c.Timeout, tls: c.TLS, user: c.User, password: c.Password},
+		memories: newMemories(),
+		metrics:  newMetrics(),
+		servers:  make(map[string]*peer),
+	}
+	client.closing, client.close = context.WithCancelCause(context.Background())
+	if c.Tracing == nil {
+		c.Tracing = noop.NewTracerProvider()
+	}
+	client.tracer = c.Tracing.Tracer("github.com/lockcached/lockcached/client")
+	if client.mc == nil {
+		list := new(memcache.ServerList)
+		if err := list.SetServers(c.Servers...); err != nil {
+			return nil, fmt.Errorf("client: Config.Servers: %w", err)
+		}
+		client.selector = NewSelector(list)
+		client.mc = client.newMemcache(client.selector)
+		client.mc.MaxIdleConns = c.MaxIdleConns
+		client.mc.DialContext = client.dialer.dial
+	}
+	return client, nil
+}
+
+func (c *Client) newMemcache(s memcache.ServerSelector) *memcache.Client {
+	mc := memcache.NewFromSelector(s)
+	mc.Timeout = c.config.Timeout
+	return mc
+}
+
+// Close ends all waits with ErrClosed and closes the connections. Locks that are held
+// run out by themselves, and nothing keeps them alive any more: unlock them first.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.close(ErrClosed)
+	c.pending.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.servers {
+		s.dropLines()
+	}
+	if c.config.Memcache != nil {
+		return nil
+	}
+	return c.mc.Close()
+}
+
+// begin keeps Close from ending before done is called.
+func (c *Client) begin() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	c.pending.Add(1)
+	return nil
+}
+
+// background does something that nobody waits for but Close. It is for those who
+// have begun.
+func (c *Client) background(do func(context.Context)) {
+	c.pending.Go(func() { do(context.Background()) })
+}
+
+// unknownServers stands for all servers of a Memcache whose selector is not known.
+const unknownServers = "of Config.Memcache"
+
+// serverOf is the server where a key lives.
+func (c *Client) serverOf(key string) (*peer, error) {
+	name := unknownServers
+	var addr net.Addr
+	if c.selector != nil {
+		var err error
+		if addr, err = c.selector.PickServer(key); err != nil {
+			return nil, fmt.Errorf("client: %w", err)
+		}
+		name = addr.String()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.servers[name]
+	if s == nil {
+		s = &peer{name: name, addr: addr, onAway: c.lost}
+		c.servers[name] = s
+	}
+	return s, nil
+}
+
+// lost follows the loss of a server: the idle connections to it are dead, too, and
+// would use up a try each. gomemcache can only close all that it has, which costs the
+// other servers a new connection.
+func (c *Client) lost(s *peer) {
+	_ = c.mc.Close()
+	s.dropLines()
+}

@@ -1,0 +1,95 @@
+package client
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Config is what a Client needs to know. Either Servers or Memcache is required.
+type Config struct {
+	// Servers are host:port or paths of Unix sockets. Keys are spread over several by
+	// gomemcache's hash.
+	Servers []string
+	// Memcache is used instead of Servers; it stays the caller's, who closes it. Its
+	// waits in line are cut into slices shorter than its Timeout.
+	Memcache *memcache.Client
+	// Selector is the one that Memcache was made with, so that faults of one server do
+	// not concern the others. With nil all servers of Memcache share their fate.
+	Selector memcache.ServerSelector
+	// Timeout bounds one request, not the wait in line. 0 means that of Memcache, or
+	// memcache.DefaultTimeout.
+	Timeout time.Duration
+	// MaxIdleConns bounds, with Servers, the idle connections to one server. 0 means
+	// memcache.DefaultMaxIdleConns.
+	MaxIdleConns int
+	// TLS encrypts, with Servers, the connections. nil means not.
+	TLS *tls.Config
+	// User and Password are, with Servers, for memcached's ASCII authentication.
+	User, Password string
+	// TTL is how long a lock lasts that is not told. 0 means DefaultTTL.
+	TTL time.Duration
+	// Strategy is how a claim goes on that was refused. The zero value chooses.
+	Strategy Strategy
+	// Owner says who claims, for those who look at the lock: the first 32 bytes of it
+	// begin the value that is stored. "" means the host's name and the process id.
+	Owner string
+	// Tries is how often a request is made while its server is away, 1 to 10. 0 means
+	// DefaultTries, the fewest with which a server may be away for a second.
+	Tries int
+	// Logger gets a warning for every retry and for every lock that is lost.
+	Logger zerolog.Logger
+	// Tracing makes the spans lock.acquire and lock.hold. nil means none.
+	Tracing trace.TracerProvider
+}
+
+// What the zero values of a Config stand for.
+const (
+	DefaultTTL   = 30 * time.Second
+	DefaultTries = 5
+)
+
+const (
+	maxTries = 10
+	maxTTL   = 30 * 24 * time.Hour // the protocol takes more for a date
+	maxOwner = 32                  // bytes
+)
+
+// check fills in the defaults and says what is wrong.
+func (c *Config) check() error {
+	switch {
+	case len(c.Servers) == 0 && c.Memcache == nil:
+		return errors.New("client: Config.Servers is empty, and there is no Config.Memcache")
+	case len(c.Servers) > 0 && c.Memcache != nil:
+		return errors.New("client: Config.Servers and Config.Memcache exclude each other")
+	case c.Selector != nil && c.Memcache == nil:
+		return errors.New("client: Config.Selector goes with Config.Memcache")
+	case c.TTL < 0 || c.TTL > maxTTL:
+		return fmt.Errorf("client: Config.TTL is %v: %w", c.TTL, ErrTTL)
+	case c.Tries < 0 || c.Tries > maxTries:
+		return fmt.Errorf("client: Config.Tries is %d, want 1 to %d", c.Tries, maxTries)
+	case c.Timeout < 0:
+		return fmt.Errorf("client: Config.Timeout is %v, want more than 0", c.Timeout)
+	case strings.ContainsAny(c.User, " \r\n") || strings.ContainsAny(c.Password, "\r\n"):
+		return errors.New("client: Config.User or Config.Password has characters that the protocol cannot carry")
+	}
+	if c.Memcache != nil {
+		c.Timeout = cmp.Or(c.Timeout, c.Memcache.Timeout)
+	}
+	c.Timeout = cmp.Or(c.Timeout, memcache.DefaultTimeout)
+	c.TTL = cmp.Or(c.TTL, DefaultTTL)
+	c.Tries = cmp.Or(c.Tries, DefaultTries)
+	if c.Owner == "" {
+		host, _ := os.Hostname() // nameless, if it has none
+		c.Owner = fmt.Sprintf("%.24s:%d", host, os.Getpid())
+	}
+	return nil
+}

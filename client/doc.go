@@ -1,0 +1,3 @@
+// Package client gives Go programs locks, on lockcached or on plain memcached, over
+// gomemcache.
+package client

@@ -1,0 +1,154 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
+
+// A line is a connection on which a claim waits in the server's line. It is not
+// gomemcache's, whose requests cannot be called off and end after Timeout: closing it
+// takes the claim out of line.
+//
+// A server may refuse a wait that closes a circle of connections which hold and wait.
+// So the line on which a lock was granted belongs to the lock until it is unlocked.
+type line struct {
+	server *peer
+	dialer *dialer
+	mc     *memcache.Client
+
+	mu   sync.Mutex // guards what follows
+	conn net.Conn   // nil before the first one
+	dead bool
+}
+
+// keptLines is how many idle lines are kept for each server.
+const keptLines = 4
+
+// takeLine returns an idle line, or a new one.
+func (c *Client) takeLine(s *peer) *line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.lines); n > 0 {
+		l := s.lines[n-1]
+		s.lines = s.lines[:n-1]
+		return l
+	}
+	l := &line{server: s, dialer: &c.dialer, mc: memcache.NewFromSelector(single{s.addr})}
+	l.mc.MaxIdleConns = 1
+	l.mc.DialContext = l.dial
+	return l
+}
+
+// done returns the line for the next wait. One that is nil or dead is left alone.
+func (l *line) done() {
+	if l == nil || l.isDead() {
+		return
+	}
+	s := l.server
+	s.mu.Lock()
+	keep := !s.away && len(s.lines) < keptLines
+	if keep {
+		s.lines = append(s.lines, l)
+	}
+	s.mu.Unlock()
+	if !keep {
+		l.hangUp()
+	}
+}
+
+// dropLines closes the idle lines.
+func (s *peer) dropLines() {
+	s.mu.Lock()
+	idle := s.lines
+	s.lines = nil
+	s.mu.Unlock()
+	for _, l := range idle {
+		l.hangUp()
+	}
+}
+
+// dial connects, once in the life of a line.
+func (l *line) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	l.mu.Lock()
+	used := l.dead || l.conn != nil
+	l.mu.Unlock()
+	if used {
+		return nil, net.ErrClosed
+	}
+	conn, err := l.dialer.dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		_ = conn.Close()
+		return nil, net.ErrClosed
+	}
+	l.conn = conn
+	return conn, nil
+}
+
+func (l *line) isDead() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dead
+}
+
+func (l *line) hangUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead = true
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+}
+
+// add claims a lock and waits in line for it, until it is granted, the wait is over,
+// or ctx ends.
+func (l *line) add(ctx context.Context, item *memcache.Item, wait time.Duration) error {
+	defer context.AfterFunc(ctx, l.hangUp)()
+	err := l.greet(item.Key)
+	if err == nil {
+		l.mc.Timeout = wait + l.dialer.timeout
+		err = l.mc.Add(waiting(item, wait))
+	}
+	switch {
+	case err == nil || errors.Is(err, memcache.ErrNotStored):
+		return err
+	case ctx.Err() != nil:
+		err = interrupted(ctx)
+	}
+	l.hangUp()
+	return err
+}
+
+// greet makes sure that it is lockcached at the other end of this connection. A plain
+// memcached would store a claim that waits, under a key that means nothing.
+func (l *line) greet(key string) error {
+	l.mu.Lock()
+	known := l.conn != nil
+	l.mu.Unlock()
+	if known {
+		return nil
+	}
+	l.mc.Timeout = l.dialer.timeout
+	_, err := l.mc.Get(retryPrefix + key)
+	if errors.Is(err, memcache.ErrCacheMiss) {
+		return ErrPlain
+	}
+	return err
+}
+
+// waiting is a claim that waits in line.
+func waiting(claim *memcache.Item, wait time.Duration) *memcache.Item {
+	item := *claim
+	item.Key = waitPrefix + strconv.FormatInt(wait.Milliseconds(), 10) + ":" + claim.Key
+	return &item
+}

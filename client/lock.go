@@ -1,0 +1,250 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A Lock is a lock that was granted to us. Its methods may be called from any
+// goroutine.
+type Lock struct {
+	client  *Client
+	kind    kind
+	token   uint64
+	ttl     time.Duration
+	granted time.Time
+	life    context.Context // that was given to Lock
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	span    trace.Span
+	keeper  chan struct{} // closed when nothing keeps the lock alive any more
+
+	op   sync.Mutex // one Renew or Unlock at a time; guards hold, line and done
+	hold hold
+	line *line // on which the lock was granted, nil if it was not in line
+	done bool  // unlocked, with this outcome
+	err  error
+
+	mu      sync.Mutex // guards what follows; never held during a request
+	expires time.Time
+	timer   *time.Timer
+	ended   bool // the span
+}
+
+// Key is what is locked.
+func (l *Lock) Key() string { return l.hold.key }
+
+// Owner is the value that stands in the lock, unlike that of any other grant.
+func (l *Lock) Owner() string { return l.hold.owner }
+
+// Token is the fencing token of the grant: the lock's CAS id right after it. The token
+// of every later grant of any lock on that server is larger. It stays the same when
+// the lock is renewed, although the CAS id changes then.
+func (l *Lock) Token() uint64 { return l.token }
+
+// Context follows the one that was given to Lock. It also ends when the lock is
+// unlocked (the cause is ErrUnlocked) or lost (ErrLost), and a tenth of the TTL, but
+// one second at most, before the lease ends: who stops working when the context ends
+// has so much time to stop before somebody else may have the lock. A context that has
+// ended stays so, even if the lock is renewed then.
+func (l *Lock) Context() context.Context { return l.ctx }
+
+// Expires is when the lease ends, on our own monotonic clock, and rather too early
+// than too late: it is counted from before the request that began it was sent.
+func (l *Lock) Expires() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.expires
+}
+
+// margin is how long before the end of a lease its context ends.
+func margin(ttl time.Duration) time.Duration { return min(ttl/10, time.Second) }
+
+// granted makes a Lock of a claim that was granted.
+func (cl *claim) granted(asking, life context.Context) (*Lock, error) {
+	cl.unsure = true // until it is seen; from here on giving up means releasing
+	if asking.Err() != nil && !errors.Is(context.Cause(asking), errWaitOver) {
+		return nil, interrupted(asking)
+	}
+	expires, err := cl.inspect(context.WithoutCancel(asking))
+	if err != nil {
+		return nil, err
+	}
+	l := &Lock{
+		client: cl.client, kind: cl.kind, token: cl.hold.cas, ttl: cl.ttl, granted: time.Now(),
+		life: life, hold: cl.hold, line: cl.line, expires: expires, keeper: make(chan struct{}),
+	}
+	ctx, span := cl.client.startHold(life, l)
+	l.span = span
+	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.timer = time.AfterFunc(time.Until(expires.Add(-margin(l.ttl))), l.expire)
+	if cl.opts.keepAlive {
+		cl.client.pending.Go(l.keepAlive)
+	} else {
+		close(l.keeper)
+	}
+	return l, nil
+}
+
+// inspect reads the lock right after the grant: its token, and when the lease ends.
+func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
+	keys := []string{cl.hold.key}
+	// Without a wait the lease began after the claim was sent; otherwise only the
+	// server knows when.
+	if cl.queued {
+		keys = append(keys, lockPrefix+cl.hold.key)
+	}
+	asked := time.Now()
+	items, err := cl.client.get(ctx, keys...)
+	if err != nil {
+		return expires, err
+	}
+	item := items[cl.hold.key]
+	if item == nil || string(item.Value) != cl.hold.owner {
+		if cl.queued && cl.client.config.Memcache != nil {
+			return expires, ErrMisrouted
+		}
+		return expires, ErrLost
+	}
+	cl.hold.cas = item.CasID
+	if told := items[lockPrefix+cl.hold.key]; told != nil {
+		if info := parseInfo(cl.hold.key, told.Value); info.TTL > 0 {
+			return asked.Add(info.TTL), nil
+		}
+	}
+	return cl.sent.Add(whole(cl.ttl)), nil
+}
+
+// whole is a lease as the server keeps it, in whole seconds.
+func whole(ttl time.Duration) time.Duration {
+	return (ttl + time.Second - 1).Truncate(time.Second)
+}
+
+// expire follows the end of the time for which the lock is surely ours.
+func (l *Lock) expire() {
+	l.mu.Lock()
+	left := time.Until(l.expires.Add(-margin(l.ttl)))
+	if left > 0 { // it was renewed meanwhile
+		l.timer.Reset(left)
+		l.mu.Unlock()
+		return
+	}
+	l.mu.Unlock()
+	l.lose(fmt.Errorf("%w: the lease of %s is over", ErrLost, l.hold.key))
+}
+
+// lose ends the context because the lock is not ours any more, or will not be.
+func (l *Lock) lose(why error) {
+	if l.ctx.Err() == nil {
+		l.client.log.Warn().Str("key", l.hold.key).Str("owner", l.hold.owner).Uint64("token", l.token).
+			Int64("held_ms", time.Since(l.granted).Milliseconds()).Err(why).Msg("lock lost")
+	}
+	l.cancel(why)
+	l.end(why)
+}
+
+// end ends the span, and tells it and the metrics how the hold ended: only the first
+// end counts.
+func (l *Lock) end(err error) {
+	l.mu.Lock()
+	first := !l.ended
+	l.ended = true
+	l.timer.Stop()
+	l.mu.Unlock()
+	if first {
+		l.client.endHold(l, err)
+	}
+}
+
+// Renew makes the lease end a TTL from now: the one that is given or, if that is 0,
+// the one the lock had. ErrLost says that the lock is not ours any more.
+func (l *Lock) Renew(ctx context.Context, ttl time.Duration) error {
+	ttl = cmp.Or(ttl, l.ttl)
+	if ttl < 0 || ttl > maxTTL {
+		return fmt.Errorf("%w: %v", ErrTTL, ttl)
+	}
+	l.op.Lock()
+	defer l.op.Unlock()
+	if l.done {
+		return fmt.Errorf("client: renew %s: %w", l.hold.key, ErrUnlocked)
+	}
+	sent, err := l.client.swap(ctx, &l.hold, seconds(ttl, l.kind))
+	switch {
+	case errors.Is(err, ErrLost):
+		err = fmt.Errorf("%w: %s is not ours any more", ErrLost, l.hold.key)
+		l.lose(err)
+	case err != nil:
+		err = fmt.Errorf("client: renew %s: %w", l.hold.key, err)
+	default:
+		l.renewed(sent, ttl)
+	}
+	return err
+}
+
+func (l *Lock) renewed(sent time.Time, ttl time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expires = sent.Add(whole(ttl))
+	if !l.ended {
+		l.timer.Reset(time.Until(l.expires.Add(-margin(l.ttl))))
+	}
+	metrics := l.client.metrics
+	metrics.renewals.WithLabelValues(metrics.class(l.hold.key)).Inc()
+}
+
+// keepAlive renews the lock until its context ends. A renewal that fails is repeated
+// until then.
+func (l *Lock) keepAlive() {
+	defer close(l.keeper)
+	stop := context.AfterFunc(l.client.closing, func() { l.lose(ErrClosed) })
+	defer stop()
+	pause := l.ttl / 3
+	for sleep(l.ctx, pause) {
+		err := l.Renew(l.ctx, l.ttl)
+		switch {
+		case err == nil:
+			pause = l.ttl / 3
+		case errors.Is(err, ErrLost) || l.ctx.Err() != nil:
+			return
+		default:
+			pause = min(l.ttl/30, time.Second)
+			l.client.log.Warn().Str("key", l.hold.key).Int64("pause_ms", pause.Milliseconds()).
+				Err(err).Msg("lock not renewed yet")
+		}
+	}
+}
+
+// Unlock ends the hold, and never somebody else's: ErrLost says that it was over. It
+// works also when the context of Lock has ended; while the server is away it takes as
+// long as the tries take. Calling it again returns the same. Only after an
+// ErrUnavailable it tries again.
+func (l *Lock) Unlock() error {
+	l.cancel(ErrUnlocked)
+	<-l.keeper
+	l.op.Lock()
+	defer l.op.Unlock()
+	if l.done {
+		return l.err
+	}
+	err := l.client.release(context.WithoutCancel(l.life), &l.hold, l.Expires())
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrLost):
+		err = fmt.Errorf("%w: %s was not ours any more when it was unlocked", ErrLost, l.hold.key)
+	default:
+		return fmt.Errorf("client: unlock %s: %w", l.hold.key, err)
+	}
+	l.done, l.err = true, err
+	l.end(err)
+	l.line.done()
+	if err == nil && l.kind == plain {
+		l.client.noteHold(l.life, l.hold.key, time.Since(l.granted))
+	}
+	return err
+}

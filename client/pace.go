@@ -1,0 +1,120 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+)
+
+// A pace is a strategy at work for one claim that was refused.
+type pace interface {
+	// again waits for the moment to ask again, and asks: nil is the grant,
+	// memcache.ErrNotStored another refusal.
+	again(ctx context.Context, cl *claim) error
+	// done follows the end of the claim, whatever it is.
+	done(ctx context.Context, cl *claim)
+}
+
+// pace chooses.
+func (cl *claim) pace() (pace, error) {
+	cl.chosen = cl.opts.strategy
+	switch {
+	case cl.chosen == Auto && cl.kind == plain:
+		cl.chosen = Local
+	case cl.chosen == Auto:
+		cl.chosen = Queue
+	case cl.kind == plain && (cl.chosen == Queue || cl.chosen == Advice):
+		return nil, fmt.Errorf("%w: it has neither a line nor advice for the strategy %v", ErrPlain, cl.chosen)
+	}
+	switch cl.chosen {
+	case Queue:
+		return queue{}, nil
+	case Advice:
+		return &polling{pause: advised}, nil
+	case Local:
+		return new(local), nil
+	case Fixed:
+		return &polling{pause: func(context.Context, *claim) (time.Duration, error) { return cl.opts.every, nil }}, nil
+	case Exponential:
+		return &polling{pause: exponential(baseBackoff)}, nil
+	}
+	return &polling{}, nil // never
+}
+
+// polling asks again after pauses.
+type polling struct {
+	pause func(context.Context, *claim) (time.Duration, error)
+}
+
+func (p *polling) again(ctx context.Context, cl *claim) error {
+	pause, err := p.pause(ctx, cl)
+	if err != nil {
+		return err
+	}
+	if !sleep(ctx, pause) {
+		return interrupted(ctx)
+	}
+	return cl.add(ctx)
+}
+
+func (*polling) done(context.Context, *claim) {}
+
+// advised is when the server says to come back. What else it tells goes into the span.
+func advised(ctx context.Context, cl *claim) (time.Duration, error) {
+	retry, lock := retryPrefix+cl.hold.key, lockPrefix+cl.hold.key
+	items, err := cl.client.get(ctx, retry, lock)
+	if err != nil {
+		return 0, err
+	}
+	if items[retry] == nil || items[lock] == nil {
+		return 0, ErrPlain
+	}
+	cl.rank = parseInfo(cl.hold.key, items[lock].Value).Rank
+	ms, err := strconv.Atoi(string(items[retry].Value))
+	if err != nil {
+		return 0, fmt.Errorf("client: advice %q is no number", items[retry].Value)
+	}
+	return time.Duration(ms) * time.Millisecond, nil
+}
+
+const (
+	baseBackoff = 100 * time.Millisecond
+	maxBackoff  = 10 * time.Second
+)
+
+// exponential is a random pause below a limit that doubles.
+func exponential(limit time.Duration) func(context.Context, *claim) (time.Duration, error) {
+	return func(context.Context, *claim) (time.Duration, error) {
+		pause := rand.N(limit)
+		limit = min(2*limit, maxBackoff)
+		return pause, nil
+	}
+}
+
+// queue waits in the server's line.
+type queue struct{}
+
+// tooSoon is a refusal that came so much before the end of the wait that waiting
+// again at once could become a busy loop: the line is full, or the server's --max-wait
+// tiny.
+const tooSoon = 100 * time.Millisecond
+
+func (queue) again(ctx context.Context, cl *claim) error {
+	began := time.Now()
+	err := cl.wait(ctx)
+	if !isNotStored(err) || time.Since(began) >= tooSoon || ctx.Err() != nil {
+		return err
+	}
+	pause, adviceErr := advised(ctx, cl)
+	if adviceErr != nil {
+		return adviceErr
+	}
+	if !sleep(ctx, max(pause, tooSoon)) {
+		return interrupted(ctx)
+	}
+	return err
+}
+
+func (queue) done(context.Context, *claim) {}

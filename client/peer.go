@@ -1,0 +1,259 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+)
+
+// kind is what a server is.
+type kind uint8
+
+const (
+	unknown kind = iota
+	lockcached
+	plain // memcached
+)
+
+// A peer is what a Client knows of one server: what it is, and whether it is away.
+//
+// The first request that gets no answer closes the gate. From then on one request at
+// a time is the probe, at growing pauses; whoever else wants something waits for its
+// outcome and counts it among its own tries, so that no number of goroutines makes
+// more requests than one. A probe that is answered opens the gate.
+//
+// Once somebody has used up all tries, the gate is a circuit breaker that is open:
+// all fail at once, but for a probe after a second, then after 2, 4, 8, 10.
+type peer struct {
+	name   string
+	addr   net.Addr      // nil with a Memcache of the caller's
+	onAway func(*peer) // called when the gate closes
+
+	mu      sync.Mutex // guards what follows
+	kind    kind
+	away    bool
+	broken  bool          // away, and somebody has used up all tries
+	returns uint64        // how often it came back
+	failed  int           // probes in vain
+	due     time.Time     // of the next probe
+	probe   chan struct{} // closed when the probe under way is over; nil if there is none
+	cause   error         // of the latest fault
+	lines   []*line       // idle
+}
+
+// Why a request was not made.
+var (
+	errBroken      = errors.New("client: away, as others have found")
+	errInterrupted = errors.New("client: interrupted")
+)
+
+// interrupted tells that ctx ended, and why.
+func interrupted(ctx context.Context) error {
+	return fmt.Errorf("%w: %w", errInterrupted, context.Cause(ctx))
+}
+
+// pass lets one request through the gate.
+type pass struct {
+	returns uint64 // the server's, when it was issued
+	probe   bool
+}
+
+// attempt makes a request once, when the gate lets it. While the server is away it
+// may return the outcome of somebody else's probe instead.
+func (s *peer) attempt(ctx context.Context, request func() error) error {
+	p, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	err = request()
+	if s.leave(p, err) {
+		s.onAway(s)
+	}
+	return err
+}
+
+// enter waits for the gate.
+func (s *peer) enter(ctx context.Context) (pass, error) {
+	for {
+		s.mu.Lock()
+		p, probe, wait, err := s.tryEnter(time.Now())
+		s.mu.Unlock()
+		switch {
+		case err != nil:
+			return p, err
+		case probe != nil:
+			if err := s.follow(ctx, probe); err != nil {
+				return p, err
+			}
+		case wait > 0:
+			if !sleep(ctx, wait) {
+				return p, interrupted(ctx)
+			}
+		default:
+			return p, nil
+		}
+	}
+}
+
+// tryEnter issues a pass, or says what to wait for: the end of somebody's probe, or
+// the moment for the next one. The caller holds mu.
+func (s *peer) tryEnter(now time.Time) (p pass, probe chan struct{}, wait time.Duration, err error) {
+	wait = s.due.Sub(now)
+	switch {
+	case !s.away:
+		return pass{returns: s.returns}, nil, 0, nil
+	case s.broken && (s.probe != nil || wait > 0):
+		return p, nil, 0, fmt.Errorf("%w: %w", errBroken, s.cause)
+	case s.probe != nil:
+		return p, s.probe, 0, nil
+	case wait > 0:
+		return p, nil, wait, nil
+	}
+	s.probe = make(chan struct{})
+	return pass{returns: s.returns, probe: true}, nil, 0, nil
+}
+
+// follow waits for the outcome of somebody else's probe. Those who waited come
+// through the opened gate one after the other, not all in one moment.
+func (s *peer) follow(ctx context.Context, probe chan struct{}) error {
+	select {
+	case <-probe:
+	case <-ctx.Done():
+		return interrupted(ctx)
+	}
+	s.mu.Lock()
+	away, cause := s.away, s.cause
+	s.mu.Unlock()
+	if away {
+		return cause
+	}
+	if !sleep(ctx, rand.N(spread)) {
+		return interrupted(ctx)
+	}
+	return nil
+}
+
+// spread is over how much time those come back who waited for the same probe.
+const spread = 50 * time.Millisecond
+
+// bypass issues a pass for what may take long, and so can be no probe: it does not
+// wait for the gate.
+func (s *peer) bypass() pass {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return pass{returns: s.returns}
+}
+
+// leave takes note of how a request went, and reports whether the gate has closed.
+func (s *peer) leave(p pass, err error) (closed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	away := isAway(err)
+	if away {
+		s.cause = err
+	}
+	switch {
+	case p.probe && away:
+		s.failed++
+		s.due = time.Now().Add(s.pause())
+	case p.probe:
+		s.away, s.broken, s.failed = false, false, 0
+		s.returns++
+	case away && !s.away && p.returns == s.returns: // otherwise it is old news
+		s.away, s.kind, closed = true, unknown, true
+		s.due = time.Now().Add(s.pause())
+	}
+	if p.probe {
+		close(s.probe)
+		s.probe = nil
+	}
+	return closed
+}
+
+// hopeless reports whether all fail at once.
+func (s *peer) hopeless() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
+// giveUp notes that somebody has used up all tries.
+func (s *peer) giveUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away && !s.broken {
+		s.broken, s.failed = true, 0
+		s.due = time.Now().Add(s.pause())
+	}
+}
+
+// pause is how long until the next probe. The caller holds mu.
+func (s *peer) pause() time.Duration {
+	if s.broken {
+		rest := min(time.Second<<min(s.failed, 4), 10*time.Second)
+		return rest*3/4 + rand.N(rest/2)
+	}
+	return pauseAfter(s.failed)
+}
+
+// pauses are the limits of the pauses between tries. The shortest add up to more than
+// a second, for as long may a server be away without anybody's noticing; and they
+// are wide, so that a thousand clients that have lost their server in the same moment
+// come back spread out. No second sees more than five tries.
+var pauses = [...][2]time.Duration{
+	{20 * time.Millisecond, 200 * time.Millisecond},
+	{150 * time.Millisecond, 450 * time.Millisecond},
+	{350 * time.Millisecond, 750 * time.Millisecond},
+	{600 * time.Millisecond, 1000 * time.Millisecond},
+}
+
+// pauseAfter is the pause after so many tries in vain, the first being 0.
+func pauseAfter(n int) time.Duration {
+	limits := pauses[min(n, len(pauses)-1)]
+	return limits[0] + rand.N(limits[1]-limits[0])
+}
+
+// nextTry is how long a call pauses after its nth try in vain: until the next probe,
+// if the server is away.
+func (s *peer) nextTry(n int) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		return max(0, time.Until(s.due))
+	}
+	return pauseAfter(n)
+}
+
+// is tells what the server is, as far as that is known.
+func (s *peer) is() kind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kind
+}
+
+func (s *peer) isA(k kind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.away {
+		s.kind = k
+	}
+}
+
+// sleep pauses, and reports false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
