@@ -36,6 +36,9 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	// locks are read for.
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 
+	if c, _ := findCommand(args[1:]); c.ownSignals {
+		return run(args, stdout, stderr, nil)
+	}
 	// Room for the signal that asks to stop and the one that means it.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGHUP)

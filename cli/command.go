@@ -45,6 +45,8 @@ type arguments struct {
 // allCommands are those there are, in the order of the help.
 func allCommands() []command {
 	return []command{
+		{name: "lock", args: "KEY [flags] -- COMMAND [ARG...]", about: "run a command while holding a lock",
+			task: newLock, notes: lockNotes, ownSignals: true},
 		{name: "ls", about: "list the locks that are held or waited for, the most wanted first", task: newList},
 		{name: "show", args: "KEY", about: "tell all about one lock", task: newShow},
 		{name: "release", args: "KEY --token <num> | --force", about: "end a hold", task: newRelease, notes: releaseNotes},
@@ -134,7 +136,7 @@ func take(options []option, name, value string) error {
 // help is the answer to -h.
 func (c *command) help(options []option) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "lockcached %s %s\n\n%s.\n", c.name, c.args, upperFirst(c.about))
+	fmt.Fprintf(&b, "%s\n\n%s.\n", strings.TrimSpace("lockcached "+c.name+" "+c.args), upperFirst(c.about))
 	t := newTable()
 	for i := range options {
 		t.row("  "+options[i].synopsis(), options[i].usage)

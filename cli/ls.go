@@ -56,7 +56,7 @@ func (r *remote) held(limit int) (locks []fields, answers []answer) {
 	answers = r.askAll("stats held " + strconv.Itoa(limit))
 	for i := range answers {
 		x := &answers[i]
-		if x.err == error(wireError{"ERROR"}) {
+		if x.err == errUnknown {
 			x.err = errNoList
 		}
 		for _, f := range parseStats(x.lines) {

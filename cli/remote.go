@@ -43,7 +43,7 @@ func (r *remote) options() []option {
 func (r *remote) serverOption() option {
 	return option{
 		flag{long: "server", arg: "addr", many: true,
-			usage: "host, host:port or the path of a Unix socket; can be repeated, or a list (default: $" + serverEnv + ", or 127.0.0.1)"},
+			usage: "host, host:port or the path of a Unix socket, or a list (default: $" + serverEnv + ")"},
 		r.addServer,
 	}
 }
@@ -135,6 +135,9 @@ func (r *remote) ask(server, line string) answer {
 type wireError struct{ line string }
 
 func (e wireError) Error() string { return fmt.Sprintf("answers %q", e.line) }
+
+// errUnknown is the error line for what a server has never heard of.
+var errUnknown error = wireError{"ERROR"}
 
 // errStrange is for what speaks another protocol.
 var errStrange = errors.New("answers with more than a memcached says in one line: is it one?")

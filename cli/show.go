@@ -39,7 +39,7 @@ func (r *remote) look(key string) (locks []fields, answers []answer) {
 	for i := range answers {
 		x := &answers[i]
 		told := parseStats(x.lines)
-		if x.err == error(wireError{"ERROR"}) {
+		if x.err == errUnknown {
 			told, x.err = r.lookAtItem(x.server, key)
 		}
 		if x.err != nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 )
 
@@ -25,8 +26,11 @@ func (s *statistics) run(a *app, args arguments) error {
 	}
 	answers := s.askAll(question)
 	documents := []serverStats{}
-	for _, x := range answers {
-		if x.err == nil {
+	for i, x := range answers {
+		switch x.err {
+		case errUnknown:
+			answers[i].err = fmt.Errorf("does not know %q", question)
+		case nil:
 			documents = append(documents, serverStats{x.server, append(fields{}, parseStats(x.lines)...), x.lines})
 		}
 	}
