@@ -240,6 +240,19 @@ func (l *holding) notTaken(err error) error {
 	return failure{exitNotTaken, fmt.Errorf("%s: lock not obtained: %s", l.key, plainly(err))}
 }
 
+// release gives the lock back. If the server is away it does not try for longer than
+// the lease lasts: then there is nothing to give back.
+func release(lock *client.Lock) error {
+	done := make(chan error, 1)
+	go func() { done <- lock.Unlock() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(time.Until(lock.Expires())):
+		return nil
+	}
+}
+
 // plainly is what an error says to those who do not know of packages.
 func plainly(err error) string { return strings.ReplaceAll(err.Error(), "client: ", "") }
 
@@ -260,7 +273,7 @@ func (l *holding) hold(a *app, lock *client.Lock, cmd *exec.Cmd, signals <-chan 
 	}
 	g := &guard{holding: l, app: a, lock: lock, child: c}
 	status := g.run(signals)
-	err = lock.Unlock()
+	err = release(lock)
 	switch {
 	case g.ended:
 		return failure{exitLost, fmt.Errorf("%s: the lock was lost while the command ran; it was ended: %s", l.key, describe(status))}

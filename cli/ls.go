@@ -45,7 +45,7 @@ func (l *listing) run(a *app, args arguments) error {
 		return err
 	}
 	if len(locks) == l.limit && !l.json {
-		fmt.Fprintf(a.stderr, "lockcached: there may be more: --limit %d lists so many\n", mostListed)
+		fmt.Fprintln(a.stderr, "lockcached: there may be more: --limit says how many to list")
 	}
 	return a.complain(answers)
 }

@@ -43,7 +43,7 @@ func (r *remote) options() []option {
 func (r *remote) serverOption() option {
 	return option{
 		flag{long: "server", arg: "addr", many: true,
-			usage: "host, host:port or the path of a Unix socket, or a list (default: $" + serverEnv + ")"},
+			usage: "servers: host, host:port or path of a Unix socket (default: $" + serverEnv + ")"},
 		r.addServer,
 	}
 }

@@ -22,6 +22,7 @@ func quietTerminal(f *os.File) (*terminal, error) {
 	}
 	t.modes = *modes
 	modes.Lflag &^= unix.ICANON | unix.ECHO
+	modes.Lflag |= unix.NOFLSH // Ctrl-C must not swallow what is written because of it
 	modes.Cc[unix.VMIN], modes.Cc[unix.VTIME] = 1, 0
 	return t, unix.IoctlSetTermios(t.fd, unix.TCSETS, modes)
 }

@@ -86,7 +86,7 @@ func draw(screen io.Writer, text string, columns, rows int) {
 	b.WriteString("\x1b[H")
 	for i, line := range lines[:min(len(lines), rows)] {
 		if i > 0 {
-			b.WriteString("\r\n")
+			b.WriteByte('\n')
 		}
 		runes := []rune(line)
 		b.WriteString(string(runes[:min(len(runes), columns)]) + "\x1b[K")
