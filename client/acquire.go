@@ -105,11 +105,21 @@ func (cl *claim) obtain(asking, life context.Context) (l *Lock, err error) {
 		return nil, err
 	}
 	defer cl.client.turns.pass(cl.hold.key)
-	if err := cl.ask(asking); err != nil {
-		return nil, err
+	for range grants {
+		if err = cl.ask(asking); err != nil {
+			return nil, err
+		}
+		if l, err = cl.granted(asking, life); !errors.Is(err, ErrLost) {
+			return l, err
+		}
+		cl.sent = time.Now() // whatever comes now began later
 	}
-	return cl.granted(asking, life)
+	return nil, err
 }
+
+// grants is how many grants a claim may lose before it has looked at them. The server
+// takes a grant back if the connection breaks right after it.
+const grants = 3
 
 func (cl *claim) takeTurn(ctx context.Context) error {
 	if cl.opts.strategy != never {
@@ -131,24 +141,24 @@ func (cl *claim) ask(ctx context.Context) (err error) {
 		return err
 	}
 	defer next.done(ctx, cl)
-	// A lock that was held the last time is waited for at once, which saves a refusal.
-	if _, queues := next.(queue); queues && cl.client.memories.isContested(cl.hold.key) {
-		err = next.again(ctx, cl)
-		cl.contested = time.Since(cl.begun) > roundTrip
+	asked := time.Now()
+	if cl.kind == lockcached && (cl.chosen == Queue || cl.chosen == never) {
+		err = cl.wait(ctx) // a lock that is free is granted at once
 	} else {
 		err = cl.add(ctx)
 	}
-	for isNotStored(err) && cl.chosen != never {
+	cl.contested = cl.chosen == Queue && time.Since(asked) > roundTrip
+	for ; isNotStored(err); err = next.again(ctx, cl) {
 		cl.contested = true
+		cl.refused++
+		if cl.chosen == never {
+			break
+		}
 		if ctx.Err() != nil {
 			return interrupted(ctx)
 		}
-		err = next.again(ctx, cl)
 	}
-	switch {
-	case err == nil:
-		cl.client.memories.of(cl.hold.key, func(m *memory) { m.contested = cl.contested })
-	case errors.Is(err, ErrPlain) && cl.opts.strategy == Auto:
+	if errors.Is(err, ErrPlain) && cl.opts.strategy == Auto {
 		return cl.ask(ctx) // somebody has put a memcached in lockcached's place
 	}
 	return err
@@ -167,7 +177,7 @@ func (cl *claim) explain(err error) error {
 	case errors.Is(err, errWaitOver):
 		return &HeldError{Key: cl.hold.key, Waited: time.Since(cl.begun), Tries: cl.tries}
 	case errors.Is(err, errInterrupted):
-		return fmt.Errorf("client: lock %s, after %v and %d tries: %w",
+		return fmt.Errorf("client: lock %s, after %v, tries: %d: %w",
 			cl.hold.key, time.Since(cl.begun).Round(time.Millisecond), cl.tries, err)
 	}
 	return fmt.Errorf("client: lock %s: %w", cl.hold.key, err)

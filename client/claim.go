@@ -28,10 +28,12 @@ type claim struct {
 
 	begun     time.Time
 	sent      time.Time // when the try that was granted was sent, or the first that may have been
-	unsure    bool      // an answer was lost: the claim may have been granted
-	queued    bool      // the latest try may have waited in line
+	unsure    bool      // an answer was lost: the claim may have been granted, or may be yet
+	unsettled bool      // we have not looked since
+	queued    bool      // it has waited in line
 	contested bool      // it was refused, or waited
 	tries     int
+	refused   int
 	rank      int   // how many waited ahead when we last knew, -1 if never
 	line      *line // that it waits on
 }
@@ -70,21 +72,40 @@ func seconds(ttl time.Duration, k kind) int32 {
 	return n
 }
 
-// add claims the lock without waiting in line.
+// add claims the lock without asking to wait in line.
 func (cl *claim) add(ctx context.Context) error {
 	return cl.client.do(ctx, cl.hold.key, func() error {
-		cl.queued = false
+		if ours, err := cl.settle(); err != nil || ours {
+			return err
+		}
 		return cl.try(func() error { return cl.client.mc.Add(cl.item()) })
 	})
 }
 
-// try sends the claim once. What is not known after a lost answer it finds out.
-func (cl *claim) try(send func() error) error {
-	if cl.unsure {
-		if ours, err := cl.look(); err != nil || ours {
-			return err
+// settle finds out what became of a try whose answer was lost: whether the lock is
+// ours. If it is somebody else's, that was a refusal, unless the claim was to wait.
+func (cl *claim) settle() (ours bool, err error) {
+	if !cl.unsettled {
+		return false, nil
+	}
+	err = cl.client.look(&cl.hold)
+	held := errors.Is(err, ErrLost)
+	switch {
+	case err == nil:
+		return true, nil
+	case held || errors.Is(err, memcache.ErrCacheMiss):
+		cl.unsettled = false
+		if held && cl.chosen != Queue {
+			return false, memcache.ErrNotStored
 		}
-	} else {
+		return false, nil
+	}
+	return false, err
+}
+
+// try sends the claim once.
+func (cl *claim) try(send func() error) error {
+	if !cl.unsure {
 		cl.sent = time.Now()
 	}
 	cl.tries++
@@ -92,48 +113,59 @@ func (cl *claim) try(send func() error) error {
 	switch {
 	case isNotStored(err) && cl.unsure:
 		// A try that was thought to be lost may have come through meanwhile.
-		if ours, lookErr := cl.look(); lookErr != nil || ours {
+		cl.unsettled = true
+		if ours, lookErr := cl.settle(); lookErr != nil || ours {
 			return lookErr
 		}
 	case isFault(err) || errors.Is(err, errInterrupted):
-		cl.unsure = true
+		cl.unsure, cl.unsettled = true, true
 	}
 	return err
 }
 
-// look reports whether the lock is ours.
-func (cl *claim) look() (bool, error) {
-	err := cl.client.look(&cl.hold)
-	if errors.Is(err, ErrLost) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // wait claims the lock and waits in the server's line, for as long as one request may
-// take.
+// take. What an attempt has achieved stays: a line that is connected, a look.
 func (cl *claim) wait(ctx context.Context) error {
 	s := cl.server
 	return cl.client.repeat(ctx, s, cl.hold.key, func() error {
-		// If the server is away this is the probe: a wait would keep the others waiting.
-		k, err := cl.client.kindOf(ctx, s, cl.hold.key, cl.client.once)
-		if err == nil && k != lockcached {
-			err = ErrPlain
-		}
-		if err != nil {
+		ours, err := cl.prepare(ctx)
+		if err != nil || ours {
 			return err
 		}
 		cl.queued = true
-		p := s.bypass()
+		p := s.bypass() // the wait is no probe: others would wait for its end
 		err = cl.try(func() error { return cl.send(ctx) })
-		if errors.Is(err, ErrPlain) {
-			s.isA(plain)
-		}
 		if s.leave(p, err) {
 			s.onAway(s)
 		}
 		return err
 	})
+}
+
+// prepare makes sure that the claim may be sent: that it was not granted already, and
+// that it is lockcached that gets it.
+func (cl *claim) prepare(ctx context.Context) (ours bool, err error) {
+	c, s := cl.client, cl.server
+	if cl.unsettled {
+		err := s.attempt(ctx, func() (err error) { ours, err = cl.settle(); return err })
+		if err != nil || ours {
+			return ours, err
+		}
+	}
+	if c.config.Memcache != nil {
+		k, err := c.kindOf(ctx, s, cl.hold.key, c.once)
+		if err == nil && k != lockcached {
+			err = ErrPlain
+		}
+		return false, err
+	}
+	if cl.line == nil || cl.line.isDead() {
+		cl.line = c.takeLine(s)
+	}
+	if cl.line.isConnected() {
+		return false, nil
+	}
+	return false, s.attempt(ctx, func() error { return cl.line.greet(cl.hold.key) })
 }
 
 // longestWait is how long one request waits in line: what lockcached's --max-wait
@@ -144,15 +176,16 @@ const longestWait = time.Minute
 func (cl *claim) send(ctx context.Context) error {
 	wait := longestWait
 	if end, bounded := ctx.Deadline(); bounded {
-		wait = min(wait, max(time.Until(end), time.Millisecond))
+		// The answer is to arrive before ctx ends, which would cost the connection.
+		wait = min(wait, max(time.Until(end)-2*roundTrip, time.Millisecond))
 	}
-	if cl.server.addr == nil || cl.client.config.Memcache != nil {
-		// Not our connections. gomemcache would close one in the middle of a wait.
+	if cl.chosen == never {
+		wait = 0 // whatever the server's policy is
+	}
+	if cl.client.config.Memcache != nil {
+		// It would close its connection in the middle of a longer wait.
 		wait = min(wait, cl.client.config.Timeout*4/5)
 		return cl.client.mc.Add(waiting(cl.item(), wait))
-	}
-	if cl.line == nil || cl.line.isDead() {
-		cl.line = cl.client.takeLine(cl.server)
 	}
 	return cl.line.add(ctx, cl.item(), wait)
 }
@@ -160,12 +193,11 @@ func (cl *claim) send(ctx context.Context) error {
 // abandon makes sure that the lock is not ours in the end, when the claim is given up
 // after a try whose answer is not known. Nobody waits for that.
 func (cl *claim) abandon() {
-	if cl.line != nil && !cl.line.isDead() {
-		cl.line.done()
-	}
 	if !cl.unsure {
+		cl.line.done()
 		return
 	}
+	cl.line.hangUp()
 	cl.client.background(func(ctx context.Context) {
 		if err := cl.client.release(ctx, &hold{key: cl.hold.key, owner: cl.hold.owner}, time.Time{}); err != nil && !errors.Is(err, ErrLost) {
 			cl.client.log.Warn().Str("key", cl.hold.key).Err(err).Msg("a claim that was given up may hold its lock until its TTL is over")

@@ -19,7 +19,6 @@ type Client struct {
 	tracer   trace.Tracer
 	mc       *memcache.Client
 	selector memcache.ServerSelector // nil if it is not known
-	dialer   dialer
 	turns    turns
 	memories *memories
 	metrics  *metrics
@@ -28,9 +27,9 @@ type Client struct {
 	close   context.CancelCauseFunc
 	pending sync.WaitGroup // claims, and what goes on in the background
 
-	mu      sync.Mutex // guards what follows
-	closed  bool
-	servers map[string]*peer // by address
+	mu     sync.Mutex // guards what follows
+	closed bool
+	peers  map[string]*peer // by address
 }
 
 // New returns a Client. It connects to nothing yet.
@@ -40,10 +39,9 @@ func New(c Config) (*Client, error) {
 	}
 	client := &Client{
 		config: c, log: c.Logger, mc: c.Memcache, selector: c.Selector,
-		dialer:   dialer{timeout: c.Timeout, tls: c.TLS, user: c.User, password: c.Password},
 		memories: newMemories(),
 		metrics:  newMetrics(),
-		servers:  make(map[string]*peer),
+		peers:    make(map[string]*peer),
 	}
 	client.closing, client.close = context.WithCancelCause(context.Background())
 	if c.Tracing == nil {
@@ -56,17 +54,11 @@ func New(c Config) (*Client, error) {
 			return nil, fmt.Errorf("client: Config.Servers: %w", err)
 		}
 		client.selector = NewSelector(list)
-		client.mc = client.newMemcache(client.selector)
-		client.mc.MaxIdleConns = c.MaxIdleConns
-		client.mc.DialContext = client.dialer.dial
+		client.mc = memcache.NewFromSelector(client.selector)
+		client.mc.Timeout, client.mc.MaxIdleConns = c.Timeout, c.MaxIdleConns
+		client.mc.DialContext = client.dial
 	}
 	return client, nil
-}
-
-func (c *Client) newMemcache(s memcache.ServerSelector) *memcache.Client {
-	mc := memcache.NewFromSelector(s)
-	mc.Timeout = c.config.Timeout
-	return mc
 }
 
 // Close ends all waits with ErrClosed and closes the connections. Locks that are held
@@ -79,7 +71,7 @@ func (c *Client) Close() error {
 	c.pending.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.servers {
+	for _, s := range c.peers {
 		s.dropLines()
 	}
 	if c.config.Memcache != nil {
@@ -121,12 +113,10 @@ func (c *Client) serverOf(key string) (*peer, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.servers[name]
-	if s == nil {
-		s = &peer{name: name, addr: addr, onAway: c.lost}
-		c.servers[name] = s
+	if c.peers[name] == nil {
+		c.peers[name] = &peer{name: name, addr: addr, onAway: c.lost}
 	}
-	return s, nil
+	return c.peers[name], nil
 }
 
 // lost follows the loss of a server: the idle connections to it are dead, too, and

@@ -15,12 +15,11 @@ type hold struct {
 	unsure     bool   // the answer to a swap was lost
 }
 
-// look reads the lock; ErrLost says that it is not ours.
+// look reads the lock: memcache.ErrCacheMiss says that it is free, ErrLost that it is
+// somebody else's.
 func (c *Client) look(h *hold) error {
 	item, err := c.mc.Get(h.key)
 	switch {
-	case errors.Is(err, memcache.ErrCacheMiss):
-		return ErrLost
 	case err != nil:
 		return err
 	case string(item.Value) != h.owner:
@@ -37,7 +36,11 @@ func (c *Client) swap(ctx context.Context, h *hold, exptime int32) (sent time.Ti
 	err = c.do(ctx, h.key, func() error {
 		for {
 			if h.cas == 0 {
-				if err := c.look(h); err != nil {
+				err := c.look(h)
+				if errors.Is(err, memcache.ErrCacheMiss) {
+					return ErrLost
+				}
+				if err != nil {
 					return err
 				}
 			}

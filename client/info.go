@@ -52,26 +52,26 @@ func (c *Client) Info(ctx context.Context, key string) (Info, error) {
 // parseInfo reads one line of name=value words. What is missing or odd is zero: a
 // server of another version may tell more or less.
 func parseInfo(key string, line []byte) Info {
-	fields := make(map[string]string)
+	i := Info{Key: key, Fields: make(map[string]string)}
 	for _, word := range strings.Fields(string(line)) {
 		name, value, _ := strings.Cut(word, "=")
-		fields[name] = value
+		i.Fields[name] = value
 	}
-	number := func(name string) int {
-		n, _ := strconv.Atoi(fields[name])
-		return n
-	}
-	ms := func(name string) time.Duration {
-		n, _ := strconv.ParseFloat(fields[name], 64)
-		return time.Duration(n * float64(time.Millisecond))
-	}
-	token, _ := strconv.ParseUint(fields["token"], 10, 64)
-	return Info{
-		Key: key, Held: fields["held"] == "1", Owner: fields["owner"], Token: token,
-		Age: ms("age_ms"), TTL: ms("ttl_ms"),
-		Waiters: number("waiters"), Queued: number("queued"), Polling: number("polling"),
-		Rank: number("rank"), Retry: ms("retry_ms"),
-		SuggestedTTL: ms("suggested_ttl_ms"), SuggestedWait: ms("suggested_wait_ms"),
-		Fields: fields,
-	}
+	i.Held, i.Owner = i.Fields["held"] == "1", i.Fields["owner"]
+	i.Token, _ = strconv.ParseUint(i.Fields["token"], 10, 64)
+	i.Age, i.TTL = i.ms("age_ms"), i.ms("ttl_ms")
+	i.Waiters, i.Queued, i.Polling = i.number("waiters"), i.number("queued"), i.number("polling")
+	i.Rank, i.Retry = i.number("rank"), i.ms("retry_ms")
+	i.SuggestedTTL, i.SuggestedWait = i.ms("suggested_ttl_ms"), i.ms("suggested_wait_ms")
+	return i
+}
+
+func (i *Info) number(name string) int {
+	n, _ := strconv.Atoi(i.Fields[name])
+	return n
+}
+
+func (i *Info) ms(name string) time.Duration {
+	ms, _ := strconv.ParseFloat(i.Fields[name], 64)
+	return time.Duration(ms * float64(time.Millisecond))
 }

@@ -16,10 +16,12 @@ import (
 // takes the claim out of line.
 //
 // A server may refuse a wait that closes a circle of connections which hold and wait.
-// So the line on which a lock was granted belongs to the lock until it is unlocked.
+// So the line on which a lock was granted after a wait belongs to the lock until it is
+// unlocked. Locks that were free are too many for that; should a circle only seem to be
+// one because of them, the claim is refused and asks again.
 type line struct {
+	client *Client
 	server *peer
-	dialer *dialer
 	mc     *memcache.Client
 
 	mu   sync.Mutex // guards what follows
@@ -27,8 +29,9 @@ type line struct {
 	dead bool
 }
 
-// keptLines is how many idle lines are kept for each server.
-const keptLines = 4
+// keptLines is how many idle lines are kept for each server, unless Config.MaxIdleConns
+// is more.
+const keptLines = 8
 
 // takeLine returns an idle line, or a new one.
 func (c *Client) takeLine(s *peer) *line {
@@ -39,20 +42,21 @@ func (c *Client) takeLine(s *peer) *line {
 		s.lines = s.lines[:n-1]
 		return l
 	}
-	l := &line{server: s, dialer: &c.dialer, mc: memcache.NewFromSelector(single{s.addr})}
+	l := &line{client: c, server: s, mc: memcache.NewFromSelector(single{s.addr})}
 	l.mc.MaxIdleConns = 1
 	l.mc.DialContext = l.dial
 	return l
 }
 
-// done returns the line for the next wait. One that is nil or dead is left alone.
+// done keeps the line for the next wait. Nothing is to be done if there is none, or if
+// it is dead.
 func (l *line) done() {
 	if l == nil || l.isDead() {
 		return
 	}
 	s := l.server
 	s.mu.Lock()
-	keep := !s.away && len(s.lines) < keptLines
+	keep := !s.away && len(s.lines) < max(keptLines, l.client.config.MaxIdleConns)
 	if keep {
 		s.lines = append(s.lines, l)
 	}
@@ -81,7 +85,7 @@ func (l *line) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	if used {
 		return nil, net.ErrClosed
 	}
-	conn, err := l.dialer.dial(ctx, network, addr)
+	conn, err := l.client.dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -95,13 +99,23 @@ func (l *line) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return conn, nil
 }
 
+func (l *line) isConnected() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn != nil && !l.dead
+}
+
 func (l *line) isDead() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.dead
 }
 
+// hangUp closes the connection, which takes who waits on it out of the server's line.
 func (l *line) hangUp() {
+	if l == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dead = true
@@ -110,39 +124,40 @@ func (l *line) hangUp() {
 	}
 }
 
-// add claims a lock and waits in line for it, until it is granted, the wait is over,
-// or ctx ends.
-func (l *line) add(ctx context.Context, item *memcache.Item, wait time.Duration) error {
-	defer context.AfterFunc(ctx, l.hangUp)()
-	err := l.greet(item.Key)
-	if err == nil {
-		l.mc.Timeout = wait + l.dialer.timeout
-		err = l.mc.Add(waiting(item, wait))
+// greet connects, if that is still to be done, and makes sure that it is lockcached at
+// the other end of this very connection. A plain memcached would store a claim that
+// waits, under a key that means nothing.
+func (l *line) greet(key string) error {
+	if l.isConnected() {
+		return nil
 	}
+	l.mc.Timeout = l.client.config.Timeout
+	_, err := l.mc.Get(retryPrefix + key)
 	switch {
-	case err == nil || errors.Is(err, memcache.ErrNotStored):
-		return err
-	case ctx.Err() != nil:
-		err = interrupted(ctx)
+	case err == nil:
+		l.server.isA(lockcached)
+		return nil
+	case errors.Is(err, memcache.ErrCacheMiss):
+		l.server.isA(plain)
+		err = ErrPlain
 	}
 	l.hangUp()
 	return err
 }
 
-// greet makes sure that it is lockcached at the other end of this connection. A plain
-// memcached would store a claim that waits, under a key that means nothing.
-func (l *line) greet(key string) error {
-	l.mu.Lock()
-	known := l.conn != nil
-	l.mu.Unlock()
-	if known {
-		return nil
+// add claims a lock and waits in line for it, until it is granted, the wait is over,
+// or ctx ends.
+func (l *line) add(ctx context.Context, item *memcache.Item, wait time.Duration) error {
+	defer context.AfterFunc(ctx, l.hangUp)()
+	l.mc.Timeout = wait + l.client.config.Timeout
+	err := l.mc.Add(waiting(item, wait))
+	switch {
+	case err == nil || isNotStored(err):
+		return err
+	case ctx.Err() != nil:
+		err = interrupted(ctx)
 	}
-	l.mc.Timeout = l.dialer.timeout
-	_, err := l.mc.Get(retryPrefix + key)
-	if errors.Is(err, memcache.ErrCacheMiss) {
-		return ErrPlain
-	}
+	l.hangUp()
 	return err
 }
 

@@ -25,16 +25,17 @@ type Lock struct {
 	span    trace.Span
 	keeper  chan struct{} // closed when nothing keeps the lock alive any more
 
-	op   sync.Mutex // one Renew or Unlock at a time; guards hold, line and done
-	hold hold
 	line *line // on which the lock was granted, nil if it was not in line
-	done bool  // unlocked, with this outcome
+
+	op   sync.Mutex // one Renew or Unlock at a time; guards what follows, but for key and owner
+	hold hold
+	done bool // unlocked, with this outcome
 	err  error
 
 	mu      sync.Mutex // guards what follows; never held during a request
 	expires time.Time
 	timer   *time.Timer
-	ended   bool // the span
+	ended   bool
 }
 
 // Key is what is locked.
@@ -45,7 +46,8 @@ func (l *Lock) Owner() string { return l.hold.owner }
 
 // Token is the fencing token of the grant: the lock's CAS id right after it. The token
 // of every later grant of any lock on that server is larger. It stays the same when
-// the lock is renewed, although the CAS id changes then.
+// the lock is renewed, although the CAS id changes then. On lockcached tokens also rise
+// over a restart; on plain memcached they begin anew.
 func (l *Lock) Token() uint64 { return l.token }
 
 // Context follows the one that was given to Lock. It also ends when the lock is
@@ -76,6 +78,10 @@ func (cl *claim) granted(asking, life context.Context) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !cl.contested {
+		cl.line.done() // it has not waited, and is not kept from waiting
+		cl.line = nil
+	}
 	l := &Lock{
 		client: cl.client, kind: cl.kind, token: cl.hold.cas, ttl: cl.ttl, granted: time.Now(),
 		life: life, hold: cl.hold, line: cl.line, expires: expires, keeper: make(chan struct{}),
@@ -83,7 +89,9 @@ func (cl *claim) granted(asking, life context.Context) (*Lock, error) {
 	ctx, span := cl.client.startHold(life, l)
 	l.span = span
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.mu.Lock() // against a timer that is due at once
 	l.timer = time.AfterFunc(time.Until(expires.Add(-margin(l.ttl))), l.expire)
+	l.mu.Unlock()
 	if cl.opts.keepAlive {
 		cl.client.pending.Go(l.keepAlive)
 	} else {
@@ -95,9 +103,9 @@ func (cl *claim) granted(asking, life context.Context) (*Lock, error) {
 // inspect reads the lock right after the grant: its token, and when the lease ends.
 func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
 	keys := []string{cl.hold.key}
-	// Without a wait the lease began after the claim was sent; otherwise only the
+	// Without a wait the lease began right after the claim was sent; otherwise only the
 	// server knows when.
-	if cl.queued {
+	if cl.queued && cl.contested {
 		keys = append(keys, lockPrefix+cl.hold.key)
 	}
 	asked := time.Now()
@@ -107,7 +115,7 @@ func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
 	}
 	item := items[cl.hold.key]
 	if item == nil || string(item.Value) != cl.hold.owner {
-		if cl.queued && cl.client.config.Memcache != nil {
+		if cl.kind == lockcached && cl.client.config.Memcache != nil {
 			return expires, ErrMisrouted
 		}
 		return expires, ErrLost
@@ -149,16 +157,22 @@ func (l *Lock) lose(why error) {
 	l.end(why)
 }
 
-// end ends the span, and tells it and the metrics how the hold ended: only the first
-// end counts.
+// end lets go of what belongs to the hold, and tells how it ended: only the first end
+// counts.
 func (l *Lock) end(err error) {
 	l.mu.Lock()
 	first := !l.ended
 	l.ended = true
 	l.timer.Stop()
 	l.mu.Unlock()
-	if first {
-		l.client.endHold(l, err)
+	if !first {
+		return
+	}
+	l.client.endHold(l, err)
+	if err == nil {
+		l.line.done()
+	} else {
+		l.line.hangUp()
 	}
 }
 
@@ -202,7 +216,7 @@ func (l *Lock) renewed(sent time.Time, ttl time.Duration) {
 // until then.
 func (l *Lock) keepAlive() {
 	defer close(l.keeper)
-	stop := context.AfterFunc(l.client.closing, func() { l.lose(ErrClosed) })
+	stop := context.AfterFunc(l.client.closing, func() { l.lose(fmt.Errorf("%w: %w", ErrLost, ErrClosed)) })
 	defer stop()
 	pause := l.ttl / 3
 	for sleep(l.ctx, pause) {
@@ -242,7 +256,6 @@ func (l *Lock) Unlock() error {
 	}
 	l.done, l.err = true, err
 	l.end(err)
-	l.line.done()
 	if err == nil && l.kind == plain {
 		l.client.noteHold(l.life, l.hold.key, time.Since(l.granted))
 	}

@@ -16,9 +16,8 @@ type memories struct {
 
 // memory is what is remembered of one lock.
 type memory struct {
-	contested bool      // the latest claim was refused at first: the next will be, too
-	known     float64   // how many holds were noted, when we last knew
-	noted     time.Time // when we last noted one
+	known float64   // how many holds were noted, when we last knew
+	noted time.Time // when we last noted one
 }
 
 const remembered = 1000 // locks
@@ -38,9 +37,4 @@ func (m *memories) of(key string, use func(*memory)) {
 		m.cache.Add(key, known)
 	}
 	use(known)
-}
-
-func (m *memories) isContested(key string) (contested bool) {
-	m.of(key, func(k *memory) { contested = k.contested })
-	return contested
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -103,22 +104,21 @@ func (m *metrics) class(key string) string {
 	return class
 }
 
-// claimed counts a claim that is over.
-func (m *metrics) claimed(cl *claim, granted bool) {
+// claimed counts a claim that is over, and granted if err is nil.
+func (m *metrics) claimed(cl *claim, err error) {
 	class := m.class(cl.hold.key)
-	refused := cl.tries
-	if granted {
-		refused--
+	m.refusals.WithLabelValues(class).Add(float64(cl.refused))
+	switch {
+	case err == nil:
 		m.acquisitions.WithLabelValues(class).Inc()
 		m.held.WithLabelValues(class).Inc()
 		m.tries.WithLabelValues(class).Observe(float64(cl.tries))
 		if cl.contested {
 			m.wait.WithLabelValues(class).Observe(time.Since(cl.begun).Seconds())
 		}
-	} else if cl.contested && cl.opts.strategy != never {
+	case errors.Is(err, ErrHeld) && cl.chosen != never:
 		m.waitTimeouts.WithLabelValues(class).Inc()
 	}
-	m.refusals.WithLabelValues(class).Add(float64(max(refused, 0)))
 }
 
 // ended counts a hold that is over: lost if err says so.

@@ -24,13 +24,13 @@ const (
 
 func (c *Client) startAcquire(ctx context.Context, cl *claim) (context.Context, trace.Span) {
 	return c.tracer.Start(ctx, "lock.acquire", trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(attribute.String(keyAttribute, cl.hold.key), attribute.String(ownerAttribute, cl.hold.owner)))
+		trace.WithAttributes(attribute.String(keyAttribute, cl.hold.key)))
 }
 
 // endAcquire tells how a claim ended.
 func (c *Client) endAcquire(span trace.Span, cl *claim, l *Lock, err error) {
 	defer span.End()
-	c.metrics.claimed(cl, err == nil)
+	c.metrics.claimed(cl, err)
 	span.SetAttributes(
 		attribute.Int(attemptsAttribute, cl.tries),
 		attribute.Int64(waitedAttribute, time.Since(cl.begun).Milliseconds()),

@@ -1,0 +1,266 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/locks"
+)
+
+// What is asked about a lock is asked where the lock lives.
+func TestSelector(t *testing.T) {
+	t.Parallel()
+	list := new(memcache.ServerList)
+	is(t, "servers", list.SetServers("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"), nil)
+	s := NewSelector(list)
+	for i := range 100 {
+		key := fmt.Sprint("lock:user:", i)
+		want, _ := list.PickServer(key)
+		for _, asks := range []string{key, "lockcached:wait=2s:" + key, "lockcached:lock:" + key, "lockcached:retry:" + key} {
+			if got, _ := s.PickServer(asks); got != want {
+				t.Errorf("%s is sent to %v, want %v", asks, got, want)
+			}
+		}
+	}
+	for _, key := range []string{"lockcached:", "lockcached:wait=", "lockcached:wait=2s", "lockcached:class:c", "lockcached"} {
+		if got := lockOf(key); got != key {
+			t.Errorf("%s is taken for %s", key, got)
+		}
+	}
+	n := 0
+	is(t, "each", s.Each(func(net.Addr) error { n++; return nil }), nil)
+	if n != 3 {
+		t.Errorf("%d servers", n)
+	}
+}
+
+// With several servers, of both kinds, every lock is where its key belongs.
+func TestSeveralServers(t *testing.T) {
+	t.Parallel()
+	first, second := newHost(t, locks.Config{}), newHost(t, locks.Config{})
+	servers := []string{first.addr, second.addr, memcached(t)}
+	c, other := newClient(t, Config{}, servers...), newClient(t, Config{}, servers...)
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			key := fmt.Sprint("lock:", i)
+			l, err := c.Lock(t.Context(), key)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := other.Lock(t.Context(), key, Wait(time.Millisecond)); !errors.Is(err, ErrHeld) {
+				t.Errorf("%s is not held: %v", key, err)
+			}
+			if err := l.Unlock(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	for _, h := range []*host{first, second} {
+		if h.locks.Totals().Acquired == 0 {
+			t.Error("a server without locks")
+		}
+	}
+	is(t, "storing", c.set(t.Context(), &memcache.Item{Key: "a", Value: []byte("x")}), nil)
+	is(t, "storing", c.set(t.Context(), &memcache.Item{Key: "b", Value: []byte("y")}), nil)
+	found, err := c.get(t.Context(), "a", "b", "c", "d")
+	is(t, "get", err, nil)
+	if len(found) != 2 || string(found["b"].Value) != "y" {
+		t.Errorf("found %v", found)
+	}
+}
+
+// A Memcache that the caller brings does it, too, with waits shorter than its Timeout.
+func TestBroughtMemcache(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, addr string) {
+		mc := memcache.New(addr)
+		mc.Timeout = 5 * time.Second
+		defer mc.Close()
+		c := newClient(t, Config{Memcache: mc, Timeout: 50 * time.Millisecond})
+		l := take(t, c, "k")
+		_, err := newClient(t, Config{Memcache: mc}).TryLock(t.Context(), "k")
+		is(t, "trylock", err, ErrHeld)
+		_, err = newClient(t, Config{Memcache: mc, Timeout: 50 * time.Millisecond}).Lock(t.Context(), "k", Wait(200*time.Millisecond))
+		is(t, "lock", err, ErrHeld)
+		is(t, "unlock", l.Unlock(), nil)
+	})
+}
+
+// A selector that spreads the reserved keys is found out.
+func TestMisrouted(t *testing.T) {
+	t.Parallel()
+	first, second := newHost(t, locks.Config{}), newHost(t, locks.Config{})
+	mc := memcache.NewFromSelector(astray{first.addr, second.addr})
+	mc.Timeout = patience
+	defer mc.Close()
+	c := newClient(t, Config{Memcache: mc})
+	_, err := c.Lock(t.Context(), "k")
+	is(t, "lock", err, ErrMisrouted)
+}
+
+// astray sends reserved keys to another server.
+type astray [2]string
+
+func (a astray) PickServer(key string) (net.Addr, error) {
+	if strings.HasPrefix(key, reserved) {
+		return net.ResolveTCPAddr("tcp", a[1])
+	}
+	return net.ResolveTCPAddr("tcp", a[0])
+}
+
+func (astray) Each(func(net.Addr) error) error { return nil }
+
+// Where lockcached was, there may be a memcached the next time, and the other way
+// round. What only lockcached understands is never sent to the other.
+func TestServersAreSwapped(t *testing.T) {
+	t.Parallel()
+	h, path := newHost(t, locks.Config{}), memcached(t)
+	r := newRelay(t, "tcp", h.addr, 0)
+	c := newClient(t, Config{Tries: maxTries}, r.addr())
+	behind := newClient(t, Config{}, path)
+	for _, pooled := range []bool{true, false, true} {
+		is(t, "unlock on lockcached", take(t, c, "k").Unlock(), nil)
+		r.setTarget("unix", path)
+		if pooled {
+			r.hangUp() // the next request on an old connection notices
+		} else {
+			c.lost(c.peers[r.addr()]) // nothing does, since all connections will be new
+		}
+		var all sync.WaitGroup
+		var holders atomic.Int32
+		for range 5 {
+			all.Go(func() { use(t, c, "k", &holders) })
+		}
+		all.Wait()
+		r.setTarget("tcp", h.addr)
+		r.hangUp()
+	}
+	for _, wait := range []time.Duration{0, longestWait} {
+		_, err := behind.mc.Get(waiting(&memcache.Item{Key: "k"}, wait).Key)
+		is(t, "a claim that waits, on memcached", err, memcache.ErrCacheMiss)
+	}
+}
+
+// Encryption and the password are for all connections, those that wait included.
+func TestTLSAndPassword(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, locks.Config{})
+	cert := httptest.NewUnstartedServer(nil)
+	cert.StartTLS() // for its certificate
+	defer cert.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: cert.TLS.Certificates})
+	is(t, "listen", err, nil)
+	defer l.Close()
+	go guard(l, h.addr)
+
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.Certificate())
+	config := Config{TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}, User: "ann", Password: "secret"}
+	c := newClient(t, config, l.Addr().String())
+	held := take(t, c, "k")
+	_, err = c.Lock(t.Context(), "k", Wait(10*time.Millisecond))
+	is(t, "lock", err, ErrHeld)
+	is(t, "unlock", held.Unlock(), nil)
+
+	config.Password = "wrong"
+	_, err = newClient(t, config, l.Addr().String()).Lock(t.Context(), "k")
+	is(t, "with a wrong password", err, ErrRefused)
+	config.TLS = &tls.Config{}
+	_, err = newClient(t, config, l.Addr().String()).Lock(t.Context(), "k")
+	var unknown *tls.CertificateVerificationError
+	if !errors.As(err, &unknown) || errors.Is(err, ErrUnavailable) {
+		t.Errorf("with an unknown certificate: %v", err)
+	}
+}
+
+// guard lets those through to a server who know the password.
+func guard(l net.Listener, addr string) {
+	for {
+		near, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer near.Close()
+			in := bufio.NewReader(near)
+			_, _ = in.ReadString('\n')
+			if words, _ := in.ReadString('\n'); words != "ann secret\r\n" {
+				_, _ = near.Write([]byte("CLIENT_ERROR authentication failure\r\n"))
+				return
+			}
+			_, _ = near.Write([]byte("STORED\r\n"))
+			far, err := net.Dial("tcp", addr)
+			if err != nil {
+				return
+			}
+			defer far.Close()
+			go func() { _, _ = in.WriteTo(far); _ = far.Close() }()
+			_, _ = bufio.NewReader(far).WriteTo(near)
+		}()
+	}
+}
+
+func TestInfo(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, locks.Config{})
+	c := newClient(t, Config{}, h.addr)
+	l := take(t, c, "k", TTL(time.Minute))
+	info, err := c.Info(t.Context(), "k")
+	is(t, "info", err, nil)
+	if !info.Held || info.Owner != l.Owner() || info.Token != l.Token() || info.TTL <= 0 || info.TTL > time.Minute || info.Fields["acquired"] != "1" {
+		t.Errorf("%+v", info)
+	}
+	is(t, "unlock", l.Unlock(), nil)
+	if info, err = c.Info(t.Context(), "k"); info.Held || info.Owner != "-" || err != nil {
+		t.Errorf("%+v, %v", info, err)
+	}
+	_, err = newClient(t, Config{}, memcached(t)).Info(t.Context(), "k")
+	is(t, "info from memcached", err, ErrPlain)
+	if odd := parseInfo("k", []byte("held=1 token=x rank 7 ttl_ms=-1 =")); !odd.Held || odd.TTL >= 0 || odd.Token != 0 {
+		t.Errorf("%+v", odd)
+	}
+}
+
+// The statistics choose how long a lock lasts and how long to wait for it.
+func TestAdaptive(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, addr string) {
+		c, other := newClient(t, Config{TTL: time.Hour}, addr), newClient(t, Config{}, addr)
+		l := take(t, c, "k", AdaptiveTTL())
+		if left := time.Until(l.Expires()); left < 50*time.Minute {
+			t.Errorf("with nothing known it lasts for %v", left)
+		}
+		is(t, "unlock", l.Unlock(), nil)
+		for range 2 * firstFew {
+			l := take(t, c, "k")
+			_, err := other.TryLock(t.Context(), "k") // without contention no statistics
+			is(t, "trylock", err, ErrHeld)
+			is(t, "unlock", l.Unlock(), nil)
+		}
+		l = take(t, c, "k", AdaptiveTTL(), AdaptiveWait())
+		if left := time.Until(l.Expires()); left > 30*time.Minute {
+			t.Errorf("after short holds it lasts for %v", left)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := other.Lock(ctx, "k", AdaptiveWait())
+		is(t, "a claim that is called off", err, context.Canceled)
+		is(t, "unlock", l.Unlock(), nil)
+	})
+}
