@@ -99,6 +99,7 @@ func lockServer(t *testing.T) string {
 }
 
 func TestLockExitCodes(t *testing.T) {
+	t.Parallel()
 	server := lockServer(t)
 	away := nowhere(t)
 	folder := t.TempDir()
@@ -153,7 +154,7 @@ func TestLockExitCodes(t *testing.T) {
 	}
 }
 
-// TestLockHands the command what it needs, and touches nothing of what passes by.
+// TestLockHandsThrough: it hands the command what it needs, and touches nothing of what passes by.
 func TestLockHandsThrough(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
@@ -184,6 +185,7 @@ func TestLockPipe(t *testing.T) {
 }
 
 func TestLockSignals(t *testing.T) {
+	t.Parallel()
 	server := lockServer(t)
 	for i, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2} {
 		t.Run(sig.String(), func(t *testing.T) {
@@ -238,6 +240,7 @@ func TestLockSignalWhileWaiting(t *testing.T) {
 
 // TestLockWithoutServer: renewals fail, and the command ends before its lease does.
 func TestLockWithoutServer(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, trap, how string }{
 		{"asked", "trap 'echo TERM; exit 5' TERM", "exit code 5"},
 		{"killed", "trap 'echo TERM' TERM", "killed"},
@@ -245,7 +248,7 @@ func TestLockWithoutServer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, "-p-1")
-			const ttl = 4 * time.Second
+			const ttl = 3 * time.Second
 			began := time.Now()
 			r := begin(t, s.addrs[0], tt.trap+"; "+waiting, "--ttl", ttl.String())
 			s.stop(testSignal)

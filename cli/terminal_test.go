@@ -104,6 +104,7 @@ const ctrlC, ctrlZ = "\x03", "\x1a"
 // TestLockOnTerminal: Ctrl-C reaches the command once, in a pipeline, too, and Ctrl-Z
 // stops it and us until somebody continues the job.
 func TestLockOnTerminal(t *testing.T) {
+	t.Parallel()
 	server := lockServer(t)
 	for name, pipe := range map[string]bool{"alone": false, "in-a-pipeline": true} {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +140,7 @@ func TestTopOnTerminal(t *testing.T) {
 	for _, key := range []string{"q", ctrlC} {
 		s := sitDown(t, false, "top", "-n", "50ms", "--server", server)
 		s.sees("0 held, 0 queued, 0 polling")
-		dial(t, server).add("lock"+key[:0], "alice")
+		dial(t, server).add("lock", "alice")
 		s.sees("1 held, 0 queued, 0 polling; a second:")
 		s.presses(key)
 		s.sees("\x1b[?1049l")
