@@ -81,6 +81,7 @@ func configure(args []string) (server.Config, locks.Config, error) {
 	flags := flag.NewFlagSet("flags", flag.ContinueOnError)
 	flags.BoolVar(&l.NoEvict, "M", false, "")
 	flags.BoolVar(&s.NoFlush, "F", false, "")
+	flags.BoolVar(&s.NoDump, "X", false, "")
 	flags.IntVar(&s.MaxConns, "c", 0, "")
 	flags.BoolFunc("A", "", func(string) error {
 		s.Shutdown = func(bool) {}

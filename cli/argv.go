@@ -12,13 +12,32 @@ import (
 // differently. It returns each flag as --name or --name=value, and apart from
 // them the words that belong to no flag.
 func normalise(args []string) (named, rest []string, err error) {
-	a := argv{unread: args}
-	for len(a.unread) > 0 {
+	a := argv{byShort: byShort, byLong: byLong, help: "lockcached -h", unread: args}
+	if err := a.read(); err != nil {
+		return nil, nil, err
+	}
+	return a.named, append(a.rest, a.behind...), nil
+}
+
+// An argv is a command line on its way to its normal form.
+type argv struct {
+	byShort, byLong map[string]*flag // those there are
+	help            string           // how to learn of them
+
+	unread      []string
+	named, rest []string
+	ended       bool     // by "--"
+	behind      []string // what stands behind that
+	verbosity   int      // how often -v was given
+}
+
+// read takes the words apart.
+func (a *argv) read() (err error) {
+	for len(a.unread) > 0 && err == nil {
 		arg := a.next()
 		switch {
 		case arg == "--":
-			a.rest = append(a.rest, a.unread...)
-			a.unread = nil
+			a.ended, a.behind, a.unread = true, a.unread, nil
 		case strings.HasPrefix(arg, "--"):
 			err = a.long(arg)
 		case strings.HasPrefix(arg, "-") && arg != "-":
@@ -26,21 +45,11 @@ func normalise(args []string) (named, rest []string, err error) {
 		default:
 			a.rest = append(a.rest, arg)
 		}
-		if err != nil {
-			return nil, nil, err
-		}
 	}
 	if a.verbosity > 0 {
 		a.named = append(a.named, "--verbose="+strconv.Itoa(min(a.verbosity, maxVerbosity)))
 	}
-	return a.named, a.rest, nil
-}
-
-// An argv is a command line on its way to its normal form.
-type argv struct {
-	unread      []string
-	named, rest []string
-	verbosity   int // how often -v was given
+	return err
 }
 
 // next takes the next word; there must be one.
@@ -53,10 +62,10 @@ func (a *argv) next() string {
 // long reads --name, --name=value or --name value.
 func (a *argv) long(arg string) error {
 	name, value, given := strings.Cut(arg[2:], "=")
-	f, ok := byLong[name]
+	f, ok := a.byLong[name]
 	switch {
 	case !ok:
-		return unknownFlag("--" + name)
+		return a.unknown("--" + name)
 	case f.counted:
 		return a.count("--"+name, value, given)
 	case f.arg == "" && given:
@@ -78,10 +87,10 @@ func (a *argv) short(letters string) error {
 		_, size := utf8.DecodeRuneInString(letters)
 		letter := letters[:size]
 		letters = letters[size:]
-		f, ok := byShort[letter]
+		f, ok := a.byShort[letter]
 		switch {
 		case !ok:
-			return unknownFlag("-" + letter)
+			return a.unknown("-" + letter)
 		case f.counted:
 			a.verbosity++
 		case f.arg == "":
@@ -131,6 +140,6 @@ func (a *argv) addSwitch(f *flag) {
 	a.add(f, "true")
 }
 
-func unknownFlag(as string) error {
-	return refusal{as, "unknown flag; lockcached -h lists those there are"}
+func (a *argv) unknown(as string) error {
+	return refusal{as, "unknown flag; " + a.help + " lists those there are"}
 }

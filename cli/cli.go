@@ -1,6 +1,7 @@
 // Package cli is the command line: it turns flags and environment variables
 // into the Configs of the packages below, and runs the server until a signal
-// ends it. Only this package knows flags, signals and files such as the pid file.
+// ends it, or one of the commands that ask servers for something. Only this package
+// knows flags, signals, terminals and files such as the pid file.
 package cli
 
 import (
@@ -35,6 +36,9 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	// locks are read for.
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 
+	if c, _ := findCommand(args[1:]); c.ownSignals {
+		return run(args, stdout, stderr, nil)
+	}
 	// Room for the signal that asks to stop and the one that means it.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGHUP)
@@ -52,12 +56,29 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(stderr, "lockcached: %v\n", err)
+	end, own := errors.AsType[failure](err)
+	if !own || end.err != nil {
+		fmt.Fprintf(stderr, "lockcached: %v\n", err)
+	}
 	if _, ok := errors.AsType[refusal](err); ok {
 		return exitRefused
 	}
+	if own {
+		return end.code
+	}
 	return exitFailed
 }
+
+// A failure has an exit code of its own. Without an error there is nothing to say
+// that has not been said.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f failure) Error() string { return fmt.Sprint(f.err) }
+
+func (f failure) Unwrap() error { return f.err }
 
 // A refusal is a flag or variable that makes no sense: where it stands, and
 // why, which says what would be right.
@@ -72,8 +93,8 @@ type app struct {
 }
 
 func (a *app) run(args []string) error {
-	if len(args) > 0 && args[0] == experimentWord {
-		return a.experiment(args[1:])
+	if c, found := findCommand(args); found {
+		return a.do(c, args[1:])
 	}
 	named, rest, err := normalise(args)
 	if err != nil {
@@ -89,7 +110,7 @@ func (a *app) command(action urfave.ActionFunc) *urfave.App {
 		Name:                  "lockcached",
 		Flags:                 urfaveFlags(),
 		Action:                action,
-		CustomAppHelpTemplate: helpText() + experimentNote,
+		CustomAppHelpTemplate: helpText() + commandNotes(),
 		HideHelpCommand:       true, // memcached has no commands, so "help" would be a stray word
 		HideVersion:           true, // its -v is memcached's --verbose
 		Writer:                a.stdout,

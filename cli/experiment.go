@@ -21,12 +21,6 @@ import (
 // experimentWord as the first argument runs the experiment instead of serving.
 const experimentWord = "experiment"
 
-// experimentNote is what the server's help says of it.
-const experimentNote = `
-Other commands:
-  lockcached experiment   compares ways to ask for a lock again; "lockcached experiment -h" says more
-`
-
 // experiment runs "lockcached experiment".
 func (a *app) experiment(args []string) error {
 	cmd := &urfave.App{

@@ -26,6 +26,9 @@ type Lock struct {
 	stats.Record
 }
 
+// Waiters is how many wait for the lock.
+func (l *Lock) Waiters() int { return l.Queued + l.Polling }
+
 // Forever is the TTL of a lease that does not end.
 const Forever = forever
 
@@ -36,35 +39,50 @@ func (m *Manager) Lookup(key []byte, s *Session) (l Lock) {
 	sh.mu.Lock()
 	defer sh.unlock()
 	now := m.now()
-	var ks *keyStats
 	it := sh.find(hash, key, now)
+	l = sh.present(key, it, s, now)
+	l.Record = sh.record(key, it)
+	return l
+}
+
+// present tells s of the lock of a key but for its past; it is the key's item, or nil.
+func (sh *shard) present(key []byte, it *item, s *Session, now time.Duration) (l Lock) {
 	if it != nil && held(it) {
 		l.Held, l.Owner, l.Token = true, printable(it.Value()), it.CAS()
 		l.Age, l.TTL = now-it.Attached.since, forever
 		if it.Expires() != forever {
 			l.TTL = it.Expires() - now
 		}
-		if ks = it.Attached.stats; ks.isUnnamed() {
-			ks, l.Acquired = nil, 1 // all that is known
-		}
 	}
-	if ks == nil {
-		ks, _ = sh.keys.Peek(string(key))
-	}
-	if ks != nil {
-		l.Record = ks.Clone()
-	}
-	if line := sh.lines[string(key)]; line != nil {
+	line := sh.lines[string(key)]
+	if line != nil {
 		line.prune(now, true)
 		l.Queued, l.Polling, l.Rank = line.queue.Len(), len(line.pollers), line.rank(s)
 	}
 	if l.Held {
 		sh.advise(&l, it, s, now)
 	}
-	if line := sh.lines[string(key)]; line != nil {
+	if line != nil {
 		sh.tidy(line)
 	}
 	return l
+}
+
+// record is the past of the lock of a key, as far as it is known.
+func (sh *shard) record(key []byte, it *item) stats.Record {
+	var ks *keyStats
+	if it != nil && held(it) {
+		ks = it.Attached.stats
+	} else {
+		ks, _ = sh.keys.Peek(string(key))
+	}
+	switch {
+	case ks == nil:
+		return stats.Record{}
+	case ks.isUnnamed():
+		return stats.Record{Counters: stats.Counters{Acquired: 1}} // all that is known
+	}
+	return ks.Clone()
 }
 
 // maxShown bounds how much of a value is shown as a lock's owner.

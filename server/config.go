@@ -24,7 +24,7 @@ type Config struct {
 	KeepAlive, UserTimeout time.Duration
 	// NoFlush makes flush_all a CLIENT_ERROR (memcached's -F).
 	NoFlush bool
-	// NoDump refuses "stats cachedump" and "stats detail" (memcached's -X).
+	// NoDump refuses "stats cachedump", "stats held" and "stats detail" (memcached's -X).
 	NoDump bool
 	// Shutdown is called for the shutdown command; nil answers that it is not
 	// enabled (memcached's -A turns it on).

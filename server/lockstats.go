@@ -55,7 +55,16 @@ func (s *Server) lockTotals() []field {
 // lockFields are the numbers of one lock, by the names that "stats lock" and
 // lockcached:lock: share.
 func lockFields(l locks.Lock) []field {
-	var f sheet
+	f := presentFields(&l)
+	f.num("rank", uint64(l.Rank))
+	f.text("retry_ms", ms(l.Retry))
+	f.text("suggested_ttl_ms", ms(l.SuggestedTTL))
+	f.text("suggested_wait_ms", ms(l.SuggestedWait))
+	return append(f, l.Record.Fields()...)
+}
+
+// presentFields are the present hold and the line behind it.
+func presentFields(l *locks.Lock) (f sheet) {
 	held, owner := "0", "-"
 	if l.Held {
 		held = "1"
@@ -72,14 +81,10 @@ func lockFields(l locks.Lock) []field {
 		ttl = "-1"
 	}
 	f.text("ttl_ms", ttl)
-	f.num("waiters", uint64(l.Queued+l.Polling))
+	f.num("waiters", uint64(l.Waiters()))
 	f.num("queued", uint64(l.Queued))
 	f.num("polling", uint64(l.Polling))
-	f.num("rank", uint64(l.Rank))
-	f.text("retry_ms", ms(l.Retry))
-	f.text("suggested_ttl_ms", ms(l.SuggestedTTL))
-	f.text("suggested_wait_ms", ms(l.SuggestedWait))
-	return append(f, l.Record.Fields()...)
+	return f
 }
 
 // classFields are the numbers of a class.

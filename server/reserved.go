@@ -109,6 +109,8 @@ func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 			return nil, false
 		}
 		fields = classFields(&record)
+	case "held":
+		return c.heldValue(name)
 	default:
 		return nil, false
 	}

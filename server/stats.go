@@ -42,10 +42,12 @@ func (c *conn) stats(q *protocol.Request) {
 	case "reset":
 		c.srv.resetStats()
 		c.out.Line("RESET")
-	case "detail", "cachedump":
+	case "detail", "cachedump", "held":
 		switch {
 		case c.srv.config.NoDump:
 			c.out.Line("CLIENT_ERROR stats " + string(what) + " not allowed")
+		case string(what) == "held":
+			c.statsHeld(name)
 		case string(what) == "detail":
 			c.statsDetail(string(name))
 		default:

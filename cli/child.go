@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A child is a command that runs.
+//
+// As a rule it leads a process group of its own, so that signals reach all that it
+// starts. Started by hand, it has the terminal, too. Only in a pipeline on a terminal
+// it stays among our group: the others there need the terminal as much as it does,
+// which then sends its signals to everybody.
+type child struct {
+	pid     int
+	among   bool // the command is in our process group, which has the terminal
+	console *console
+	changes chan unix.WaitStatus // that it has stopped, or ended
+}
+
+// startChild starts a command. It dies with us: if we are killed nobody renews its
+// lock any more.
+func startChild(cmd *exec.Cmd) (*child, error) {
+	c := &child{changes: make(chan unix.WaitStatus, 1)}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if console := openConsole(); console != nil {
+		if c.among = console.isShared(); c.among {
+			cmd.SysProcAttr.Setpgid = false
+			console.close()
+		} else {
+			c.console = console
+			cmd.SysProcAttr.Foreground, cmd.SysProcAttr.Ctty = true, console.fd
+		}
+	}
+	started := make(chan error)
+	go c.attend(cmd, started)
+	if err := <-started; err != nil {
+		c.console.takeBack()
+		return nil, err
+	}
+	return c, nil
+}
+
+// attend starts the command and waits for it. Pdeathsig is sent when the thread ends
+// that was its parent, so that it has to be always the same.
+func (c *child) attend(cmd *exec.Cmd, started chan<- error) {
+	runtime.LockOSThread()
+	err := cmd.Start()
+	if err == nil {
+		c.pid = cmd.Process.Pid
+	}
+	started <- err
+	for err == nil {
+		var status unix.WaitStatus
+		_, err = unix.Wait4(c.pid, &status, unix.WUNTRACED, nil)
+		if err == unix.EINTR {
+			err = nil
+			continue
+		}
+		c.changes <- status
+		if status.Exited() || status.Signaled() {
+			return
+		}
+	}
+}
+
+// signal sends a signal to all that the command has started.
+func (c *child) signal(sig syscall.Signal) {
+	if c.among {
+		_ = unix.Kill(c.pid, sig)
+		return
+	}
+	_ = unix.Kill(-c.pid, sig)
+}
+
+// pass hands a signal on that was sent to us. What the terminal sends has reached the
+// command, too, if it is among us.
+func (c *child) pass(sig syscall.Signal) {
+	switch {
+	case c.among && (sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGCONT):
+		return
+	case sig == unix.SIGCONT:
+		c.console.give(c.pid)
+	}
+	c.signal(sig)
+}
+
+// stopped follows the command when it has stopped, as by Ctrl-Z: the shell is to see
+// that its job has. Without a terminal there is nobody to continue us.
+func (c *child) stopped(unix.WaitStatus) {
+	if c.console != nil {
+		c.console.take()
+		_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
+	}
+}
+
+// gone is called when the command has ended. What is left of a command that had to
+// end must not go on.
+func (c *child) gone(had bool) {
+	if had && !c.among {
+		c.signal(unix.SIGKILL)
+	}
+	c.console.takeBack()
+}
+
+// A console is our controlling terminal; nil stands for none.
+type console struct {
+	fd    int
+	group int // our process group
+}
+
+// openConsole returns the terminal whose foreground we are in, or nil.
+func openConsole() *console {
+	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	c := &console{fd, unix.Getpgrp()}
+	if c.front() != c.group {
+		c.close()
+		return nil
+	}
+	return c
+}
+
+func (c *console) close() { _ = unix.Close(c.fd) }
+
+// front is the process group in the foreground.
+func (c *console) front() int {
+	group, err := unix.IoctlGetInt(c.fd, unix.TIOCGPGRP)
+	if err != nil {
+		return -1
+	}
+	return group
+}
+
+// isShared reports whether others in our process group may need the terminal: the
+// script that started us, or the other end of a pipe.
+func (c *console) isShared() bool {
+	if c.group != unix.Getpid() {
+		return true
+	}
+	for fd := range 3 {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) == nil && (st.Mode&unix.S_IFMT == unix.S_IFIFO || st.Mode&unix.S_IFMT == unix.S_IFSOCK) {
+			return true
+		}
+	}
+	return false
+}
+
+// give puts the group in the foreground if we are there.
+func (c *console) give(group int) {
+	if c != nil && c.front() == c.group {
+		_ = unix.IoctlSetPointerInt(c.fd, unix.TIOCSPGRP, group)
+	}
+}
+
+// take puts us in the foreground.
+func (c *console) take() {
+	// Who does that from the background is stopped, unless it ignores this. It must
+	// not be ignored before the command is started, which would inherit it.
+	signal.Ignore(unix.SIGTTOU)
+	_ = unix.IoctlSetPointerInt(c.fd, unix.TIOCSPGRP, c.group)
+}
+
+// takeBack takes the terminal for good.
+func (c *console) takeBack() {
+	if c != nil {
+		c.take()
+		c.close()
+	}
+}

@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lockcached/lockcached/protocol"
+)
+
+// A command is what the first word of the command line can be. Only the first:
+// elsewhere words mean to us what they mean to memcached, which is nothing.
+type command struct {
+	name  string
+	args  string // what may follow, in its help
+	about string // one line, in the server's help
+	notes string // what else its help says
+	// task makes what the command line configures and what then runs. It is nil if
+	// run reads its arguments by itself.
+	task func() task
+	run  func(a *app, args []string) error
+	// ownSignals leaves signals to the command.
+	ownSignals bool
+}
+
+// A task is a command on its way.
+type task interface {
+	options() []option
+	run(a *app, args arguments) error
+}
+
+// An option is a flag of a command, with what takes its value; a switch is given "".
+type option struct {
+	flag
+	take func(value string) error
+}
+
+// arguments are what the command line has beside flags.
+type arguments struct {
+	words  []string
+	ended  bool     // by "--"
+	behind []string // what stands behind that
+}
+
+// allCommands are those there are, in the order of the help.
+func allCommands() []command {
+	return []command{
+		{name: "lock", args: "KEY [flags] -- COMMAND [ARG...]", about: "run a command while holding a lock",
+			task: newLock, notes: lockNotes, ownSignals: true},
+		{name: "ls", about: "list the locks that are held or waited for, the most wanted first", task: newList},
+		{name: "show", args: "KEY", about: "tell all about one lock", task: newShow},
+		{name: "release", args: "KEY --token <num> | --force", about: "end a hold", task: newRelease, notes: releaseNotes},
+		{name: "top", about: "watch the most wanted locks", task: newTop, notes: topNotes},
+		{name: "stats", args: "[WORD...]", about: "print what a server counts", task: newStats, notes: statsNotes},
+		{name: "ping", about: "see which servers answer, how fast, and what they are", task: newPing},
+		{name: experimentWord, about: "compare ways to ask for a lock again", run: (*app).experiment},
+		{name: completionWord, args: "bash | zsh | fish", about: "print what makes a shell complete all this", task: newCompletion, notes: completionNotes},
+		{name: "help", args: "[COMMAND]", about: "print the help of a command", task: newHelp},
+	}
+}
+
+// findCommand returns the command that the arguments begin with.
+func findCommand(args []string) (c command, found bool) {
+	if len(args) == 0 {
+		return c, false
+	}
+	for _, c := range allCommands() {
+		if c.name == args[0] {
+			return c, true
+		}
+	}
+	return c, false
+}
+
+// do runs a command.
+func (a *app) do(c command, args []string) error {
+	if c.task == nil {
+		return c.run(a, args)
+	}
+	t := c.task()
+	options := withHelp(t.options())
+	argv := argv{help: "lockcached " + c.name + " -h", unread: args}
+	argv.byShort, argv.byLong = indexOptions(options)
+	if err := argv.read(); err != nil {
+		return err
+	}
+	for _, arg := range argv.named {
+		name, value, _ := strings.Cut(arg[2:], "=")
+		if name == "help" {
+			fmt.Fprint(a.stdout, c.help(options))
+			return nil
+		}
+		if err := take(options, name, value); err != nil {
+			return err
+		}
+	}
+	return t.run(a, arguments{argv.rest, argv.ended, argv.behind})
+}
+
+func withHelp(options []option) []option {
+	return append(options, option{flag: flag{short: "h", long: "help", usage: "print this help"}})
+}
+
+func indexOptions(options []option) (byShort, byLong map[string]*flag) {
+	byShort, byLong = make(map[string]*flag), make(map[string]*flag)
+	for i := range options {
+		f := &options[i].flag
+		byLong[f.long] = f
+		if f.short != "" {
+			byShort[f.short] = f
+		}
+	}
+	return byShort, byLong
+}
+
+// take gives an option its value, or each of several.
+func take(options []option, name, value string) error {
+	for i := range options {
+		o := &options[i]
+		if o.long != name {
+			continue
+		}
+		values := []string{value}
+		if o.many {
+			values = strings.Split(value, ",")
+		}
+		for _, v := range values {
+			if err := o.take(v); err != nil {
+				return refusal{strings.TrimSpace("--" + name + " " + v), err.Error()}
+			}
+		}
+	}
+	return nil
+}
+
+// help is the answer to -h.
+func (c *command) help(options []option) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n%s.\n", strings.TrimSpace("lockcached "+c.name+" "+c.args), upperFirst(c.about))
+	t := newTable()
+	for i := range options {
+		t.row("  "+options[i].synopsis(), options[i].usage)
+	}
+	fmt.Fprintf(&b, "\n%s%s", t, c.notes)
+	return b.String()
+}
+
+func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// commandNotes is what the server's help says of commands.
+func commandNotes() string {
+	t := newTable()
+	for _, c := range allCommands() {
+		t.row("  lockcached "+c.name, c.about)
+	}
+	return "\nInstead of serving:\n" + t.String() + "\n\"lockcached help COMMAND\" says more about each.\n"
+}
+
+// all are the words on both sides of "--", to those whom it means nothing.
+func (args arguments) all() []string { return slices.Concat(args.words, args.behind) }
+
+// wordless refuses what belongs to no flag.
+func (args arguments) wordless(command string) error {
+	if words := args.all(); len(words) > 0 {
+		return refusal{words[0], "belongs to no flag; lockcached " + command + " -h lists them"}
+	}
+	return nil
+}
+
+// key is the one key that a command is about.
+func (args arguments) key(command string) (string, error) {
+	words := args.all()
+	switch {
+	case len(words) == 0:
+		return "", refusal{command, "needs the key of a lock: lockcached " + command + " KEY"}
+	case len(words) > 1:
+		return "", refusal{words[1], "is one word too many: lockcached " + command + " takes one key"}
+	}
+	return words[0], checkKey(words[0])
+}
+
+// checkKey refuses what memcached's protocol could not carry as a key.
+func checkKey(key string) error {
+	isBad := func(r rune) bool { return r <= ' ' || r == 0x7f }
+	if key == "" || len(key) > protocol.MaxKey || strings.ContainsFunc(key, isBad) {
+		return refusal{fmt.Sprintf("key %q", key), fmt.Sprintf("should be 1 to %d bytes without spaces and control characters", protocol.MaxKey)}
+	}
+	return nil
+}
+
+// A helping is "lockcached help".
+type helping struct{}
+
+func newHelp() task { return helping{} }
+
+func (helping) options() []option { return nil }
+
+func (helping) run(a *app, args arguments) error {
+	words := args.all()
+	if len(words) == 0 {
+		return a.run([]string{"--help"})
+	}
+	c, found := findCommand(words)
+	if !found {
+		return refusal{"help " + words[0], "there is no such command; lockcached -h lists them"}
+	}
+	return a.do(c, []string{"--help"})
+}

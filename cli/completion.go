@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+const completionWord = "completion"
+
+// A completing is "lockcached completion". With a line, which the shell's script
+// hands over as far as it is typed, it prints what the last word could become.
+type completing struct {
+	line  string
+	typed bool
+}
+
+const completionNotes = `
+  bash:  source <(lockcached completion bash)      in ~/.bashrc
+  zsh:   source <(lockcached completion zsh)       in ~/.zshrc, after compinit
+  fish:  lockcached completion fish | source       in ~/.config/fish/config.fish
+
+Keys are those of locks that are held or waited for at the servers of --server or $LOCKCACHED_SERVER.
+`
+
+func newCompletion() task { return &completing{} }
+
+func (c *completing) options() []option {
+	return []option{{flag{long: "line", arg: "text", usage: "print what the last word of a command line could become"}, func(value string) error {
+		c.line, c.typed = value, true
+		return nil
+	}}}
+}
+
+func (c *completing) run(a *app, args arguments) error {
+	words := args.all()
+	switch {
+	case c.typed:
+		return a.print(false, nil, func() string { return strings.Join(candidates(c.line), "\n") + "\n" })
+	case len(words) != 1 || completionScripts[words[0]] == "":
+		return refusal{completionWord, "should be followed by bash, zsh or fish"}
+	}
+	return a.print(false, nil, func() string { return completionScripts[words[0]] })
+}
+
+var completionScripts = map[string]string{
+	// bash takes a colon for the end of a word, unless told otherwise.
+	"bash": `_lockcached() {
+    local line=${COMP_LINE:0:COMP_POINT} IFS=$'\n'
+    local word=${line##*[[:space:]]}
+    COMPREPLY=($(lockcached completion --line="$line" 2>/dev/null))
+    local behind=${word##*[:=]}
+    COMPREPLY=("${COMPREPLY[@]#"${word%"$behind"}"}")
+}
+complete -o default -F _lockcached lockcached
+`,
+	"zsh": `_lockcached() {
+    local -a found
+    found=(${(f)"$(lockcached completion --line="${(j: :)words[1,CURRENT]}" 2>/dev/null)"})
+    if (( $#found )); then compadd -a found; else _files; fi
+}
+compdef _lockcached lockcached
+`,
+	"fish": `complete -c lockcached -f -n 'not contains -- -- (commandline -opc)' -a '(lockcached completion --line=(commandline -cp | string collect) 2>/dev/null)'
+`,
+}
+
+// candidates are what the last word of a line could become. There are none behind
+// "--", where another program's words begin.
+func candidates(line string) []string {
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return nil
+	}
+	words = words[1:] // without our own name
+	last := ""
+	if !strings.HasSuffix(line, " ") && len(words) > 0 {
+		last = words[len(words)-1]
+		words = words[:len(words)-1]
+	}
+	var all []string
+	switch c, found := findCommand(words); {
+	case slices.Contains(words, "--"):
+	case found:
+		all = c.candidates(words[1:], last)
+	case len(words) == 0 && !strings.HasPrefix(last, "-"):
+		for _, c := range allCommands() {
+			all = append(all, c.name)
+		}
+	default:
+		for i := range flags {
+			if flags[i].section != "" {
+				all = append(all, "--"+flags[i].long)
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(word string) bool { return !strings.HasPrefix(word, last) })
+}
+
+// candidates are the words that may follow the command's other words.
+func (c *command) candidates(words []string, last string) (all []string) {
+	if c.task == nil {
+		return nil
+	}
+	options := withHelp(c.task().options())
+	switch {
+	case strings.HasPrefix(last, "-"):
+		for i := range options {
+			all = append(all, "--"+options[i].long)
+		}
+		return all
+	case len(words) > 0 && wantsValue(options, words[len(words)-1]):
+		return nil
+	case strings.HasPrefix(c.args, "KEY"):
+		return keys(words)
+	case c.name == completionWord:
+		return []string{"bash", "fish", "zsh"}
+	case c.name == "help":
+		for _, c := range allCommands() {
+			all = append(all, c.name)
+		}
+		return all
+	case c.name == "stats":
+		return []string{"class", "classes", "conns", "contended", "held", "items", "lock", "locks", "settings"}
+	}
+	return nil
+}
+
+// wantsValue reports whether a word is a flag whose value is the next word.
+func wantsValue(options []option, word string) bool {
+	return slices.ContainsFunc(options, func(o option) bool {
+		return o.arg != "" && (word == "--"+o.long || o.short != "" && word == "-"+o.short)
+	})
+}
+
+// A shell waits for the keys, and its user for the shell.
+const (
+	keysTimeout = 500 * time.Millisecond
+	mostKeys    = 1000
+)
+
+// keys are those of locks that are held or waited for at the servers that the words
+// name, in alphabetical order.
+func keys(words []string) (all []string) {
+	r := newRemote()
+	r.timeout = keysTimeout
+	for i, word := range words {
+		value, attached := strings.CutPrefix(word, "--server=")
+		if !attached && i > 0 && words[i-1] == "--server" {
+			value, attached = word, true
+		}
+		if attached {
+			for addr := range strings.SplitSeq(value, ",") {
+				_ = r.addServer(addr) // the command itself will say what is wrong
+			}
+		}
+	}
+	if r.finish() != nil {
+		return nil
+	}
+	locks, _ := r.held(mostKeys)
+	for _, lock := range locks {
+		all = append(all, lock.text("key"))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}

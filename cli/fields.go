@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A field is a name and its value, as on the wire.
+type field struct{ name, text string }
+
+// fields are a line of an answer, in its order.
+type fields []field
+
+// parsePairs reads name=value,name=value.
+func parsePairs(text, separator string) (list fields) {
+	for pair := range strings.SplitSeq(text, separator) {
+		name, value, _ := strings.Cut(pair, "=")
+		list = append(list, field{name, value})
+	}
+	return list
+}
+
+// parseStats reads lines STAT NAME VALUE, and passes over others.
+func parseStats(lines []string) (list fields) {
+	for _, line := range lines {
+		if rest, ok := strings.CutPrefix(line, "STAT "); ok {
+			name, value, _ := strings.Cut(rest, " ")
+			list = append(list, field{name, value})
+		}
+	}
+	return list
+}
+
+// text is the value of that name, "" if there is none.
+func (f fields) text(name string) string {
+	for i := range f {
+		if f[i].name == name {
+			return f[i].text
+		}
+	}
+	return ""
+}
+
+// count is a value that counts, 0 if it is none.
+func (f fields) count(name string) uint64 {
+	n, _ := strconv.ParseUint(f.text(name), 10, 64)
+	return n
+}
+
+// ms is a value in milliseconds, 0 if it is none.
+func (f fields) ms(name string) time.Duration {
+	ms, _ := strconv.ParseFloat(f.text(name), 64)
+	return time.Duration(ms * float64(time.Millisecond))
+}
+
+// textual are the values that are text whatever they look like. A token is one
+// because readers of JSON that know but one kind of number would round it.
+var textual = []string{"key", "owner", "server", "token", "version"}
+
+// MarshalJSON writes an object with the names in order. Numbers stay numbers as
+// long as every reader can hold them.
+func (f fields) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i := range f {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		name, err := json.Marshal(f[i].name)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, name...), ':')
+		value := []byte(f[i].text)
+		if slices.Contains(textual, f[i].name) || !isNumber(f[i].text) {
+			if value, err = json.Marshal(f[i].text); err != nil {
+				return nil, err
+			}
+		}
+		b = append(b, value...)
+	}
+	return append(b, '}'), nil
+}
+
+func isNumber(text string) bool {
+	const exact = 15 // digits that a float holds
+	digits := strings.TrimPrefix(text, "-")
+	return digits != "" && len(digits) <= exact+1 && strings.Trim(digits, "0123456789.") == "" && json.Valid([]byte(text))
+}

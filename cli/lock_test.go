@@ -1,0 +1,424 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
+
+// program is a command line as a process of its own, in a session of its own, as cron
+// starts it.
+func program(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), "CLI_TEST_AS_PROGRAM=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd
+}
+
+// ended runs a process to its end.
+func ended(t *testing.T, cmd *exec.Cmd) finished {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return finished{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// A running program is one whose command has begun.
+type running struct {
+	*exec.Cmd
+	t      *testing.T
+	lines  *bufio.Reader
+	stderr bytes.Buffer
+}
+
+// begin starts a command under a lock, a shell script that prints a line first.
+func begin(t *testing.T, server, script string, flags ...string) *running {
+	t.Helper()
+	args := append([]string{"lock", "k", "--server", server}, flags...)
+	r := &running{Cmd: program(append(args, "--", "sh", "-c", script)...), t: t}
+	out, err := r.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Cmd.Stderr = &r.stderr
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.lines = bufio.NewReader(out)
+	if got := r.line(); got != "begun" {
+		t.Errorf("%q", got)
+	}
+	return r
+}
+
+func (r *running) line() string {
+	line, _ := r.lines.ReadString('\n')
+	return strings.TrimSpace(line)
+}
+
+// end waits for the end, and returns what was printed until then.
+func (r *running) end() finished {
+	r.t.Helper()
+	rest, _ := io.ReadAll(r.lines)
+	_ = r.Wait() // its error is the exit code
+	return finished{r.ProcessState.ExitCode(), string(rest), r.stderr.String()}
+}
+
+func (r *running) signal(sig syscall.Signal) {
+	r.t.Helper()
+	if err := r.Process.Signal(sig); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// waiting is a script that goes on until a signal ends it.
+const waiting = "echo begun; while :; do sleep 0.05; done"
+
+// lockServer runs a server for a test whose parts run beside each other.
+func lockServer(t *testing.T) string {
+	s := start(t, "-p-1")
+	t.Cleanup(func() { s.stop(testSignal) })
+	return s.addrs[0]
+}
+
+func TestLockExitCodes(t *testing.T) {
+	t.Parallel()
+	server := lockServer(t)
+	away := nowhere(t)
+	folder := t.TempDir()
+	script := filepath.Join(folder, "script") // executable, but nothing that can be
+	if err := os.WriteFile(script, []byte("\x7fELF"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	plain := filepath.Join(folder, "plain")
+	if err := os.WriteFile(plain, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dial(t, server).add("held", "alice")
+	tests := []struct {
+		name, args string
+		code       int
+		stderr     string
+	}{
+		{"success", "k -- true", 0, ""},
+		{"own-code", "k -- sh -c exit~3", 3, ""},
+		{"killed", "k -- sh -c kill~-9~$$", 137, ""},
+		{"held-no-wait", "held --no-wait -- true", 75, "held: lock not obtained: somebody else has it\n"},
+		{"held-wait", "held --wait 50ms -- true", 75, "held: lock not obtained: somebody else has it, and the wait of "},
+		{"away", "k --server " + away + " -- true", 75, "k: lock not obtained: server unavailable: " + away + ", 5 tries in "},
+		{"not-found", "k -- no-such-command", 127, "no-such-command: command not found\n"},
+		{"path-not-found", "k -- /no/such/command", 127, "/no/such/command: command not found\n"},
+		{"not-executable", "k -- " + plain, 126, plain + ": cannot be executed: permission denied\n"},
+		{"folder", "k -- " + folder, 126, folder + ": cannot be executed: is a directory\n"},
+		{"no-program", "k -- " + script, 126, script + ": cannot be executed: exec format error\n"},
+		// Nobody is to wait for a lock whose command cannot be run.
+		{"not-found-first", "k --server " + away + " -- no-such-command", 127, "no-such-command: command not found\n"},
+		{"key", "lockcached:k -- true", 2, "key lockcached:k: should be 1 to 200 bytes"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			args := strings.Fields("lock --server " + server + " " + tt.args)
+			if strings.Contains(tt.args, "--server") {
+				args = strings.Fields("lock " + tt.args)
+			}
+			for i := range args {
+				args[i] = strings.ReplaceAll(args[i], "~", " ")
+			}
+			got := ended(t, program(args...))
+			want := tt.stderr
+			if want != "" {
+				want = "lockcached: " + want
+			}
+			if got.code != tt.code || !strings.HasPrefix(got.stderr, want) || (want == "") != (got.stderr == "") || got.stdout != "" {
+				t.Errorf("%+v, want %d, %q", got, tt.code, want)
+			}
+		})
+	}
+}
+
+// TestLockHandsThrough: it hands the command what it needs, and touches nothing of what passes by.
+func TestLockHandsThrough(t *testing.T) {
+	t.Parallel()
+	server := lockServer(t)
+	input := strings.Repeat("\x00\xff\r\n\x1b[0mno line end", 10_000)
+	cmd := program("lock", "lock:job", "--server", server, "--", "sh", "-c", `cat; echo "$LOCKCACHED_KEY $LOCKCACHED_TOKEN" >&2`)
+	cmd.Stdin = strings.NewReader(input)
+	got := ended(t, cmd)
+	var key string
+	var token uint64
+	if _, err := fmt.Sscan(got.stderr, &key, &token); err != nil || key != "lock:job" || token < 1e18 {
+		t.Errorf("%q, %v", got.stderr, err)
+	}
+	if got.code != 0 || got.stdout != input {
+		t.Errorf("exit %d; %d bytes came out, %d went in", got.code, len(got.stdout), len(input))
+	}
+	if held := output(t, "ls", "--json", "--server", server); held != "[]\n" {
+		t.Errorf("not released: %s", held)
+	}
+}
+
+// TestLockPipe: a command that writes to who has gone dies of it, as always.
+func TestLockPipe(t *testing.T) {
+	t.Parallel()
+	got := ended(t, program("lock", "k", "--server", lockServer(t), "--", "sh", "-c", "(yes; echo $? >&2) | head -n 1"))
+	if got.stdout != "y\n" || got.stderr != "141\n" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestLockSignals(t *testing.T) {
+	t.Parallel()
+	server := lockServer(t)
+	for i, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2} {
+		t.Run(sig.String(), func(t *testing.T) {
+			r := begin(t, server, "trap 'echo got it; exit 9' "+[]string{"TERM", "INT", "HUP", "QUIT", "USR1", "USR2"}[i]+"; "+waiting)
+			r.signal(sig)
+			if got := r.end(); got.code != 9 || got.stdout != "got it\n" {
+				t.Errorf("caught: %+v", got)
+			}
+			r = begin(t, server, waiting)
+			r.signal(sig)
+			if got := r.end(); got.code != 128+int(sig) || got.stderr != "" {
+				t.Errorf("not caught: %+v", got)
+			}
+		})
+	}
+}
+
+// TestLockSignalReachesAll: what a script has started ends with it.
+func TestLockSignalReachesAll(t *testing.T) {
+	t.Parallel()
+	r := begin(t, lockServer(t), "sleep 1000 & echo begun; echo $!; wait")
+	var sleeper int
+	fmt.Sscan(r.line(), &sleeper)
+	r.signal(syscall.SIGTERM)
+	r.end()
+	waitFor(t, func() bool { return !alive(sleeper) })
+}
+
+// TestLockSignalWhileWaiting: nobody holds the lock in the end.
+func TestLockSignalWhileWaiting(t *testing.T) {
+	t.Parallel()
+	server := lockServer(t)
+	alice := dial(t, server)
+	alice.add("k", "alice")
+	cmd := program("lock", "k", "--server", server, "--", "true")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	queued := func(n string) func() bool {
+		return func() bool { return strings.Contains(output(t, "stats", "held", "--server", server), "queued="+n) }
+	}
+	waitFor(t, queued("1"))
+	_ = cmd.Process.Signal(syscall.SIGINT)
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || stderr.String() != "lockcached: k: interrupt while waiting for the lock\n" {
+		t.Errorf("exit %d, %q", code, &stderr)
+	}
+	waitFor(t, queued("0"))
+}
+
+// TestLockWithoutServer: renewals fail, and the command ends before its lease does.
+func TestLockWithoutServer(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, trap, how string }{
+		{"asked", "trap 'echo TERM; exit 5' TERM", "exit code 5"},
+		{"killed", "trap 'echo TERM' TERM", "killed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, "-p-1")
+			const ttl = 3 * time.Second
+			began := time.Now()
+			r := begin(t, s.addrs[0], tt.trap+"; "+waiting, "--ttl", ttl.String())
+			s.stop(testSignal)
+			if got := r.line(); got != "TERM" {
+				t.Errorf("%q", got)
+			}
+			if took := time.Since(began); took < ttl/2 {
+				t.Errorf("TERM after %v already, of %v", took, ttl)
+			}
+			got := r.end()
+			if got.code != exitLost || !strings.Contains(got.stderr, "k: the lock could not be renewed; ending the command\n") ||
+				!strings.HasSuffix(got.stderr, "it was ended: "+tt.how+"\n") {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// TestLockTakenAway: somebody else may have the lock, so the command ends at once.
+func TestLockTakenAway(t *testing.T) {
+	t.Parallel()
+	server := lockServer(t)
+	r := begin(t, server, "trap 'echo TERM' TERM; "+waiting, "--ttl", "2s")
+	output(t, "release", "k", "--force", "--server", server)
+	if got := r.line(); got != "TERM" {
+		t.Errorf("%q", got)
+	}
+	got := r.end()
+	if got.code != exitLost || !strings.Contains(got.stderr, "k: the lock is lost; ending the command\n") || !strings.HasSuffix(got.stderr, "it was ended: killed\n") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestLockTakenAwayUnnoticed: a command that ended well was not alone for all that.
+func TestLockTakenAwayUnnoticed(t *testing.T) {
+	t.Parallel()
+	server := lockServer(t)
+	r := begin(t, server, "echo begun; read line")
+	output(t, "release", "k", "--force", "--server", server)
+	if got := r.end(); got.code != exitLost || !strings.Contains(got.stderr, "k: the lock was lost before the command had ended: exit code 1\n") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestLockDies: who holds the lock and is killed takes the command along.
+func TestLockDies(t *testing.T) {
+	t.Parallel()
+	r := begin(t, lockServer(t), "echo begun; echo $$; exec sleep 1000")
+	var pid int
+	fmt.Sscan(r.line(), &pid)
+	r.signal(syscall.SIGKILL)
+	r.end()
+	waitFor(t, func() bool { return !alive(pid) })
+}
+
+func TestLockVerbose(t *testing.T) {
+	t.Parallel()
+	got := ended(t, program("lock", "k", "-v", "--server", nowhere(t), "--", "true"))
+	if n := strings.Count(got.stderr, `"message":"retry"`); n != 4 {
+		t.Errorf("%d retries in %s", n, got.stderr)
+	}
+	got = ended(t, program("lock", "k", "-v", "--owner", "nightly", "--server", lockServer(t), "--", "true"))
+	if !strings.Contains(got.stderr, `"owner":"nightly:`) || !strings.Contains(got.stderr, `"message":"lock released"`) {
+		t.Errorf("%s", got.stderr)
+	}
+}
+
+// TestLockOnManyHosts: two cron jobs that use one lock run on twenty hosts, and never
+// at the same time.
+func TestLockOnManyHosts(t *testing.T) {
+	t.Parallel()
+	server, diary := lockServer(t), filepath.Join(t.TempDir(), "diary")
+	takeTurns(t, server, diary, 20)
+}
+
+// takeTurns lets hosts run two jobs each, and looks into the diary that they keep.
+func takeTurns(t *testing.T, server, diary string, hosts int) {
+	t.Helper()
+	const jobs = 2
+	var wg sync.WaitGroup
+	for range hosts {
+		wg.Go(func() {
+			for job := range jobs {
+				got := ended(t, program("lock", "k", "--server", server, "--", "sh", "-c",
+					fmt.Sprintf(`echo begin %d $$ >>"$0"; sleep 0.01; echo end %d $$ >>"$0"`, job, job), diary))
+				if got != (finished{}) {
+					t.Errorf("%+v", got)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	text, err := os.ReadFile(diary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if len(entries) != 2*jobs*hosts {
+		t.Fatalf("%d entries", len(entries))
+	}
+	for i := 0; i < len(entries); i += 2 {
+		if "end"+strings.TrimPrefix(entries[i], "begin") != entries[i+1] {
+			t.Fatalf("%s, then %s", entries[i], entries[i+1])
+		}
+	}
+}
+
+// TestLockOnMemcached is all of it in short, with a server that knows nothing of locks.
+func TestLockOnMemcached(t *testing.T) {
+	t.Parallel()
+	server := startMemcached(t)
+	takeTurns(t, server, filepath.Join(t.TempDir(), "diary"), 3)
+	if err := memcache.New(server).Add(&memcache.Item{Key: "k", Value: []byte("alice")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(t, program("lock", "k", "--no-wait", "--server", server, "--", "true")); got.code != exitNotTaken {
+		t.Errorf("%+v", got)
+	}
+	got := ended(t, program("lock", "k", "--strategy", "queue", "--server", server, "--", "true"))
+	if got.code != exitRefused || !strings.Contains(got.stderr, "--strategy queue: needs lockcached") {
+		t.Errorf("%+v", got)
+	}
+	if got := output(t, "show", "k", "--server", server); !strings.Contains(got, "holder  alice, token ") {
+		t.Errorf("%s", got)
+	}
+	if got := output(t, "release", "k", "--force", "--server", server); !strings.Contains(got, "released k") {
+		t.Errorf("%s", got)
+	}
+}
+
+// startMemcached runs a memcached on a free port until the test ends.
+func startMemcached(t *testing.T) (addr string) {
+	t.Helper()
+	path, err := exec.LookPath(cmp.Or(os.Getenv("LOCKCACHED_MEMCACHED"), "memcached"))
+	if err != nil {
+		if os.Getenv("LOCKCACHED_REQUIRE_PEERS") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	ports := filepath.Join(t.TempDir(), "ports")
+	cmd := exec.Command(path, "-p", "-1", "-U", "0", "-l", "127.0.0.1", "-u", "root")
+	cmd.Env = append(os.Environ(), "MEMCACHED_PORT_FILENAME="+ports)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	waitFor(t, func() bool {
+		text, _ := os.ReadFile(ports)
+		_, err := fmt.Sscanf(string(text), "TCP INET: %s", &addr)
+		return err == nil
+	})
+	return "127.0.0.1:" + addr
+}
+
+// waitFor waits until something is so.
+func waitFor(t *testing.T, isSo func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !isSo(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not so after 20 s")
+		}
+	}
+}
+
+// alive reports whether a process runs; what nobody has waited for yet does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !bytes.Contains(stat, []byte(") Z "))
+}

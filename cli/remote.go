@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lockcached/lockcached/protocol"
+)
+
+// serverEnv names the servers for those who give no --server.
+const serverEnv = "LOCKCACHED_SERVER"
+
+// defaultTimeout bounds one request of a command. It leaves a server the time to
+// look through a million locks.
+const defaultTimeout = 3 * time.Second
+
+// A remote is the servers that a command is about.
+type remote struct {
+	servers []string // host:port, or the path of a Unix socket
+	timeout time.Duration
+	json    bool
+}
+
+func newRemote() remote { return remote{timeout: defaultTimeout} }
+
+// options are the flags that all commands have that talk to servers.
+func (r *remote) options() []option {
+	return []option{r.serverOption(), r.timeoutOption(), {
+		flag{long: "json", usage: "print one JSON document, with the protocol's names"},
+		func(string) error { r.json = true; return nil },
+	}}
+}
+
+func (r *remote) serverOption() option {
+	return option{
+		flag{long: "server", arg: "addr", many: true,
+			usage: "servers: host, host:port or path of a Unix socket (default: $" + serverEnv + ")"},
+		r.addServer,
+	}
+}
+
+func (r *remote) timeoutOption() option {
+	return option{
+		flag{long: "timeout", arg: "duration", usage: "how long a server may take to answer (default: " + defaultTimeout.String() + ")"},
+		func(value string) error { return someTime(&r.timeout, value) },
+	}
+}
+
+// someTime reads a duration that is not 0.
+func someTime(to *time.Duration, value string) error {
+	d, err := parseDuration(value)
+	if err == nil && d == 0 {
+		err = errors.New("should be longer than 0")
+	}
+	*to = d
+	return err
+}
+
+// addServer takes one address. Naming a server twice must not count it twice.
+func (r *remote) addServer(text string) error {
+	addr := text
+	if !strings.Contains(text, "/") {
+		e, err := parseEndpoint(text)
+		if err != nil || e.host == "*" {
+			return errors.New("should be host, host:port, [IPv6]:port or the path of a Unix socket, such as localhost:11211")
+		}
+		if !e.ownPort {
+			e.port = defaultPort
+		}
+		addr = net.JoinHostPort(e.host, strconv.Itoa(e.port))
+	}
+	if !slices.Contains(r.servers, addr) {
+		r.servers = append(r.servers, addr)
+	}
+	return nil
+}
+
+// finish fills in the servers that no flag named.
+func (r *remote) finish() error {
+	if len(r.servers) > 0 {
+		return nil
+	}
+	for addr := range strings.SplitSeq(cmp.Or(os.Getenv(serverEnv), defaultListen), ",") {
+		if err := r.addServer(addr); err != nil {
+			return refusal{serverEnv + "=" + addr, err.Error()}
+		}
+	}
+	return nil
+}
+
+// network is how a server is dialled.
+func network(server string) string {
+	if strings.Contains(server, "/") {
+		return "unix"
+	}
+	return "tcp"
+}
+
+// An answer is what a server said to a command, or why that was nothing.
+type answer struct {
+	server string
+	lines  []string // without the one that ends a list
+	took   time.Duration
+	err    error
+}
+
+// askAll sends a command to all servers at once; the answers are in their order.
+func (r *remote) askAll(line string) []answer {
+	answers := make([]answer, len(r.servers))
+	var wg sync.WaitGroup
+	for i, server := range r.servers {
+		wg.Go(func() { answers[i] = r.ask(server, line) })
+	}
+	wg.Wait()
+	return answers
+}
+
+// ask sends a command of one line to a server.
+func (r *remote) ask(server, line string) answer {
+	began := time.Now()
+	lines, err := r.converse(server, line)
+	return answer{server, lines, time.Since(began), err}
+}
+
+// A wireError is an error line of a server.
+type wireError struct{ line string }
+
+func (e wireError) Error() string { return fmt.Sprintf("answers %q", e.line) }
+
+// errUnknown is the error line for what a server has never heard of.
+var errUnknown error = wireError{"ERROR"}
+
+// errStrange is for what speaks another protocol.
+var errStrange = errors.New("answers with more than a memcached says in one line: is it one?")
+
+func (r *remote) converse(server, line string) (lines []string, err error) {
+	conn, err := net.DialTimeout(network(server), server, r.timeout)
+	if err != nil {
+		return nil, cause(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(r.timeout)) // what fails here fails below, too
+	if _, err := fmt.Fprintf(conn, "%s\r\n", line); err != nil {
+		return nil, cause(err)
+	}
+	for in := bufio.NewReaderSize(conn, maxAnswerLine); ; {
+		text, err := in.ReadSlice('\n')
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			return nil, errStrange
+		case err != nil:
+			return nil, cause(err)
+		}
+		word := strings.TrimRight(string(text), "\r\n")
+		more, err := goesOn(word)
+		if err != nil || !more && word == "END" {
+			return lines, err
+		}
+		if lines = append(lines, word); !more {
+			return lines, nil
+		}
+	}
+}
+
+// maxAnswerLine is more than the longest line of any list.
+const maxAnswerLine = 16 << 10
+
+// goesOn tells of a line whether more follow, or that it is an error.
+func goesOn(line string) (bool, error) {
+	word, _ := protocol.NextWord([]byte(line))
+	switch string(word) {
+	case "ERROR", "CLIENT_ERROR", "SERVER_ERROR":
+		return false, wireError{line}
+	case "STAT", "PREFIX", "ITEM":
+		return true, nil
+	}
+	return false, nil
+}
+
+// cause is what went wrong with a connection, without the address, which the
+// caller puts in front.
+func cause(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		if op.Timeout() {
+			return fmt.Errorf("no answer: %w", os.ErrDeadlineExceeded)
+		}
+		return op.Err
+	}
+	return err
+}
+
+// complain tells of servers that did not answer; the answers of the others are not
+// lost for that. It returns the failure that is to be the command's end, or nil.
+func (a *app) complain(answers []answer) error {
+	failed := false
+	for _, x := range answers {
+		if x.err != nil {
+			failed = true
+			fmt.Fprintf(a.stderr, "lockcached: %s: %v\n", x.server, x.err)
+		}
+	}
+	if failed {
+		return failure{code: exitFailed}
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
+
+// A showing is "lockcached show".
+type showing struct{ remote }
+
+func newShow() task { return &showing{newRemote()} }
+
+func (s *showing) run(a *app, args arguments) error {
+	key, err := args.key("show")
+	if err = cmp.Or(err, s.finish()); err != nil {
+		return err
+	}
+	locks, answers := s.look(key)
+	err = a.print(s.json, locks, func() string {
+		var b strings.Builder
+		for _, lock := range locks {
+			b.WriteString(portrait(lock))
+		}
+		return b.String()
+	})
+	return cmp.Or(err, a.complain(answers))
+}
+
+// look asks all servers for a lock, since clients in other languages spread keys
+// over servers in ways of their own. It returns what those tell that know something
+// of it; if none does, what all tell.
+func (r *remote) look(key string) (locks []fields, answers []answer) {
+	all, known := []fields{}, []fields{}
+	answers = r.askAll("stats lock " + key)
+	for i := range answers {
+		x := &answers[i]
+		told := parseStats(x.lines)
+		if x.err == errUnknown {
+			told, x.err = r.lookAtItem(x.server, key)
+		}
+		if x.err != nil {
+			continue
+		}
+		lock := append(fields{{"key", key}, {"server", x.server}}, told...)
+		all = append(all, lock)
+		if lock.text("held") == "1" || lock.count("waiters")+lock.count("acquired")+lock.count("refused") > 0 {
+			known = append(known, lock)
+		}
+	}
+	if len(known) == 0 {
+		return all, answers
+	}
+	return known, answers
+}
+
+// lookAtItem tells what a plain memcached knows of a lock: its item.
+func (r *remote) lookAtItem(server, key string) (fields, error) {
+	mc := r.memcached(server)
+	defer mc.Close()
+	item, err := mc.Get(key)
+	switch {
+	case errors.Is(err, memcache.ErrCacheMiss):
+		return fields{{"held", "0"}, {"owner", "-"}, {"token", "0"}}, nil
+	case err != nil:
+		return nil, cause(err)
+	}
+	return fields{{"held", "1"}, {"owner", string(item.Value)}, {"token", fmt.Sprint(item.CasID)}}, nil
+}
+
+// memcached is an ordinary client of one server.
+func (r *remote) memcached(server string) *memcache.Client {
+	mc := memcache.New(server)
+	mc.Timeout = r.timeout
+	return mc
+}
+
+// portrait is a lock in words. What a plain memcached does not know is left out.
+func portrait(lock fields) string {
+	t := newTable()
+	t.row("lock", shown(lock.text("key"))+" on "+lock.text("server"))
+	t.row("  holder", holder(lock))
+	if lock.text("waiters") == "" {
+		return t.String()
+	}
+	t.row("  line", line(lock))
+	t.row("  hold time", times(lock, "hold_", "mean", "stddev", "p50", "p90", "p99", "max"))
+	t.row("  wait time", times(lock, "wait_", "mean", "stddev", "p50", "p99", "max"))
+	t.row("  gap", about(lock.ms("gap_mean_ms"))+" free on average, while somebody waited")
+	t.row("  grants", counts(lock, "acquired", "handed_off", "refused", "wait_timeouts", "withdrawn"))
+	t.row("  ends", counts(lock, "released", "expired", "overrun", "renewed"))
+	t.row("  suggested", suggestions(lock))
+	return t.String()
+}
+
+func holder(lock fields) string {
+	if lock.text("held") != "1" {
+		return "nobody"
+	}
+	text := shown(lock.text("owner")) + ", token " + lock.text("token")
+	if lock.text("age_ms") == "" {
+		return text
+	}
+	return text + ", for " + about(lock.ms("age_ms")) + "; lease: " + lease(lock)
+}
+
+func line(lock fields) string {
+	text := counts(lock, "queued", "polling")
+	if lock.text("held") == "1" {
+		text += "; a newcomer should ask in " + about(lock.ms("retry_ms"))
+	}
+	return text
+}
+
+func times(lock fields, prefix string, names ...string) string {
+	count := lock.count(prefix + "count")
+	if count == 0 {
+		return "not known yet"
+	}
+	parts := make([]string, len(names))
+	for i, name := range names {
+		parts[i] = name + " " + about(lock.ms(prefix+name+"_ms"))
+	}
+	return strings.Join(parts, ", ") + fmt.Sprintf(" (of %d)", count)
+}
+
+func counts(lock fields, names ...string) string {
+	parts := make([]string, len(names))
+	for i, name := range names {
+		parts[i] = lock.text(name) + " " + strings.ReplaceAll(name, "_", " ")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func suggestions(lock fields) string {
+	text := "TTL " + about(lock.ms("suggested_ttl_ms"))
+	if lock.ms("suggested_ttl_ms") == 0 {
+		text = "TTL not known yet"
+	}
+	if wait := lock.ms("suggested_wait_ms"); wait > 0 {
+		text += ", wait " + about(wait)
+	}
+	return text
+}

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// A statistics is "lockcached stats".
+type statistics struct{ remote }
+
+const statsNotes = `
+The words are those of the protocol's "stats": locks, lock KEY, class CLASS, classes, contended,
+held, settings, items, conns and others. Without any: memcached's counters.
+`
+
+func newStats() task { return &statistics{newRemote()} }
+
+func (s *statistics) run(a *app, args arguments) error {
+	question := strings.Join(append([]string{"stats"}, args.all()...), " ")
+	if strings.ContainsAny(question, "\r\n") {
+		return refusal{"stats", "takes words without line ends"}
+	}
+	if err := s.finish(); err != nil {
+		return err
+	}
+	answers := s.askAll(question)
+	documents := []serverStats{}
+	for i, x := range answers {
+		switch x.err {
+		case errUnknown:
+			answers[i].err = fmt.Errorf("does not know %q", question)
+		case nil:
+			documents = append(documents, serverStats{x.server, append(fields{}, parseStats(x.lines)...), x.lines})
+		}
+	}
+	err := a.print(s.json, documents, func() string { return sheets(documents) })
+	return cmp.Or(err, a.complain(answers))
+}
+
+// serverStats are one server's.
+type serverStats struct {
+	Server string   `json:"server"`
+	Stats  fields   `json:"stats"`
+	lines  []string // as they came
+}
+
+// sheets has a table for each server, under its name if there are several.
+func sheets(all []serverStats) string {
+	var b strings.Builder
+	for i, s := range all {
+		if len(all) > 1 {
+			b.WriteString(strings.Repeat("\n", min(i, 1)) + s.Server + "\n")
+		}
+		t := newTable()
+		for _, f := range s.Stats {
+			t.row(shown(f.name), shown(f.text))
+		}
+		b.WriteString(t.String())
+		if len(s.Stats) > 0 {
+			continue
+		}
+		for _, line := range s.lines { // what is no STAT line: RESET, dumps
+			b.WriteString(shown(line) + "\n")
+		}
+	}
+	return b.String()
+}

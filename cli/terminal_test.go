@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// openTerminal returns a terminal, and the end of it where people sit.
+func openTerminal(t *testing.T) (seat, terminal *os.File) {
+	t.Helper()
+	seat, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip(err) // a container without terminals
+	}
+	t.Cleanup(func() { seat.Close() })
+	fd := int(seat.Fd())
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { terminal.Close() })
+	return seat, terminal
+}
+
+// A session is a program that somebody started by hand.
+type session struct {
+	*exec.Cmd
+	t      *testing.T
+	seat   *os.File
+	screen *bufio.Reader
+}
+
+// sitDown starts a program on a terminal. With a pipe it is what the program writes to.
+func sitDown(t *testing.T, pipe bool, args ...string) *session {
+	t.Helper()
+	seat, terminal := openTerminal(t)
+	cmd := program(args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	screen := io.Reader(seat)
+	if pipe {
+		cmd.Stdout = nil
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		screen = out
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	terminal.Close() // the program's end is to be the end of what is to be read
+	return &session{cmd, t, seat, bufio.NewReader(screen)}
+}
+
+// sees reads until a text has come.
+func (s *session) sees(text string) {
+	s.t.Helper()
+	var seen strings.Builder
+	for !strings.Contains(seen.String(), text) {
+		b, err := s.screen.ReadByte()
+		if err != nil {
+			s.t.Fatalf("%v after %q, want %q", err, seen.String(), text)
+		}
+		seen.WriteByte(b)
+	}
+}
+
+func (s *session) presses(keys string) {
+	s.t.Helper()
+	if _, err := s.seat.WriteString(keys); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// leaves reads what is left, and wants an exit code.
+func (s *session) leaves(code int) (rest string) {
+	s.t.Helper()
+	b, _ := io.ReadAll(s.screen)
+	_ = s.Wait() // its error is the exit code
+	if got := s.ProcessState.ExitCode(); got != code {
+		s.t.Errorf("exit %d, want %d", got, code)
+	}
+	return string(b)
+}
+
+const ctrlC, ctrlZ = "\x03", "\x1a"
+
+// TestLockOnTerminal: Ctrl-C reaches the command once, in a pipeline, too, and Ctrl-Z
+// stops it and us until somebody continues the job.
+func TestLockOnTerminal(t *testing.T) {
+	t.Parallel()
+	server := lockServer(t)
+	for name, pipe := range map[string]bool{"alone": false, "in-a-pipeline": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := sitDown(t, pipe, "lock", name, "--server", server, "--", "sh", "-c",
+				"trap 'echo got it' INT; trap 'echo again' CONT; echo begun; read word; echo you said $word; while :; do read word; done")
+			s.sees("begun")
+			s.presses("hello\n")
+			s.sees("you said hello")
+			s.presses(ctrlC)
+			s.sees("got it")
+			if !pipe { // without a shell in this session nobody could continue a pipeline: it does not stop
+				s.presses(ctrlZ)
+				var status unix.WaitStatus
+				if _, err := unix.Wait4(s.Process.Pid, &status, unix.WUNTRACED, nil); err != nil || !status.Stopped() {
+					t.Fatalf("%v, %x", err, status)
+				}
+				_ = unix.Kill(-s.Process.Pid, unix.SIGCONT)
+				s.sees("again")
+			}
+			_ = s.Process.Signal(unix.SIGTERM)
+			if rest := s.leaves(143); strings.Contains(rest, "got it") {
+				t.Errorf("Ctrl-C came twice: %q", rest)
+			}
+		})
+	}
+}
+
+// TestTopOnTerminal looks twice, and leaves the terminal as it was.
+func TestTopOnTerminal(t *testing.T) {
+	t.Parallel()
+	server := lockServer(t)
+	for _, key := range []string{"q", ctrlC} {
+		s := sitDown(t, false, "top", "-n", "50ms", "--server", server)
+		s.sees("0 held, 0 queued, 0 polling")
+		dial(t, server).add("lock", "alice")
+		s.sees("1 held, 0 queued, 0 polling; a second:")
+		s.presses(key)
+		s.sees("\x1b[?1049l")
+		s.leaves(0)
+		_ = execute("release", "lock", "--force", "--server", server)
+	}
+}

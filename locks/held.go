@@ -1,0 +1,125 @@
+package locks
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"time"
+)
+
+// NamedLock is a lock by name.
+type NamedLock struct {
+	Name string
+	Lock
+}
+
+// Held returns, without their past, the n locks most worth looking at of those that are held or waited
+// for: the most wanted first, then the oldest holds. It looks at all of them, but
+// keeps no shard locked for long and remembers little more than n. A lock that is
+// taken or given back meanwhile may be missing.
+func (m *Manager) Held(n int) []NamedLock {
+	list := shortlist{size: n, bar: candidate{waiters: -1}}
+	for _, sh := range m.shards {
+		sh.propose(&list)
+	}
+	all := make([]NamedLock, 0, min(n, len(list.best)))
+	for _, c := range list.cut() {
+		key := bytesOf(c.key)
+		sh, hash := m.shardOf(key)
+		sh.mu.Lock()
+		now := m.now()
+		l := sh.present(key, sh.find(hash, key, now), nil, now)
+		sh.unlock()
+		if l.Held || l.Waiters() > 0 {
+			all = append(all, NamedLock{c.key, l})
+		}
+	}
+	slices.SortFunc(all, func(a, b NamedLock) int {
+		return cmp.Or(cmp.Compare(b.Waiters(), a.Waiters()), cmp.Compare(b.Age, a.Age), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}
+
+// A candidate is a lock that Held may tell of.
+type candidate struct {
+	key     string
+	waiters int
+	since   time.Duration // the grant; after all others' if it is not held
+}
+
+func (c candidate) compare(o candidate) int {
+	return cmp.Or(cmp.Compare(o.waiters, c.waiters), cmp.Compare(c.since, o.since))
+}
+
+// A shortlist keeps the best candidates, up to twice as many as are asked for.
+type shortlist struct {
+	size int
+	best []candidate
+	bar  candidate // those that are worse are not among the best
+}
+
+// add takes a candidate whose key is only good until add returns.
+func (s *shortlist) add(key []byte, waiters int, since time.Duration) {
+	c := candidate{waiters: waiters, since: since}
+	if s.bar.waiters >= 0 && c.compare(s.bar) >= 0 {
+		return
+	}
+	c.key = string(key)
+	if s.best = append(s.best, c); len(s.best) >= 2*s.size {
+		s.best = s.cut()
+	}
+}
+
+// cut drops what is too much, and returns the best. A lock that was proposed
+// twice, since a table has grown or a holder has gone, counts once.
+func (s *shortlist) cut() []candidate {
+	slices.SortStableFunc(s.best, candidate.compare)
+	known := make(map[string]bool, len(s.best))
+	s.best = slices.DeleteFunc(s.best, func(c candidate) bool {
+		twice := known[c.key]
+		known[c.key] = true
+		return twice
+	})
+	if len(s.best) >= s.size {
+		s.best = s.best[:s.size]
+		s.bar = s.best[s.size-1]
+	}
+	return s.best
+}
+
+// propose adds the shard's locks. Those that are held come first: a lock may become
+// free between the two passes, but not held without being seen.
+func (sh *shard) propose(list *shortlist) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for from, size := 0, sh.table.Buckets(); from < size; {
+		next := min(from+stride, size)
+		sh.table.Range(from, next, func(it *item) { proposeHeld(list, it) })
+		from = next
+		sh.yield()
+		if now := sh.table.Buckets(); now != size { // items are elsewhere
+			from, size = 0, now
+		}
+	}
+	lines := slices.AppendSeq(make([]*line, 0, len(sh.lines)), maps.Values(sh.lines))
+	for some := range slices.Chunk(lines, stride) {
+		for _, l := range some {
+			if n := l.waiters(); n > 0 && sh.lines[l.key] == l {
+				list.add(bytesOf(l.key), n, math.MaxInt64)
+			}
+		}
+		sh.yield()
+	}
+}
+
+func proposeHeld(list *shortlist, it *item) {
+	if !held(it) {
+		return
+	}
+	waiters := 0
+	if l := it.Attached.line; l != nil {
+		waiters = l.waiters()
+	}
+	list.add(it.Key(), waiters, it.Attached.since)
+}

@@ -1,0 +1,69 @@
+package server
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
+)
+
+// What "stats held" lists unless it is told, and at most.
+const (
+	defaultHeld = 100
+	maxHeld     = 10_000
+)
+
+// statsHeld answers "stats held [LIMIT]".
+func (c *conn) statsHeld(limitWord []byte) {
+	limit := defaultHeld
+	if len(limitWord) > 0 {
+		var ok bool
+		if limit, ok = parseHeldLimit(limitWord); !ok {
+			c.out.Line(protocol.ErrBadFormat.Line)
+			return
+		}
+	}
+	c.fields(c.srv.heldTable(limit))
+}
+
+// heldValue answers a get of lockcached:held:LIMIT: a line for each lock.
+func (c *conn) heldValue(limitWord []byte) (value []byte, ok bool) {
+	limit, ok := parseHeldLimit(limitWord)
+	if !ok || c.srv.config.NoDump {
+		return nil, false
+	}
+	c.letOthersLead()
+	var b bytes.Buffer
+	for _, f := range c.srv.heldTable(limit) {
+		b.WriteString(f.Name + " " + f.Text + "\n")
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), true
+}
+
+func parseHeldLimit(word []byte) (limit int, ok bool) {
+	n, err := strconv.ParseUint(string(word), 10, 32)
+	return int(min(n, maxHeld)), err == nil && n > 0
+}
+
+// heldTable has a line for each lock that is held or waited for, the most wanted
+// first.
+func (s *Server) heldTable(limit int) []field {
+	var l sheet
+	for _, lock := range s.locks.Held(limit) {
+		l.text(word(lock.Name), present(&lock.Lock))
+	}
+	return l
+}
+
+// present tells of a lock in one word; commas and spaces in its owner are %XX.
+func present(l *locks.Lock) string {
+	f := presentFields(l)
+	f.text("retry_ms", ms(l.Retry))
+	pairs := make([]string, len(f))
+	for i := range f {
+		pairs[i] = f[i].Name + "=" + f[i].Text
+	}
+	return strings.Join(pairs, ",")
+}
