@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lockcached/lockcached/locks"
 )
 
@@ -211,6 +213,25 @@ func TestWaitOnSockets(t *testing.T) {
 		waiter.send("add lockcached:wait=5ms:lock 0 60 1", "y")
 		waiter.send("get lock")
 		waiter.gets("NOT_STORED", "VALUE lock 0 1", "x", "END")
+	})
+}
+
+// The waiter hears of the hand-off before the one who released hears that he did.
+func TestWaiterIsToldFirst(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		s, dial := listening(t, network, Config{})
+		holder, waiter := dial(), dial()
+		holder.send("add lock 0 60 1", "x")
+		holder.gets("STORED")
+		waiter.send("add lockcached:wait=30s:lock 0 60 1", "y")
+		s.waitForLine(t, 1)
+		holder.send("delete lock")
+		holder.gets("DELETED")
+		told := 0
+		onDescriptor(waiter.Conn, func(fd int) { told, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
+		if told != len("STORED\r\n") {
+			t.Errorf("%d bytes are there for the waiter", told)
+		}
 	})
 }
 

@@ -22,7 +22,10 @@ func newStream(s *Server, nc net.Conn) *conn {
 // sent when nothing more can be done without reading: one read and one write for
 // any number of pipelined requests.
 func (c *conn) serve() {
-	for c.handleBuffered() && c.flush() == nil && c.fill() {
+	if c.shakeHands() {
+		for c.handleBuffered() && c.flush() == nil && c.fill() {
+		}
+		c.noteTLSError()
 	}
 	c.end()
 	_ = c.stream.Close()

@@ -1,0 +1,89 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// handshakeTime bounds a handshake, from the connection's start.
+const handshakeTime = 10 * time.Second
+
+// Certificates are those that ServeTLS shows, and that refresh_certs is about.
+type Certificates interface {
+	// Refresh reads them again. What is wrong with them is told to the client.
+	Refresh() error
+	// Loaded is when those in use were read.
+	Loaded() time.Time
+}
+
+// ServeTLS is Serve for clients that speak TLS. A handshake keeps nobody waiting.
+func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error { return s.serve(l, config) }
+
+// welcomeTLS begins to serve a connection from a goroutine of its own, which shakes
+// hands first.
+func (s *Server) welcomeTLS(nc net.Conn, l net.Listener, config *tls.Config) {
+	c := newStream(s, tls.Server(nc, config))
+	c.listener = l.Addr()
+	if !s.register(c) {
+		s.turnAway(nc) // in plain text, as memcached does
+		_ = nc.Close()
+		return
+	}
+	onDescriptor(nc, s.tune)
+	go c.serve()
+}
+
+// shakeHands reports whether the client may go on: it speaks TLS, if it has to, and
+// has the certificate that is asked for.
+func (c *conn) shakeHands() bool {
+	t, ok := c.stream.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
+	defer cancel()
+	if err := t.HandshakeContext(ctx); err != nil {
+		c.srv.counts.handshakeErrors.Add(1)
+		if unlogged, ok := c.srv.badHandshakes.due(); ok {
+			c.srv.config.Logger.Warn().Err(err).Stringer("client", c.remote()).
+				Int("unlogged", unlogged).Msg("TLS handshake failed")
+		}
+		return false
+	}
+	if !t.ConnectionState().DidResume {
+		c.srv.counts.sessions.Add(1)
+	}
+	return true
+}
+
+// wire is what carries a stream: the TCP connection below TLS.
+func (c *conn) wire() net.Conn {
+	if t, ok := c.stream.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return c.stream
+}
+
+// lastWords reads what the client's kernel had sent before it can have had an
+// answer, so that it does not pass for a sign that the answer has arrived.
+func (c *conn) lastWords() {
+	waiting := 0
+	onDescriptor(c.wire(), func(fd int) { waiting, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
+	if waiting > 0 {
+		c.read()
+	}
+}
+
+// noteTLSError counts what breaks TLS, in contrast to TCP, behind the handshake.
+func (c *conn) noteTLSError() {
+	_, notTLS := errors.AsType[tls.RecordHeaderError](c.readErr)
+	op, ok := errors.AsType[*net.OpError](c.readErr)
+	if notTLS || ok && (op.Op == "local error" || op.Op == "remote error") {
+		c.srv.counts.tlsErrors.Add(1)
+	}
+}
