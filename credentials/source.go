@@ -43,6 +43,9 @@ func (s *source[T]) Changed() bool {
 	return !slices.EqualFunc(s.seen, look(s.paths), same)
 }
 
+// Files are those that it is read from.
+func (s *source[T]) Files() []string { return s.paths }
+
 // Loaded is when what is in use was read.
 func (s *source[T]) Loaded() time.Time {
 	s.mu.Lock()
