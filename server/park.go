@@ -143,7 +143,9 @@ func (c *conn) afterOutcome(p *parked) bool {
 	}
 	if c.sock == nil {
 		c.clearDeadline()
-		c.lastWords()
+		if c.unread() > 0 {
+			c.read() // as below
+		}
 	} else if !broken(c.readErr) {
 		// What was sent before the answer does not show that it arrived; what
 		// comes after this will.
@@ -176,7 +178,10 @@ func (c *conn) granted(key []byte, token uint64, at time.Time) {
 
 // withdrawUnsure takes back a grant whose client has gone without its answer.
 func (c *conn) withdrawUnsure() {
-	if c.unsure && !c.arrived(c.spare.last.at) {
+	if !c.unsure {
+		return
+	}
+	if c.seeOff(); !c.arrived(c.spare.last.at) {
 		c.srv.locks.Withdraw(c.spare.last.key, c.spare.last.token)
 	}
 }

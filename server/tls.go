@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"time"
 
@@ -69,13 +70,26 @@ func (c *conn) wire() net.Conn {
 	return c.stream
 }
 
-// lastWords reads what the client's kernel had sent before it can have had an
-// answer, so that it does not pass for a sign that the answer has arrived.
-func (c *conn) lastWords() {
-	waiting := 0
-	onDescriptor(c.wire(), func(fd int) { waiting, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
-	if waiting > 0 {
-		c.read()
+// unread is how many bytes have arrived for a stream and are not read yet.
+func (c *conn) unread() (n int) {
+	onDescriptor(c.wire(), func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
+	return n
+}
+
+// goodbyeTime is how long after the end of TLS that of TCP is waited for.
+const goodbyeTime = time.Second
+
+// seeOff waits for the end of TCP behind the end of TLS. Only that tells whether the
+// client had taken what it was sent; one that has stopped sending may wait for ours.
+func (c *conn) seeOff() {
+	t, ok := c.stream.(*tls.Conn)
+	if !ok || c.readErr != io.EOF {
+		return
+	}
+	tcp := t.NetConn()
+	_ = tcp.SetReadDeadline(time.Now().Add(goodbyeTime))
+	if _, err := io.Copy(io.Discard, tcp); broken(err) {
+		c.readErr = err
 	}
 }
 
