@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -396,4 +398,25 @@ func FuzzParsePolicy(f *testing.F) {
 			t.Errorf("%q gives %+v, then %+v, %v", value, policy, again, err)
 		}
 	})
+}
+
+// TestDefaultFile: what the Debian-style file sets, once uncommented, is understood.
+func TestDefaultFile(t *testing.T) {
+	text, err := os.ReadFile("../scripts/debian/lockcached.default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.HasPrefix(name, "#LOCKCACHED_") {
+			n++
+			if !slices.ContainsFunc(flags, func(f flag) bool { return "#"+f.env() == name }) {
+				t.Errorf("%s is no flag's variable", name)
+			}
+			t.Setenv(name[1:], value)
+		}
+	}
+	if c := mustConfig(t); n < 10 || len(c.listen) != 2 || len(c.warnings)+len(c.ignored) > 0 {
+		t.Errorf("%d variables, listening on %v, %q, %q", n, c.listen, c.warnings, c.ignored)
+	}
 }
