@@ -95,14 +95,29 @@ func lockTotals(t *testing.T, address string) map[string]string {
 // over. Here that is about when it is served.
 func TestTimeoutAgainstGrant(t *testing.T) {
 	t.Parallel()
-	const crews = 16
 	address := runServer(t)
+	timeoutAgainstGrant(t, address, func() *memcache.Client { return clientOf(t, address) })
+}
+
+// TestTLSTimeoutAgainstGrant: TLS has its own goodbye, which must not hide that an
+// answer was not taken.
+func TestTLSTimeoutAgainstGrant(t *testing.T) {
+	t.Parallel()
+	s := runTLSServer(t)
+	timeoutAgainstGrant(t, s.plain, func() *memcache.Client { return s.client(t, "alice") })
+}
+
+// timeoutAgainstGrant plays rounds with clients of a server that is asked about them
+// at its address.
+func timeoutAgainstGrant(t *testing.T, address string, newClient func() *memcache.Client) {
+	t.Helper()
+	const crews = 16
 	n, outcome := int64(rounds(t)), new(tally)
 	var begun atomic.Int64
 	var wg sync.WaitGroup
 	for range crews {
 		wg.Go(func() {
-			c := crew{clientOf(t, address), clientOf(t, address), clientOf(t, address), 0}
+			c := crew{newClient(), newClient(), newClient(), 0}
 			c.watcher.Timeout = 20 * time.Second
 			for round := begun.Add(1); round <= n && !t.Failed(); round = begun.Add(1) {
 				took, stay, err := c.round(fmt.Sprint("job:", round), round)

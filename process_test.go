@@ -30,6 +30,12 @@ func TestMain(m *testing.M) {
 // ends, and returns its address.
 func runServer(t *testing.T, flags ...string) string {
 	t.Helper()
+	return runServers(t, flags...)[0]
+}
+
+// runServers is runServer for flags that open more than one address.
+func runServers(t *testing.T, flags ...string) (addresses []string) {
+	t.Helper()
 	portFile := filepath.Join(t.TempDir(), "port")
 	server := exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...)
 	server.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile)
@@ -44,7 +50,10 @@ func runServer(t *testing.T, flags ...string) string {
 			t.Errorf("lockcached: %v\n%s", err, &log)
 		}
 	})
-	return fmt.Sprintf("127.0.0.1:%d", readPort(t, portFile))
+	for _, port := range readPorts(t, portFile) {
+		addresses = append(addresses, fmt.Sprintf("127.0.0.1:%d", port))
+	}
+	return addresses
 }
 
 // missing skips a test whose peer is not installed, unless the absence of a peer

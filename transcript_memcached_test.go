@@ -88,7 +88,7 @@ func startMemcached(t *testing.T, binary string, flags []string) peer {
 		_ = memcached.Process.Kill() // shutdown may have ended it
 		_ = memcached.Wait()
 	})
-	address := fmt.Sprintf("127.0.0.1:%d", readPort(t, portFile))
+	address := fmt.Sprintf("127.0.0.1:%d", readPorts(t, portFile)[0])
 	return peer{
 		dial:     func() (net.Conn, error) { return net.Dial("tcp", address) },
 		settle:   func() {},
@@ -97,18 +97,22 @@ func startMemcached(t *testing.T, binary string, flags []string) peer {
 	}
 }
 
-// readPort waits for the file in which memcached tells the port it was given.
-func readPort(t *testing.T, path string) (port int) {
+// readPorts waits for the file in which memcached tells the ports it was given.
+func readPorts(t *testing.T, path string) (ports []int) {
 	t.Helper()
 	for range 500 {
 		if text, err := os.ReadFile(path); err == nil {
-			if _, err := fmt.Sscanf(string(text), "TCP INET: %d", &port); err != nil {
-				t.Fatalf("%s: %v in %q", path, err, text)
+			for line := range strings.Lines(string(text)) {
+				var port int
+				if _, err := fmt.Sscanf(line, "TCP INET: %d", &port); err != nil {
+					t.Fatalf("%s: %v in %q", path, err, text)
+				}
+				ports = append(ports, port)
 			}
-			return port
+			return ports
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatal("memcached does not tell its port")
-	return 0
+	return nil
 }

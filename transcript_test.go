@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lockcached/lockcached/credentials"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
 )
@@ -95,6 +96,14 @@ func configure(args []string) (server.Config, locks.Config, error) {
 	flags.Func("I", "", func(text string) (err error) {
 		l.ItemSizeMax, err = parseSize(text)
 		return err
+	})
+	flags.Func("Y", "", func(file string) error {
+		passwords, err := credentials.LoadPasswords(file)
+		if err != nil {
+			return err
+		}
+		s.Authenticate, s.Settings.AuthFile, s.Settings.Protocol = passwords.Match, file, "ascii"
+		return nil
 	})
 	flags.Func("D", "", func(text string) error {
 		l.ClassDelimiter, s.Settings.StatKeyPrefix, s.Settings.DetailEnabled = text[0], text[0], true

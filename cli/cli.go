@@ -140,8 +140,7 @@ func (a *app) act(ctx *urfave.Context, named, rest []string) error {
 }
 
 // refuseAbsent refuses the flags that nobody may take for granted, also to those
-// who only ask for the version: gomemcache's tests learn from
-// "--enable-ssl --version" whether they can test TLS.
+// who only ask for the version: from that some test suites learn what they can test.
 func refuseAbsent(named []string) error {
 	for _, arg := range named {
 		name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")

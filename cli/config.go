@@ -43,6 +43,9 @@ type config struct {
 	socket     string
 	socketMode fs.FileMode
 
+	tls      tlsConfig
+	authFile string // "" for no authentication
+
 	metrics        *endpoint // nil for none
 	metricsClasses int
 	pprof          bool
@@ -163,6 +166,12 @@ func (c *config) finish() error {
 		}
 	}
 	c.finishListen()
+	if err := c.finishTLS(); err != nil {
+		return err
+	}
+	if err := c.finishAuth(); err != nil {
+		return err
+	}
 	if c.metrics != nil {
 		c.locks.NamedClasses = c.metricsClasses
 	} else if c.pprof {
@@ -177,6 +186,20 @@ func (c *config) finish() error {
 	s.DomainSocket = c.socket
 	s.Umask = int(c.socketMode)
 	s.Threads = c.threads
+	return nil
+}
+
+// finishAuth makes -Y imply -B ascii, as in memcached.
+func (c *config) finishAuth() error {
+	s := &c.server.Settings
+	s.AuthFile = c.authFile
+	switch {
+	case c.authFile == "":
+	case s.Protocol == server.ProtocolBinary:
+		return refusal{"-Y with -B binary", "you cannot allow the BINARY protocol while using ascii authentication tokens"}
+	default:
+		s.Protocol = protocolText
+	}
 	return nil
 }
 

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,18 +49,20 @@ func TestRefused(t *testing.T) {
 		endpoint = "should be host, host:port, [IPv6] or [IPv6]:port, such as 127.0.0.1 or [::1]:11211"
 		half     = "cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m"
 		itemSize = "item max size is a number of bytes, with suffix k or m for more, such as 512k"
-		plain    = "... is not supported: every address speaks plain ascii; leave it out"
+		plain    = "... is not supported: every address speaks ascii; leave it out"
 		metrics  = "should be a port, host:port, or :port for every address, such as 9151 or 127.0.0.1:9151"
 		port     = "a port is a number from 1 to 65535, 0 for none or -1 for any"
-		noAuth   = "authentication is not supported; use firewall rules, or a Unix socket with -s and -a"
+		mode     = "ssl_verify_mode is 0 (no client certificates), 1 (verified if given), 2 or 3 (required)"
+		noCert   = "needs a certificate, as in --tls-cert cert.pem --tls-key key.pem"
+		noTLS    = " needs TLS; turn it on with -Z"
 		glob     = " is no glob; * ? and [a-z] are special, \\ takes that away"
-		subopt   = "use idle_timeout=<seconds>; memcached's other ones are accepted without effect"
+		subopt   = "use idle_timeout=<seconds> or ssl_...; memcached's other ones are accepted without effect"
 	)
 	tests := []struct{ args, want string }{
 		{"-p x", port}, {"-p 65536", port}, {"-p -2", port}, {"-p =1", port}, {"-U 65536", port},
 		{"-l [::1", endpoint}, {"-l [::1]x", endpoint}, {"-l 127.0.0.1:", endpoint}, {"-l :11211", endpoint},
 		{"-l a:-1", endpoint}, {"-l a:65536", endpoint}, {"-l a:x", endpoint}, {"-l [::1]:", endpoint},
-		{"-l notls:127.0.0.1", "notls:" + plain}, {"-l mtls:127.0.0.1:1", "mtls:" + plain},
+		{"-l notls:127.0.0.1", "notls:" + noTLS}, {"-l mtls:127.0.0.1:1", "mtls:" + noTLS}, {"-l btls:", endpoint},
 		{"-l proto[ascii]:127.0.0.1", "proto[" + plain}, {"-l tag_b_:127.0.0.1", "tag_" + plain},
 		{"-s " + strings.Repeat("x", 108), "the path of a Unix socket has 1 to 107 bytes"},
 		{"-a 8", "an access mode is an octal number from 0 to 777"},
@@ -105,8 +109,16 @@ func TestRefused(t *testing.T) {
 		{"--log-level loud", "should be one of trace, debug, info, warn, error"},
 		{"-R 0", "number of requests per event must be greater than 0"},
 		{"-f 1", factor}, {"-f NaN", factor}, {"-f Inf", factor}, {"-n 0", "chunk size must be greater than 0"},
-		{"-S", noAuth}, {"-Y file", noAuth},
-		{"-Z", "TLS is not supported; use a TLS proxy in front, or a Unix socket with -s and -a"},
+		{"-S", "SASL is the binary protocol's; use -Y, or client certificates with --tls-ca"},
+		{"-Y ~", "needs a file name"}, {"--tls-cert ~", "needs a file name"}, {"--tls-key ~", "needs a file name"},
+		{"--tls-ca ~", "needs a file name"}, {"-Z", noCert},
+		{"-o ssl_verify_mode=4", mode}, {"-o ssl_verify_mode", mode},
+		{"-o ssl_min_version=4", "ssl_min_version is 2 (TLS 1.2) or 3 (TLS 1.3)"},
+		{"-o ssl_keyformat=2", "ssl_keyformat is 1 (PEM); convert other keys with openssl pkey"},
+		{"-o ssl_wbuf_size=big", "ssl_wbuf_size is a number of kilobytes"},
+		{"-o ssl_chain_cert", "needs a file name, as in ssl_chain_cert=cert.pem"},
+		{"-o ssl_key=", "needs a file name, as in ssl_key=key.pem"},
+		{"-o ssl_ca_cert", "needs a file name, as in ssl_ca_cert=ca.pem"},
 		{"-I 256m", half}, {"-m 1", half}, {"-m 64 -I 33554433", half},
 	}
 	for _, tt := range tests {
@@ -146,7 +158,7 @@ func TestRefusalIsOneLineOnStderr(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	c := mustConfig(t)
-	if got := fmt.Sprint(c.listen, c.socket, c.locks.MemoryLimit, c.locks.ItemSizeMax, c.server.MaxConns); got != "[{127.0.0.1 127.0.0.1 11211 false}]67108864 1048576 1024" {
+	if got := fmt.Sprint(c.listen, c.socket, c.locks.MemoryLimit, c.locks.ItemSizeMax, c.server.MaxConns); got != "[{127.0.0.1 127.0.0.1 11211 false }]67108864 1048576 1024" {
 		t.Error(got)
 	}
 	if c.threads < 1 || c.threads > 4 {
@@ -182,7 +194,7 @@ func TestAccepted(t *testing.T) {
 		{"-p 1 -U 2", func(c *config) any { return c.port }, 1},
 		{"-l 127.0.0.1 -l ::1,[::1]:5;h:6 -l 127.0.0.1", func(c *config) any { return c.server.Settings.Inter }, "127.0.0.1,::1,[::1]:5,h:6"},
 		{"-l 127.0.0.1 -l ::1,[::1]:5;h:6 -p 7", func(c *config) any { return fmt.Sprint(c.listen) },
-			"[{127.0.0.1 127.0.0.1 7 false} {::1 ::1 7 false} {[::1]:5 ::1 5 true} {h:6 h 6 true}]"},
+			"[{127.0.0.1 127.0.0.1 7 false } {::1 ::1 7 false } {[::1]:5 ::1 5 true } {h:6 h 6 true }]"},
 		{"-l ,", func(c *config) any { return c.listen[0].host }, "127.0.0.1"},
 		{"-s /tmp/x", func(c *config) any { return len(c.listen) }, 0},
 		{"-s /tmp/x", func(c *config) any { return c.server.Settings.DomainSocket }, "/tmp/x"},
@@ -311,8 +323,8 @@ func TestEnvironment(t *testing.T) {
 	got := fmt.Sprint(c.listen, c.locks.MemoryLimit>>20, c.server.NoFlush, c.shutdownCommand, c.server.WaitPolicies,
 		c.locks.LockKeys, c.server.IdleTimeout, c.ignored, string(c.locks.ClassDelimiter), c.server.Settings.Verbosity,
 		*c.metrics, c.pprof)
-	want := "[{127.0.0.1 127.0.0.1 11299 false} {[::1]:5 ::1 5 true}] 64 true false [{lock:* 200ms} {job:* 1s}] " +
-		"[cron:*] 9s [-o modern]/2 {9151 127.0.0.1 9151 true} true"
+	want := "[{127.0.0.1 127.0.0.1 11299 false } {[::1]:5 ::1 5 true }] 64 true false [{lock:* 200ms} {job:* 1s}] " +
+		"[cron:*] 9s [-o modern]/2 {9151 127.0.0.1 9151 true } true"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -325,7 +337,7 @@ func TestEnvironmentRefused(t *testing.T) {
 		{"LOCKCACHED_VERBOSE", "vv", "LOCKCACHED_VERBOSE=vv: verbosity is a number from 0 to 9"},
 		{"LOCKCACHED_WAIT", "a=1s,b", "LOCKCACHED_WAIT=b: should be pattern=duration, such as lock:*=200ms"},
 		{"LOCKCACHED_METRICS", "9151x", "LOCKCACHED_METRICS=9151x: should be a port, host:port, or :port for every address, such as 9151 or 127.0.0.1:9151"},
-		{"LOCKCACHED_ENABLE_SSL", "1", "LOCKCACHED_ENABLE_SSL=1: TLS is not supported; use a TLS proxy in front, or a Unix socket with -s and -a"},
+		{"LOCKCACHED_ENABLE_SSL", "1", "-Z: needs a certificate, as in --tls-cert cert.pem --tls-key key.pem"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -351,7 +363,8 @@ func TestKubernetesPort(t *testing.T) {
 // it is read.
 func TestEveryFlagHasItsVariable(t *testing.T) {
 	anything := map[string]bool{"listen": true, "unix-socket": true, "lock-keys": true, "delimiter": true,
-		"user": true, "pidfile": true, "memory-file": true, "napi-ids": true}
+		"user": true, "pidfile": true, "memory-file": true, "napi-ids": true,
+		"tls-cert": true, "tls-key": true, "tls-ca": true, "auth-file": true}
 	for i := range flags {
 		f := &flags[i]
 		if f.set == nil || anything[f.long] {
@@ -385,4 +398,25 @@ func FuzzParsePolicy(f *testing.F) {
 			t.Errorf("%q gives %+v, then %+v, %v", value, policy, again, err)
 		}
 	})
+}
+
+// TestDefaultFile: what the Debian-style file sets, once uncommented, is understood.
+func TestDefaultFile(t *testing.T) {
+	text, err := os.ReadFile("../scripts/debian/lockcached.default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.HasPrefix(name, "#LOCKCACHED_") {
+			n++
+			if !slices.ContainsFunc(flags, func(f flag) bool { return "#"+f.env() == name }) {
+				t.Errorf("%s is no flag's variable", name)
+			}
+			t.Setenv(name[1:], value)
+		}
+	}
+	if c := mustConfig(t); n < 10 || len(c.listen) != 2 || len(c.warnings)+len(c.ignored) > 0 {
+		t.Errorf("%d variables, listening on %v, %q, %q", n, c.listen, c.warnings, c.ignored)
+	}
 }

@@ -27,13 +27,14 @@ const (
 	listening   = "Where to listen"
 	memory      = "Memory"
 	connections = "Connections"
+	security    = "Who may come in"
 	locking     = "Locks"
 	commands    = "Commands"
 	process     = "Process and log"
 	ignoring    = "Accepted as memcached's, without effect"
 )
 
-var sections = []string{listening, memory, connections, locking, commands, process, ignoring}
+var sections = []string{listening, memory, connections, security, locking, commands, process, ignoring}
 
 // flags are those of memcached 1.6.45, with its meaning and its long names,
 // and our own, which have only long names. -D has no long name in memcached.
@@ -66,7 +67,18 @@ var flags = []flag{
 	{long: "user-timeout", arg: "duration", section: connections, set: interval(userTimeout),
 		usage: "give up a TCP client that acknowledges nothing so long (default: 30s)"},
 	{short: "o", long: "extended", arg: "option", many: true, section: connections, set: setSuboption,
-		usage: "idle_timeout=<seconds> closes silent connections; the others are ignored"},
+		usage: "idle_timeout=<seconds> closes silent ones; ssl_... sets up TLS"},
+
+	{short: "Z", long: "enable-ssl", section: security, set: on(enableTLS),
+		usage: "speak TLS 1.2 or 1.3, with the certificate of --tls-cert or -o ssl_chain_cert"},
+	{long: "tls-cert", arg: "file", section: security, set: setCertificate,
+		usage: "the server's certificate with its chain, in PEM; turns TLS on"},
+	{long: "tls-key", arg: "file", section: security, set: text(tlsKey, "a file name"),
+		usage: "its private key, unless that is in the same file"},
+	{long: "tls-ca", arg: "file", section: security, set: setClientCA,
+		usage: "require client certificates that one of these authorities has signed"},
+	{short: "Y", long: "auth-file", arg: "file", section: security, set: text(authFile, "a file name"),
+		usage: "require a user and a password: lines user:password, as in memcached"},
 
 	{long: "lock-keys", arg: "pattern", many: true, section: locking, set: setLockKeys,
 		usage: "keys that are locks when added, as a glob: * ? [a-z] (default: every key)"},
@@ -143,11 +155,9 @@ var flags = []flag{
 	{short: "W", long: "disable-watch", section: ignoring, set: accept,
 		usage: "no \"watch\": there is none anyway"},
 
-	// Whoever gives these expects strangers to be kept out. They are left out
-	// of the help because test suites look there for what a server supports.
-	{short: "S", long: "enable-sasl", set: refused("authentication is not supported; use firewall rules, or a Unix socket with -s and -a")},
-	{short: "Y", long: "auth-file", arg: "file", set: refused("authentication is not supported; use firewall rules, or a Unix socket with -s and -a")},
-	{short: "Z", long: "enable-ssl", set: refused("TLS is not supported; use a TLS proxy in front, or a Unix socket with -s and -a")},
+	// Whoever gives this expects strangers to be kept out. It is left out of the
+	// help because test suites look there for what a server supports.
+	{short: "S", long: "enable-sasl", set: refused("SASL is the binary protocol's; use -Y, or client certificates with --tls-ca")},
 }
 
 // How normalise finds a flag.

@@ -24,6 +24,13 @@ type endpoint struct {
 	host    string // "*" is every address there is
 	port    int
 	ownPort bool // otherwise it has that of -p
+	tls     tlsMode
+}
+
+// A listener is an address that is open, and how TLS is spoken there.
+type listener struct {
+	net.Listener
+	tls tlsMode
 }
 
 func setListen(c *config, value string) error {
@@ -49,12 +56,19 @@ var errEndpoint = errors.New("should be host, host:port, [IPv6] or [IPv6]:port, 
 // parseEndpoint reads an address as memcached does: what has a single colon
 // ends in a port; what has more is IPv6 and needs brackets to have one.
 func parseEndpoint(text string) (endpoint, error) {
-	for _, prefix := range []string{"notls:", "btls:", "mtls:", "proto[", "tag[", "tag_"} {
-		if strings.HasPrefix(text, prefix) {
-			return endpoint{}, fmt.Errorf("%s... is not supported: every address speaks plain ascii; leave it out", prefix)
+	mode, address := cutTLSMode(text)
+	for _, prefix := range []string{"proto[", "tag[", "tag_"} {
+		if strings.HasPrefix(address, prefix) {
+			return endpoint{}, fmt.Errorf("%s... is not supported: every address speaks ascii; leave it out", prefix)
 		}
 	}
-	e := endpoint{text: text, host: text}
+	e, err := parseAddress(address)
+	e.text, e.tls = text, mode
+	return e, err
+}
+
+func parseAddress(text string) (endpoint, error) {
+	e := endpoint{host: text}
 	var port string
 	if inner, ok := strings.CutPrefix(text, "["); ok {
 		var closed bool
@@ -88,16 +102,20 @@ func joinEndpoints(list []endpoint) string {
 	return strings.Join(texts, ",")
 }
 
-// listen opens the Unix socket or every TCP address; if one fails, none stays open.
-func listen(c *config) ([]net.Listener, error) {
+// listen opens the Unix socket or every TCP address, unless systemd has opened some
+// for us; if one fails, none stays open.
+func listen(c *config) ([]listener, error) {
+	if list, err := activated(); len(list) > 0 || err != nil {
+		return list, err
+	}
 	if c.socket != "" {
 		l, err := listenUnix(c.socket, c.socketMode)
 		if err != nil {
 			return nil, err
 		}
-		return []net.Listener{l}, setBacklog(l, c.server.Settings.Backlog)
+		return []listener{{l, tlsOff}}, setBacklog(l, c.server.Settings.Backlog)
 	}
-	var list []net.Listener
+	var list []listener
 	for _, e := range c.listen {
 		opened, err := listenTCP(c, e)
 		list = append(list, opened...)
@@ -109,7 +127,7 @@ func listen(c *config) ([]net.Listener, error) {
 	return list, nil
 }
 
-func closeAll(list []net.Listener) {
+func closeAll(list []listener) {
 	for _, l := range list {
 		l.Close()
 	}
@@ -117,18 +135,18 @@ func closeAll(list []net.Listener) {
 
 // listenTCP opens every address of e's host. Those that this machine does not
 // have, such as ::1 without IPv6, do no harm while another one works.
-func listenTCP(c *config, e endpoint) ([]net.Listener, error) {
+func listenTCP(c *config, e endpoint) ([]listener, error) {
 	addrs, err := resolve(e.host)
 	if err != nil {
 		return nil, refusal{"-l " + e.text, "cannot resolve: " + err.Error()}
 	}
-	var list []net.Listener
+	var list []listener
 	var absent error
 	for _, addr := range addrs {
 		l, err := listenAddr(netip.AddrPortFrom(addr, uint16(e.port)), c.server.Settings.Backlog)
 		switch {
 		case err == nil:
-			list = append(list, l)
+			list = append(list, listener{l, e.tls})
 		case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
 			absent = err
 		default:
@@ -229,7 +247,7 @@ func removeStaleSocket(path string) error {
 
 // writePorts tells test suites, through the file that MEMCACHED_PORT_FILENAME
 // names, which ports -p -1 got. It is renamed into place when complete.
-func writePorts(name string, list []net.Listener) error {
+func writePorts(name string, list []listener) error {
 	var b strings.Builder
 	for _, l := range list {
 		addr, ok := l.Addr().(*net.TCPAddr)

@@ -27,7 +27,7 @@ func setMetrics(c *config, value string) error {
 		text = defaultListen + ":" + value
 	}
 	e, err := parseEndpoint(text)
-	if err != nil || !e.ownPort {
+	if err != nil || !e.ownPort || e.tls != tlsAsSet {
 		return errMetrics
 	}
 	e.text = value

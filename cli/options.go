@@ -13,8 +13,8 @@ import (
 )
 
 // ignoredSuboptions are those of memcached's -o that concern what is not here:
-// slabs, the LRU's threads, storage on disk, the details of TLS (which -Z would
-// turn on, and -Z is refused).
+// slabs, the LRU's threads, storage on disk, and OpenSSL. Go chooses ciphers well,
+// and none that ssl_ciphers would be given to leave out.
 var ignoredSuboptions = strings.Fields(`
 	maxconns_fast no_maxconns_fast hashpower no_hashexpand hash_algorithm modern no_modern
 	slab_reassign no_slab_reassign slab_automove no_slab_automove slab_automove_ratio
@@ -26,12 +26,14 @@ var ignoredSuboptions = strings.Fields(`
 	drop_privileges no_drop_privileges relaxed_privileges sock_cookie_id
 	ext_path ext_page_size ext_wbuf_size ext_threads ext_io_depth ext_item_size ext_item_age ext_low_ttl
 	ext_recache_rate ext_compact_under ext_drop_under ext_max_frag ext_max_sleep ext_drop_unread
-	ssl_chain_cert ssl_key ssl_verify_mode ssl_keyformat ssl_ciphers ssl_ca_cert ssl_wbuf_size
-	ssl_session_cache ssl_kernel_tls ssl_min_version`)
+	ssl_ciphers ssl_kernel_tls`)
 
 // setSuboption reads one name or name=value of -o.
 func setSuboption(c *config, value string) error {
 	name, argument, _ := strings.Cut(value, "=")
+	if set, ok := tlsSuboptions[name]; ok {
+		return set(c, argument)
+	}
 	switch {
 	case value == "": // a comma too many
 		return nil
@@ -47,7 +49,7 @@ func setSuboption(c *config, value string) error {
 	}
 	return refusal{
 		fmt.Sprintf("Illegal suboption %q", name), // memcached's words
-		"use idle_timeout=<seconds>; memcached's other ones are accepted without effect",
+		"use idle_timeout=<seconds> or ssl_...; memcached's other ones are accepted without effect",
 	}
 }
 

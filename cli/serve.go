@@ -3,16 +3,17 @@ package cli
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"runtime"
 	"strconv"
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/admin"
+	"github.com/lockcached/lockcached/credentials"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
 )
@@ -25,6 +26,9 @@ type service struct {
 	commanded chan string // why a client's "shutdown" stops us
 	failed    chan error  // what Serve returned, one per listener
 	metrics   web
+
+	certificates *credentials.Certificates // nil without TLS
+	secrets      []*secret
 }
 
 // serve runs the server until a signal or the shutdown command ends it.
@@ -32,6 +36,9 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
 	s := &service{config: c, log: log, signals: signals, commanded: make(chan string, 1)}
 	runtime.GOMAXPROCS(c.threads + 1) // the loops wait in system calls: one for all else
 	raiseFileLimit(c)
+	if err := s.loadSecrets(); err != nil {
+		return err
+	}
 	// As in memcached, the user of -u owns the socket and the pid file.
 	if err := becomeUser(c); err != nil {
 		return err
@@ -46,6 +53,7 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
 	}
 	defer s.metrics.close()
 	s.sayWarnings()
+	s.sayExposed(listeners)
 	if name := os.Getenv("MEMCACHED_PORT_FILENAME"); name != "" && c.socket == "" {
 		if err := writePorts(name, listeners); err != nil {
 			log.Warn().Err(err).Msg("cannot write the ports to MEMCACHED_PORT_FILENAME")
@@ -56,9 +64,11 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	srv := s.start(ctx, listeners)
+	s.notify(daemon.SdNotifyReady)
 	if err := s.wait(); err != nil {
 		return err
 	}
+	s.notify(daemon.SdNotifyStopping)
 	s.drain(srv)
 	return nil
 }
@@ -75,7 +85,7 @@ func (s *service) sayWarnings() {
 }
 
 // start puts the layers together and begins to accept.
-func (s *service) start(ctx context.Context, listeners []net.Listener) *server.Server {
+func (s *service) start(ctx context.Context, listeners []listener) *server.Server {
 	c := s.config
 	c.locks.Logger = s.log
 	manager := locks.NewManager(c.locks)
@@ -89,11 +99,20 @@ func (s *service) start(ctx context.Context, listeners []net.Listener) *server.S
 	srv := server.New(c.server)
 	s.failed = make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { s.failed <- srv.Serve(l) }()
+		go func() { s.failed <- s.accept(srv, l) }()
 	}
+	go s.feedWatchdog(ctx, manager, srv)
 	s.metrics.serve(admin.Config{Locks: manager, Server: srv, Pprof: c.pprof, Logger: s.log})
 	s.logStart(listeners)
 	return srv
+}
+
+// accept serves a listener, with TLS if that is what its clients have to speak.
+func (s *service) accept(srv *server.Server, l listener) error {
+	if config := s.config.tlsFor(l); config != nil {
+		return srv.ServeTLS(l.Listener, s.certificates.Config(config))
+	}
+	return srv.Serve(l.Listener)
 }
 
 // command is what a client's "shutdown" calls; only the first one counts.
@@ -110,6 +129,10 @@ func (s *service) command(graceful bool) {
 
 // wait returns nil when it is time to stop, or why the server cannot go on.
 func (s *service) wait() error {
+	var look <-chan time.Time // never, if there is nothing to look at
+	if len(s.secrets) > 0 {
+		look = time.Tick(lookInterval)
+	}
 	for {
 		select {
 		case sig := <-s.signals:
@@ -117,7 +140,9 @@ func (s *service) wait() error {
 				s.log.Info().Stringer("signal", sig).Msg("stopping")
 				return nil
 			}
-			s.log.Info().Stringer("signal", sig).Msg("nothing to reload")
+			s.reloadNotified()
+		case <-look:
+			s.reloadChanged()
 		case why := <-s.commanded:
 			s.log.Info().Str("command", why).Msg("stopping")
 			return nil
@@ -160,7 +185,7 @@ func (s *service) drain(srv *server.Server) {
 }
 
 // logStart writes the one line with all that is in effect.
-func (s *service) logStart(listeners []net.Listener) {
+func (s *service) logStart(listeners []listener) {
 	c := s.config
 	addrs := make([]string, len(listeners))
 	for i, l := range listeners {
@@ -184,6 +209,9 @@ func (s *service) logStart(listeners []net.Listener) {
 		Bool("flush_all", !c.server.NoFlush).
 		Bool("dumps", !c.server.NoDump).
 		Bool("shutdown_command", c.shutdownCommand).
+		Bool("tls", c.tls.enabled).
+		Bool("client_certificates", c.tls.enabled && c.tls.verify > 0).
+		Bool("authentication", c.authFile != "").
 		Dur("drain_ms", c.drain)
 	if c.socket != "" {
 		e.Str("unix_mask", strconv.FormatUint(uint64(c.socketMode), 8))

@@ -43,6 +43,7 @@ func userName(c *config) *string           { return &c.user }
 func pidFile(c *config) *string            { return &c.pidFile }
 func logFormat(c *config) *string          { return &c.logFormat }
 func logLevel(c *config) *string           { return &c.logLevel }
+func authFile(c *config) *string           { return &c.authFile }
 
 // A setter puts a value into the configuration.
 type setter = func(c *config, value string) error

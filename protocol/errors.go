@@ -36,7 +36,8 @@ var ErrShort = errors.New("protocol: more bytes needed")
 
 // What ends a connection without an answer.
 var (
-	ErrLineTooLong = errors.New("protocol: line too long")
-	ErrHTTP        = errors.New("protocol: an HTTP request")
-	ErrBinary      = errors.New("protocol: the binary protocol is not spoken here")
+	ErrLineTooLong  = errors.New("protocol: line too long")
+	ErrLineTooShort = errors.New("protocol: line too short for a login")
+	ErrHTTP         = errors.New("protocol: an HTTP request")
+	ErrBinary       = errors.New("protocol: the binary protocol is not spoken here")
 )

@@ -85,6 +85,8 @@ func rareVerb(word []byte) Verb {
 		return LRUCrawler
 	case "watch":
 		return Watch
+	case "refresh_certs":
+		return RefreshCerts
 	}
 	return 0
 }

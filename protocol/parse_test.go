@@ -127,6 +127,7 @@ var parseTests = []struct{ name, line, want string }{
 	{"lru", "lru mode flat", `lru ["mode" "flat"]`},
 	{"lru_crawler", "lru_crawler metadump all", `lru_crawler ["metadump" "all"]`},
 	{"watch", "watch fetchers", `watch ["fetchers"]`},
+	{"refresh_certs", "refresh_certs", `refresh_certs []`},
 }
 
 func TestParse(t *testing.T) {

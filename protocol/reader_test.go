@@ -74,6 +74,7 @@ var script = []struct{ input, want string }{
 	{"lru mode flat\r\n", `lru ["mode" "flat"]`},
 	{"lru_crawler disable\r\n", `lru_crawler ["disable"]`},
 	{"watch\r\n", `watch []`},
+	{"refresh_certs\r\n", `refresh_certs []`},
 	{"mg a v\r\n", `mg "a" ["v"]`},
 	{"ms a 3 T10\r\nabc\r\n", `ms "a" value="abc" ["T10"] TTL=10`},
 	{"ms Zm9v 3 b\r\nabc\r\n", `ms "foo" value="abc" ["b"]`},

@@ -36,6 +36,7 @@ const (
 	LRU
 	LRUCrawler
 	Watch
+	RefreshCerts
 	MetaGet
 	MetaSet
 	MetaDelete

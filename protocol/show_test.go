@@ -6,7 +6,7 @@ import (
 )
 
 var verbNames = strings.Fields("- get gets gat gats set add replace append prepend cas incr decr touch delete " +
-	"flush_all verbosity version stats quit shutdown cache_memlimit slabs lru lru_crawler watch mg ms md ma mn me")
+	"flush_all verbosity version stats quit shutdown cache_memlimit slabs lru lru_crawler watch refresh_certs mg ms md ma mn me")
 
 // show writes a request, or what came instead of it, as a line of text that
 // leaves out what is zero.

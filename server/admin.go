@@ -2,6 +2,7 @@ package server
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/lockcached/lockcached/protocol"
 )
@@ -25,6 +26,8 @@ func (c *conn) admin(q *protocol.Request) bool {
 		c.say(q, tuning(q))
 	case protocol.Watch:
 		c.say(q, "CLIENT_ERROR watch commands not allowed")
+	case protocol.RefreshCerts:
+		c.say(q, c.refreshCerts())
 	}
 	return true
 }
@@ -98,6 +101,19 @@ func (c *conn) cacheMemlimit(q *protocol.Request) string {
 	c.srv.locks.SetMemoryLimit(int64(megabytes) << 20)
 	return "OK"
 }
+
+func (c *conn) refreshCerts() string {
+	if c.srv.config.Certificates == nil {
+		return "Error TLS not enabled"
+	}
+	if err := c.srv.config.Certificates.Refresh(); err != nil {
+		return "Error " + oneLine(err)
+	}
+	return "OK"
+}
+
+// oneLine is an error in words that fit a reply.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // tuning answers the commands that turn the knobs of slabs and LRU, which are
 // not here: as a memcached that was started without them.

@@ -21,6 +21,7 @@ func bubble(t *testing.T, c Config, test func(t *testing.T, s *Server)) {
 	synctest.Test(t, func(t *testing.T) {
 		c.Locks = locks.NewManager(locks.Config{})
 		go c.Locks.Run(t.Context())
+		t.Cleanup(func() { time.Sleep(time.Minute) }) // what looks after things now and then sees that it is over
 		test(t, New(c))
 	})
 }

@@ -22,6 +22,11 @@ type Config struct {
 	// UserTimeout the time sent data may stay unacknowledged before the
 	// connection is given up. 0 means DefaultKeepAlive and DefaultUserTimeout.
 	KeepAlive, UserTimeout time.Duration
+	// Authenticate tells who may ask for anything: clients have to send a user and a
+	// password first, memcached's way. nil means everybody, without.
+	Authenticate func(user, password []byte) bool
+	// Certificates are those of ServeTLS; nil if that is not used.
+	Certificates Certificates
 	// NoFlush makes flush_all a CLIENT_ERROR (memcached's -F).
 	NoFlush bool
 	// NoDump refuses "stats cachedump", "stats held" and "stats detail" (memcached's -X).
@@ -64,6 +69,17 @@ type Settings struct {
 	Backlog                       int
 	Protocol                      string // -B: auto-negotiate, ascii or ProtocolBinary
 	NoLRUCrawler, NoLRUMaintainer bool   // -o no_lru_crawler ...: "stats" leaves out their counters
+	AuthFile                      string // -Y; "" prints no
+	TLS                           TLSSettings
+}
+
+// TLSSettings are the values of memcached's -o ssl_....
+type TLSSettings struct {
+	Chain, Key, CA string // files; "" prints NULL
+	VerifyMode     int    // as OpenSSL numbers them: 0 none, 1 if given, 3 required
+	WriteBuffer    int    // bytes; 0 prints DefaultWriteBuffer
+	SessionCache   bool   // sessions can be resumed
+	MinVersion     uint16 // as crypto/tls numbers them
 }
 
 // ProtocolBinary is the protocol that is asked for by -B binary and not spoken:
@@ -75,4 +91,5 @@ const (
 	DefaultMaxConns    = 1024
 	DefaultKeepAlive   = 30 * time.Second
 	DefaultUserTimeout = 30 * time.Second
+	DefaultWriteBuffer = 16 << 10
 )

@@ -25,8 +25,9 @@ type conn struct {
 	out      protocol.Writer
 	work     *work // while a batch of requests is handled
 	session  locks.Session
-	parked   *parked // while waiting in line
-	spare    *parked // its memory, kept for the next time
+	since    time.Time // when it connected
+	parked   *parked   // while waiting in line
+	spare    *parked   // its memory, kept for the next time
 	readErr  error
 	writeErr error
 
@@ -36,6 +37,7 @@ type conn struct {
 
 	unsure    bool          // that the last grant in spare has arrived
 	withCAS   bool          // the get at hand wants ids
+	known     atomic.Bool   // the client may ask for something
 	finishing atomic.Bool   // what has arrived is to be finished, then it closes
 	state     atomic.Uint32 // for "stats conns"
 }
@@ -56,8 +58,9 @@ const (
 )
 
 func newConn(s *Server) *conn {
-	c := &conn{srv: s, in: protocol.NewReader(s.itemMax)}
-	c.lastRead.Store(time.Now().UnixNano())
+	c := &conn{srv: s, in: protocol.NewReader(s.itemMax), since: time.Now()}
+	c.lastRead.Store(c.since.UnixNano())
+	c.known.Store(s.config.Authenticate == nil)
 	return c
 }
 
@@ -82,6 +85,11 @@ func (c *conn) handleBuffered() bool {
 	}
 	if c.srv.config.Settings.Protocol == ProtocolBinary {
 		return false
+	}
+	if !c.known.Load() {
+		if goesOn := c.login(); !goesOn || !c.known.Load() {
+			return goesOn
+		}
 	}
 	w := works.Get().(*work)
 	c.work = w
@@ -135,11 +143,16 @@ func (c *conn) handle(q *protocol.Request, err error) bool {
 	}
 	var fault *protocol.Fault
 	if !errors.As(err, &fault) {
-		c.srv.config.Logger.Debug().Err(err).Stringer("client", c.remote()).Msg("closing")
-		return false
+		return c.dismiss(err)
 	}
 	c.fault(q, fault)
 	return true
+}
+
+// dismiss is for what cannot be answered: the connection is to be closed.
+func (c *conn) dismiss(why error) (goesOn bool) {
+	c.srv.config.Logger.Debug().Err(why).Stringer("client", c.remote()).Msg("closing")
+	return false
 }
 
 // flush sends the replies collected. It returns when all are with the kernel.
@@ -156,7 +169,11 @@ func (c *conn) Write(b []byte) (int, error) {
 	if c.sock != nil {
 		return c.writeAll(b)
 	}
-	return c.stream.Write(b)
+	n, err := c.stream.Write(b)
+	if err != nil {
+		c.writeErr = err
+	}
+	return n, err
 }
 
 // finish makes the connection handle what has arrived and close. It may be
@@ -182,7 +199,14 @@ func (c *conn) cutOff() {
 		c.nudge()
 		return
 	}
-	_ = c.stream.Close()
+	_ = c.wire().Close() // TLS would say goodbye first, and wait for that
+}
+
+// letGo is called before the goroutine waits, so that others are served meanwhile.
+func (c *conn) letGo() {
+	if c.sock != nil {
+		c.sock.detach()
+	}
 }
 
 // remote is the client's address.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"io"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -12,7 +11,8 @@ import (
 
 // parked is what a connection needs while its client waits in line. Its socket
 // is watched all the while; whoever ends the wait writes the answer from its own
-// goroutine, so that a hand-off takes no switch of goroutines.
+// goroutine, so that a hand-off takes no switch of goroutines. Only a stream is left
+// to write its own: nobody else can tell whether that would have to wait.
 type parked struct {
 	conn     *conn
 	waiting  locks.Waiting
@@ -21,7 +21,7 @@ type parked struct {
 	text     []byte    // memory for its flags and key
 
 	how    locks.Outcome
-	over   atomic.Bool // the answer is written
+	over   atomic.Bool // the answer is written, or for the stream to write
 	behind atomic.Bool // input waits behind the claim: nudge the connection when over
 	failed atomic.Bool // the answer could not be written
 	at     time.Time   // when it was written
@@ -76,12 +76,8 @@ func (c *conn) startWaiting() {
 func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 	c := p.conn
 	p.how, p.at = how, time.Now()
-	c.appendOutcome(&p.out, p, how)
-	n := p.out.Buffered()
-	err := p.send()
-	if err == nil {
-		c.bytesWritten.Add(uint64(n))
-	} else {
+	answered := c.sock == nil || p.answer()
+	if !answered {
 		p.failed.Store(true)
 		c.cutOff()
 	}
@@ -91,23 +87,22 @@ func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 	if behind {
 		c.nudge()
 	}
-	return err == nil
+	return answered
 }
 
-// send writes the answer without ever waiting for the client. It is a few bytes:
+// answer writes to the socket without ever waiting for the client. It is a few bytes:
 // a socket that does not take them at once belongs to a client that does not read.
-func (p *parked) send() error {
-	if p.conn.sock == nil {
-		_, err := p.out.Flush(p.conn.stream)
-		return err
-	}
+func (p *parked) answer() bool {
+	c := p.conn
+	c.appendOutcome(&p.out, p, p.how)
 	b := p.out.Bytes()
-	n, err := transfer(syscall.SYS_WRITE, p.conn.sock.fd, b)
-	if err == nil && n < len(b) {
-		err = io.ErrShortWrite
-	}
+	n, err := transfer(syscall.SYS_WRITE, c.sock.fd, b)
+	answered := err == nil && n == len(b)
 	p.out.Drop()
-	return err
+	if answered {
+		c.bytesWritten.Add(uint64(n))
+	}
+	return answered
 }
 
 // endWait ends the wait, if it has not ended, because the client has gone or sent
@@ -134,15 +129,13 @@ func (c *conn) waitUntil(done <-chan struct{}) {
 		return
 	default:
 	}
-	if c.sock != nil {
-		c.sock.detach()
-	}
+	c.letGo()
 	<-done
 }
 
-// afterOutcome goes on after an answer written by another goroutine.
+// afterOutcome goes on after a wait that another goroutine has ended.
 func (c *conn) afterOutcome(p *parked) bool {
-	if p.failed.Load() {
+	if p.failed.Load() || c.sock == nil && !c.answerStream(p) {
 		return false // withdrawn by whoever granted it
 	}
 	if p.how == locks.Granted {
@@ -150,12 +143,28 @@ func (c *conn) afterOutcome(p *parked) bool {
 	}
 	if c.sock == nil {
 		c.clearDeadline()
+		if c.unread() > 0 {
+			c.read() // as below
+		}
 	} else if !broken(c.readErr) {
 		// What was sent before the answer does not show that it arrived; what
 		// comes after this will.
 		c.receive()
 	}
 	return !broken(c.readErr) // a client that has closed is read to its end
+}
+
+// answerStream writes the answer by itself, so that it is known whether it could be
+// written as a whole. If not, a grant is withdrawn.
+func (c *conn) answerStream(p *parked) bool {
+	c.appendOutcome(&c.out, p, p.how)
+	if c.flush() == nil {
+		return true
+	}
+	if p.how == locks.Granted {
+		c.srv.locks.Withdraw(p.waiting.Key(), p.waiting.Token())
+	}
+	return false
 }
 
 // granted notes a grant to a claim that was ready to wait. Such a client may have
@@ -169,7 +178,10 @@ func (c *conn) granted(key []byte, token uint64, at time.Time) {
 
 // withdrawUnsure takes back a grant whose client has gone without its answer.
 func (c *conn) withdrawUnsure() {
-	if c.unsure && !c.arrived(c.spare.last.at) {
+	if !c.unsure {
+		return
+	}
+	if c.seeOff(); !c.arrived(c.spare.last.at) {
 		c.srv.locks.Withdraw(c.spare.last.key, c.spare.last.token)
 	}
 }

@@ -6,6 +6,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"runtime"
@@ -30,6 +31,10 @@ type Server struct {
 	started  time.Time
 	detail   detail
 	counts   counts
+	guard    *guard
+	ending   chan struct{} // closed when it is to end
+
+	badHandshakes seldom
 
 	verbosity atomic.Int32
 
@@ -48,6 +53,9 @@ type counts struct {
 	bytesRead, bytesWritten       atomic.Uint64 // of closed connections
 	flushes, metas, yields        atomic.Uint64
 	acceptErrors, acceptStalledUs atomic.Uint64
+	logins, loginErrors           atomic.Uint64
+	handshakeErrors, tlsErrors    atomic.Uint64
+	sessions                      atomic.Uint64 // of TLS, but for those that were resumed
 }
 
 type policy struct {
@@ -63,6 +71,8 @@ func New(c Config) *Server {
 		locks:     c.Locks,
 		itemMax:   c.Locks.Config().ItemSizeMax,
 		started:   time.Now(),
+		guard:     newGuard(),
+		ending:    make(chan struct{}),
 		conns:     make(map[*conn]struct{}),
 		listeners: make(map[net.Listener]struct{}),
 	}
@@ -82,11 +92,15 @@ func (c *Config) setDefaults() {
 	c.UserTimeout = cmp.Or(c.UserTimeout, DefaultUserTimeout)
 	c.Settings.Threads = cmp.Or(c.Settings.Threads, runtime.GOMAXPROCS(0))
 	c.Settings.StatKeyPrefix = cmp.Or(c.Settings.StatKeyPrefix, ':')
+	c.Settings.TLS.WriteBuffer = cmp.Or(c.Settings.TLS.WriteBuffer, DefaultWriteBuffer)
 }
 
 // Serve accepts connections until Shutdown. It survives errors of accept, such
 // as having no descriptors left.
-func (s *Server) Serve(l net.Listener) error {
+func (s *Server) Serve(l net.Listener) error { return s.serve(l, nil) }
+
+// serve is Serve, or ServeTLS if there is a configuration for that.
+func (s *Server) serve(l net.Listener, config *tls.Config) error {
 	if !s.track(l) {
 		return ErrClosed
 	}
@@ -95,7 +109,11 @@ func (s *Server) Serve(l net.Listener) error {
 	for {
 		nc, err := l.Accept()
 		if err == nil {
-			err = s.welcome(nc, l)
+			if config != nil {
+				s.welcomeTLS(nc, l, config)
+			} else {
+				err = s.welcome(nc, l)
+			}
 		}
 		switch {
 		case err == nil:
@@ -176,9 +194,7 @@ func (s *Server) welcome(nc net.Conn, l net.Listener) error {
 	}
 	switch {
 	case !s.register(c):
-		s.counts.rejected.Add(1)
-		_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = nc.Write([]byte("ERROR Too many open connections\r\n"))
+		s.turnAway(nc)
 		if fd >= 0 {
 			_ = unix.Close(fd)
 			return nil
@@ -191,6 +207,13 @@ func (s *Server) welcome(nc net.Conn, l net.Listener) error {
 		return c.sock.loop.add(c)
 	}
 	return nil
+}
+
+// turnAway tells a client that there are too many.
+func (s *Server) turnAway(nc net.Conn) {
+	s.counts.rejected.Add(1)
+	_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
+	_, _ = nc.Write([]byte("ERROR Too many open connections\r\n"))
 }
 
 // ServeConn serves one connection and returns when it is closed.
@@ -216,7 +239,7 @@ func (s *Server) register(c *conn) bool {
 	if c.sock != nil {
 		c.sock.loop = s.loop
 	}
-	if len(s.conns) == 1 && s.config.IdleTimeout > 0 {
+	if len(s.conns) == 1 && (s.config.IdleTimeout > 0 || s.config.Authenticate != nil) {
 		go s.kickIdle()
 	}
 	return true
@@ -252,19 +275,23 @@ func (s *Server) isClosing() bool {
 	return s.closing
 }
 
-// kickIdle closes connections that sent nothing for too long. It runs while
+// kickIdle closes connections that sent nothing for too long, or that do not say
+// who they are. It runs while
 // there are any connections.
 func (s *Server) kickIdle() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for range tick.C {
+	for now := range tick.C {
 		s.mu.Lock()
 		if len(s.conns) == 0 {
 			s.mu.Unlock()
 			return
 		}
 		for c := range s.conns {
-			if c.idleFor() > s.config.IdleTimeout && !c.isParked() {
+			switch {
+			case c.overstays(now):
+				c.cutOff()
+			case s.config.IdleTimeout > 0 && c.idleFor() > s.config.IdleTimeout && !c.isParked():
 				s.counts.idleKicks.Add(1)
 				c.cutOff()
 			}
@@ -278,6 +305,9 @@ func (s *Server) kickIdle() {
 // first, it closes what is left and returns the context's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
+	if !s.closing {
+		close(s.ending)
+	}
 	s.closing = true
 	for l := range s.listeners {
 		_ = l.Close()

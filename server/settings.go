@@ -1,6 +1,8 @@
 package server
 
 import (
+	"cmp"
+	"crypto/tls"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -52,7 +54,7 @@ func (s *Server) settings() []field {
 	num("tcp_backlog", set.Backlog)
 	l.text("binding_protocol", set.Protocol)
 	l.text("auth_enabled_sasl", "no")
-	l.text("auth_enabled_ascii", "no")
+	l.text("auth_enabled_ascii", cmp.Or(set.AuthFile, "no"))
 	num("item_size_max", conf.ItemSizeMax)
 	l.text("maxconns_fast", "yes")
 	l.zero("hashpower_init")
@@ -79,28 +81,46 @@ func (s *Server) settings() []field {
 	l.zero("watcher_logbuf_size worker_logbuf_size read_buf_mem_limit")
 	l.text("track_sizes", "no")
 	l.text("inline_ascii_response", "no")
-	s.absentSettings(&l)
+	extstoreSettings(&l)
+	s.tlsSettings(&l)
+	l.zero("num_napi_ids")
+	l.text("memory_file", "NULL")
+	l.text("client_flags_size", "4")
 	return l
 }
 
-// absentSettings are those of extstore and TLS, which are not here.
-func (s *Server) absentSettings(l *sheet) {
+// extstoreSettings are of what is not here.
+func extstoreSettings(l *sheet) {
 	l.zero("ext_item_size ext_item_age ext_low_ttl ext_recache_rate ext_wbuf_size ext_compact_under " +
 		"ext_drop_under ext_max_sleep")
 	l.text("ext_max_frag", "0.00")
 	l.text("slab_automove_freeratio", "0.010")
 	l.text("ext_drop_unread", "no")
-	l.text("ssl_enabled", "no")
-	l.text("ssl_chain_cert", "NULL")
-	l.text("ssl_key", "NULL")
-	l.zero("ssl_verify_mode ssl_keyformat")
-	l.text("ssl_ciphers", "NULL")
-	l.text("ssl_ca_cert", "NULL")
-	l.zero("ssl_wbuf_size")
-	l.text("ssl_session_cache", "no")
+}
+
+// pemFormat is what OpenSSL calls the format of all files of TLS.
+const pemFormat = "1"
+
+func (s *Server) tlsSettings(l *sheet) {
+	set, enabled := &s.config.Settings.TLS, s.config.Certificates != nil
+	l.text("ssl_enabled", yesNo(enabled))
+	l.text("ssl_chain_cert", orNull(set.Chain))
+	l.text("ssl_key", orNull(set.Key))
+	l.text("ssl_verify_mode", strconv.Itoa(set.VerifyMode))
+	l.text("ssl_keyformat", pemFormat)
+	l.text("ssl_ciphers", "NULL") // Go's choice
+	l.text("ssl_ca_cert", orNull(set.CA))
+	l.text("ssl_wbuf_size", strconv.Itoa(set.WriteBuffer))
+	l.text("ssl_session_cache", yesNo(set.SessionCache))
 	l.text("ssl_kernel_tls", "no")
-	l.text("ssl_min_version", "none")
-	l.zero("num_napi_ids")
-	l.text("memory_file", "NULL")
-	l.text("client_flags_size", "4")
+	l.text("ssl_min_version", tlsVersion(set.MinVersion))
+}
+
+// tlsVersion is a version as memcached writes it; TLS 1.2 is what is spoken at
+// least if nothing is said.
+func tlsVersion(version uint16) string {
+	if version == tls.VersionTLS13 {
+		return "tlsv1.3"
+	}
+	return "tlsv1.2"
 }

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 	"unsafe"
@@ -29,6 +31,15 @@ func bare(nc net.Conn) (fd int, remote netip.AddrPort, err error) {
 		remote = a.AddrPort()
 	}
 	return fd, remote, err
+}
+
+// onDescriptor calls do with the descriptor of what has one that is open.
+func onDescriptor(x any, do func(fd int)) {
+	if sc, ok := x.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { do(int(fd)) })
+		}
+	}
 }
 
 // tune makes the kernel send small answers at once and notice peers that have
@@ -101,35 +112,51 @@ const justGranted = 5 * time.Second
 // comes too late in the same way, but a client that has only stopped sending
 // acknowledges it: that is waited for.
 func (c *conn) arrived(granted time.Time) bool {
-	if c.sock == nil || c.readErr == nil && c.writeErr == nil {
+	if endedHere(c.readErr) && c.writeErr == nil {
 		return true
 	}
 	if reset(c.readErr) || reset(c.writeErr) {
 		return time.Since(granted) > justGranted
 	}
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		unsent, open := unacknowledged(c.sock.fd)
+		unsent, open := c.unacknowledged()
 		if unsent == 0 || !open || time.Since(granted) > c.srv.config.UserTimeout {
 			return unsent == 0
 		}
-		c.sock.detach()
+		c.letGo()
 		time.Sleep(pause)
 	}
 }
 
 // unacknowledged is how many bytes the client's kernel has not confirmed, and
-// whether it may still do so.
-func unacknowledged(fd int) (unsent int, open bool) {
-	unsent, _ = unix.IoctlGetInt(fd, unix.TIOCOUTQ)
-	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	return unsent, err != nil || info.State != unix.BPF_TCP_CLOSE
+// whether it may still do so. What has no socket sends nothing that is on its way.
+func (c *conn) unacknowledged() (unsent int, open bool) {
+	ask := func(fd int) {
+		unsent, _ = unix.IoctlGetInt(fd, unix.TIOCOUTQ)
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		open = err != nil || info.State != unix.BPF_TCP_CLOSE
+	}
+	if c.sock != nil {
+		ask(c.sock.fd)
+	} else {
+		onDescriptor(c.wire(), ask)
+	}
+	return unsent, open
 }
 
 // broken tells an error of the socket from its proper end and from what is done
 // on our side.
 func broken(err error) bool {
-	_, fromKernel := err.(syscall.Errno)
+	_, fromKernel := errors.AsType[syscall.Errno](err)
 	return fromKernel
 }
 
-func reset(err error) bool { return err == syscall.ECONNRESET || err == syscall.EPIPE }
+func reset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// endedHere reports whether it is not for the client's sake that nothing more is
+// read.
+func endedHere(err error) bool {
+	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)
+}

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -12,23 +13,40 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/lockcached/lockcached/internal/testcert"
 	"github.com/lockcached/lockcached/locks"
 )
 
-// listening starts a server on a real socket and returns how to reach it.
+// listening starts a server on a real socket and returns how to reach it. The network
+// "tls" is TCP with TLS on it.
 func listening(t *testing.T, network string, c Config) (s *Server, dial func() *socketClient) {
 	t.Helper()
-	address := "127.0.0.1:0"
+	var l net.Listener
+	var err error
 	if network == "unix" {
-		address = filepath.Join(t.TempDir(), "socket")
+		l, err = net.Listen(network, filepath.Join(t.TempDir(), "socket"))
+	} else {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
 	}
-	l, err := net.Listen(network, address)
 	must(t, err)
 	c.Locks = locks.NewManager(locks.Config{})
 	go c.Locks.Run(t.Context())
 	s = New(c)
+	serve := s.Serve
+	var secure *tls.Config
+	if network == "tls" {
+		ca := testcert.NewAuthority(t)
+		pair, err := tls.LoadX509KeyPair(ca.Issue("server"))
+		must(t, err)
+		serve = func(l net.Listener) error {
+			return s.ServeTLS(l, &tls.Config{Certificates: []tls.Certificate{pair}})
+		}
+		secure = ca.Client("")
+	}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
+	go func() { served <- serve(l) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -41,17 +59,29 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 	})
 	return s, func() *socketClient {
 		t.Helper()
-		conn, err := net.Dial(network, l.Addr().String())
+		raw, err := net.Dial(l.Addr().Network(), l.Addr().String())
 		must(t, err)
-		t.Cleanup(func() { _ = conn.Close() })
-		_ = conn.SetDeadline(time.Now().Add(20 * time.Second)) // of a test that hangs
-		return &socketClient{t, conn, bufio.NewReader(conn)}
+		t.Cleanup(func() { _ = raw.Close() })
+		_ = raw.SetDeadline(time.Now().Add(20 * time.Second)) // of a test that hangs
+		conn := raw
+		if secure != nil {
+			secure.ServerName = "127.0.0.1"
+			conn = tls.Client(raw, secure)
+		}
+		return &socketClient{t, conn, raw, bufio.NewReader(conn)}
 	}
 }
 
-// onSockets runs a test over TCP and over a Unix socket.
+// onNetworks runs a test over TCP and over TLS.
+func onNetworks(t *testing.T, name string, test func(t *testing.T, network string)) {
+	for _, network := range []string{"tcp", "tls"} {
+		t.Run(name+" "+network, func(t *testing.T) { test(t, network) })
+	}
+}
+
+// onSockets runs a test over TCP, over a Unix socket and over TLS.
 func onSockets(t *testing.T, test func(t *testing.T, network string)) {
-	for _, network := range []string{"tcp", "unix"} {
+	for _, network := range []string{"tcp", "unix", "tls"} {
 		t.Run(network, func(t *testing.T) { test(t, network) })
 	}
 }
@@ -59,7 +89,8 @@ func onSockets(t *testing.T, test func(t *testing.T, network string)) {
 type socketClient struct {
 	t *testing.T
 	net.Conn
-	in *bufio.Reader
+	raw net.Conn // below TLS, if there is that
+	in  *bufio.Reader
 }
 
 func (c *socketClient) send(lines ...string) {
@@ -93,11 +124,17 @@ func (c *socketClient) closeWrite() {
 	must(c.t, c.Conn.(interface{ CloseWrite() error }).CloseWrite())
 }
 
+// unread is how many bytes are there for the client.
+func (c *socketClient) unread() (n int) {
+	onDescriptor(c.raw, func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
+	return n
+}
+
 // reset ends a TCP connection without a FIN.
 func (c *socketClient) reset() {
 	c.t.Helper()
-	must(c.t, c.Conn.(*net.TCPConn).SetLinger(0))
-	must(c.t, c.Close())
+	must(c.t, c.raw.(*net.TCPConn).SetLinger(0))
+	must(c.t, c.raw.Close())
 }
 
 // eventually waits for what another goroutine is about to do.
@@ -145,7 +182,9 @@ func TestTooManyConnections(t *testing.T) {
 			c.send("version")
 			c.gets("VERSION " + Version)
 		}
-		dial().endsWith("ERROR Too many open connections")
+		refused := dial()
+		refused.in = bufio.NewReader(refused.raw) // there is no handshake
+		refused.endsWith("ERROR Too many open connections")
 		if n := s.counts.rejected.Load(); n != 1 {
 			t.Errorf("%d rejections are counted", n)
 		}
@@ -214,6 +253,23 @@ func TestWaitOnSockets(t *testing.T) {
 	})
 }
 
+// The waiter hears of the hand-off before the one who released hears that he did.
+func TestWaiterIsToldFirst(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		s, dial := listening(t, network, Config{})
+		holder, waiter := dial(), dial()
+		holder.send("add lock 0 60 1", "x")
+		holder.gets("STORED")
+		waiter.send("add lockcached:wait=30s:lock 0 60 1", "y")
+		s.waitForLine(t, 1)
+		holder.send("delete lock")
+		holder.gets("DELETED")
+		if told := waiter.unread(); told != len("STORED\r\n") {
+			t.Errorf("%s: %d bytes are there for the waiter", network, told)
+		}
+	}
+}
+
 // Very many waiters are served in order, each as soon as the one before
 // releases.
 func TestCrowd(t *testing.T) {
@@ -261,8 +317,8 @@ func TestLeavingTheLine(t *testing.T) {
 		"reset": (*socketClient).reset,
 	} {
 		for _, behind := range []string{"", "get lock"} {
-			t.Run(name+behind, func(t *testing.T) {
-				s, dial := listening(t, "tcp", Config{})
+			onNetworks(t, name+behind, func(t *testing.T, network string) {
+				s, dial := listening(t, network, Config{})
 				holder, gone, next := dial(), dial(), dial()
 				holder.send("add lock 0 60 1", "x")
 				holder.gets("STORED")
@@ -289,20 +345,23 @@ func TestLeavingTheLine(t *testing.T) {
 // with the answer unread, which the client's kernel tells by a reset.
 func TestGrantNotTaken(t *testing.T) {
 	for name, leave := range map[string]func(*socketClient){
-		"close": func(c *socketClient) { _ = c.Close() },
-		"reset": (*socketClient).reset,
+		"close":       func(c *socketClient) { _ = c.Close() },
+		"fall-silent": func(c *socketClient) { _ = c.raw.Close() },
+		"reset":       (*socketClient).reset,
 	} {
-		t.Run(name, func(t *testing.T) {
-			s, dial := listening(t, "tcp", Config{})
+		onNetworks(t, name, func(t *testing.T, network string) {
+			s, dial := listening(t, network, Config{})
 			holder, gone, next := dial(), dial(), dial()
 			holder.send("add lock 0 60 1", "x")
 			holder.gets("STORED")
-			gone.send("add lockcached:wait=30s:lock 0 60 4", "gone")
+			gone.send("version", "add lockcached:wait=30s:lock 0 60 4", "gone")
+			gone.gets("VERSION " + Version)
 			s.waitForLine(t, 1)
 			next.send("add lockcached:wait=30s:lock 0 60 4", "next")
 			s.waitForLine(t, 2)
 			holder.send("delete lock")
-			holder.gets("DELETED") // by then the grant is in the other's socket
+			holder.gets("DELETED")
+			eventually(t, "a grant in the socket", func() bool { return gone.unread() > 0 })
 			leave(gone)
 			next.gets("STORED")
 			if n := s.locks.Totals().Withdrawn; n != 1 {

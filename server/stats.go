@@ -73,6 +73,7 @@ func (s *Server) resetStats() {
 	for _, counter := range []interface{ Store(uint64) }{
 		&n.total, &n.rejected, &n.idleKicks, &n.bytesRead, &n.bytesWritten,
 		&n.flushes, &n.metas, &n.yields, &n.acceptErrors, &n.acceptStalledUs,
+		&n.logins, &n.loginErrors, &n.handshakeErrors, &n.tlsErrors, &n.sessions,
 	} {
 		counter.Store(0)
 	}
@@ -128,12 +129,27 @@ func (s *Server) general() []field {
 	l.num("touch_misses", t.TouchMisses)
 	l.num("store_too_large", t.TooLarge)
 	l.num("store_no_memory", t.NoMemory)
-	l.zero("auth_cmds auth_errors")
+	l.num("auth_cmds", s.counts.logins.Load())
+	l.num("auth_errors", s.counts.loginErrors.Load())
 	if s.config.IdleTimeout > 0 {
 		l.num("idle_kicks", s.counts.idleKicks.Load())
 	}
+	s.tlsCounts(&l)
 	s.memory(&l, &t)
 	return l
+}
+
+// tlsCounts is what memcached tells only when TLS is on.
+func (s *Server) tlsCounts(l *sheet) {
+	if s.config.Certificates == nil {
+		return
+	}
+	if s.config.Settings.TLS.SessionCache {
+		l.num("ssl_new_sessions", s.counts.sessions.Load())
+	}
+	l.num("ssl_handshake_errors", s.counts.handshakeErrors.Load())
+	l.num("ssl_proto_errors", s.counts.tlsErrors.Load())
+	l.num("time_since_server_cert_refresh", uint64(time.Since(s.config.Certificates.Loaded()).Seconds()))
 }
 
 func (s *Server) process(l *sheet) {
@@ -314,16 +330,12 @@ func (c *conn) descriptor() int {
 	if c.sock != nil {
 		return c.sock.fd
 	}
-	return fdOf(c.stream)
+	return fdOf(c.wire())
 }
 
 func fdOf(x any) (fd int) {
 	fd = -1
-	if sc, ok := x.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			_ = raw.Control(func(p uintptr) { fd = int(p) })
-		}
-	}
+	onDescriptor(x, func(open int) { fd = open })
 	return fd
 }
 

@@ -22,7 +22,10 @@ func newStream(s *Server, nc net.Conn) *conn {
 // sent when nothing more can be done without reading: one read and one write for
 // any number of pipelined requests.
 func (c *conn) serve() {
-	for c.handleBuffered() && c.flush() == nil && c.fill() {
+	if c.shakeHands() {
+		for c.handleBuffered() && c.flush() == nil && c.fill() {
+		}
+		c.noteTLSError()
 	}
 	c.end()
 	_ = c.stream.Close()
@@ -36,16 +39,35 @@ func (c *conn) fill() bool {
 	}
 	for {
 		c.read()
-		if c.readErr == nil {
+		switch {
+		case c.readErr == nil:
 			c.unsure = false
 			c.lastRead.Store(time.Now().UnixNano())
+			if c.finishing.Load() {
+				c.nudge()
+			}
 			return true
-		}
-		if !errors.Is(c.readErr, os.ErrDeadlineExceeded) || c.finishing.Load() {
+		case !errors.Is(c.readErr, os.ErrDeadlineExceeded):
+			return false
+		case !c.finishing.Load():
+			c.clearDeadline()
+		case !c.readLast():
 			return false
 		}
-		c.clearDeadline()
 	}
+}
+
+// lastRecordTime is how long the rest of a TLS record is waited for at the end.
+const lastRecordTime = time.Second
+
+// readLast lets the connection read what has arrived, though it is to end. It
+// reports false when there is nothing more.
+func (c *conn) readLast() bool {
+	if c.unread() == 0 {
+		return false
+	}
+	_ = c.stream.SetReadDeadline(time.Now().Add(lastRecordTime))
+	return true
 }
 
 // read waits for input and reads it, or sets readErr.

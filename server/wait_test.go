@@ -234,40 +234,6 @@ func TestGrantToAClosedConnection(t *testing.T) {
 	})
 }
 
-// The waiter hears of the hand-off before the one who released hears that he did.
-func TestWaiterIsToldFirst(t *testing.T) {
-	bubble(t, Config{}, func(t *testing.T, s *Server) {
-		var order []string
-		dial := func(name string) *pipeClient {
-			near, far := net.Pipe()
-			go s.ServeConn(&tracedConn{far, func() { order = append(order, name) }})
-			c := &pipeClient{t: t, conn: near}
-			go c.read()
-			t.Cleanup(c.hangUp)
-			return c
-		}
-		holder, waiter := dial("holder"), dial("waiter")
-		holder.send("add lock 0 60 1", "x")
-		waiter.send("add lockcached:wait=30s:lock 0 60 1", "y")
-		order = nil
-		holder.send("delete lock")
-		if len(order) != 2 || order[0] != "waiter" || order[1] != "holder" {
-			t.Errorf("told in the order %q", order)
-		}
-	})
-}
-
-// tracedConn tells of each write.
-type tracedConn struct {
-	net.Conn
-	wrote func()
-}
-
-func (c *tracedConn) Write(b []byte) (int, error) {
-	c.wrote()
-	return c.Conn.Write(b)
-}
-
 // The answer to an ms that waits has what it asked for, as of the grant.
 func TestMetaWait(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Server) {

@@ -1,5 +1,9 @@
-"""Plays pymemcache's commands against the server at HOST PORT, and ends with an error at the first surprise."""
+"""Plays pymemcache's commands against the server at HOST PORT, and ends with an error at the first surprise.
 
+With CA CERT KEY it speaks TLS and shows that certificate.
+"""
+
+import ssl
 import sys
 
 from pymemcache.client.base import Client
@@ -77,8 +81,15 @@ def administer(mc):
     expect("get after it", mc.get("k"), None)
 
 
-def main(host, port):
-    mc, other = (Client((host, int(port)), default_noreply=False, timeout=5) for _ in range(2))
+def secure(ca, cert, key):
+    context = ssl.create_default_context(cafile=ca)
+    context.load_cert_chain(cert, key)
+    return context
+
+
+def main(host, port, *files):
+    tls = secure(*files) if files else None
+    mc, other = (Client((host, int(port)), default_noreply=False, timeout=5, tls_context=tls) for _ in range(2))
     store(mc)
     compare_and_swap(mc)
     count(mc)

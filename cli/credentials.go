@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"crypto/tls"
+	"net"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/credentials"
+)
+
+// lookInterval is how often is looked whether files have changed.
+const lookInterval = 2 * time.Second
+
+// A secret is what is read from files again while the server runs: at SIGHUP, when
+// the files change, and at a client's refresh_certs.
+type secret struct {
+	what   string
+	source interface {
+		Reload() error
+		Changed() bool
+		Loaded() time.Time
+		Files() []string
+	}
+	log zerolog.Logger
+}
+
+// Refresh reads the files again, and logs how that went.
+func (s *secret) Refresh() error {
+	err := s.source.Reload()
+	if err != nil {
+		s.log.Error().Err(err).Msg(s.what + " cannot be reloaded, those from before stay in use")
+		return err
+	}
+	s.log.Info().Strs("files", s.source.Files()).Msg(s.what + " reloaded")
+	return nil
+}
+
+// Loaded is when what is in use was read.
+func (s *secret) Loaded() time.Time { return s.source.Loaded() }
+
+// loadSecrets reads certificates and passwords, and hands them to the server. It
+// comes while the server is root yet, if that is what it starts as.
+func (s *service) loadSecrets() error {
+	c := s.config
+	if c.tls.enabled {
+		certificates, err := credentials.LoadCertificates(c.tls.files)
+		if err != nil {
+			return refusal{"-Z", err.Error()}
+		}
+		kept := &secret{"certificates", certificates, s.log}
+		c.server.Certificates, s.certificates = kept, certificates
+		s.secrets = append(s.secrets, kept)
+	}
+	if c.authFile != "" {
+		passwords, err := credentials.LoadPasswords(c.authFile)
+		if err != nil {
+			return refusal{"-Y", err.Error()}
+		}
+		c.server.Authenticate = passwords.Match
+		s.secrets = append(s.secrets, &secret{"passwords", passwords, s.log})
+	}
+	return nil
+}
+
+// reload is for SIGHUP.
+func (s *service) reload() {
+	if len(s.secrets) == 0 {
+		s.log.Info().Msg("nothing to reload")
+	}
+	for _, secret := range s.secrets {
+		_ = secret.Refresh() // which logs what is wrong
+	}
+}
+
+// reloadChanged does nothing about files that are as they were.
+func (s *service) reloadChanged() {
+	for _, secret := range s.secrets {
+		if secret.source.Changed() {
+			_ = secret.Refresh()
+		}
+	}
+}
+
+// sayExposed warns of listeners that other machines can reach.
+func (s *service) sayExposed(listeners []listener) {
+	plain, open := s.config.exposed(listeners)
+	if len(plain)+len(open) > 0 {
+		s.log.Warn().Strs("without_tls", plain).Strs("without_authentication", open).
+			Msg("can be reached from other machines without TLS or authentication")
+	}
+}
+
+// exposed lists the listeners that other machines can reach without TLS, and those
+// that ask nobody who he is.
+func (c *config) exposed(listeners []listener) (plain, open []string) {
+	for _, l := range listeners {
+		addr, isTCP := l.Addr().(*net.TCPAddr)
+		if !isTCP || addr.IP.IsLoopback() {
+			continue
+		}
+		config := c.tlsFor(l)
+		if config == nil {
+			plain = append(plain, addr.String())
+		}
+		asks := config != nil && config.ClientAuth == tls.RequireAndVerifyClientCert
+		if !asks && c.authFile == "" {
+			open = append(open, addr.String())
+		}
+	}
+	return plain, open
+}

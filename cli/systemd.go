@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/server"
+)
+
+// activated takes over the sockets that systemd listens on for us, if it does. Who
+// connected before the start, or during a restart, is served then.
+func activated() (list []listener, err error) {
+	for i, file := range activation.Files(true) {
+		l, err := net.FileListener(file) // of a descriptor of its own
+		_ = file.Close()
+		if err != nil {
+			closeAll(list)
+			return nil, fmt.Errorf("socket %d of systemd is of no use; it should be one of ListenStream= with Accept=no: %w", i, err)
+		}
+		list = append(list, listener{l, tlsAsSet})
+	}
+	return list, nil
+}
+
+// notify tells systemd in what state the service is, if systemd is there.
+func (s *service) notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		s.log.Warn().Err(err).Str("state", state).Msg("cannot notify systemd")
+	}
+}
+
+// reloadNotified is reload with systemd told when it begins and when it is over.
+func (s *service) reloadNotified() {
+	s.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+	s.reload()
+	s.notify(daemon.SdNotifyReady)
+}
+
+// looksPerWatchdog leaves room for a look that comes late.
+const looksPerWatchdog = 3
+
+// feedWatchdog tells systemd again and again that the server is alive: that its
+// mutexes can be had. One that hangs says nothing, and is started anew.
+func (s *service) feedWatchdog(ctx context.Context, m *locks.Manager, srv *server.Server) {
+	patience, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		s.log.Warn().Err(err).Msg("cannot feed systemd's watchdog")
+	}
+	if patience <= 0 {
+		return
+	}
+	tick := time.NewTicker(patience / looksPerWatchdog)
+	defer tick.Stop()
+	for {
+		_, _ = m.Totals(), srv.Snapshot()
+		s.notify(daemon.SdNotifyWatchdog)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

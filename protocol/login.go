@@ -1,0 +1,89 @@
+package protocol
+
+import "bytes"
+
+// Limits of a login, with memcached's numbers.
+const (
+	minLoginLine = 6        // bytes before the line feed; what is shorter is none
+	maxLogin     = 16 << 10 // bytes of a user and a password
+	loginWord    = "set"    // what the line begins with
+	loginLength  = 4        // words before the one that tells the length of the data
+	endOfLogin   = "\r\n"   // of the data block
+)
+
+// Faults of a login, with memcached's words.
+var (
+	ErrNoLogin     = &Fault{"CLIENT_ERROR unauthenticated"}
+	ErrLongLogin   = &Fault{"CLIENT_ERROR auth token too long"}
+	ErrLoginEnd    = &Fault{"CLIENT_ERROR bad command line termination"}
+	ErrLoginFormat = &Fault{"CLIENT_ERROR bad authentication token format"}
+)
+
+// Login is who a client says to be. Its slices belong to the Reader.
+type Login struct{ User, Password []byte }
+
+// NextLogin takes the next request of a client that has to say first who it is:
+//
+//	set <anything> <anything> <anything> <length>
+//	<user> <password>
+//
+// It returns ErrShort, a *Fault or what ends the connection, as Next does.
+func (r *Reader) NextLogin() (Login, error) {
+	if r.want == 0 {
+		if err := r.loginLine(); err != nil {
+			return Login{}, err
+		}
+	}
+	if r.Buffered() < r.want {
+		return Login{}, ErrShort
+	}
+	data := r.buf[r.r : r.r+r.want]
+	r.consume(r.want)
+	return parseLogin(data)
+}
+
+// loginLine reads the line of a login and notes how much data follows it.
+func (r *Reader) loginLine() error {
+	unread := r.buf[r.r:r.w]
+	end := bytes.IndexByte(unread, '\n')
+	switch {
+	case end < 0 && len(unread) > MaxLine:
+		return ErrLineTooLong
+	case end < 0, len(unread) < len("x\r\n"):
+		return ErrShort
+	case end < minLoginLine:
+		return ErrLineTooShort
+	}
+	line := bytes.TrimRight(unread[:end], "\r")
+	r.consume(end + 1)
+	if !bytes.HasPrefix(line, []byte(loginWord)) {
+		return ErrNoLogin
+	}
+	var length []byte
+	for range loginLength + 1 {
+		length, line = NextWord(line)
+	}
+	size, ok := parseUint(length)
+	switch {
+	case !ok || size > 1<<32-1:
+		return ErrNoLogin
+	case size > maxLogin:
+		return ErrLongLogin
+	}
+	r.want = int(size) + len(endOfLogin)
+	return nil
+}
+
+// parseLogin takes the data block apart at its first space, so that a password
+// may have some.
+func parseLogin(data []byte) (Login, error) {
+	data, ok := bytes.CutSuffix(data, []byte(endOfLogin))
+	if !ok {
+		return Login{}, ErrLoginEnd
+	}
+	user, password, ok := bytes.Cut(data, []byte{' '})
+	if !ok {
+		return Login{}, ErrLoginFormat
+	}
+	return Login{user, password}, nil
+}

@@ -1,0 +1,140 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/lockcached/lockcached/protocol"
+)
+
+// loginTime is how long a client may take to say who it is.
+const loginTime = 30 * time.Second
+
+// login answers a client that has to say first who it is, as far as it has said
+// something. It reports whether the connection goes on.
+func (c *conn) login() bool {
+	for !c.known.Load() {
+		who, err := c.in.NextLogin()
+		switch {
+		case err == protocol.ErrShort:
+			c.noteState()
+			return true
+		case err == nil:
+			c.meetLogin(who)
+		default:
+			fault, ok := errors.AsType[*protocol.Fault](err)
+			if !ok {
+				return c.dismiss(err)
+			}
+			c.out.Line(fault.Line)
+		}
+		if c.out.Buffered() > maxUnsent && c.flush() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// meetLogin lets the client in, or lets it wait for its refusal.
+func (c *conn) meetLogin(who protocol.Login) {
+	s := c.srv
+	s.counts.logins.Add(1)
+	if s.config.Authenticate(who.User, who.Password) {
+		c.known.Store(true)
+		c.out.Line("STORED")
+		return
+	}
+	s.counts.loginErrors.Add(1)
+	failures, pause := s.guard.failed(c.remote(), time.Now())
+	if unlogged, ok := s.guard.log.due(); ok {
+		s.config.Logger.Warn().Stringer("client", c.remote()).Int("failures", failures).
+			Int("unlogged", unlogged).Msg("wrong user or password")
+	}
+	c.pause(pause)
+	c.out.Line("CLIENT_ERROR authentication failure")
+}
+
+// pause sends what is answered so far and lets time pass, unless the server is to
+// end. Other connections do not wait.
+func (c *conn) pause(d time.Duration) {
+	if d == 0 || c.flush() != nil {
+		return
+	}
+	c.letGo()
+	select {
+	case <-time.After(d):
+	case <-c.srv.ending:
+	}
+}
+
+// overstays reports whether a client has not said in time who it is.
+func (c *conn) overstays(now time.Time) bool {
+	return !c.known.Load() && now.Sub(c.since) > loginTime
+}
+
+// The pause after a failed login: none for the first one from an address, then
+// twice as long each time, until there was none for forgiveAfter.
+const (
+	minLoginPause = 100 * time.Millisecond
+	maxLoginPause = 3200 * time.Millisecond
+	forgiveAfter  = time.Minute
+	guardedFrom   = 10_000 // addresses remembered
+)
+
+// A guard remembers from where logins have failed. Safe for concurrent use.
+type guard struct {
+	log seldom
+
+	mu    sync.Mutex // guards what follows
+	wrong *simplelru.LRU[netip.Prefix, failures]
+}
+
+type failures struct {
+	count  int
+	latest time.Time
+}
+
+func newGuard() *guard {
+	wrong, _ := simplelru.NewLRU[netip.Prefix, failures](guardedFrom, nil)
+	return &guard{wrong: wrong}
+}
+
+// failed notes a failed login, and returns how many there were lately from the same
+// address, and how long the client is to wait.
+func (g *guard) failed(client net.Addr, now time.Time) (count int, pause time.Duration) {
+	from := network(client)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f, _ := g.wrong.Get(from)
+	if now.Sub(f.latest) > forgiveAfter {
+		f.count = 0
+	}
+	f.count++
+	f.latest = now
+	g.wrong.Add(from, f)
+	if f.count == 1 {
+		return 1, 0
+	}
+	return f.count, min(minLoginPause<<min(f.count-2, 10), maxLoginPause)
+}
+
+// network is what is taken for one client: an IPv4 address, or the 64 bits of an
+// IPv6 address that a customer has of his own. All clients of Unix sockets are one.
+func network(client net.Addr) netip.Prefix {
+	tcp, ok := client.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	prefix, _ := addr.Prefix(bits)
+	return prefix
+}

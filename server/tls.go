@@ -1,0 +1,103 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// handshakeTime bounds a handshake, from the connection's start.
+const handshakeTime = 10 * time.Second
+
+// Certificates are those that ServeTLS shows, and that refresh_certs is about.
+type Certificates interface {
+	// Refresh reads them again. What is wrong with them is told to the client.
+	Refresh() error
+	// Loaded is when those in use were read.
+	Loaded() time.Time
+}
+
+// ServeTLS is Serve for clients that speak TLS. A handshake keeps nobody waiting.
+func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error { return s.serve(l, config) }
+
+// welcomeTLS begins to serve a connection from a goroutine of its own, which shakes
+// hands first.
+func (s *Server) welcomeTLS(nc net.Conn, l net.Listener, config *tls.Config) {
+	c := newStream(s, tls.Server(nc, config))
+	c.listener = l.Addr()
+	if !s.register(c) {
+		s.turnAway(nc) // in plain text, as memcached does
+		_ = nc.Close()
+		return
+	}
+	onDescriptor(nc, s.tune)
+	go c.serve()
+}
+
+// shakeHands reports whether the client may go on: it speaks TLS, if it has to, and
+// has the certificate that is asked for.
+func (c *conn) shakeHands() bool {
+	t, ok := c.stream.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
+	defer cancel()
+	if err := t.HandshakeContext(ctx); err != nil {
+		c.srv.counts.handshakeErrors.Add(1)
+		if unlogged, ok := c.srv.badHandshakes.due(); ok {
+			c.srv.config.Logger.Warn().Err(err).Stringer("client", c.remote()).
+				Int("unlogged", unlogged).Msg("TLS handshake failed")
+		}
+		return false
+	}
+	if !t.ConnectionState().DidResume {
+		c.srv.counts.sessions.Add(1)
+	}
+	return true
+}
+
+// wire is what carries a stream: the TCP connection below TLS.
+func (c *conn) wire() net.Conn {
+	if t, ok := c.stream.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return c.stream
+}
+
+// unread is how many bytes have arrived for a stream and are not read yet.
+func (c *conn) unread() (n int) {
+	onDescriptor(c.wire(), func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
+	return n
+}
+
+// goodbyeTime is how long after the end of TLS that of TCP is waited for.
+const goodbyeTime = time.Second
+
+// seeOff waits for the end of TCP behind the end of TLS. Only that tells whether the
+// client had taken what it was sent; one that has stopped sending may wait for ours.
+func (c *conn) seeOff() {
+	t, ok := c.stream.(*tls.Conn)
+	if !ok || c.readErr != io.EOF {
+		return
+	}
+	tcp := t.NetConn()
+	_ = tcp.SetReadDeadline(time.Now().Add(goodbyeTime))
+	if _, err := io.Copy(io.Discard, tcp); broken(err) {
+		c.readErr = err
+	}
+}
+
+// noteTLSError counts what breaks TLS, in contrast to TCP, behind the handshake.
+func (c *conn) noteTLSError() {
+	_, notTLS := errors.AsType[tls.RecordHeaderError](c.readErr)
+	op, ok := errors.AsType[*net.OpError](c.readErr)
+	if notTLS || ok && (op.Op == "local error" || op.Op == "remote error") {
+		c.srv.counts.tlsErrors.Add(1)
+	}
+}
