@@ -168,7 +168,7 @@ func (c *conn) delete(q *protocol.Request) {
 	if c.srv.detail.on.Load() {
 		c.srv.detail.delete(q.Key)
 	}
-	c.reply(q, "DELETED", c.srv.locks.Delete(q.Key))
+	c.reply(q, "DELETED", c.srv.locks.Remove(&locks.Removal{Key: q.Key, Session: &c.session}))
 }
 
 func (c *conn) arith(q *protocol.Request) {
