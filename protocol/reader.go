@@ -103,6 +103,11 @@ func (r *Reader) dropBuffer() {
 // InData reports whether the beginning of a data block was read, but not its end.
 func (r *Reader) InData() bool { return r.want > 0 || r.skip > 0 }
 
+// Unfinished reports whether a part of a request was read, but not its end.
+func (r *Reader) Unfinished() bool {
+	return r.w > r.r || r.InData() || r.long.verb != 0 || r.long.dropping
+}
+
 // Next takes the next request. It returns ErrShort when there is none as a
 // whole yet, a *Fault for what is not a request (q then tells Verb, Key and
 // NoReply as far as they were understood), and any other error when the

@@ -18,6 +18,13 @@ type Config struct {
 	// IdleTimeout closes a connection that has sent nothing for that long.
 	// 0 means never.
 	IdleTimeout time.Duration
+	// SendTimeout closes a connection whose client has taken nothing for that long
+	// of the answers that are ready. 0 means DefaultSendTimeout.
+	SendTimeout time.Duration
+	// RequestTimeout closes a connection on which a request has begun and nothing
+	// more of it has come for that long, or which brings less than 1 KB a second
+	// after that time. 0 means DefaultRequestTimeout.
+	RequestTimeout time.Duration
 	// KeepAlive is the time after which a silent TCP peer is probed, and
 	// UserTimeout the time sent data may stay unacknowledged before the
 	// connection is given up. 0 means DefaultKeepAlive and DefaultUserTimeout.
@@ -75,4 +82,7 @@ const (
 	DefaultMaxConns    = 1024
 	DefaultKeepAlive   = 30 * time.Second
 	DefaultUserTimeout = 30 * time.Second
+	DefaultSendTimeout = 30 * time.Second
+	// A person who types a value by hand is not to notice.
+	DefaultRequestTimeout = time.Minute
 )

@@ -30,9 +30,15 @@ type conn struct {
 	readErr  error
 	writeErr error
 
-	lastRead     atomic.Int64 // Unix nanoseconds
+	lastRead     atomic.Int64 // on the server's clock, as is what follows
+	sendDue      atomic.Int64 // when the client has to have taken something; 0 if it has all
+	requestDue   atomic.Int64 // when more of a request has to be there; 0 if none has begun
 	bytesRead    atomic.Uint64
 	bytesWritten atomic.Uint64
+
+	began      int64  // when the first of an unfinished request came
+	beganAfter uint64 // bytes that were read before
+	kicked     bool   // cut off by sweep, whose this is
 
 	unsure    bool          // that the last grant in spare has arrived
 	withCAS   bool          // the get at hand wants ids
@@ -57,7 +63,7 @@ const (
 
 func newConn(s *Server) *conn {
 	c := &conn{srv: s, in: protocol.NewReader(s.itemMax)}
-	c.lastRead.Store(time.Now().UnixNano())
+	c.lastRead.Store(s.now())
 	return c
 }
 
@@ -65,6 +71,8 @@ func newConn(s *Server) *conn {
 // remains is to close.
 func (c *conn) end() {
 	_ = c.flush()
+	c.hasTaken()
+	c.requestDue.Store(0)
 	c.withdrawUnsure()
 	c.srv.locks.Close(&c.session)
 	c.out.Drop()
@@ -93,8 +101,11 @@ func (c *conn) handleBuffered() bool {
 	for handled := 1; c.parked == nil; handled++ {
 		err := c.in.Next(&w.req)
 		if err == protocol.ErrShort {
-			c.noteState()
+			c.noteShort()
 			return true
+		}
+		if c.requestDue.Load() != 0 {
+			c.requestDue.Store(0)
 		}
 		if !c.handle(&w.req, err) {
 			return false
@@ -116,8 +127,13 @@ func (c *conn) handleBuffered() bool {
 	return true
 }
 
-// noteState tells "stats conns" what the connection waits for.
-func (c *conn) noteState() {
+// minRate is how many bytes a second have to come of a request that takes longer
+// than RequestTimeout.
+const minRate = 1 << 10
+
+// noteShort notes that the rest of a request is not there yet: for "stats conns", and
+// for sweep, which does not wait for it for ever.
+func (c *conn) noteShort() {
 	state := stateParse
 	if c.in.InData() {
 		state = stateNread
@@ -125,6 +141,15 @@ func (c *conn) noteState() {
 	if c.state.Load() != state {
 		c.state.Store(state)
 	}
+	if !c.in.Unfinished() {
+		return
+	}
+	now, read := c.lastRead.Load(), c.bytesRead.Load()
+	if c.requestDue.Load() == 0 {
+		c.began, c.beganAfter = now, read
+	}
+	slowest := c.began + int64(read-c.beganAfter)*int64(time.Second)/minRate
+	c.requestDue.Store(min(now, slowest) + int64(c.srv.config.RequestTimeout))
 }
 
 // handle answers one request, or the fault that takes its place, and reports
@@ -156,7 +181,17 @@ func (c *conn) Write(b []byte) (int, error) {
 	if c.sock != nil {
 		return c.writeAll(b)
 	}
-	return c.stream.Write(b)
+	return c.writeStream(b)
+}
+
+// mustTake gives the client until SendTimeout to take some of its answers.
+func (c *conn) mustTake() { c.sendDue.Store(c.srv.now() + int64(c.srv.config.SendTimeout)) }
+
+// hasTaken ends that.
+func (c *conn) hasTaken() {
+	if c.sendDue.Load() != 0 {
+		c.sendDue.Store(0)
+	}
 }
 
 // finish makes the connection handle what has arrived and close. It may be
@@ -197,7 +232,7 @@ func (c *conn) remote() net.Addr {
 }
 
 func (c *conn) idleFor() time.Duration {
-	return time.Duration(time.Now().UnixNano() - c.lastRead.Load())
+	return time.Duration(c.srv.now() - c.lastRead.Load())
 }
 
 func (c *conn) isParked() bool { return c.state.Load() == stateWait }

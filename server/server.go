@@ -38,6 +38,7 @@ type Server struct {
 	conns     map[*conn]struct{}
 	listeners map[net.Listener]struct{}
 	closing   bool
+	alone     chan struct{}  // closed when the last connection goes
 	idle      sync.WaitGroup // of connections
 }
 
@@ -45,6 +46,7 @@ type Server struct {
 // no connection in particular.
 type counts struct {
 	total, rejected, idleKicks    atomic.Uint64
+	unreadKicks, unfinishedKicks  atomic.Uint64
 	bytesRead, bytesWritten       atomic.Uint64 // of closed connections
 	flushes, metas, yields        atomic.Uint64
 	acceptErrors, acceptStalledUs atomic.Uint64
@@ -80,9 +82,15 @@ func (c *Config) setDefaults() {
 	c.MaxConns = cmp.Or(c.MaxConns, DefaultMaxConns)
 	c.KeepAlive = cmp.Or(c.KeepAlive, DefaultKeepAlive)
 	c.UserTimeout = cmp.Or(c.UserTimeout, DefaultUserTimeout)
+	c.SendTimeout = cmp.Or(c.SendTimeout, DefaultSendTimeout)
+	c.RequestTimeout = cmp.Or(c.RequestTimeout, DefaultRequestTimeout)
 	c.Settings.Threads = cmp.Or(c.Settings.Threads, runtime.GOMAXPROCS(0))
 	c.Settings.StatKeyPrefix = cmp.Or(c.Settings.StatKeyPrefix, ':')
 }
+
+// now is the clock that connections go by: monotonic, so that setting the wall
+// clock cuts nobody off. In nanoseconds, for atomics.
+func (s *Server) now() int64 { return int64(time.Since(s.started)) }
 
 // Serve accepts connections until Shutdown. It survives errors of accept, such
 // as having no descriptors left.
@@ -216,8 +224,9 @@ func (s *Server) register(c *conn) bool {
 	if c.sock != nil {
 		c.sock.loop = s.loop
 	}
-	if len(s.conns) == 1 && s.config.IdleTimeout > 0 {
-		go s.kickIdle()
+	if len(s.conns) == 1 {
+		s.alone = make(chan struct{})
+		go s.sweep(s.alone)
 	}
 	return true
 }
@@ -227,6 +236,9 @@ func (s *Server) unregister(c *conn) {
 	s.counts.bytesRead.Add(c.bytesRead.Load())
 	s.counts.bytesWritten.Add(c.bytesWritten.Load())
 	delete(s.conns, c)
+	if len(s.conns) == 0 {
+		close(s.alone)
+	}
 	s.mu.Unlock()
 	s.idle.Done()
 }
@@ -250,27 +262,6 @@ func (s *Server) isClosing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closing
-}
-
-// kickIdle closes connections that sent nothing for too long. It runs while
-// there are any connections.
-func (s *Server) kickIdle() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for range tick.C {
-		s.mu.Lock()
-		if len(s.conns) == 0 {
-			s.mu.Unlock()
-			return
-		}
-		for c := range s.conns {
-			if c.idleFor() > s.config.IdleTimeout && !c.isParked() {
-				s.counts.idleKicks.Add(1)
-				c.cutOff()
-			}
-		}
-		s.mu.Unlock()
-	}
 }
 
 // Shutdown stops accepting, answers those that wait in line, lets every

@@ -69,7 +69,7 @@ func (s *Server) resetStats() {
 	s.detail.reset()
 	n := &s.counts
 	for _, counter := range []interface{ Store(uint64) }{
-		&n.total, &n.rejected, &n.idleKicks, &n.bytesRead, &n.bytesWritten,
+		&n.total, &n.rejected, &n.idleKicks, &n.unreadKicks, &n.unfinishedKicks, &n.bytesRead, &n.bytesWritten,
 		&n.flushes, &n.metas, &n.yields, &n.acceptErrors, &n.acceptStalledUs,
 	} {
 		counter.Store(0)

@@ -38,7 +38,7 @@ func (c *conn) fill() bool {
 		c.read()
 		if c.readErr == nil {
 			c.unsure = false
-			c.lastRead.Store(time.Now().UnixNano())
+			c.lastRead.Store(c.srv.now())
 			return true
 		}
 		if !errors.Is(c.readErr, os.ErrDeadlineExceeded) || c.finishing.Load() {
@@ -57,6 +57,21 @@ func (c *conn) read() {
 	if n == 0 {
 		c.readErr = err
 	}
+}
+
+// maxPiece is what is written to a stream at a time; TLS sends no more at once.
+const maxPiece = 16 << 10
+
+// writeStream sends b, in pieces each of which shows that the client still reads.
+func (c *conn) writeStream(b []byte) (sent int, err error) {
+	defer c.hasTaken()
+	for sent < len(b) && err == nil {
+		c.mustTake()
+		var n int
+		n, err = c.stream.Write(b[sent:min(len(b), sent+maxPiece)])
+		sent += n
+	}
+	return sent, err
 }
 
 // clearDeadline lets the connection wait for input again after it was nudged.

@@ -240,8 +240,14 @@ func (c *conn) writeAll(b []byte) (sent int, err error) {
 	for sent < len(b) {
 		n, err := send(s.fd, b[sent:])
 		sent += n
+		if n > 0 {
+			c.hasTaken()
+		}
 		switch {
 		case err == syscall.EAGAIN:
+			if c.sendDue.Load() == 0 { // or it has been woken for something else
+				c.mustTake()
+			}
 			if !s.waitForRoom() {
 				return sent, errCut
 			}

@@ -1,0 +1,200 @@
+package server
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/locks"
+)
+
+// A client has RequestTimeout to go on with a request, and then has to bring a
+// kilobyte a second.
+func TestRequestTimeout(t *testing.T) {
+	const timeout = 10 * time.Second
+	for _, tt := range []struct {
+		name         string
+		start, piece string // the latter comes again and again
+		every        time.Duration
+		lasts        time.Duration // until it is cut off; 0 is longer than 5 minutes
+	}{
+		{"nothing", "", "", time.Minute, 0},
+		{"half a line", "add loc", "", time.Minute, timeout},
+		{"half a line, once more", "add loc", "k", 9 * time.Second, timeout},
+		{"half a value", "add lock 0 0 100000\r\nxxx", "", time.Minute, timeout},
+		{"a value drop by drop", "add lock 0 0 100000\r\n", "xxx", time.Second, timeout},
+		{"a value slowly", "add lock 0 0 500000\r\n", strings.Repeat("x", 9000), 8 * time.Second, 0},
+		{"a value that is refused, drop by drop", "add lock 0 0 10000000\r\n", "x", time.Second, timeout},
+		{"a long get, drop by drop", "get " + strings.Repeat("key ", 4100), "k", time.Second, timeout},
+		{"whole requests", "version\r\n", "version\r\n", 9 * time.Second, 0},
+		{"a request and a half", "version\r\nver", "sion\r\nver", 9 * time.Second, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, Config{RequestTimeout: timeout}, func(t *testing.T, s *Server) {
+				c := connect(t, s)
+				began := time.Now()
+				c.write(tt.start)
+				for !c.isClosed() && time.Since(began) < 5*time.Minute {
+					pass(min(tt.every, time.Second))
+					if time.Since(began)%tt.every == 0 {
+						c.write(tt.piece)
+					}
+				}
+				lasted := time.Since(began)
+				if c.isClosed() != (tt.lasts > 0) || c.isClosed() && (lasted < tt.lasts || lasted > tt.lasts+3*time.Second) {
+					t.Errorf("closed: %v, after %v", c.isClosed(), lasted)
+				}
+				if n := s.counts.unfinishedKicks.Load(); n > 0 != (tt.lasts > 0) {
+					t.Errorf("%d are counted", n)
+				}
+			})
+		})
+	}
+}
+
+// Who waits in line keeps nobody waiting, whatever stands behind the claim.
+func TestNoRequestTimeoutForWaiters(t *testing.T) {
+	bubble(t, Config{RequestTimeout: time.Second}, func(t *testing.T, s *Server) {
+		holder, waiter := hold(t, s, "lock"), connect(t, s)
+		waiter.write("add lockcached:wait=50s:lock 0 60 1\r\n")
+		pass(500 * time.Millisecond)
+		waiter.write("x\r\nget lo")
+		pass(20 * time.Second)
+		holder.send("delete lock")
+		waiter.write("ck\r\n")
+		waiter.gets("STORED", "VALUE lock 0 1", "x", "END")
+	})
+}
+
+// unread connects a client that reads nothing, and asks for much.
+func unread(t *testing.T, s *Server) (c *pipeClient) {
+	c = connectUnread(t, s)
+	c.write("set a 0 0 200000 noreply\r\n" + strings.Repeat("x", 200_000) + "\r\nget a\r\n")
+	return c
+}
+
+func TestSendTimeout(t *testing.T) {
+	var log bytes.Buffer
+	bubble(t, Config{SendTimeout: 10 * time.Second, Logger: zerolog.New(&log)}, func(t *testing.T, s *Server) {
+		never, slow := unread(t, s), unread(t, s)
+		for range 8 {
+			pass(5 * time.Second)
+			_, err := io.ReadFull(slow.conn, make([]byte, 20_000))
+			must(t, err)
+		}
+		s.mu.Lock()
+		left := len(s.conns)
+		s.mu.Unlock()
+		if _, err := never.conn.Read(make([]byte, 1)); err != io.EOF || left != 1 || s.counts.unreadKicks.Load() != 1 {
+			t.Errorf("%v; %d connections are left, %d were cut off", err, left, s.counts.unreadKicks.Load())
+		}
+		pass(12 * time.Second) // now the other one has stopped, too
+		if n := s.counts.unreadKicks.Load(); n != 2 {
+			t.Errorf("%d were cut off", n)
+		}
+	})
+	const line = `{"level":"warn","unread_answers":1,"unfinished_requests":0,"message":"connections cut off"}` + "\n"
+	if log.String() != line+line {
+		t.Errorf("logged %s", &log)
+	}
+}
+
+// A waiter that does not read its answer keeps who releases waiting for a second
+// at most, and the next in line gets the lock.
+func TestWaiterThatDoesNotRead(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Server) {
+		holder, deaf, next := hold(t, s, "lock"), connectUnread(t, s), connect(t, s)
+		deaf.write("add lockcached:wait=60s:lock 0 60 1\r\nx\r\n")
+		next.send("add lockcached:wait=60s:lock 0 60 1", "y")
+		holder.send("delete lock")
+		pass(promptly)
+		holder.gets("DELETED")
+		next.gets("STORED")
+	})
+}
+
+// On a socket, too, a client that takes nothing is cut off, even if it goes on to
+// send; one that takes a little now and then is not.
+func TestSendTimeoutOnSockets(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		t.Parallel()
+		s, dial := listening(t, network, Config{SendTimeout: time.Second})
+		deaf, slow := dial(), dial()
+		value := strings.Repeat("x", 500_000)
+		ask := "set a 0 0 500000 noreply\r\n" + value + "\r\n" + strings.Repeat("get a\r\n", 40)
+		for _, c := range []*socketClient{deaf, slow} {
+			_, err := io.WriteString(c, ask)
+			must(t, err)
+		}
+		eventually(t, "the deaf client is cut off", func() bool {
+			_, _ = io.WriteString(deaf, "get a\r\n")
+			_, err := io.CopyN(io.Discard, slow, 10_000)
+			must(t, err)
+			time.Sleep(5 * time.Millisecond)
+			return s.counts.unreadKicks.Load() > 0
+		})
+		if n := s.counts.unreadKicks.Load(); n != 1 {
+			t.Errorf("%d were cut off", n)
+		}
+	})
+}
+
+// What is pipelined behind a wait is not read, but stays where it bounds itself.
+func TestInputBehindAWaitIsNotRead(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		s, dial := listening(t, network, Config{})
+		holder, waiter := dial(), dial()
+		holder.send("add lock 0 60 1", "x")
+		holder.gets("STORED")
+		waiter.send("add lockcached:wait=30s:lock 0 60 1", "y")
+		s.waitForLine(t, 1)
+		const n = 2_000_000
+		sent := make(chan error, 1)
+		go func() {
+			_, err := io.WriteString(waiter, strings.Repeat("get a\r\n", n))
+			sent <- err
+		}()
+		holder.send(strings.Repeat("get a\r\n", 1000) + "delete lock")
+		for range 1000 {
+			holder.gets("END")
+		}
+		s.eachConn(func(c *conn) {
+			if read := c.bytesRead.Load(); read > 100_000 {
+				t.Errorf("%d bytes are read behind a wait", read)
+			}
+		})
+		holder.gets("DELETED")
+		waiter.gets("STORED")
+		for range n {
+			waiter.gets("END")
+		}
+		must(t, <-sent)
+	})
+}
+
+// A sweep looks at every connection, once a second.
+func BenchmarkSweep(b *testing.B) {
+	s := New(Config{Locks: locks.NewManager(locks.Config{}), IdleTimeout: time.Hour, MaxConns: 15_000})
+	for range 15_000 {
+		s.register(newConn(s))
+	}
+	for b.Loop() {
+		s.sweepOnce()
+	}
+}
+
+// connectUnread is connect for a client that does not read by itself.
+func connectUnread(t *testing.T, s *Server) *pipeClient {
+	near, far := net.Pipe()
+	c := &pipeClient{t: t, conn: near}
+	go s.ServeConn(far)
+	t.Cleanup(c.hangUp)
+	synctest.Wait()
+	return c
+}
