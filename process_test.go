@@ -30,21 +30,29 @@ func TestMain(m *testing.M) {
 // ends, and returns its address.
 func runServer(t *testing.T, flags ...string) string {
 	t.Helper()
-	portFile := filepath.Join(t.TempDir(), "port")
-	server := exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...)
-	server.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile)
-	var log bytes.Buffer
-	server.Stderr = &log
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
+	address, server, log := startServer(t, flags...)
 	t.Cleanup(func() {
 		_ = server.Process.Signal(syscall.SIGTERM)
 		if err := server.Wait(); err != nil {
-			t.Errorf("lockcached: %v\n%s", err, &log)
+			t.Errorf("lockcached: %v\n%s", err, log)
 		}
 	})
-	return fmt.Sprintf("127.0.0.1:%d", readPort(t, portFile))
+	return address
+}
+
+// startServer leaves it to the test to stop the server.
+func startServer(t *testing.T, flags ...string) (address string, server *exec.Cmd, log *bytes.Buffer) {
+	t.Helper()
+	portFile := filepath.Join(t.TempDir(), "port")
+	server = exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...)
+	server.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile)
+	log = new(bytes.Buffer)
+	server.Stderr = log
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Process.Kill() }) // of a test that failed
+	return fmt.Sprintf("127.0.0.1:%d", readPort(t, portFile)), server, log
 }
 
 // missing skips a test whose peer is not installed, unless the absence of a peer

@@ -94,17 +94,11 @@ func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 	return err == nil
 }
 
-// promptly bounds how long a stream may take to accept an answer: somebody else
-// has to wait for that.
-const promptly = time.Second
-
 // send writes the answer without ever waiting for the client. It is a few bytes:
 // a socket that does not take them at once belongs to a client that does not read.
 func (p *parked) send() error {
-	if stream := p.conn.stream; stream != nil {
-		_ = stream.SetWriteDeadline(time.Now().Add(promptly))
-		_, err := p.out.Flush(stream)
-		_ = stream.SetWriteDeadline(time.Time{})
+	if p.conn.sock == nil {
+		_, err := p.out.Flush(p.conn.stream)
 		return err
 	}
 	b := p.out.Bytes()

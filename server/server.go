@@ -99,9 +99,10 @@ func (s *Server) Serve(l net.Listener) error {
 		return ErrClosed
 	}
 	defer s.untrack(l)
-	var a acceptor
+	a := acceptor{srv: s, listener: l}
+	defer a.close()
 	for {
-		nc, err := l.Accept()
+		nc, err := a.accept()
 		if err == nil {
 			err = s.welcome(nc, l)
 		}
@@ -114,7 +115,7 @@ func (s *Server) Serve(l net.Listener) error {
 			}
 			return err
 		default:
-			a.failed(s, err)
+			a.failed(err)
 		}
 	}
 }
@@ -137,29 +138,6 @@ func (s *Server) startLoop() (err error) {
 	return nil
 }
 
-// acceptor slows down while accepting fails.
-type acceptor struct {
-	pause  time.Duration
-	logged time.Time
-}
-
-const (
-	minAcceptPause = 5 * time.Millisecond
-	maxAcceptPause = time.Second
-)
-
-// failed waits a little, longer each time, and logs once a second at most.
-func (a *acceptor) failed(s *Server, err error) {
-	s.counts.acceptErrors.Add(1)
-	if time.Since(a.logged) > time.Second {
-		a.logged = time.Now()
-		s.config.Logger.Error().Err(err).Msg("cannot accept connections")
-	}
-	a.pause = min(max(2*a.pause, minAcceptPause), maxAcceptPause)
-	s.counts.acceptStalledUs.Add(uint64(a.pause.Microseconds()))
-	time.Sleep(a.pause)
-}
-
 // welcome starts to serve an accepted connection, or turns it away if there are
 // too many: from a loop if it is a bare socket, otherwise from a goroutine of its
 // own.
@@ -173,6 +151,7 @@ func (s *Server) welcome(nc net.Conn, l net.Listener) error {
 		}
 	}
 	if err != nil {
+		s.turnAway(nc)
 		_ = nc.Close()
 		return err
 	}
@@ -184,9 +163,7 @@ func (s *Server) welcome(nc net.Conn, l net.Listener) error {
 	}
 	switch {
 	case !s.register(c):
-		s.counts.rejected.Add(1)
-		_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = nc.Write([]byte("ERROR Too many open connections\r\n"))
+		s.turnAway(nc)
 		if fd >= 0 {
 			_ = unix.Close(fd)
 			return nil
@@ -199,6 +176,13 @@ func (s *Server) welcome(nc net.Conn, l net.Listener) error {
 		return c.sock.loop.add(c)
 	}
 	return nil
+}
+
+// turnAway tells a client that there are too many.
+func (s *Server) turnAway(nc net.Conn) {
+	s.counts.rejected.Add(1)
+	_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
+	_, _ = nc.Write([]byte("ERROR Too many open connections\r\n"))
 }
 
 // ServeConn serves one connection and returns when it is closed.

@@ -105,20 +105,6 @@ func TestSendTimeout(t *testing.T) {
 	}
 }
 
-// A waiter that does not read its answer keeps who releases waiting for a second
-// at most, and the next in line gets the lock.
-func TestWaiterThatDoesNotRead(t *testing.T) {
-	bubble(t, Config{}, func(t *testing.T, s *Server) {
-		holder, deaf, next := hold(t, s, "lock"), connectUnread(t, s), connect(t, s)
-		deaf.write("add lockcached:wait=60s:lock 0 60 1\r\nx\r\n")
-		next.send("add lockcached:wait=60s:lock 0 60 1", "y")
-		holder.send("delete lock")
-		pass(promptly)
-		holder.gets("DELETED")
-		next.gets("STORED")
-	})
-}
-
 // On a socket, too, a client that takes nothing is cut off, even if it goes on to
 // send; one that takes a little now and then is not.
 func TestSendTimeoutOnSockets(t *testing.T) {

@@ -66,6 +66,7 @@ func (c *conn) settle() bool {
 	for {
 		if c.flush() != nil || c.over() {
 			c.end()
+			c.linger()
 			s.state.Store(closed)
 			s.loop.remove(c)
 			return s.worker != nil
