@@ -36,6 +36,9 @@ type Config struct {
 	// Shutdown is called for the shutdown command; nil answers that it is not
 	// enabled (memcached's -A turns it on).
 	Shutdown func(graceful bool)
+	// MemoryLimitChanged is called, if it is not nil, when a client has changed how
+	// many bytes items may take, with cache_memlimit.
+	MemoryLimitChanged func(bytes int64)
 	// WaitPolicies let unchanged clients wait for the locks whose keys match;
 	// the first match wins.
 	WaitPolicies []WaitPolicy
