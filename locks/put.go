@@ -107,7 +107,7 @@ func (m *Manager) Put(c *Put) (Stored, error) {
 		case c.Wait > 0:
 			c.Wait = 0 // a refusal needs no room
 		default:
-			m.failed(c.Key, c.Op == Set, func(c *Counts) { c.NoMemory++ })
+			m.NoRoom(c.Key, c.Op == Set)
 			return Stored{}, ErrNoMemory
 		}
 	}
@@ -292,6 +292,11 @@ func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
 // that fails leaves no old value behind; but a held lock stays.
 func (m *Manager) Oversize(key []byte, isSet bool) {
 	m.failed(key, isSet, func(c *Counts) { c.TooLarge++ })
+}
+
+// NoRoom is Oversize for a value for which there is no memory.
+func (m *Manager) NoRoom(key []byte, isSet bool) {
+	m.failed(key, isSet, func(c *Counts) { c.NoMemory++ })
 }
 
 func (m *Manager) failed(key []byte, isSet bool, count func(*Counts)) {

@@ -63,6 +63,7 @@ const (
 
 func newConn(s *Server) *conn {
 	c := &conn{srv: s, in: protocol.NewReader(s.itemMax)}
+	c.in.Share(s.unfinished)
 	c.lastRead.Store(s.now())
 	return c
 }
@@ -71,10 +72,10 @@ func newConn(s *Server) *conn {
 // remains is to close.
 func (c *conn) end() {
 	_ = c.flush()
-	c.hasTaken()
 	c.requestDue.Store(0)
 	c.withdrawUnsure()
 	c.srv.locks.Close(&c.session)
+	c.in.Close()
 	c.out.Drop()
 }
 
@@ -187,12 +188,9 @@ func (c *conn) Write(b []byte) (int, error) {
 // mustTake gives the client until SendTimeout to take some of its answers.
 func (c *conn) mustTake() { c.sendDue.Store(c.srv.now() + int64(c.srv.config.SendTimeout)) }
 
-// hasTaken ends that.
-func (c *conn) hasTaken() {
-	if c.sendDue.Load() != 0 {
-		c.sendDue.Store(0)
-	}
-}
+// errUnread is why a client is cut off at once that has no room for its answers:
+// too many of others are unread.
+var errUnread = errors.New("server: too much is unread")
 
 // finish makes the connection handle what has arrived and close. It may be
 // called from any goroutine, as may what follows.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // ErrClosed is what Serve returns after Shutdown.
@@ -23,9 +24,13 @@ var ErrClosed = errors.New("server: closed")
 
 // Server serves any number of listeners from one Manager.
 type Server struct {
-	config   Config
-	locks    *locks.Manager
-	itemMax  int
+	config  Config
+	locks   *locks.Manager
+	itemMax int
+	// What requests that have not arrived as a whole take, and answers that were not
+	// read.
+	unfinished, unread *protocol.Allowance
+
 	policies []policy
 	started  time.Time
 	detail   detail
@@ -52,6 +57,10 @@ type counts struct {
 	acceptErrors, acceptStalledUs atomic.Uint64
 }
 
+// unreadShare is how many times what items may take is kept of answers that clients
+// have not read. Those who read large items over slow lines share it.
+const unreadShare = 4
+
 type policy struct {
 	locks.Pattern
 	wait time.Duration
@@ -61,12 +70,15 @@ type policy struct {
 func New(c Config) *Server {
 	c.setDefaults()
 	s := &Server{
-		config:    c,
-		locks:     c.Locks,
-		itemMax:   c.Locks.Config().ItemSizeMax,
-		started:   time.Now(),
-		conns:     make(map[*conn]struct{}),
-		listeners: make(map[net.Listener]struct{}),
+		config:  c,
+		locks:   c.Locks,
+		itemMax: c.Locks.Config().ItemSizeMax,
+		started: time.Now(),
+		conns:   make(map[*conn]struct{}),
+
+		unfinished: protocol.NewAllowance(c.Locks.Config().MemoryLimit),
+		unread:     protocol.NewAllowance(unreadShare * c.Locks.Config().MemoryLimit),
+		listeners:  make(map[net.Listener]struct{}),
 	}
 	for _, p := range c.WaitPolicies {
 		if pattern, err := locks.NewPattern(p.Pattern); err == nil {

@@ -64,7 +64,12 @@ const maxPiece = 16 << 10
 
 // writeStream sends b, in pieces each of which shows that the client still reads.
 func (c *conn) writeStream(b []byte) (sent int, err error) {
-	defer c.hasTaken()
+	if !c.srv.unread.Take(len(b)) {
+		c.srv.counts.unreadKicks.Add(1)
+		return 0, errUnread
+	}
+	defer c.srv.unread.Give(len(b))
+	defer c.sendDue.Store(0)
 	for sent < len(b) && err == nil {
 		c.mustTake()
 		var n int

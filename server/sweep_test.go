@@ -184,3 +184,67 @@ func connectUnread(t *testing.T, s *Server) *pipeClient {
 	synctest.Wait()
 	return c
 }
+
+// Half a value takes memory only while there is some; those that do without go on.
+func TestUnfinishedRequestsShareMemory(t *testing.T) {
+	bubble(t, Config{RequestTimeout: 10 * time.Second}, func(t *testing.T, s *Server) {
+		const left = 2_000_000
+		s.unfinished.Take(locks.DefaultMemoryLimit - left)
+		value := strings.Repeat("x", 500_000)
+		var halves []*pipeClient
+		for range 10 {
+			c := connect(t, s)
+			c.write("set a 0 0 1000000\r\n" + value)
+			halves = append(halves, c)
+		}
+		holder := connect(t, s)
+		holder.send("add lock 0 0 1", "x", "set a 0 0 500000", value, "delete lock")
+		holder.gets("STORED", "SERVER_ERROR out of memory storing object", "DELETED")
+		for _, c := range halves {
+			c.write(value + "\r\n")
+		}
+		var stored int
+		for _, c := range halves {
+			c.mu.Lock()
+			if strings.Contains(c.got.String(), "STORED") {
+				stored++
+			} else if c.got.String() != "SERVER_ERROR out of memory storing object\r\n" {
+				t.Errorf("got %q", c.got.String())
+			}
+			c.mu.Unlock()
+		}
+		if stored == 0 || stored > 2 {
+			t.Errorf("%d large values are stored", stored)
+		}
+		halves[0].write("set a 0 0 1000000\r\n" + value)
+		pass(12 * time.Second)
+		s.eachConn((*conn).finish)
+		pass(0)
+		if !s.unfinished.Take(left) || s.unfinished.Take(1) {
+			t.Error("memory is lost, or too much was given back")
+		}
+	})
+}
+
+// Who does not take answers at once is cut off where too many are unread.
+func TestUnreadAnswersShareMemory(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		s, dial := listening(t, network, Config{})
+		const left = 10 // no answer that is unread is so short
+		s.unread.Take(unreadShare*locks.DefaultMemoryLimit - left)
+		holder := dial()
+		holder.send("add lock 0 0 1", "x", "set a 0 0 500000", strings.Repeat("x", 500_000))
+		holder.gets("STORED", "STORED")
+		for range 20 {
+			_, err := io.WriteString(dial(), strings.Repeat("get a\r\n", 100))
+			must(t, err)
+		}
+		eventually(t, "all are cut off", func() bool { return s.counts.unreadKicks.Load() == 20 })
+		holder.send("delete lock")
+		holder.gets("DELETED")
+		eventually(t, "all have gone", func() bool { return s.Snapshot().Connections == 1 })
+		if !s.unread.Take(left) || s.unread.Take(1) {
+			t.Error("memory is lost, or too much was given back")
+		}
+	})
+}
