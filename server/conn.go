@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
 )
@@ -32,6 +34,7 @@ type conn struct {
 
 	lastRead     atomic.Int64 // on the server's clock, as is what follows
 	sendDue      atomic.Int64 // when the client has to have taken something; 0 if it has all
+	inKernel     atomic.Int64 // bytes that it had not taken when sendDue was set
 	requestDue   atomic.Int64 // when more of a request has to be there; 0 if none has begun
 	bytesRead    atomic.Uint64
 	bytesWritten atomic.Uint64
@@ -186,7 +189,29 @@ func (c *conn) Write(b []byte) (int, error) {
 }
 
 // mustTake gives the client until SendTimeout to take some of its answers.
-func (c *conn) mustTake() { c.sendDue.Store(c.srv.now() + int64(c.srv.config.SendTimeout)) }
+func (c *conn) mustTake() {
+	c.inKernel.Store(c.unacknowledged())
+	c.sendDue.Store(c.srv.now() + int64(c.srv.config.SendTimeout))
+}
+
+// hasTaken tells of a client that has kept us waiting until due whether it reads, if
+// slowly, and then gives it more time. The kernel does not tell of room before there
+// is a lot of it.
+func (c *conn) hasTaken(due, now int64) bool {
+	left := c.unacknowledged()
+	if left >= c.inKernel.Load() {
+		return false
+	}
+	c.inKernel.Store(left)
+	c.sendDue.CompareAndSwap(due, now+int64(c.srv.config.SendTimeout))
+	return true
+}
+
+// unacknowledged is how many bytes the client's kernel has not confirmed.
+func (c *conn) unacknowledged() int64 {
+	n, _ := unix.IoctlGetInt(c.descriptor(), unix.TIOCOUTQ)
+	return int64(n)
+}
 
 // errUnread is why a client is cut off at once that has no room for its answers:
 // too many of others are unread.

@@ -52,7 +52,7 @@ func (s *Server) sweepOnce() {
 // not.
 func (c *conn) overdue(now int64) *atomic.Uint64 {
 	n := &c.srv.counts
-	if due := c.sendDue.Load(); due != 0 && now > due {
+	if due := c.sendDue.Load(); due != 0 && now > due && !c.hasTaken(due, now) {
 		return &n.unreadKicks
 	}
 	if c.isParked() {
