@@ -36,24 +36,38 @@ func runServer(t *testing.T, flags ...string) string {
 // runServers is runServer for flags that open more than one address.
 func runServers(t *testing.T, flags ...string) (addresses []string) {
 	t.Helper()
-	portFile := filepath.Join(t.TempDir(), "port")
-	server := exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...)
-	server.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile)
-	var log bytes.Buffer
-	server.Stderr = &log
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
+	addresses, server, log := startServers(t, flags...)
 	t.Cleanup(func() {
 		_ = server.Process.Signal(syscall.SIGTERM)
 		if err := server.Wait(); err != nil {
-			t.Errorf("lockcached: %v\n%s", err, &log)
+			t.Errorf("lockcached: %v\n%s", err, log)
 		}
 	})
+	return addresses
+}
+
+// startServer leaves it to the test to stop the server.
+func startServer(t *testing.T, flags ...string) (address string, server *exec.Cmd, log *bytes.Buffer) {
+	t.Helper()
+	addresses, server, log := startServers(t, flags...)
+	return addresses[0], server, log
+}
+
+func startServers(t *testing.T, flags ...string) (addresses []string, server *exec.Cmd, log *bytes.Buffer) {
+	t.Helper()
+	portFile := filepath.Join(t.TempDir(), "port")
+	server = exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...)
+	server.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile)
+	log = new(bytes.Buffer)
+	server.Stderr = log
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Process.Kill() }) // of a test that failed
 	for _, port := range readPorts(t, portFile) {
 		addresses = append(addresses, fmt.Sprintf("127.0.0.1:%d", port))
 	}
-	return addresses
+	return addresses, server, log
 }
 
 // missing skips a test whose peer is not installed, unless the absence of a peer

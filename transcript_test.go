@@ -131,6 +131,8 @@ func configure(args []string) (server.Config, locks.Config, error) {
 	})
 	flags.DurationVar(&l.MaxWait, "max-wait", 0, "")
 	flags.IntVar(&l.MaxWaiters, "max-waiters", 0, "")
+	flags.IntVar(&l.MaxWaitersTotal, "max-waiters-total", 0, "")
+	flags.DurationVar(&s.RequestTimeout, "request-timeout", 0, "")
 	return s, l, flags.Parse(args)
 }
 

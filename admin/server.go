@@ -104,6 +104,7 @@ func metrics(c Config) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		newLockCollector(c.Locks),
+		newConnectionCollector(c.Server),
 		newMemcachedCollector(c.Locks, c.Server),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

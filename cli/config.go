@@ -72,6 +72,8 @@ func newConfig() *config {
 			MaxWait:      locks.DefaultMaxWait,
 			MaxWaiters:   locks.DefaultMaxWaiters,
 
+			MaxWaitersTotal: locks.DefaultMaxWaitersTotal,
+
 			RetryRate:      locks.DefaultRetryRate,
 			TotalRetryRate: locks.DefaultTotalRetryRate,
 			RetryMax:       locks.DefaultRetryMax,
@@ -80,6 +82,9 @@ func newConfig() *config {
 			MaxConns:    server.DefaultMaxConns,
 			KeepAlive:   server.DefaultKeepAlive,
 			UserTimeout: server.DefaultUserTimeout,
+			SendTimeout: server.DefaultSendTimeout,
+
+			RequestTimeout: server.DefaultRequestTimeout,
 			Settings: server.Settings{
 				GrowthFactor: 1.25,
 				ChunkSize:    48,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -39,6 +40,7 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
 	if err := s.loadSecrets(); err != nil {
 		return err
 	}
+	boundMemory(c)
 	// As in memcached, the user of -u owns the socket and the pid file.
 	if err := becomeUser(c); err != nil {
 		return err
@@ -197,12 +199,15 @@ func (s *service) logStart(listeners []listener) {
 		Strs("listen", addrs).
 		Int("threads", c.threads).
 		Int64("memory_limit", c.locks.MemoryLimit).
+		Int64("process_memory_limit", debug.SetMemoryLimit(-1)).
 		Int("max_item_size", c.locks.ItemSizeMax).
 		Bool("evictions", !c.locks.NoEvict).
 		Int("conn_limit", c.server.MaxConns).
 		Dur("idle_timeout_ms", c.server.IdleTimeout).
 		Dur("keepalive_ms", c.server.KeepAlive).
 		Dur("user_timeout_ms", c.server.UserTimeout).
+		Dur("send_timeout_ms", c.server.SendTimeout).
+		Dur("request_timeout_ms", c.server.RequestTimeout).
 		Int("backlog", c.server.Settings.Backlog).
 		Int("reqs_per_event", c.server.Settings.ReqsPerEvent).
 		Str("protocol", c.server.Settings.Protocol).
@@ -239,6 +244,7 @@ func logLocks(e *zerolog.Event, c *config) {
 		Dict("wait", waits).
 		Dur("max_wait_ms", c.locks.MaxWait).
 		Int("max_waiters", c.locks.MaxWaiters).
+		Int("max_waiters_total", c.locks.MaxWaitersTotal).
 		Float64("retry_rate", c.locks.RetryRate).
 		Float64("retry_rate_total", c.locks.TotalRetryRate).
 		Bool("retry_by_rank", c.locks.RetryByRank).

@@ -15,35 +15,38 @@ import (
 )
 
 // Where the plain flags of the table keep their values.
-func backlog(c *config) *int               { return &c.server.Settings.Backlog }
-func megabytes(c *config) *int             { return &c.megabytes }
-func maxConns(c *config) *int              { return &c.server.MaxConns }
-func retryRate(c *config) *float64         { return &c.locks.RetryRate }
-func totalRetryRate(c *config) *float64    { return &c.locks.TotalRetryRate }
-func retryByRank(c *config) *bool          { return &c.locks.RetryByRank }
-func retryMax(c *config) *time.Duration    { return &c.locks.RetryMax }
-func maxWaiters(c *config) *int            { return &c.locks.MaxWaiters }
-func statsKeys(c *config) *int             { return &c.locks.StatsKeys }
-func statsClasses(c *config) *int          { return &c.locks.StatsClasses }
-func metricsClasses(c *config) *int        { return &c.metricsClasses }
-func threads(c *config) *int               { return &c.threads }
-func reqsPerEvent(c *config) *int          { return &c.server.Settings.ReqsPerEvent }
-func chunkSize(c *config) *int             { return &c.server.Settings.ChunkSize }
-func noEvict(c *config) *bool              { return &c.locks.NoEvict }
-func noDump(c *config) *bool               { return &c.server.NoDump }
-func noFlush(c *config) *bool              { return &c.server.NoFlush }
-func casDisabled(c *config) *bool          { return &c.server.Settings.CASDisabled }
-func shutdownCommand(c *config) *bool      { return &c.shutdownCommand }
-func pprof(c *config) *bool                { return &c.pprof }
-func keepAlive(c *config) *time.Duration   { return &c.server.KeepAlive }
-func userTimeout(c *config) *time.Duration { return &c.server.UserTimeout }
-func maxWait(c *config) *time.Duration     { return &c.locks.MaxWait }
-func drain(c *config) *time.Duration       { return &c.drain }
-func userName(c *config) *string           { return &c.user }
-func pidFile(c *config) *string            { return &c.pidFile }
-func logFormat(c *config) *string          { return &c.logFormat }
-func logLevel(c *config) *string           { return &c.logLevel }
-func authFile(c *config) *string           { return &c.authFile }
+func backlog(c *config) *int                  { return &c.server.Settings.Backlog }
+func megabytes(c *config) *int                { return &c.megabytes }
+func maxConns(c *config) *int                 { return &c.server.MaxConns }
+func retryRate(c *config) *float64            { return &c.locks.RetryRate }
+func totalRetryRate(c *config) *float64       { return &c.locks.TotalRetryRate }
+func retryByRank(c *config) *bool             { return &c.locks.RetryByRank }
+func retryMax(c *config) *time.Duration       { return &c.locks.RetryMax }
+func maxWaiters(c *config) *int               { return &c.locks.MaxWaiters }
+func maxWaitersTotal(c *config) *int          { return &c.locks.MaxWaitersTotal }
+func statsKeys(c *config) *int                { return &c.locks.StatsKeys }
+func statsClasses(c *config) *int             { return &c.locks.StatsClasses }
+func metricsClasses(c *config) *int           { return &c.metricsClasses }
+func threads(c *config) *int                  { return &c.threads }
+func reqsPerEvent(c *config) *int             { return &c.server.Settings.ReqsPerEvent }
+func chunkSize(c *config) *int                { return &c.server.Settings.ChunkSize }
+func noEvict(c *config) *bool                 { return &c.locks.NoEvict }
+func noDump(c *config) *bool                  { return &c.server.NoDump }
+func noFlush(c *config) *bool                 { return &c.server.NoFlush }
+func casDisabled(c *config) *bool             { return &c.server.Settings.CASDisabled }
+func shutdownCommand(c *config) *bool         { return &c.shutdownCommand }
+func pprof(c *config) *bool                   { return &c.pprof }
+func keepAlive(c *config) *time.Duration      { return &c.server.KeepAlive }
+func userTimeout(c *config) *time.Duration    { return &c.server.UserTimeout }
+func sendTimeout(c *config) *time.Duration    { return &c.server.SendTimeout }
+func requestTimeout(c *config) *time.Duration { return &c.server.RequestTimeout }
+func maxWait(c *config) *time.Duration        { return &c.locks.MaxWait }
+func drain(c *config) *time.Duration          { return &c.drain }
+func userName(c *config) *string              { return &c.user }
+func pidFile(c *config) *string               { return &c.pidFile }
+func logFormat(c *config) *string             { return &c.logFormat }
+func logLevel(c *config) *string              { return &c.logLevel }
+func authFile(c *config) *string              { return &c.authFile }
 
 // A setter puts a value into the configuration.
 type setter = func(c *config, value string) error

@@ -219,3 +219,32 @@ func TestResetCounters(t *testing.T) {
 		}
 	})
 }
+
+// Over all locks no more wait than MaxWaitersTotal, in line or as pollers.
+func TestWaitersAreBounded(t *testing.T) {
+	bubble(t, Config{MaxWaitersTotal: 10}, func(t *testing.T, m *Manager) {
+		holder := newClient(m, "holder")
+		for i := range 20 {
+			must(t, holder.add(fmt.Sprint(i), time.Hour))
+		}
+		var queued []*place
+		for i := range 6 {
+			queued = append(queued, newClient(m, "waiter").wait(t, fmt.Sprint(i), time.Hour, time.Minute))
+		}
+		for i := range 14 {
+			want(t, "add", newClient(m, "poller").add(fmt.Sprint(6+i), time.Hour), ErrNotStored)
+		}
+		_, err := newClient(m, "late").tryWait("0", time.Hour, time.Minute)
+		want(t, "a wait where too many wait", err, ErrNotStored)
+		if total := m.Totals(); total.Queued != 6 || total.Polling != 4 || lines(m) != 10 {
+			t.Errorf("%d are queued, %d poll, %d lines are kept", total.Queued, total.Polling, lines(m))
+		}
+		must(t, remove(m, "0"))
+		wantOutcomes(t, queued[:1], "granted")
+		newClient(m, "late").wait(t, "0", time.Hour, time.Minute)
+		pass(time.Minute) // all waits are over, and none finds room among the pollers
+		if total := m.Totals(); total.Queued != 0 || total.Polling > 10 || lines(m) > 10 {
+			t.Errorf("%d are queued, %d poll, %d lines are kept", total.Queued, total.Polling, lines(m))
+		}
+	})
+}

@@ -35,6 +35,10 @@ type Config struct {
 	MaxWait time.Duration
 	// MaxWaiters caps the line of one lock. 0 means DefaultMaxWaiters.
 	MaxWaiters int
+	// MaxWaitersTotal bounds all who wait for any lock, queued or polling: beyond it
+	// nobody gets in line or has a place that is kept. 0 means
+	// DefaultMaxWaitersTotal.
+	MaxWaitersTotal int
 	// RetryRate is how many tries a second the advice allows at one lock, and
 	// TotalRetryRate at all locks together. 0 means DefaultRetryRate and
 	// DefaultTotalRetryRate.
@@ -44,7 +48,8 @@ type Config struct {
 	RetryByRank bool
 	// RetryMax is the longest advice. 0 means DefaultRetryMax.
 	RetryMax time.Duration
-	// Logger gets a warning for a lock that expires while somebody waits for it.
+	// Logger gets a warning for a lock that expires while somebody waits for it, and
+	// for a wait that would have been a dead-lock.
 	Logger zerolog.Logger
 }
 
@@ -56,6 +61,8 @@ const (
 	DefaultStatsClasses = 1_000
 	DefaultMaxWait      = time.Minute
 	DefaultMaxWaiters   = 100_000
+
+	DefaultMaxWaitersTotal = 1_000_000
 
 	DefaultRetryRate      = 1_000
 	DefaultTotalRetryRate = 20_000

@@ -213,6 +213,7 @@ type Totals struct {
 	Counts
 	Held, Queued, Polling int
 	WaitersPeak           int64
+	QueuedBytes           int64 // what queued claims want to store; part of the memory limit, not of Bytes
 	Items                 int
 	Bytes                 int64
 	LimitBytes            int64
@@ -235,6 +236,7 @@ func (m *Manager) Totals() (t Totals) {
 		t.Held += sh.table.PinnedLen()
 		t.Queued += sh.queued
 		t.Polling += sh.polling
+		t.QueuedBytes += sh.claims
 		t.Items += sh.table.Len()
 		t.Bytes += sh.table.Bytes()
 		t.Buckets += sh.table.Buckets()

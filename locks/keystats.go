@@ -161,6 +161,12 @@ func (ks *keyStats) overran() {
 	ks.lostToken = 0
 }
 
+func (ks *keyStats) deadlocked() {
+	ks.Deadlocks++
+	ks.class.Deadlocks++
+	ks.class.tallied().Deadlocks++
+}
+
 // age lets the past fade, of the lock and of its class.
 func (ks *keyStats) age(now time.Duration) {
 	ks.Age(now)

@@ -13,7 +13,8 @@ type line struct {
 	shard   *shard
 	key     string
 	queue   waitqueue.Queue[*Waiting]
-	patient int // queued claims that may wait for more than a moment
+	patient int       // queued claims that may wait for more than a moment
+	holder  *claimant // of the lock, while claims are queued that asked by name; guarded by Manager.waits
 	pollers map[*Session]*poller
 	// left are the places of pollers whose connection is closed, by what they
 	// want to store: some clients connect anew for each try.
@@ -117,7 +118,7 @@ func (l *line) returned(p *poller, now time.Duration) {
 
 // poll counts s as a poller, since its first refusal or, if it queued before,
 // since it joined the line. If value is not 0 it tells waiters apart better than
-// their connections do.
+// their connections do. Where too many wait already it is not remembered.
 func (l *line) poll(s *Session, value uint64, since, now time.Duration) {
 	p := l.pollers[s]
 	if p == nil && value != 0 {
@@ -126,6 +127,9 @@ func (l *line) poll(s *Session, value uint64, since, now time.Duration) {
 	if p != nil {
 		p.refused(now)
 		l.returned(p, now)
+		return
+	}
+	if l.shard.m.crowded() {
 		return
 	}
 	if l.pollers == nil {
@@ -186,8 +190,8 @@ func (l *line) leave(s *Session, now time.Duration) {
 // overtakes reports whether everybody who is queued came after s, which polls: those
 // who are queued are served first, and it might never find the lock free.
 func (l *line) overtakes(s *Session) bool {
-	first := l.queue.First()
-	return first != nil && first.X.since > l.pollers[s].since
+	first, p := l.queue.First(), l.pollers[s]
+	return first != nil && p != nil && first.X.since > p.since
 }
 
 // waiters is how many wait.
@@ -245,6 +249,7 @@ type Session struct {
 	// overtaken is the hash of the latest key for which it polls in vain while
 	// others, who came later, are queued.
 	overtaken uint64
+	self      *claimant // made when it is needed
 }
 
 // Overtaken reports whether the session polls for a lock while all that are queued

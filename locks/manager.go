@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,9 @@ type Manager struct {
 	waiters atomic.Int64 // now
 	peak    atomic.Int64 // most waiters at a time
 
+	waits     sync.Mutex // guards every claimant.wants and line.holder; taken after a shard's
+	circleLog zerolog.Logger
+
 	tries meter                         // of all locks, as far as they were refused
 	laws  *lru.Cache[string, *classLaw] // of contended classes
 
@@ -63,10 +67,11 @@ type Manager struct {
 func NewManager(c Config) *Manager {
 	c.setDefaults()
 	m := &Manager{
-		config:  c,
-		logger:  c.Logger,
-		seed:    maphash.MakeSeed(),
-		matches: newMatcher(c.LockKeys),
+		config:    c,
+		logger:    c.Logger,
+		circleLog: c.Logger.Sample(&zerolog.BurstSampler{Burst: maxCirclesLogged, Period: time.Second}),
+		seed:      maphash.MakeSeed(),
+		matches:   newMatcher(c.LockKeys),
 		// The clock starts above 0, which stands for "not held", "not free".
 		epoch: time.Now().Add(-time.Second),
 		wake:  make(chan struct{}, 1),
@@ -103,6 +108,7 @@ func (c *Config) setDefaults() {
 	c.ClassDelimiter = cmp.Or(c.ClassDelimiter, ':')
 	c.MaxWait = cmp.Or(c.MaxWait, DefaultMaxWait)
 	c.MaxWaiters = cmp.Or(c.MaxWaiters, DefaultMaxWaiters)
+	c.MaxWaitersTotal = cmp.Or(c.MaxWaitersTotal, DefaultMaxWaitersTotal)
 	c.RetryRate = cmp.Or(c.RetryRate, DefaultRetryRate)
 	c.TotalRetryRate = cmp.Or(c.TotalRetryRate, DefaultTotalRetryRate)
 	c.RetryMax = cmp.Or(c.RetryMax, DefaultRetryMax)
@@ -134,6 +140,9 @@ func (m *Manager) addWaiter() {
 		}
 	}
 }
+
+// crowded reports whether as many wait as may wait at all.
+func (m *Manager) crowded() bool { return m.waiters.Load() >= int64(m.config.MaxWaitersTotal) }
 
 // SetMemoryLimit changes the memory limit, in bytes, and evicts down to it.
 func (m *Manager) SetMemoryLimit(limit int64) {

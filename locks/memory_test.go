@@ -211,3 +211,64 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		}
 	})
 }
+
+// What queued claims want to store counts: where memory is full of it, one more
+// does not wait.
+func TestQueuedClaimsTakeMemory(t *testing.T) {
+	bubble(t, Config{MemoryLimit: 1 << 20}, func(t *testing.T, m *Manager) {
+		holder := newClient(m, "holder")
+		must(t, holder.add(key, time.Hour))
+		for i := range 2000 {
+			must(t, set(m, fmt.Sprint(i), strings.Repeat("x", 1000), Forever)) // which gives way
+		}
+		large := strings.Repeat("x", 10_000)
+		var line []*place
+		for {
+			p, err := newClient(m, large).tryWait(key, time.Hour, time.Minute)
+			if err != ErrQueued {
+				want(t, "the first claim that has no room", err, ErrNotStored)
+				break
+			}
+			line = append(line, p)
+		}
+		const each = int64(10_000 + len(key))
+		total := m.Totals()
+		if n := int64(len(line)); n < 90 || n > 104 || total.QueuedBytes != n*each || total.NoMemory != 0 {
+			t.Errorf("%d claims wait, %d bytes are counted; %d were refused for want of memory", n, total.QueuedBytes, total.NoMemory)
+		}
+		must(t, m.Touch([]byte(key), time.Hour))
+		want(t, "a claim of a free lock", newClient(m, large).add("another", time.Hour), ErrNoMemory)
+
+		line[1].giveUp(true)
+		holder.wait(t, key, time.Hour, time.Minute) // there is room again
+		must(t, remove(m, key))
+		wantOutcomes(t, line[:1], "granted")
+		pass(time.Minute)
+		if total := m.Totals(); total.QueuedBytes != 0 || total.Held != 1 || m.used.Load() < each || m.used.Load() > 2*each {
+			t.Errorf("%d bytes of claims are left, %d locks, %d bytes", total.QueuedBytes, total.Held, m.used.Load())
+		}
+	})
+}
+
+// A full memory keeps no holder from releasing, and hands over what was waited for.
+func TestReleaseWhenMemoryIsFull(t *testing.T) {
+	bubble(t, Config{MemoryLimit: 1 << 20}, func(t *testing.T, m *Manager) {
+		a := newClient(m, "a")
+		must(t, a.add(key, time.Hour))
+		line := enqueue(t, m, 3, key, time.Hour, time.Minute)
+		locks := fill(t, 20_000, func(key string) error { return a.add(key, time.Hour) })
+		want(t, "a claim", a.add("another", time.Hour), ErrNoMemory)
+		want(t, "a claim of a held lock", a.add(key, time.Hour), ErrNotStored)
+		m.SetMemoryLimit(1 << 19) // fuller than full
+		_, err := a.tryWait(key, time.Hour, time.Minute)
+		want(t, "a wait", err, ErrNotStored)
+		for i := range 3 {
+			must(t, remove(m, key))
+			wantOutcomes(t, line[i:i+1], "granted")
+		}
+		for i := range locks {
+			must(t, m.Touch(fmt.Append(nil, "key:", i), time.Hour))
+			must(t, remove(m, fmt.Sprint("key:", i)))
+		}
+	})
+}

@@ -215,7 +215,8 @@ func (sh *shard) count(d *Delta, hash uint64, r Viewer, now time.Duration) (err 
 // Removal is what delete and md ask for.
 type Removal struct {
 	Key        []byte
-	Compare    uint64 // with HasCompare: only this version
+	Session    *Session // who asks, nil if that is not known
+	Compare    uint64   // with HasCompare: only this version
 	HasCompare bool
 
 	Invalidate bool // keep the item, but mark it stale
@@ -253,6 +254,7 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 	if r.Invalidate || r.Empty {
 		sh.keepPart(it, r, now)
 	} else {
+		it.Attached.releasedBy(r.Session)
 		sh.end(it, release, now)
 	}
 	return nil

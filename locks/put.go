@@ -46,6 +46,9 @@ type Put struct {
 	Wait    time.Duration
 	Waiter  Waiter
 	Waiting *Waiting
+	// Named says that the client itself asked to wait, in its Session. Then it is
+	// refused a wait that would be a dead-lock.
+	Named bool
 
 	hash uint64
 	line *line // that the session waits in now
@@ -99,8 +102,12 @@ func (m *Manager) Put(c *Put) (Stored, error) {
 			}
 			return done, err
 		}
-		if !m.makeRoom(sh, len(c.Key), len(c.Value)) {
-			m.failed(c.Key, c.Op == Set, func(c *Counts) { c.NoMemory++ })
+		switch {
+		case m.makeRoom(sh, len(c.Key), len(c.Value)):
+		case c.Wait > 0:
+			c.Wait = 0 // a refusal needs no room
+		default:
+			m.NoRoom(c.Key, c.Op == Set)
 			return Stored{}, ErrNoMemory
 		}
 	}
@@ -201,6 +208,7 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 	}
 	joins := c.Op == Append || c.Op == Prepend
 	if c.Lease <= 0 && !joins && !stale {
+		it.Attached.releasedBy(c.Session)
 		sh.end(it, release, now)
 		return Stored{CAS: sh.m.nextToken(), Size: len(c.Value)}, nil
 	}
@@ -256,7 +264,7 @@ func (sh *shard) overwrite(it *item, c *Put) {
 func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
 	sh.table.Use(it, now)
 	if c.Wait > 0 && (!c.IfOvertaken || c.hash == c.Session.overtaken) && sh.m.matches.match(c.Key) {
-		if err := sh.enqueue(c, it, now); err == ErrQueued {
+		if err := sh.enqueue(c, it, now); err != ErrNotStored {
 			return err
 		}
 	}
@@ -275,6 +283,7 @@ func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
 		case c.Session.overtaken == c.hash:
 			c.Session.overtaken = 0
 		}
+		sh.tidy(l)
 	}
 	return ErrNotStored
 }
@@ -283,6 +292,11 @@ func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
 // that fails leaves no old value behind; but a held lock stays.
 func (m *Manager) Oversize(key []byte, isSet bool) {
 	m.failed(key, isSet, func(c *Counts) { c.TooLarge++ })
+}
+
+// NoRoom is Oversize for a value for which there is no memory.
+func (m *Manager) NoRoom(key []byte, isSet bool) {
+	m.failed(key, isSet, func(c *Counts) { c.NoMemory++ })
 }
 
 func (m *Manager) failed(key []byte, isSet bool, count func(*Counts)) {

@@ -25,6 +25,7 @@ type hold struct {
 	since time.Duration // the grant; 0 if the item is no lock
 	stats *keyStats     // if it is no lock, nil until there is something to know
 	line  *line         // nil while nobody waits
+	by    *claimant     // whom it was granted to; nil if that is not known
 }
 
 func held(it *item) bool { return it.Attached.since != 0 }
@@ -35,7 +36,8 @@ type shard struct {
 	mu sync.Mutex // guards all below, the items, lines and statistics included
 
 	table   *store.Table[hold]
-	settled int64 // the table's bytes as counted in Manager.used
+	claims  int64 // bytes that queued claims hold on to
+	settled int64 // bytes as counted in Manager.used
 
 	lines     map[string]*line
 	deadlines store.Heap[*Waiting] // ends of waits
@@ -55,9 +57,10 @@ type shard struct {
 	view View // what a Viewer is shown, kept here so that it is not allocated
 
 	// What is to be done once the shard is unlocked.
-	served *Waiting   // whose wait is over, linked by next
-	lost   []lostLock // expired while wanted
-	last   *Waiting   // end of served
+	served  *Waiting   // whose wait is over, linked by next
+	lost    []lostLock // expired while wanted
+	circles []deadlock // that claims would have closed
+	last    *Waiting   // end of served
 }
 
 func newShard(m *Manager, keys int) *shard {
@@ -69,12 +72,13 @@ func newShard(m *Manager, keys int) *shard {
 // unlock ends a critical section and then does what it left to be done: tells
 // waiters how their wait ended, and logs.
 func (sh *shard) unlock() {
-	served, lost := sh.served, sh.lost
-	sh.served, sh.last, sh.lost = nil, nil, nil
+	served, lost, circles := sh.served, sh.lost, sh.circles
+	sh.served, sh.last, sh.lost, sh.circles = nil, nil, nil, nil
 	sh.mu.Unlock()
-	if served != nil || lost != nil {
+	if served != nil || lost != nil || circles != nil {
 		sh.m.deliver(served)
 		sh.m.report(lost)
+		sh.m.reportCircles(circles)
 	}
 }
 
@@ -101,7 +105,7 @@ func (sh *shard) find(hash uint64, key []byte, now time.Duration) *item {
 func (sh *shard) grant(c *Put, since, now time.Duration) *item {
 	it := sh.insert(c, now, true)
 	h := &it.Attached
-	h.since = now
+	h.since, h.by = now, c.Session.claimant()
 	sh.totals.Acquired++
 	h.stats = sh.granted(it)
 	if s := c.Session; s != nil && s.overtaken == c.hash {
@@ -127,6 +131,7 @@ func (sh *shard) grantInLine(it *item, c *Put, since, now time.Duration) time.Du
 		return since
 	}
 	it.Attached.line = l
+	sh.m.handedTo(l, it.Attached.by)
 	if p := l.pollers[c.Session]; p != nil {
 		since = p.since
 		l.dropPoller(c.Session)
@@ -260,13 +265,16 @@ func (sh *shard) lineOf(it *item) *line {
 	return l
 }
 
+// bytes is what counts towards the memory limit.
+func (sh *shard) bytes() int64 { return sh.table.Bytes() + sh.claims }
+
 // settleStep is how far, in bytes, a shard's count may be off from what
 // Manager.used knows of it: the shared counter is not touched by every request.
 const settleStep = 4 << 10
 
 // settle brings Manager.used up to date if it is off by more than step bytes.
 func (sh *shard) settle(step int64) {
-	if d := sh.table.Bytes() - sh.settled; d > step || d < -step {
+	if d := sh.bytes() - sh.settled; d > step || d < -step {
 		sh.m.used.Add(d)
 		sh.settled += d
 	}
@@ -279,7 +287,7 @@ func (sh *shard) evict(need int64, keep *item) bool {
 	if limit == 0 {
 		return true
 	}
-	for sh.m.used.Load()+sh.table.Bytes()-sh.settled+need > limit {
+	for sh.m.used.Load()+sh.bytes()-sh.settled+need > limit {
 		it := sh.table.Oldest()
 		if it == nil || it == keep || sh.m.config.NoEvict {
 			// Whoever looks for room elsewhere has to count this shard in full, or

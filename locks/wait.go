@@ -56,12 +56,26 @@ func (w *Waiting) Stored() Stored { return w.stored }
 // Key is the key that is waited for.
 func (w *Waiting) Key() []byte { return w.claim.Key }
 
+// admit tells why a claim may not wait in line: ErrNotStored, or errNoRoom for what
+// it wants to store.
+func (sh *shard) admit(c *Put, l *line, it *item) error {
+	switch {
+	case l.queue.Len() >= sh.m.config.MaxWaiters || sh.m.crowded() || sh.m.ending.Load():
+		return ErrNotStored
+	case !sh.evict(int64(len(c.Key)+len(c.Value)), it):
+		return errNoRoom
+	case c.Named && sh.closesCircle(c, l, it):
+		return ErrNotStored
+	}
+	return nil
+}
+
 // enqueue puts a claim on an existing item in line.
 func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	l := sh.lineOf(it)
-	if l.queue.Len() >= sh.m.config.MaxWaiters || sh.m.ending.Load() {
+	if err := sh.admit(c, l, it); err != nil {
 		sh.tidy(l)
-		return ErrNotStored
+		return err
 	}
 	w := c.Waiting
 	data := append(append(w.claim.Key[:0], c.Key...), c.Value...) // the caller's are gone when it waits
@@ -82,9 +96,12 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 		l.contention = sh.statsOf(it).contended(sh.m)
 	}
 	c.line = l
-	sh.table.Hurry(it) // now somebody waits for it to expire
+	c.Session.claimant() // while it is the session's own goroutine that makes it
+	sh.table.Hurry(it)   // now somebody waits for it to expire
 	sh.m.dueAt(it.Expires())
 	sh.queued++
+	sh.claims += w.size()
+	sh.settle(settleStep)
 	sh.m.addWaiter()
 	deadline := expiresAt(min(c.Wait, sh.m.config.MaxWait), now)
 	sh.deadlines.Push(w, deadline)
@@ -92,10 +109,18 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	return ErrQueued
 }
 
+// size is what the claim takes, in bytes, as long as it waits.
+func (w *Waiting) size() int64 { return int64(len(w.claim.Key) + len(w.claim.Value)) }
+
 // leftQueue does the bookkeeping for a waiter that was just taken out of its
 // queue.
 func (sh *shard) leftQueue(w *Waiting) {
 	sh.queued--
+	sh.claims -= w.size()
+	sh.settle(settleStep)
+	if w.claim.Named {
+		sh.m.endWait(w.claim.Session.self)
+	}
 	if w.patient {
 		w.line.patient--
 	}
@@ -137,6 +162,7 @@ func (sh *shard) timeOut(w *Waiting, now time.Duration) {
 	sh.leftQueue(w)
 	sh.timedOut(w, now)
 	sh.tell(w, TimedOut, now)
+	sh.tidy(w.line)
 }
 
 // timedOut counts a wait that ended without a grant. The waiter is expected to

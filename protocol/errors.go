@@ -17,6 +17,7 @@ var (
 	ErrBadExptime  = &Fault{"CLIENT_ERROR invalid exptime argument"}
 	ErrBadDelta    = &Fault{"CLIENT_ERROR invalid numeric delta argument"}
 	ErrTooLarge    = &Fault{"SERVER_ERROR object too large for cache"}
+	ErrNoMemory    = &Fault{"SERVER_ERROR out of memory storing object"}
 	ErrBadFlag     = &Fault{"CLIENT_ERROR invalid flag"}
 	ErrTwice       = &Fault{"CLIENT_ERROR duplicate flag"}
 	ErrManyFlags   = &Fault{"CLIENT_ERROR options flags are too long"}

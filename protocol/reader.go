@@ -15,7 +15,7 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 // Reader takes requests out of a stream of bytes. Bytes go in through Space and
 // Advance, requests come out of Next. Its memory is bounded: a buffer of 16 KiB
 // while something is unread, and beyond that no more than the data block of the
-// request at hand, and only as its bytes arrive.
+// request at hand, only as its bytes arrive, and only while the Allowance lasts.
 //
 // The zero value is not ready; use NewReader. Not safe for concurrent use.
 type Reader struct {
@@ -26,7 +26,8 @@ type Reader struct {
 	skip    int // bytes of a refused data block still to be dropped
 	refused *refusal
 	maxSize int
-	began   bool // something was parsed; the first byte tells the protocol
+	shared  *Allowance // for what buf has grown to
+	began   bool       // something was parsed; the first byte tells the protocol
 	long    longGet
 }
 
@@ -44,37 +45,64 @@ type refusal struct {
 	q     Request
 }
 
+func newRefusal(fault error, q *Request) *refusal {
+	return &refusal{fault, Request{Verb: q.Verb, NoReply: q.NoReply, Key: bytes.Clone(q.Key), Meta: q.Meta}}
+}
+
 // NewReader returns a Reader that refuses data blocks over maxSize bytes.
 func NewReader(maxSize int) Reader { return Reader{maxSize: maxSize} }
+
+// Share makes the Reader refuse data blocks for which the Allowance is not enough.
+func (r *Reader) Share(a *Allowance) { r.shared = a }
 
 // Space is where the next bytes go; it is never empty. Advance tells how many
 // were put there.
 func (r *Reader) Space() []byte {
+	if r.r == r.w {
+		r.r, r.w = 0, 0
+		if r.pooled == nil {
+			r.dropBuffer() // which had grown, or was not there
+		}
+	}
+	switch {
+	case r.buf == nil || r.w < len(r.buf):
+	case r.r > 0:
+		r.w = copy(r.buf, r.buf[r.r:r.w])
+		r.r = 0
+	case !r.grow():
+		r.giveUp()
+	}
 	if r.buf == nil {
 		r.pooled = buffers.Get().(*[bufferSize]byte)
 		r.buf = r.pooled[:]
-	}
-	if r.r == r.w {
-		r.r, r.w = 0, 0
-	}
-	if r.w == len(r.buf) {
-		if r.r > 0 {
-			r.w = copy(r.buf, r.buf[r.r:r.w])
-			r.r = 0
-		} else {
-			r.grow()
-		}
 	}
 	return r.buf[r.w:]
 }
 
 // grow makes room for a data block that does not fit. It doubles, so that a
-// client gets memory only for what it has sent.
-func (r *Reader) grow() {
-	bigger := make([]byte, min(2*len(r.buf), max(r.want, len(r.buf)+1)))
+// client gets memory only for what it has sent. It reports whether there is any.
+func (r *Reader) grow() bool {
+	size := min(2*len(r.buf), max(r.want, len(r.buf)+1))
+	if !r.shared.Take(size) {
+		return false
+	}
+	bigger := make([]byte, size)
 	copy(bigger, r.buf[:r.w])
 	r.dropBuffer()
 	r.buf = bigger
+	return true
+}
+
+// giveUp refuses the request at hand, for whose data block there is no memory.
+func (r *Reader) giveUp() {
+	var q Request
+	line, _, _ := bytes.Cut(r.buf[:r.w], []byte{'\n'})
+	_, _ = parse(bytes.TrimSuffix(line, []byte{'\r'}), &q) // as before
+	r.skip = r.want - r.w
+	r.refused = newRefusal(ErrNoMemory, &q)
+	r.consume(r.w)
+	r.r, r.w = 0, 0
+	r.dropBuffer()
 }
 
 // Advance says that n bytes were put into Space.
@@ -96,12 +124,25 @@ func (r *Reader) dropBuffer() {
 	if r.pooled != nil {
 		buffers.Put(r.pooled)
 		r.pooled = nil
+	} else {
+		r.shared.Give(len(r.buf))
 	}
 	r.buf = nil
 }
 
+// Close gives the buffer back, whatever is in it.
+func (r *Reader) Close() {
+	r.dropBuffer()
+	r.r, r.w = 0, 0
+}
+
 // InData reports whether the beginning of a data block was read, but not its end.
 func (r *Reader) InData() bool { return r.want > 0 || r.skip > 0 }
+
+// Unfinished reports whether a part of a request was read, but not its end.
+func (r *Reader) Unfinished() bool {
+	return r.w > r.r || r.InData() || r.long.verb != 0 || r.long.dropping
+}
 
 // Next takes the next request. It returns ErrShort when there is none as a
 // whole yet, a *Fault for what is not a request (q then tells Verb, Key and
@@ -141,7 +182,7 @@ func (r *Reader) Next(q *Request) error {
 		if size >= 0 {
 			// The block of a refused request is swallowed whatever is in it.
 			r.skip = size + 2
-			r.refused = &refusal{err, Request{Verb: q.Verb, NoReply: q.NoReply, Key: bytes.Clone(q.Key), Meta: q.Meta}}
+			r.refused = newRefusal(err, q)
 			return r.refuse(q)
 		}
 		return err

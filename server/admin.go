@@ -98,7 +98,11 @@ func (c *conn) cacheMemlimit(q *protocol.Request) string {
 	case megabytes > 1_000_000_000:
 		return "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes"
 	}
-	c.srv.locks.SetMemoryLimit(int64(megabytes) << 20)
+	limit := int64(megabytes) << 20
+	if c.srv.config.MemoryLimitChanged != nil {
+		c.srv.config.MemoryLimitChanged(limit)
+	}
+	c.srv.locks.SetMemoryLimit(limit)
 	return "OK"
 }
 

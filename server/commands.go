@@ -67,10 +67,13 @@ func (c *conn) reply(q *protocol.Request, success string, err error) {
 
 // fault answers what could not be carried out.
 func (c *conn) fault(q *protocol.Request, f *protocol.Fault) {
-	if f == protocol.ErrTooLarge {
-		// What a set that fails leaves behind is for locks to decide.
-		isSet := q.Verb == protocol.Set || q.Verb == protocol.MetaSet && metaOp(&q.Meta) == locks.Set
+	// What a set that fails leaves behind is for locks to decide.
+	isSet := q.Verb == protocol.Set || q.Verb == protocol.MetaSet && metaOp(&q.Meta) == locks.Set
+	switch f {
+	case protocol.ErrTooLarge:
 		c.srv.locks.Oversize(q.Key, isSet)
+	case protocol.ErrNoMemory:
+		c.srv.locks.NoRoom(q.Key, isSet)
 	}
 	if !q.NoReply {
 		c.out.Line(f.Line)
@@ -168,7 +171,7 @@ func (c *conn) delete(q *protocol.Request) {
 	if c.srv.detail.on.Load() {
 		c.srv.detail.delete(q.Key)
 	}
-	c.reply(q, "DELETED", c.srv.locks.Delete(q.Key))
+	c.reply(q, "DELETED", c.srv.locks.Remove(&locks.Removal{Key: q.Key, Session: &c.session}))
 }
 
 func (c *conn) arith(q *protocol.Request) {

@@ -18,6 +18,13 @@ type Config struct {
 	// IdleTimeout closes a connection that has sent nothing for that long.
 	// 0 means never.
 	IdleTimeout time.Duration
+	// SendTimeout closes a connection whose client has taken nothing for that long
+	// of the answers that are ready. 0 means DefaultSendTimeout.
+	SendTimeout time.Duration
+	// RequestTimeout closes a connection on which a request has begun and nothing
+	// more of it has come for that long, or which brings less than 1 KB a second
+	// after that time. 0 means DefaultRequestTimeout.
+	RequestTimeout time.Duration
 	// KeepAlive is the time after which a silent TCP peer is probed, and
 	// UserTimeout the time sent data may stay unacknowledged before the
 	// connection is given up. 0 means DefaultKeepAlive and DefaultUserTimeout.
@@ -34,6 +41,9 @@ type Config struct {
 	// Shutdown is called for the shutdown command; nil answers that it is not
 	// enabled (memcached's -A turns it on).
 	Shutdown func(graceful bool)
+	// MemoryLimitChanged is called, if it is not nil, when a client has changed how
+	// many bytes items may take, with cache_memlimit.
+	MemoryLimitChanged func(bytes int64)
 	// WaitPolicies let unchanged clients wait for the locks whose keys match;
 	// the first match wins.
 	WaitPolicies []WaitPolicy
@@ -92,4 +102,7 @@ const (
 	DefaultKeepAlive   = 30 * time.Second
 	DefaultUserTimeout = 30 * time.Second
 	DefaultWriteBuffer = 16 << 10
+	DefaultSendTimeout = 30 * time.Second
+	// A person who types a value by hand is not to notice.
+	DefaultRequestTimeout = time.Minute
 )

@@ -25,15 +25,22 @@ type conn struct {
 	out      protocol.Writer
 	work     *work // while a batch of requests is handled
 	session  locks.Session
-	since    time.Time // when it connected
-	parked   *parked   // while waiting in line
-	spare    *parked   // its memory, kept for the next time
+	since    int64   // when it connected, on the server's clock
+	parked   *parked // while waiting in line
+	spare    *parked // its memory, kept for the next time
 	readErr  error
 	writeErr error
 
-	lastRead     atomic.Int64 // Unix nanoseconds
+	lastRead     atomic.Int64 // on the server's clock, as is what follows
+	sendDue      atomic.Int64 // when the client has to have taken something; 0 if it has all
+	inKernel     atomic.Int64 // bytes that it had not taken when sendDue was set
+	requestDue   atomic.Int64 // when more of a request has to be there; 0 if none has begun
 	bytesRead    atomic.Uint64
 	bytesWritten atomic.Uint64
+
+	began      int64  // when the first of an unfinished request came
+	beganAfter uint64 // bytes that were read before
+	kicked     bool   // cut off by sweep, whose this is
 
 	unsure    bool          // that the last grant in spare has arrived
 	withCAS   bool          // the get at hand wants ids
@@ -58,8 +65,9 @@ const (
 )
 
 func newConn(s *Server) *conn {
-	c := &conn{srv: s, in: protocol.NewReader(s.itemMax), since: time.Now()}
-	c.lastRead.Store(c.since.UnixNano())
+	c := &conn{srv: s, in: protocol.NewReader(s.itemMax), since: s.now()}
+	c.in.Share(s.unfinished)
+	c.lastRead.Store(c.since)
 	c.known.Store(s.config.Authenticate == nil)
 	return c
 }
@@ -68,8 +76,10 @@ func newConn(s *Server) *conn {
 // remains is to close.
 func (c *conn) end() {
 	_ = c.flush()
+	c.requestDue.Store(0)
 	c.withdrawUnsure()
 	c.srv.locks.Close(&c.session)
+	c.in.Close()
 	c.out.Drop()
 }
 
@@ -101,8 +111,11 @@ func (c *conn) handleBuffered() bool {
 	for handled := 1; c.parked == nil; handled++ {
 		err := c.in.Next(&w.req)
 		if err == protocol.ErrShort {
-			c.noteState()
+			c.noteShort()
 			return true
+		}
+		if c.requestDue.Load() != 0 {
+			c.requestDue.Store(0)
 		}
 		if !c.handle(&w.req, err) {
 			return false
@@ -124,8 +137,13 @@ func (c *conn) handleBuffered() bool {
 	return true
 }
 
-// noteState tells "stats conns" what the connection waits for.
-func (c *conn) noteState() {
+// minRate is how many bytes a second have to come of a request that takes longer
+// than RequestTimeout.
+const minRate = 1 << 10
+
+// noteShort notes that the rest of a request is not there yet: for "stats conns", and
+// for sweep, which does not wait for it for ever.
+func (c *conn) noteShort() {
 	state := stateParse
 	if c.in.InData() {
 		state = stateNread
@@ -133,6 +151,15 @@ func (c *conn) noteState() {
 	if c.state.Load() != state {
 		c.state.Store(state)
 	}
+	if !c.in.Unfinished() {
+		return
+	}
+	now, read := c.lastRead.Load(), c.bytesRead.Load()
+	if c.requestDue.Load() == 0 {
+		c.began, c.beganAfter = now, read
+	}
+	slowest := c.began + int64(read-c.beganAfter)*int64(time.Second)/minRate
+	c.requestDue.Store(min(now, slowest) + int64(c.srv.config.RequestTimeout))
 }
 
 // handle answers one request, or the fault that takes its place, and reports
@@ -169,12 +196,33 @@ func (c *conn) Write(b []byte) (int, error) {
 	if c.sock != nil {
 		return c.writeAll(b)
 	}
-	n, err := c.stream.Write(b)
-	if err != nil {
-		c.writeErr = err
-	}
-	return n, err
+	return c.writeStream(b)
 }
+
+// mustTake gives the client until SendTimeout to take some of its answers.
+func (c *conn) mustTake() {
+	unsent, _ := c.unacknowledged()
+	c.inKernel.Store(int64(unsent))
+	c.sendDue.Store(c.srv.now() + int64(c.srv.config.SendTimeout))
+}
+
+// hasTaken tells of a client that has kept us waiting until due whether it reads, if
+// slowly, and then gives it more time. The kernel does not tell of room before there
+// is a lot of it.
+func (c *conn) hasTaken(due, now int64) bool {
+	unsent, _ := c.unacknowledged()
+	left := int64(unsent)
+	if left >= c.inKernel.Load() {
+		return false
+	}
+	c.inKernel.Store(left)
+	c.sendDue.CompareAndSwap(due, now+int64(c.srv.config.SendTimeout))
+	return true
+}
+
+// errUnread is why a client is cut off at once that has no room for its answers:
+// too many of others are unread.
+var errUnread = errors.New("server: too much is unread")
 
 // finish makes the connection handle what has arrived and close. It may be
 // called from any goroutine, as may what follows.
@@ -221,7 +269,7 @@ func (c *conn) remote() net.Addr {
 }
 
 func (c *conn) idleFor() time.Duration {
-	return time.Duration(time.Now().UnixNano() - c.lastRead.Load())
+	return time.Duration(c.srv.now() - c.lastRead.Load())
 }
 
 func (c *conn) isParked() bool { return c.state.Load() == stateWait }

@@ -46,6 +46,7 @@ func (s *Server) lockTotals() []field {
 	l.num("waiters_peak", uint64(t.WaitersPeak))
 	l.num("queued", uint64(t.Queued))
 	l.num("polling", uint64(t.Polling))
+	l.num("queued_bytes", uint64(t.QueuedBytes))
 	l = append(l, t.Counters.Fields()...)
 	l.num("stats_keys", uint64(t.StatsKeys))
 	l.num("store_no_memory", t.NoMemory)

@@ -20,10 +20,12 @@ const loginTime = 30 * time.Second
 func (c *conn) login() bool {
 	for !c.known.Load() {
 		who, err := c.in.NextLogin()
-		switch {
-		case err == protocol.ErrShort:
-			c.noteState()
+		if err == protocol.ErrShort {
+			c.noteShort()
 			return true
+		}
+		c.requestDue.Store(0)
+		switch {
 		case err == nil:
 			c.meetLogin(who)
 		default:
@@ -73,8 +75,8 @@ func (c *conn) pause(d time.Duration) {
 }
 
 // overstays reports whether a client has not said in time who it is.
-func (c *conn) overstays(now time.Time) bool {
-	return !c.known.Load() && now.Sub(c.since) > loginTime
+func (c *conn) overstays(now int64) bool {
+	return !c.known.Load() && now-c.since > int64(loginTime)
 }
 
 // The pause after a failed login: none for the first one from an address, then

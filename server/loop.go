@@ -39,7 +39,7 @@ type loop struct {
 	hurry  bool          // the latest sleep was hardly worth it
 	slept  time.Duration // the longest of the recent sleeps
 
-	now atomic.Int64 // Unix nanoseconds, when the latest wait was over
+	now atomic.Int64 // on the server's clock, when the latest wait was over
 }
 
 const (
@@ -234,7 +234,7 @@ func (w *worker) handleBatch() bool {
 // collect waits for something to do, and reports false when the loop has ended.
 func (l *loop) collect(w *worker) bool {
 	n := l.wait(len(w.later) == 0)
-	l.now.Store(time.Now().UnixNano())
+	l.now.Store(l.srv.now())
 
 	l.mu.Lock()
 	defer l.mu.Unlock()

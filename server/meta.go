@@ -73,6 +73,7 @@ func (c *conn) metaDelete(q *protocol.Request) {
 	m := &q.Meta
 	c.metaStatus(q, c.srv.locks.Remove(&locks.Removal{
 		Key:        q.Key,
+		Session:    &c.session,
 		Compare:    m.Compare,
 		HasCompare: m.Has('C'),
 		Invalidate: m.Has('I'),

@@ -56,7 +56,7 @@ func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
 	p.how = 0
 	p.over.Store(false)
 	p.behind.Store(c.sock == nil) // a stream's goroutine reads on, and has to be told
-	put.Wait, put.Waiter, put.Waiting = d, p, &p.waiting
+	put.Wait, put.Waiter, put.Waiting, put.Named = d, p, &p.waiting, !byPolicy
 	return nil
 }
 
@@ -118,7 +118,7 @@ func (c *conn) endWait(gone bool) bool {
 	}
 	c.parked = nil
 	c.state.Store(stateParse)
-	c.lastRead.Store(time.Now().UnixNano())
+	c.lastRead.Store(c.srv.now())
 	return goesOn
 }
 

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // ErrClosed is what Serve returns after Shutdown.
@@ -24,9 +25,13 @@ var ErrClosed = errors.New("server: closed")
 
 // Server serves any number of listeners from one Manager.
 type Server struct {
-	config   Config
-	locks    *locks.Manager
-	itemMax  int
+	config  Config
+	locks   *locks.Manager
+	itemMax int
+	// What requests that have not arrived as a whole take, and answers that were not
+	// read.
+	unfinished, unread *protocol.Allowance
+
 	policies []policy
 	started  time.Time
 	detail   detail
@@ -43,6 +48,7 @@ type Server struct {
 	conns     map[*conn]struct{}
 	listeners map[net.Listener]struct{}
 	closing   bool
+	alone     chan struct{}  // closed when the last connection goes
 	idle      sync.WaitGroup // of connections
 }
 
@@ -50,6 +56,7 @@ type Server struct {
 // no connection in particular.
 type counts struct {
 	total, rejected, idleKicks    atomic.Uint64
+	unreadKicks, unfinishedKicks  atomic.Uint64
 	bytesRead, bytesWritten       atomic.Uint64 // of closed connections
 	flushes, metas, yields        atomic.Uint64
 	acceptErrors, acceptStalledUs atomic.Uint64
@@ -57,6 +64,10 @@ type counts struct {
 	handshakeErrors, tlsErrors    atomic.Uint64
 	sessions                      atomic.Uint64 // of TLS, but for those that were resumed
 }
+
+// unreadShare is how many times what items may take is kept of answers that clients
+// have not read. Those who read large items over slow lines share it.
+const unreadShare = 4
 
 type policy struct {
 	locks.Pattern
@@ -75,6 +86,9 @@ func New(c Config) *Server {
 		ending:    make(chan struct{}),
 		conns:     make(map[*conn]struct{}),
 		listeners: make(map[net.Listener]struct{}),
+
+		unfinished: protocol.NewAllowance(c.Locks.Config().MemoryLimit),
+		unread:     protocol.NewAllowance(unreadShare * c.Locks.Config().MemoryLimit),
 	}
 	for _, p := range c.WaitPolicies {
 		if pattern, err := locks.NewPattern(p.Pattern); err == nil {
@@ -90,10 +104,16 @@ func (c *Config) setDefaults() {
 	c.MaxConns = cmp.Or(c.MaxConns, DefaultMaxConns)
 	c.KeepAlive = cmp.Or(c.KeepAlive, DefaultKeepAlive)
 	c.UserTimeout = cmp.Or(c.UserTimeout, DefaultUserTimeout)
+	c.SendTimeout = cmp.Or(c.SendTimeout, DefaultSendTimeout)
+	c.RequestTimeout = cmp.Or(c.RequestTimeout, DefaultRequestTimeout)
 	c.Settings.Threads = cmp.Or(c.Settings.Threads, runtime.GOMAXPROCS(0))
 	c.Settings.StatKeyPrefix = cmp.Or(c.Settings.StatKeyPrefix, ':')
 	c.Settings.TLS.WriteBuffer = cmp.Or(c.Settings.TLS.WriteBuffer, DefaultWriteBuffer)
 }
+
+// now is the clock that connections go by: monotonic, so that setting the wall
+// clock cuts nobody off. In nanoseconds, for atomics.
+func (s *Server) now() int64 { return int64(time.Since(s.started)) }
 
 // Serve accepts connections until Shutdown. It survives errors of accept, such
 // as having no descriptors left.
@@ -105,9 +125,10 @@ func (s *Server) serve(l net.Listener, config *tls.Config) error {
 		return ErrClosed
 	}
 	defer s.untrack(l)
-	var a acceptor
+	a := acceptor{srv: s, listener: l}
+	defer a.close()
 	for {
-		nc, err := l.Accept()
+		nc, err := a.accept()
 		if err == nil {
 			if config != nil {
 				s.welcomeTLS(nc, l, config)
@@ -124,7 +145,7 @@ func (s *Server) serve(l net.Listener, config *tls.Config) error {
 			}
 			return err
 		default:
-			a.failed(s, err)
+			a.failed(err)
 		}
 	}
 }
@@ -147,29 +168,6 @@ func (s *Server) startLoop() (err error) {
 	return nil
 }
 
-// acceptor slows down while accepting fails.
-type acceptor struct {
-	pause  time.Duration
-	logged time.Time
-}
-
-const (
-	minAcceptPause = 5 * time.Millisecond
-	maxAcceptPause = time.Second
-)
-
-// failed waits a little, longer each time, and logs once a second at most.
-func (a *acceptor) failed(s *Server, err error) {
-	s.counts.acceptErrors.Add(1)
-	if time.Since(a.logged) > time.Second {
-		a.logged = time.Now()
-		s.config.Logger.Error().Err(err).Msg("cannot accept connections")
-	}
-	a.pause = min(max(2*a.pause, minAcceptPause), maxAcceptPause)
-	s.counts.acceptStalledUs.Add(uint64(a.pause.Microseconds()))
-	time.Sleep(a.pause)
-}
-
 // welcome starts to serve an accepted connection, or turns it away if there are
 // too many: from a loop if it is a bare socket, otherwise from a goroutine of its
 // own.
@@ -183,6 +181,7 @@ func (s *Server) welcome(nc net.Conn, l net.Listener) error {
 		}
 	}
 	if err != nil {
+		s.turnAway(nc)
 		_ = nc.Close()
 		return err
 	}
@@ -239,8 +238,9 @@ func (s *Server) register(c *conn) bool {
 	if c.sock != nil {
 		c.sock.loop = s.loop
 	}
-	if len(s.conns) == 1 && (s.config.IdleTimeout > 0 || s.config.Authenticate != nil) {
-		go s.kickIdle()
+	if len(s.conns) == 1 {
+		s.alone = make(chan struct{})
+		go s.sweep(s.alone)
 	}
 	return true
 }
@@ -250,6 +250,9 @@ func (s *Server) unregister(c *conn) {
 	s.counts.bytesRead.Add(c.bytesRead.Load())
 	s.counts.bytesWritten.Add(c.bytesWritten.Load())
 	delete(s.conns, c)
+	if len(s.conns) == 0 {
+		close(s.alone)
+	}
 	s.mu.Unlock()
 	s.idle.Done()
 }
@@ -273,31 +276,6 @@ func (s *Server) isClosing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closing
-}
-
-// kickIdle closes connections that sent nothing for too long, or that do not say
-// who they are. It runs while
-// there are any connections.
-func (s *Server) kickIdle() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for now := range tick.C {
-		s.mu.Lock()
-		if len(s.conns) == 0 {
-			s.mu.Unlock()
-			return
-		}
-		for c := range s.conns {
-			switch {
-			case c.overstays(now):
-				c.cutOff()
-			case s.config.IdleTimeout > 0 && c.idleFor() > s.config.IdleTimeout && !c.isParked():
-				s.counts.idleKicks.Add(1)
-				c.cutOff()
-			}
-		}
-		s.mu.Unlock()
-	}
 }
 
 // Shutdown stops accepting, answers those that wait in line, lets every

@@ -15,6 +15,9 @@ type Snapshot struct {
 	MaxConnections   int
 	TotalConnections uint64
 	Rejected         uint64 // connections beyond MaxConnections
+	IdleKicks        uint64 // connections cut off because nothing came from them,
+	UnreadKicks      uint64 // because their answers were not read,
+	UnfinishedKicks  uint64 // or because the rest of a request did not come
 	Yields           uint64 // times that a connection gave others a turn
 	AcceptErrors     uint64
 	BytesRead        uint64
@@ -34,6 +37,9 @@ func (s *Server) Snapshot() Snapshot {
 		MaxConnections:   s.config.MaxConns,
 		TotalConnections: s.counts.total.Load(),
 		Rejected:         s.counts.rejected.Load(),
+		IdleKicks:        s.counts.idleKicks.Load(),
+		UnreadKicks:      s.counts.unreadKicks.Load(),
+		UnfinishedKicks:  s.counts.unfinishedKicks.Load(),
 		Yields:           s.counts.yields.Load(),
 		AcceptErrors:     s.counts.acceptErrors.Load(),
 		Flushes:          s.counts.flushes.Load(),

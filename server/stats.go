@@ -71,7 +71,7 @@ func (s *Server) resetStats() {
 	s.detail.reset()
 	n := &s.counts
 	for _, counter := range []interface{ Store(uint64) }{
-		&n.total, &n.rejected, &n.idleKicks, &n.bytesRead, &n.bytesWritten,
+		&n.total, &n.rejected, &n.idleKicks, &n.unreadKicks, &n.unfinishedKicks, &n.bytesRead, &n.bytesWritten,
 		&n.flushes, &n.metas, &n.yields, &n.acceptErrors, &n.acceptStalledUs,
 		&n.logins, &n.loginErrors, &n.handshakeErrors, &n.tlsErrors, &n.sessions,
 	} {

@@ -42,7 +42,7 @@ func (c *conn) fill() bool {
 		switch {
 		case c.readErr == nil:
 			c.unsure = false
-			c.lastRead.Store(time.Now().UnixNano())
+			c.lastRead.Store(c.srv.now())
 			if c.finishing.Load() {
 				c.nudge()
 			}
@@ -79,6 +79,29 @@ func (c *conn) read() {
 	if n == 0 {
 		c.readErr = err
 	}
+}
+
+// maxPiece is what is written to a stream at a time; TLS sends no more at once.
+const maxPiece = 16 << 10
+
+// writeStream sends b, in pieces each of which shows that the client still reads.
+func (c *conn) writeStream(b []byte) (sent int, err error) {
+	if !c.srv.unread.Take(len(b)) {
+		c.srv.counts.unreadKicks.Add(1)
+		return 0, errUnread
+	}
+	defer c.srv.unread.Give(len(b))
+	defer c.sendDue.Store(0)
+	for sent < len(b) && err == nil {
+		c.mustTake()
+		var n int
+		n, err = c.stream.Write(b[sent:min(len(b), sent+maxPiece)])
+		sent += n
+	}
+	if err != nil {
+		c.writeErr = err
+	}
+	return sent, err
 }
 
 // clearDeadline lets the connection wait for input again after it was nudged.

@@ -66,6 +66,7 @@ func (c *conn) settle() bool {
 	for {
 		if c.flush() != nil || c.over() {
 			c.end()
+			c.linger()
 			s.state.Store(closed)
 			s.loop.remove(c)
 			return s.worker != nil
@@ -236,18 +237,42 @@ func (c *conn) stir() (over, goesOn bool) {
 
 // writeAll sends b, and waits for room if there is none.
 func (c *conn) writeAll(b []byte) (sent int, err error) {
-	s := c.sock
+	for sent < len(b) && err == nil {
+		var n int
+		n, err = send(c.sock.fd, b[sent:])
+		sent += n
+	}
+	if err == syscall.EAGAIN {
+		var n int
+		n, err = c.writePatiently(b[sent:])
+		sent += n
+	}
+	if err != nil && err != errCut && err != errUnread {
+		c.writeErr = err
+	}
+	return sent, err
+}
+
+// writePatiently sends what there was no room for.
+func (c *conn) writePatiently(b []byte) (sent int, err error) {
+	if !c.srv.unread.Take(len(b)) {
+		c.srv.counts.unreadKicks.Add(1)
+		return 0, errUnread
+	}
+	defer c.srv.unread.Give(len(b))
+	defer c.sendDue.Store(0)
+	c.mustTake()
 	for sent < len(b) {
-		n, err := send(s.fd, b[sent:])
+		n, err := send(c.sock.fd, b[sent:])
 		sent += n
 		switch {
-		case err == syscall.EAGAIN:
-			if !s.waitForRoom() {
-				return sent, errCut
-			}
-		case err != nil:
-			c.writeErr = err
+		case n > 0:
+			c.mustTake()
+		case err == nil: // a signal interrupted it
+		case err != syscall.EAGAIN:
 			return sent, err
+		case !c.sock.waitForRoom(): // which also returns when the client has sent something
+			return sent, errCut
 		}
 	}
 	return sent, nil

@@ -11,6 +11,7 @@ type Counters struct {
 	WaitTimeouts uint64 // queued claims whose wait ended without a grant
 	Withdrawn    uint64 // grants taken back because the claimant had gone
 	Overrun      uint64 // releases that came after the hold's own expiry: its lease was too short
+	Deadlocks    uint64 // waits refused because they would have closed a circle
 }
 
 // Merge adds the counts of o.
@@ -24,6 +25,7 @@ func (c *Counters) Merge(o *Counters) {
 	c.WaitTimeouts += o.WaitTimeouts
 	c.Withdrawn += o.Withdrawn
 	c.Overrun += o.Overrun
+	c.Deadlocks += o.Deadlocks
 }
 
 // Fields are the counts with their names on the wire.
@@ -38,5 +40,6 @@ func (c *Counters) Fields() []Field {
 		countField("wait_timeouts", c.WaitTimeouts),
 		countField("withdrawn", c.Withdrawn),
 		countField("overrun", c.Overrun),
+		countField("deadlocks", c.Deadlocks),
 	}
 }

@@ -1,0 +1,27 @@
+package admin
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lockcached/lockcached/server"
+)
+
+// connectionCollector tells of the connections what memcached does not.
+type connectionCollector struct{ server *server.Server }
+
+func newConnectionCollector(s *server.Server) connectionCollector { return connectionCollector{s} }
+
+var cutOff = prometheus.NewDesc("lockcached_connections_cut_off_total",
+	"Connections cut off, by reason: idle, answers that were not read, requests that were not finished.", []string{"reason"}, nil)
+
+func (connectionCollector) Describe(descs chan<- *prometheus.Desc) { descs <- cutOff }
+
+func (c connectionCollector) Collect(out chan<- prometheus.Metric) {
+	n := c.server.Snapshot()
+	for _, kicks := range []struct {
+		reason string
+		count  uint64
+	}{{"idle", n.IdleKicks}, {"unread", n.UnreadKicks}, {"unfinished", n.UnfinishedKicks}} {
+		out <- prometheus.MustNewConstMetric(cutOff, prometheus.CounterValue, float64(kicks.count), kicks.reason)
+	}
+}

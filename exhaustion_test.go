@@ -1,0 +1,82 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestNoDescriptorsLeft takes all descriptors away from a server that runs. Whoever
+// is connected goes on to release and to be served, and whoever is not is told.
+func TestNoDescriptorsLeft(t *testing.T) {
+	t.Parallel()
+	address, server, log := startServer(t)
+	client := clientOf(t, address)
+	holder, waiter := dial(t, address), dial(t, address)
+	holder.send("add job 0 60 1\r\nx\r\n")
+	holder.gets("STORED")
+	waiter.send(claimOfWaiter)
+	waitForField(t, client, "lockcached:lock:job", "queued=1")
+
+	restore := limitFiles(t, server.Process.Pid)
+	for refused := 0; refused < 5; { // first some find a free number among those in use
+		late := dial(t, address)
+		_, _ = late.Write([]byte("version\r\n"))
+		line, err := late.in.ReadString('\n')
+		switch {
+		case line == "ERROR Too many open connections\r\n":
+			refused++
+		case !strings.HasPrefix(line, "VERSION "):
+			t.Fatalf("got %q, %v", line, err)
+		}
+	}
+	holder.send("touch job 60\r\ndelete job\r\n")
+	holder.gets("TOUCHED", "DELETED")
+	waiter.gets("STORED")
+	waiter.send("delete job\r\n")
+	waiter.gets("DELETED")
+
+	restore()
+	late := dial(t, address)
+	late.send("version\r\n")
+	if line, err := late.in.ReadString('\n'); !strings.HasPrefix(line, "VERSION ") {
+		t.Errorf("got %q, %v when there are descriptors again", line, err)
+	}
+	_ = server.Process.Signal(syscall.SIGTERM)
+	if err := server.Wait(); err != nil || !strings.Contains(log.String(), "cannot accept connections") {
+		t.Errorf("%v\n%s", err, log)
+	}
+}
+
+// limitFiles leaves a process no more descriptors than it has open, until restore.
+func limitFiles(t *testing.T, pid int) (restore func()) {
+	t.Helper()
+	open, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	highest := 0
+	for _, fd := range open {
+		n, _ := strconv.Atoi(fd.Name())
+		highest = max(highest, n)
+	}
+	var before unix.Rlimit
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &before); err != nil {
+		t.Fatal(err)
+	}
+	limit := before
+	limit.Cur = uint64(highest + 1)
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &before, nil); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// acceptor takes the connections of one listener. It slows down while that fails.
+type acceptor struct {
+	srv      *Server
+	listener net.Listener
+	// spare is a descriptor that is given up when there is no other, to tell a client
+	// that there are too many: otherwise it would hang in the backlog.
+	spare  *os.File
+	pause  time.Duration
+	logged time.Time
+}
+
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// accept takes a connection that can be served. Those for which there is no
+// descriptor are turned away.
+func (a *acceptor) accept() (net.Conn, error) {
+	for {
+		if a.spare == nil {
+			a.spare, _ = os.Open(os.DevNull)
+		}
+		nc, err := a.listener.Accept()
+		if !exhausted(err) || a.spare == nil {
+			return nc, err
+		}
+		a.close()
+		a.note(err)
+		nc, err = a.listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if a.spare, err = os.Open(os.DevNull); err == nil {
+			return nc, nil // meanwhile somebody has gone
+		}
+		a.srv.turnAway(nc)
+		_ = nc.Close()
+	}
+}
+
+func (a *acceptor) close() {
+	if a.spare != nil {
+		_ = a.spare.Close()
+		a.spare = nil
+	}
+}
+
+// exhausted reports whether there are no descriptors left, in the process or in the
+// system.
+func exhausted(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// note counts a failure, and logs one a second at most.
+func (a *acceptor) note(err error) {
+	a.srv.counts.acceptErrors.Add(1)
+	if time.Since(a.logged) > time.Second {
+		a.logged = time.Now()
+		a.srv.config.Logger.Error().Err(err).Msg("cannot accept connections")
+	}
+}
+
+// failed waits a little, longer each time.
+func (a *acceptor) failed(err error) {
+	a.note(err)
+	a.pause = min(max(2*a.pause, minAcceptPause), maxAcceptPause)
+	a.srv.counts.acceptStalledUs.Add(uint64(a.pause.Microseconds()))
+	time.Sleep(a.pause)
+}

@@ -1,0 +1,68 @@
+package server
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// sweep cuts off, once a second, the connections that have kept the server waiting
+// for too long: a look at each costs less than a timer for each. It runs until alone
+// is closed.
+func (s *Server) sweep(alone <-chan struct{}) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.sweepOnce()
+		case <-alone:
+			return
+		}
+	}
+}
+
+func (s *Server) sweepOnce() {
+	var unread, unfinished int
+	now := s.now()
+	s.mu.Lock()
+	for c := range s.conns {
+		counter := c.overdue(now)
+		if counter == nil || c.kicked {
+			continue
+		}
+		switch counter {
+		case &s.counts.unreadKicks:
+			unread++
+		case &s.counts.unfinishedKicks:
+			unfinished++
+		}
+		c.kicked = true
+		counter.Add(1)
+		c.cutOff()
+	}
+	s.mu.Unlock()
+
+	if unread+unfinished > 0 {
+		s.config.Logger.Warn().Int("unread_answers", unread).Int("unfinished_requests", unfinished).
+			Msg("connections cut off")
+	}
+}
+
+// overdue returns what counts the connection if it is to be cut off, nil if it is
+// not.
+func (c *conn) overdue(now int64) *atomic.Uint64 {
+	n := &c.srv.counts
+	if due := c.sendDue.Load(); due != 0 && now > due && !c.hasTaken(due, now) {
+		return &n.unreadKicks
+	}
+	if c.isParked() {
+		return nil // it is the server that keeps it waiting
+	}
+	if due := c.requestDue.Load(); due != 0 && now > due || c.overstays(now) {
+		return &n.unfinishedKicks
+	}
+	if idle := int64(c.srv.config.IdleTimeout); idle > 0 && now-c.lastRead.Load() > idle {
+		return &n.idleKicks
+	}
+	return nil
+}
