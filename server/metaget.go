@@ -14,16 +14,22 @@ func (c *conn) metaGet(q *protocol.Request) {
 		c.metaGetReserved(q)
 		return
 	}
-	hit := c.srv.locks.Look(&locks.Look{
+	err := c.srv.locks.Look(&locks.Look{
 		Key:    q.Key,
 		Touch:  m.Has('T'),
+		Lease:  lease(m.TTL),
 		Unseen: m.Has('u'),
 		Vivify: m.Has('N'),
 		NewCAS: m.NewCAS,
 		Binary: m.Has('b'),
 	}, (*looked)(c))
-	if !hit && !m.Has('q') {
+	switch {
+	case err == nil && m.Has('T'):
+		c.promise(q.Key, 0, nil)
+	case err == locks.ErrNotFound && !m.Has('q'):
 		c.metaWord(q, "EN")
+	case err != nil && err != locks.ErrNotFound:
+		c.out.Line(errorLine(err))
 	}
 }
 
