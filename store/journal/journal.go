@@ -2,7 +2,7 @@ package journal
 
 import (
 	"errors"
-	"math"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,141 +12,240 @@ import (
 
 // Errors of Open and Replay. What wraps them names the file and says what to do.
 var (
-	ErrInUse   = errors.New("journal: in use by another process")
+	ErrInUse   = errors.New("journal: in use")
 	ErrCorrupt = errors.New("journal: corrupt")
 )
 
-// Mode says when what was appended is forced to the disk.
+// errClosed is what Commit and Checkpoint say after Close.
+var errClosed = errors.New("journal: closed")
+
+// Mode says when what is committed is forced to the disk. Whatever the mode, it
+// survives the end of the process.
 type Mode uint8
 
-// In every mode what is committed survives the end of the process.
+// The modes.
 const (
 	Interval Mode = iota // every Config.Interval: a power cut loses that much at most
 	Always               // before Commit returns: a power cut loses nothing
 	Never                // when the kernel thinks fit
 )
 
-// Kind is what became of a lock.
-type Kind uint8
-
-// The kinds of entries.
-const (
-	Put Kind = iota + 1 // it is held, as the entry says
-	End                 // its hold ended
-)
-
-// Forever, as an expiry, is that of a lease without end.
-const Forever = time.Duration(math.MaxInt64)
-
-// Entry is what became of one lock: its whole new state. Times are on the
-// journal's clock, which runs on while the machine sleeps or is down.
-type Entry struct {
-	Kind    Kind
-	Key     []byte        // 1 to 250 bytes
-	Value   []byte        // the holder
-	Flags   uint32        // the client's
-	Token   uint64        // CAS id of the present version; with End, of the one that ended
-	Since   time.Duration // the grant; below 0 if that was before the machine started
-	Expires time.Duration // end of the lease, or Forever
-	Binary  bool          // the key came as base64
-}
-
-// Config says how to keep a journal. Without Dir it is of no use.
+// Config says how to keep a journal. Only Dir is needed.
 type Config struct {
 	Dir             string        // made if it does not exist
 	Fsync           Mode          // default Interval
 	Interval        time.Duration // between two fsyncs in mode Interval; default 1 s
-	CheckpointBytes int64         // how far the journal grows before it wants a checkpoint; default 64 MiB, and 4 times the last one at least
+	CheckpointBytes int64         // growth after which it wants a checkpoint; default 64 MiB. At least 4 times the last checkpoint in any case
 	Clock           Clock         // default Machine
 	Logger          zerolog.Logger
+
+	// Create makes a new file for a segment; an error if there is one. Tests give
+	// files that fail. The default makes ordinary ones.
+	Create func(path string) (File, error)
 }
 
-// Recovered tells of a Replay.
-type Recovered struct {
-	MaxToken uint64        // the largest that any entry ever had
-	Locks    int           // visited
-	Records  int           // entries read
-	Lost     int64         // bytes of a torn tail that were cut off
-	Took     time.Duration // for all of it
-	Classes  []byte        // the latest of SaveClasses, nil if there is none
-}
+// checkpointFactor bounds the share of writing that checkpoints are.
+const checkpointFactor = 4
 
-// Journal is a journal that is open. All methods but Replay and Close may be
-// called by several goroutines at a time.
-type Journal struct {
-	config Config
-	wants  chan struct{}
-
-	mu        sync.Mutex // guards what is pending
-	pending   []Entry
-	appended  atomic.Uint64
-	committed atomic.Uint64
-}
-
-// Open takes possession of the directory: ErrInUse if another process has it.
-func Open(c Config) (*Journal, error) {
+func (c Config) withDefaults() Config {
+	if c.Interval <= 0 {
+		c.Interval = time.Second
+	}
+	if c.CheckpointBytes <= 0 {
+		c.CheckpointBytes = 64 << 20
+	}
 	if c.Clock == nil {
 		c.Clock = Machine
 	}
-	return &Journal{config: c, wants: make(chan struct{}, 1)}, nil
+	if c.Create == nil {
+		c.Create = createFile
+	}
+	return c
 }
 
-// Now is the time on the journal's clock, which the times of entries are on.
+// Journal is an open journal. Several goroutines may use it at a time. Its locks
+// are taken in the order in which they stand here.
+type Journal struct {
+	config Config
+	lock   *os.File // on the directory
+
+	checkpoint sync.Mutex // one at a time
+
+	writing      sync.Mutex // guards the segment and what follows
+	segment      *segment   // nil before Replay and after Close
+	older        []uint64   // segments to be deleted when the checkpoint is complete
+	taken        uint64     // how many entries were appended when pending was last taken
+	spare        []byte     // to be pending next
+	noted        Moment     // of the latest batch
+	grown        int64      // bytes written since the last checkpoint was complete
+	checkpointed int64      // what the last one took, in bytes
+	failures     int        // how often writing failed
+
+	mu       sync.Mutex // guards what follows; held for the time it takes to copy an entry
+	pending  []byte     // encoded entries
+	dropping bool       // because writing failed
+	tokens   uint64     // the largest
+
+	appended  atomic.Uint64 // entries; changed under mu
+	committed atomic.Uint64 // how many of them are
+	failure   atomic.Pointer[error]
+
+	full  chan struct{} // there is enough pending to be written
+	wants chan struct{}
+	stop  chan struct{}
+	ended sync.WaitGroup
+}
+
+// Open takes possession of the directory. It fails with ErrInUse if another
+// process has it. Replay comes next.
+func Open(c Config) (*Journal, error) {
+	lock, err := possess(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Journal{
+		config: c.withDefaults(),
+		lock:   lock,
+		full:   make(chan struct{}, 1),
+		wants:  make(chan struct{}, 1),
+		stop:   make(chan struct{}),
+	}, nil
+}
+
+// Now is the time on the journal's clock: CLOCK_BOOTTIME unless Config says
+// otherwise.
 func (j *Journal) Now() time.Duration { return j.config.Clock().Boot }
 
-// Replay visits every lock that was held at the end of the journal, in no
-// particular order, those whose lease has run out since then included: to end
-// them is up to the caller. It is called once, before the first Append; an entry
-// is good until visit returns.
-func (j *Journal) Replay(visit func(*Entry)) (Recovered, error) { return Recovered{}, nil }
+// Waits reports whether Commit may take as long as the disk does.
+func (j *Journal) Waits() bool { return j.config.Fsync == Always }
 
-// Append notes an entry, to be written by the next Commit. It copies the entry,
-// does not wait for a disk and does not fail: Commit does. The entries of one key
-// are to be appended in the order in which they happened, so it is called with
-// the lock's shard locked.
-func (j *Journal) Append(e *Entry) {
-	j.mu.Lock()
-	j.pending = append(j.pending, *e)
-	j.appended.Add(1)
-	j.mu.Unlock()
-}
-
-// Pending reports whether Commit has something to do, or to complain of.
-func (j *Journal) Pending() bool { return j.appended.Load() != j.committed.Load() }
-
-// Commit returns when all that was appended before the call is as safe as the
-// mode promises. Callers that come at the same time share the work. After an
-// error it is not known what of it is safe, and Err says why.
-func (j *Journal) Commit() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.pending = j.pending[:0]
-	j.committed.Store(j.appended.Load())
+// Err is nil, or why nothing can be made safe at present: no lock may be granted
+// then. It is nil again once a Checkpoint has succeeded.
+func (j *Journal) Err() error {
+	if err := j.failure.Load(); err != nil {
+		return *err
+	}
 	return nil
 }
 
-// Waits reports whether Commit may take as long as a disk does.
-func (j *Journal) Waits() bool { return j.config.Fsync == Always }
+// start begins the segment that goes on from what was replayed.
+func (j *Journal) start(r *replay) error {
+	p := preface{number: 1, tokens: r.MaxToken}
+	if len(r.chain) > 0 {
+		p = preface{number: r.numbers[0] + 1, after: r.chain[0].number, afterEnd: r.chain[0].end, tokens: r.MaxToken}
+	}
+	j.remove(r.useless()...)
+	s, err := j.create(p)
+	if err != nil {
+		return err
+	}
+	j.segment, j.tokens = s, r.MaxToken
+	for _, found := range r.chain {
+		j.older = append(j.older, found.number)
+		j.grown += found.end
+	}
+	if len(r.chain) > 0 {
+		signal(j.wants) // or the chain would grow by a segment with every start
+	}
+	j.ended.Go(j.run)
+	return nil
+}
 
-// Err is nil, or why nothing can be made safe at present: no grant may be given
-// then. It is nil again after a Checkpoint has succeeded.
-func (j *Journal) Err() error { return nil }
+// run does what is due without anybody asking for it.
+func (j *Journal) run() {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	interval := time.NewTicker(j.config.Interval)
+	defer interval.Stop()
+	for {
+		select {
+		case <-j.stop:
+			return
+		case <-j.full:
+			_ = j.flush() // Err tells
+		case <-interval.C:
+			if j.config.Fsync == Interval && j.flush() == nil {
+				_ = j.sync()
+			}
+		case <-second.C:
+			_ = j.Commit() // of what nobody waits for
+			j.noteClock()
+			j.ask()
+		}
+	}
+}
 
-// Checkpoint begins the journal anew with the present state, and forgets the old
-// one when that is safe. walk is to emit a Put for every held lock, with the
-// lock's shard locked; emit does not wait for a disk. Entries may be appended
-// meanwhile. Between pieces, with nothing locked, walk may call Commit to have
-// less in memory.
-func (j *Journal) Checkpoint(walk func(emit func(*Entry)) error) error { return walk(j.Append) }
+// noteClock writes down that the wall clock was set, if it was.
+func (j *Journal) noteClock() {
+	const tolerated = 100 * time.Millisecond
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	if d := j.config.Clock().drift(j.noted); j.Err() == nil && d.Abs() > tolerated {
+		_ = j.write(false)
+	}
+}
 
-// WantsCheckpoint yields when a Checkpoint is due: the journal has grown, or it
-// has failed and would like to try again, a second later each time.
-func (j *Journal) WantsCheckpoint() <-chan struct{} { return j.wants }
+// ask wants a checkpoint if one is due.
+func (j *Journal) ask() {
+	j.writing.Lock()
+	due := j.grown > max(j.config.CheckpointBytes, checkpointFactor*j.checkpointed)
+	j.writing.Unlock()
+	if due || j.Err() != nil {
+		signal(j.wants)
+	}
+}
 
-// SaveClasses keeps the statistics of classes, in place of those before. It waits
-// for the disk.
-func (j *Journal) SaveClasses(blob []byte) error { return nil }
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it was already
+	}
+}
 
-// Close commits what is pending, forces it to the disk in every mode, and gives up
-// the directory.
-func (j *Journal) Close() error { return j.Commit() }
+// finish writes what is pending and forces the segment to the disk whatever the
+// mode.
+func (j *Journal) finish() error {
+	if err := j.writePending(); err != nil {
+		return err
+	}
+	s := j.segment
+	if err := s.sync(); err != nil {
+		return j.fail(err)
+	}
+	s.synced = s.size
+	j.committed.Store(j.taken)
+	return nil
+}
+
+// Close commits what is pending, forces it to the disk whatever the mode, notes
+// that, and gives up the directory. It waits for a Checkpoint to end.
+func (j *Journal) Close() error {
+	close(j.stop)
+	j.ended.Wait()
+	j.checkpoint.Lock()
+	defer j.checkpoint.Unlock()
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	defer j.lock.Close()
+	if j.segment == nil {
+		return nil
+	}
+	err := j.Err()
+	if err == nil {
+		err = j.end()
+	}
+	err = errors.Join(err, j.segment.close())
+	j.segment = nil
+	return err
+}
+
+// end makes the segment safe, with a last batch that says so.
+func (j *Journal) end() error {
+	if err := j.finish(); err != nil {
+		return err
+	}
+	if err := j.write(false); err != nil {
+		return err
+	}
+	return j.finish()
+}
