@@ -40,9 +40,6 @@ func (m *Manager) checkpoint() {
 	err := m.journal.Checkpoint(func(emit func(*journal.Entry)) error {
 		for _, sh := range m.shards {
 			sh.eachHold(emit)
-			if err := m.journal.Commit(); err != nil {
-				return err
-			}
 		}
 		return nil
 	})

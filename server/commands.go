@@ -112,9 +112,10 @@ func (c *conn) getOne(key []byte, touch bool, exptime int64) (err error) {
 		c.getReserved(key)
 		return nil
 	case touch:
-		err = c.srv.locks.GetAndTouch(key, lease(exptime), c)
+		d := lease(exptime)
+		err = c.srv.locks.GetAndTouch(key, d, c)
 		hit = err == nil
-		c.promise(key, 0, err)
+		c.promiseLease(key, d, err)
 	default:
 		hit = c.srv.locks.Get(key, c)
 	}
@@ -184,9 +185,10 @@ func (c *conn) store(q *protocol.Request) bool {
 }
 
 func (c *conn) touch(q *protocol.Request) {
-	err := c.srv.locks.Touch(q.Key, lease(q.Exptime))
+	d := lease(q.Exptime)
+	err := c.srv.locks.Touch(q.Key, d)
 	c.reply(q, "TOUCHED", err)
-	c.promise(q.Key, 0, err)
+	c.promiseLease(q.Key, d, err)
 }
 
 func (c *conn) delete(q *protocol.Request) {

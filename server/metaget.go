@@ -14,10 +14,11 @@ func (c *conn) metaGet(q *protocol.Request) {
 		c.metaGetReserved(q)
 		return
 	}
+	d := lease(m.TTL)
 	err := c.srv.locks.Look(&locks.Look{
 		Key:    q.Key,
 		Touch:  m.Has('T'),
-		Lease:  lease(m.TTL),
+		Lease:  d,
 		Unseen: m.Has('u'),
 		Vivify: m.Has('N'),
 		NewCAS: m.NewCAS,
@@ -25,7 +26,7 @@ func (c *conn) metaGet(q *protocol.Request) {
 	}, (*looked)(c))
 	switch {
 	case err == nil && m.Has('T'):
-		c.promise(q.Key, 0, nil)
+		c.promiseLease(q.Key, d, nil)
 	case err == locks.ErrNotFound && !m.Has('q'):
 		c.metaWord(q, "EN")
 	case err != nil && err != locks.ErrNotFound:

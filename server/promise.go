@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/lockcached/lockcached/locks"
 )
@@ -38,8 +39,18 @@ func (c *conn) promisePut(put *locks.Put, done locks.Stored, err error) {
 	switch {
 	case put.Op == locks.Add:
 		c.promise(put.Key, done.CAS, err)
-	case put.Lease > 0 || joins: // otherwise it is a release
+	case joins:
 		c.promise(put.Key, 0, err)
+	default:
+		c.promiseLease(put.Key, put.Lease, err)
+	}
+}
+
+// promiseLease notes a renewal; with a lease that is over it is a release, which
+// promises nothing.
+func (c *conn) promiseLease(key []byte, lease time.Duration, err error) {
+	if lease > 0 {
+		c.promise(key, 0, err)
 	}
 }
 
