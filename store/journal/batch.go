@@ -88,12 +88,15 @@ func (h *head) decode(b []byte, bootID string) (entries []byte, err error) {
 	number := func(i int) uint64 { return binary.LittleEndian.Uint64(b[1+8*i:]) }
 	*h = head{
 		complete: b[0] == 1,
-		offset:   int64(number(0)),
+		offset:   offsetOf(b),
 		synced:   int64(number(1)),
 		at:       moment(bootID, number(2), number(3)),
 	}
 	return b[headSize:], nil
 }
+
+// offsetOf is the offset of a head that is not checked yet.
+func offsetOf(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b[1:])) }
 
 func moment(bootID string, boot, wall uint64) Moment {
 	return Moment{BootID: bootID, Boot: time.Duration(boot), Wall: time.Unix(0, int64(wall))}

@@ -79,12 +79,16 @@ func (j *Journal) remove(numbers ...uint64) {
 	}
 }
 
-// syncDir makes files that were made or renamed survive a power cut.
-func (j *Journal) syncDir() error {
-	d, err := os.Open(j.config.Dir)
+// syncPath forces a file to the disk that another process has written, or a
+// directory.
+func syncPath(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	return d.Sync()
+	defer f.Close()
+	return f.Sync()
 }
+
+// syncDir makes files that were made or renamed survive a power cut.
+func (j *Journal) syncDir() error { return syncPath(j.config.Dir) }

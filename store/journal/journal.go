@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -134,16 +135,20 @@ func (j *Journal) start(r *replay) error {
 	if len(r.chain) > 0 {
 		p = preface{number: r.numbers[0] + 1, after: r.chain[0].number, afterEnd: r.chain[0].end, tokens: r.MaxToken}
 	}
+	for _, found := range r.chain {
+		// What was read may have been in the kernel's memory only.
+		if err := syncPath(j.path(found.number)); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+		j.older = append(j.older, found.number)
+		j.grown += found.end
+	}
 	j.remove(r.useless()...)
 	s, err := j.create(p)
 	if err != nil {
 		return err
 	}
 	j.segment, j.tokens = s, r.MaxToken
-	for _, found := range r.chain {
-		j.older = append(j.older, found.number)
-		j.grown += found.end
-	}
 	if len(r.chain) > 0 {
 		signal(j.wants) // or the chain would grow by a segment with every start
 	}

@@ -64,6 +64,15 @@ func tryOpen(c Config) (*Journal, state, Recovered, error) {
 	return j, s, r, nil
 }
 
+// look reads a journal that nobody has open, and changes nothing.
+func look(dir string) (state, Recovered, error) {
+	s := make(state)
+	r := replay{journal: &Journal{config: Config{Dir: dir}.withDefaults()}, held: make(map[string]lock)}
+	err := r.read()
+	r.visit(s.apply)
+	return s, r.Recovered, err
+}
+
 // crash ends a journal as the end of the process would.
 func crash(j *Journal) {
 	close(j.stop)

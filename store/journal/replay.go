@@ -3,7 +3,6 @@ package journal
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
 )
@@ -25,15 +24,9 @@ type Recovered struct {
 func (j *Journal) Replay(visit func(*Entry)) (Recovered, error) {
 	start := time.Now()
 	r := replay{journal: j, held: make(map[string]lock)}
-	if err := r.findChain(); err != nil {
+	if err := r.read(); err != nil {
 		return Recovered{}, err
 	}
-	for i := len(r.chain) - 1; i >= 0; i-- {
-		if err := r.apply(r.chain[i]); err != nil {
-			return Recovered{}, err
-		}
-	}
-	r.line.reach(j.config.Clock())
 	if err := j.start(&r); err != nil {
 		return Recovered{}, err
 	}
@@ -72,6 +65,20 @@ type lock struct {
 	token          uint64
 	flags          uint32
 	binary         bool
+}
+
+// read reads what counts of the journal, and changes nothing.
+func (r *replay) read() error {
+	if err := r.findChain(); err != nil {
+		return err
+	}
+	for i := len(r.chain) - 1; i >= 0; i-- {
+		if err := r.apply(r.chain[i]); err != nil {
+			return err
+		}
+	}
+	r.line.reach(r.journal.config.Clock())
+	return nil
 }
 
 // findChain finds the newest segment that is complete, and those after it.
@@ -178,8 +185,7 @@ func (r *replay) apply(found surveyed) error {
 			return corrupt(path, fmt.Sprintf("has a batch at byte %d that makes no sense", h.offset))
 		}
 	}
-	// What was read may be in the kernel's memory only.
-	return syncPath(path)
+	return nil
 }
 
 func (r *replay) applyBatch(entries []byte) (err error) {
@@ -222,17 +228,4 @@ func (r *replay) visit(visit func(*Entry)) {
 			Binary:  l.binary,
 		})
 	}
-}
-
-// syncPath forces a file to the disk that somebody else has written.
-func syncPath(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	return nil
 }

@@ -11,10 +11,8 @@ import (
 
 // The framing of records, see package leveldb/journal.
 const (
-	blockSize  = 32 << 10
-	chunkHead  = 7
-	chunkFull  = 1 // a whole record
-	chunkFirst = 2 // its beginning
+	blockSize = 32 << 10
+	chunkHead = 7
 )
 
 // scanner reads a segment: its preface, and the batches one after the other, as
@@ -96,9 +94,9 @@ func (s *scanner) read() error {
 // that the segment is corrupt because a later batch says that more was safe.
 func (s *scanner) stop(err error) error {
 	switch {
-	case err == io.EOF:
+	case err == io.EOF && s.end == s.size:
 		return io.EOF
-	case err == io.ErrUnexpectedEOF, err == errBatch, err == errPreface:
+	case err == io.EOF, err == io.ErrUnexpectedEOF, err == errBatch, err == errPreface:
 	default:
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -122,45 +120,36 @@ func corrupt(path, what string) error {
 }
 
 // promised looks through what lies behind the damage, and returns up to where the
-// segment was on the disk by what the batches there say.
+// segment was on the disk by what the batches there say. It looks for one at every
+// byte: records.Next would go on with the next block only.
 func (s *scanner) promised() (synced int64, err error) {
-	synced, err = s.promisedInBlock()
-	for err == nil {
-		var h head
-		if _, bad := h.decode(s.payload.Bytes(), ""); bad == nil && h.offset > s.end {
-			synced = max(synced, h.synced)
+	block := make([]byte, blockSize)
+	for start := s.end - s.end%blockSize; start < s.size; start += blockSize {
+		n, err := s.file.ReadAt(block, start)
+		if err != nil && err != io.EOF {
+			return 0, err
 		}
-		if err = s.read(); err == io.ErrUnexpectedEOF {
-			s.payload.Reset() // but there may be others
-			err = nil
-		}
-	}
-	if err == io.EOF {
-		err = nil
-	}
-	return synced, err
-}
-
-// promisedInBlock looks at every byte of the damaged block for a batch that begins
-// there: the reader of records would go on only with the next block.
-func (s *scanner) promisedInBlock() (synced int64, err error) {
-	block := make([]byte, blockSize-s.end%blockSize)
-	n, err := s.file.ReadAt(block, s.end)
-	if err != nil && err != io.EOF {
-		return 0, err
-	}
-	block = block[:n]
-	one := leveldb.NewReader(nil, nil, true, true)
-	for i := 1; i+chunkHead+headSize <= len(block); i++ {
-		if kind := block[i+chunkHead-1]; kind != chunkFull && kind != chunkFirst {
-			continue
-		}
-		_ = one.Reset(bytes.NewReader(block[i:]), nil, true, true)
-		if h, ok := headOf(one); ok && h.offset == s.end+int64(i) {
-			synced = max(synced, h.synced)
-		}
+		synced = max(synced, promisedIn(block[:n], start))
 	}
 	return synced, nil
+}
+
+// promisedIn is promised for one block, which starts at a point of a segment.
+func promisedIn(block []byte, start int64) (synced int64) {
+	r := leveldb.NewReader(nil, nil, true, true)
+	for i := 0; i+chunkHead+headSize <= len(block); i++ {
+		// What does not say that it begins here need not be looked at more closely. A
+		// batch may begin in what the block before was padded with.
+		padded := start + int64(i) - offsetOf(block[i+chunkHead:])
+		if padded < 0 || padded >= chunkHead {
+			continue
+		}
+		_ = r.Reset(bytes.NewReader(block[i:]), nil, true, true)
+		if h, ok := headOf(r); ok {
+			synced = max(synced, h.synced)
+		}
+	}
+	return synced
 }
 
 // headOf reads the head of the first batch, which is good even if the rest of the
