@@ -47,7 +47,7 @@ func tryOpen(c Config) (*Journal, state, Recovered, error) {
 // look reads a journal that nobody has open, and changes nothing.
 func look(dir string) (state, Recovered, error) {
 	s := make(state)
-	r := replay{journal: &Journal{config: Config{Dir: dir}.withDefaults()}, held: make(map[string]lock)}
+	r := replay{journal: &Journal{config: Config{Dir: dir}.withDefaults()}}
 	err := r.read()
 	r.visit(s.apply)
 	return s, r.Recovered, err

@@ -23,7 +23,7 @@ type Recovered struct {
 // visit returns. After ErrCorrupt nothing was visited, and nothing changed.
 func (j *Journal) Replay(visit func(*Entry)) (Recovered, error) {
 	start := time.Now()
-	r := replay{journal: j, held: make(map[string]lock)}
+	r := replay{journal: j}
 	if err := r.read(); err != nil {
 		return Recovered{}, err
 	}
@@ -55,6 +55,7 @@ type surveyed struct {
 	preface
 	readable bool // it has a preface
 	complete bool
+	locks    int   // of the checkpoint, if it is complete
 	end      int64 // of what is good and counts
 	lost     int64 // bytes behind it
 }
@@ -73,6 +74,11 @@ func (r *replay) read() error {
 	if err := r.findChain(); err != nil {
 		return err
 	}
+	locks := 0
+	if last := len(r.chain) - 1; last >= 0 && r.chain[last].complete {
+		locks = r.chain[last].locks
+	}
+	r.held = make(map[string]lock, locks) // that it need not grow halves the time for a million locks
 	for i := len(r.chain) - 1; i >= 0; i-- {
 		if err := r.apply(r.chain[i]); err != nil {
 			return err
@@ -154,7 +160,7 @@ func (r *replay) survey(number uint64) (surveyed, error) {
 	}
 	found := surveyed{preface: s.preface, readable: true}
 	for {
-		h, _, err := s.next()
+		h, entries, err := s.next()
 		switch {
 		case err == io.EOF:
 			found.end, found.lost = s.end, s.size-s.end
@@ -162,8 +168,26 @@ func (r *replay) survey(number uint64) (surveyed, error) {
 		case err != nil:
 			return surveyed{}, err
 		}
-		found.complete = found.complete || h.complete
+		if !found.complete {
+			found.locks += puts(entries)
+			found.complete = h.complete
+		}
 	}
+}
+
+// puts counts the entries of a batch that say that a lock is held.
+func puts(entries []byte) (n int) {
+	var e Entry
+	for len(entries) > 0 {
+		var err error
+		if entries, err = e.decode(entries); err != nil {
+			return n // apply complains
+		}
+		if e.Kind == Put {
+			n++
+		}
+	}
+	return n
 }
 
 // apply reads a segment into the state.
@@ -201,7 +225,7 @@ func (r *replay) applyBatch(entries []byte) (err error) {
 			delete(r.held, string(e.Key))
 			continue
 		}
-		// Key and value share their memory: a million locks are recovered in half the time.
+		// Key and value share their memory, to allocate half as much.
 		r.text = append(append(r.text[:0], e.Key...), e.Value...)
 		text := string(r.text)
 		r.held[text[:len(e.Key)]] = lock{
