@@ -351,3 +351,40 @@ func TestCloseJournal(t *testing.T) {
 		}
 	})
 }
+
+// A million held locks are back within seconds.
+func BenchmarkRecover(b *testing.B) {
+	const holds = 1_000_000
+	dir := b.TempDir()
+	open := func() *Manager {
+		j, err := journal.Open(journal.Config{Dir: dir})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return NewManager(Config{Journal: j, MemoryLimit: 1 << 30})
+	}
+	m := open()
+	if _, err := m.Recover(); err != nil {
+		b.Fatal(err)
+	}
+	c := newClient(m, "0123456789abcdef")
+	for i := range holds {
+		if err := c.add(fmt.Sprint("lock:user:", i), time.Hour); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := m.CloseJournal(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		m := open()
+		if r, err := m.Recover(); err != nil || r.Locks != holds {
+			b.Fatal(r.Locks, err)
+		}
+		b.StopTimer()
+		if err := m.CloseJournal(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
