@@ -53,9 +53,6 @@ func (s *shards) change(random *rand.Rand) {
 func (s *shards) walk(emit func(*Entry)) error {
 	for i := range s.all {
 		s.all[i].emit(emit)
-		if err := s.j.Commit(); err != nil {
-			return err
-		}
 	}
 	return nil
 }
