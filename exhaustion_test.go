@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +14,8 @@ import (
 // is connected goes on to release and to be served, and whoever is not is told.
 func TestNoDescriptorsLeft(t *testing.T) {
 	t.Parallel()
-	address, server, log := startServer(t)
+	server := start(t)
+	address := server.address()
 	client := clientOf(t, address)
 	holder, waiter := dial(t, address), dial(t, address)
 	holder.send("add job 0 60 1\r\nx\r\n")
@@ -23,7 +23,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 	waiter.send(claimOfWaiter)
 	waitForField(t, client, "lockcached:lock:job", "queued=1")
 
-	restore := limitFiles(t, server.Process.Pid)
+	restore := limitFiles(t, server.command.Process.Pid)
 	for refused := 0; refused < 5; { // first some find a free number among those in use
 		late := dial(t, address)
 		_, _ = late.Write([]byte("version\r\n"))
@@ -47,9 +47,9 @@ func TestNoDescriptorsLeft(t *testing.T) {
 	if line, err := late.in.ReadString('\n'); !strings.HasPrefix(line, "VERSION ") {
 		t.Errorf("got %q, %v when there are descriptors again", line, err)
 	}
-	_ = server.Process.Signal(syscall.SIGTERM)
-	if err := server.Wait(); err != nil || !strings.Contains(log.String(), "cannot accept connections") {
-		t.Errorf("%v\n%s", err, log)
+	server.stop()
+	if log := server.log(); !strings.Contains(log, "cannot accept connections") {
+		t.Errorf("it has logged only:\n%s", log)
 	}
 }
 

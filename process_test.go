@@ -1,11 +1,11 @@
 package main_test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -36,38 +36,73 @@ func runServer(t *testing.T, flags ...string) string {
 // runServers is runServer for flags that open more than one address.
 func runServers(t *testing.T, flags ...string) (addresses []string) {
 	t.Helper()
-	addresses, server, log := startServers(t, flags...)
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGTERM)
-		if err := server.Wait(); err != nil {
-			t.Errorf("lockcached: %v\n%s", err, log)
-		}
-	})
-	return addresses
+	p := start(t, flags...)
+	t.Cleanup(p.stop)
+	return p.addresses
 }
 
-// startServer leaves it to the test to stop the server.
-func startServer(t *testing.T, flags ...string) (address string, server *exec.Cmd, log *bytes.Buffer) {
-	t.Helper()
-	addresses, server, log := startServers(t, flags...)
-	return addresses[0], server, log
+// program is a lockcached that runs as a process of its own.
+type program struct {
+	t         *testing.T
+	command   *exec.Cmd
+	logFile   string
+	addresses []string
 }
 
-func startServers(t *testing.T, flags ...string) (addresses []string, server *exec.Cmd, log *bytes.Buffer) {
+// start starts lockcached, on a free loopback port unless the flags say otherwise, and
+// leaves it to the test to end it.
+func start(t *testing.T, flags ...string) *program {
 	t.Helper()
-	portFile := filepath.Join(t.TempDir(), "port")
-	server = exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...)
-	server.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile)
-	log = new(bytes.Buffer)
-	server.Stderr = log
-	if err := server.Start(); err != nil {
+	dir := t.TempDir()
+	portFile := filepath.Join(dir, "port")
+	p := &program{t: t, command: exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...), logFile: filepath.Join(dir, "log")}
+	p.command.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile)
+	log, err := os.Create(p.logFile)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = server.Process.Kill() }) // of a test that failed
-	for _, port := range readPorts(t, portFile) {
-		addresses = append(addresses, fmt.Sprintf("127.0.0.1:%d", port))
+	defer log.Close()
+	p.command.Stderr = log
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
 	}
-	return addresses, server, log
+	t.Cleanup(func() { _ = p.command.Process.Kill() }) // of a test that failed
+	for _, port := range readPorts(t, portFile) {
+		p.addresses = append(p.addresses, fmt.Sprintf("127.0.0.1:%d", port))
+	}
+	return p
+}
+
+// address is the first that it listens on.
+func (p *program) address() string { return p.addresses[0] }
+
+// stop ends it in an orderly way.
+func (p *program) stop() {
+	_ = p.command.Process.Signal(syscall.SIGTERM)
+	if err := p.command.Wait(); err != nil {
+		p.t.Errorf("lockcached: %v\n%s", err, p.log())
+	}
+}
+
+// log is what it has logged so far.
+func (p *program) log() string {
+	text, err := os.ReadFile(p.logFile)
+	if err != nil {
+		p.t.Error(err)
+	}
+	return string(text)
+}
+
+// kill ends it as it stands.
+func (p *program) kill() {
+	_ = p.command.Process.Kill()
+	_ = p.command.Wait()
+}
+
+// port is what it listens on.
+func (p *program) port() string {
+	_, port, _ := strings.Cut(p.address(), ":")
+	return port
 }
 
 // missing skips a test whose peer is not installed, unless the absence of a peer

@@ -19,7 +19,8 @@ import (
 func TestTermInTheMiddle(t *testing.T) {
 	t.Parallel()
 	const drain = 2 * time.Second
-	address, server, log := startServer(t, "--drain", drain.String())
+	server := start(t, "--drain", drain.String())
+	address := server.address()
 	holder := dial(t, address)
 	holder.send("add job 0 60 1\r\nx\r\n")
 	holder.gets("STORED")
@@ -55,11 +56,11 @@ func TestTermInTheMiddle(t *testing.T) {
 	}
 
 	began := time.Now()
-	_ = server.Process.Signal(syscall.SIGTERM)
+	_ = server.command.Process.Signal(syscall.SIGTERM)
 	close(signalled)
-	err := server.Wait()
+	err := server.command.Wait()
 	if took := time.Since(began); err != nil || took < drain/2 || took > drain+10*time.Second {
-		t.Errorf("ended after %v: %v\n%s", took, err, log)
+		t.Errorf("ended after %v: %v\n%s", took, err, server.log())
 	}
 	all.Wait()
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/lockcached/lockcached/credentials"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
+	"github.com/lockcached/lockcached/store/journal"
 )
 
 // A service is a server between its start and its end.
@@ -30,6 +31,9 @@ type service struct {
 
 	certificates *credentials.Certificates // nil without TLS
 	secrets      []*secret
+
+	journal   *journal.Journal // nil if locks are kept in memory alone
+	recovered journal.Recovered
 }
 
 // serve runs the server until a signal or the shutdown command ends it.
@@ -54,6 +58,11 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
 		return err
 	}
 	defer s.metrics.close()
+	manager, err := s.recoverLocks() // clients that connect meanwhile have to wait
+	if err != nil {
+		return err
+	}
+	defer s.run(manager)()
 	s.sayWarnings()
 	s.sayExposed(listeners)
 	if name := os.Getenv("MEMCACHED_PORT_FILENAME"); name != "" && c.socket == "" {
@@ -65,7 +74,7 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	srv := s.start(ctx, listeners)
+	srv := s.start(ctx, manager, listeners)
 	s.notify(daemon.SdNotifyReady)
 	if err := s.wait(); err != nil {
 		return err
@@ -87,12 +96,8 @@ func (s *service) sayWarnings() {
 }
 
 // start puts the layers together and begins to accept.
-func (s *service) start(ctx context.Context, listeners []listener) *server.Server {
+func (s *service) start(ctx context.Context, manager *locks.Manager, listeners []listener) *server.Server {
 	c := s.config
-	c.locks.Logger = s.log
-	manager := locks.NewManager(c.locks)
-	go manager.Run(ctx)
-
 	c.server.Logger = s.log
 	c.server.Locks = manager
 	if c.shutdownCommand {
@@ -104,7 +109,14 @@ func (s *service) start(ctx context.Context, listeners []listener) *server.Serve
 		go func() { s.failed <- s.accept(srv, l) }()
 	}
 	go s.feedWatchdog(ctx, manager, srv)
-	s.metrics.serve(admin.Config{Locks: manager, Server: srv, Pprof: c.pprof, Logger: s.log})
+	s.metrics.serve(admin.Config{
+		Locks:     manager,
+		Server:    srv,
+		Journal:   s.journal,
+		Recovered: s.recovered,
+		Pprof:     c.pprof,
+		Logger:    s.log,
+	})
 	s.logStart(listeners)
 	return srv
 }
@@ -223,6 +235,7 @@ func (s *service) logStart(listeners []listener) {
 	}
 	s.metrics.log(e, c)
 	logLocks(e, c)
+	logJournal(e, c)
 	e.Msg("serving")
 }
 
@@ -236,12 +249,18 @@ func logLocks(e *zerolog.Event, c *config) {
 	for _, policy := range c.server.WaitPolicies {
 		waits.Stringer(policy.Pattern, policy.Wait)
 	}
+	delays := zerolog.Dict()
+	for _, d := range c.locks.LockDelays {
+		delays.Stringer(d.Pattern, d.Delay)
+	}
 	delimiter := c.locks.ClassDelimiter
 	if delimiter == 0 {
 		delimiter = ':'
 	}
 	e.Strs("lock_keys", keys).
 		Dict("wait", waits).
+		Dict("lock_delay", delays).
+		Dur("settle_ms", c.locks.Settle).
 		Dur("max_wait_ms", c.locks.MaxWait).
 		Int("max_waiters", c.locks.MaxWaiters).
 		Int("max_waiters_total", c.locks.MaxWaitersTotal).

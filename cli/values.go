@@ -12,6 +12,7 @@ import (
 
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
+	"github.com/lockcached/lockcached/store/journal"
 )
 
 // Where the plain flags of the table keep their values.
@@ -42,6 +43,9 @@ func sendTimeout(c *config) *time.Duration    { return &c.server.SendTimeout }
 func requestTimeout(c *config) *time.Duration { return &c.server.RequestTimeout }
 func maxWait(c *config) *time.Duration        { return &c.locks.MaxWait }
 func drain(c *config) *time.Duration          { return &c.drain }
+func settle(c *config) *time.Duration         { return &c.locks.Settle }
+func fsyncInterval(c *config) *time.Duration  { return &c.journal.Interval }
+func dataDir(c *config) *string               { return &c.journal.Dir }
 func userName(c *config) *string              { return &c.user }
 func pidFile(c *config) *string               { return &c.pidFile }
 func logFormat(c *config) *string             { return &c.logFormat }
@@ -291,30 +295,52 @@ func setLockKeys(c *config, value string) error {
 }
 
 func setWait(c *config, value string) error {
-	policy, err := parsePolicy(value)
+	pattern, wait, err := parsePolicy(value)
 	if err != nil {
 		return err
 	}
-	c.server.WaitPolicies = append(c.server.WaitPolicies, policy)
+	c.server.WaitPolicies = append(c.server.WaitPolicies, server.WaitPolicy{Pattern: pattern, Wait: wait})
+	return nil
+}
+
+func setLockDelay(c *config, value string) error {
+	pattern, delay, err := parsePolicy(value)
+	if err != nil {
+		return err
+	}
+	c.locks.LockDelays = append(c.locks.LockDelays, locks.LockDelay{Pattern: pattern, Delay: delay})
 	return nil
 }
 
 // parsePolicy reads PATTERN=DURATION. The last = counts, since keys may
 // contain some.
-func parsePolicy(value string) (server.WaitPolicy, error) {
+func parsePolicy(value string) (pattern string, d time.Duration, err error) {
 	i := strings.LastIndexByte(value, '=')
 	if i < 0 {
-		return server.WaitPolicy{}, errors.New("should be pattern=duration, such as lock:*=200ms")
+		return "", 0, errors.New("should be pattern=duration, such as lock:*=200ms")
 	}
-	pattern := value[:i]
+	pattern = value[:i]
 	if err := checkPattern(pattern); err != nil {
-		return server.WaitPolicy{}, err
+		return "", 0, err
 	}
-	wait, err := parseDuration(value[i+1:])
-	if err != nil {
-		return server.WaitPolicy{}, err
+	d, err = parseDuration(value[i+1:])
+	return pattern, d, err
+}
+
+// fsyncModes are the values of --fsync.
+var fsyncModes = map[string]journal.Mode{
+	"always":   journal.Always,
+	"interval": journal.Interval,
+	"never":    journal.Never,
+}
+
+func setFsync(c *config, value string) error {
+	mode, ok := fsyncModes[value]
+	if !ok {
+		return errors.New("should be one of always, interval, never")
 	}
-	return server.WaitPolicy{Pattern: pattern, Wait: wait}, nil
+	c.journal.Fsync = mode
+	return nil
 }
 
 func checkPattern(pattern string) error {

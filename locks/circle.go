@@ -99,10 +99,14 @@ func (m *Manager) handedTo(l *line, holder *claimant) {
 	}
 }
 
-// closesCircle reports whether a claim on a held lock closed a circle if it waited,
+// closesCircle reports whether a claim on a held or closed lock closed a circle if it waited,
 // and counts that. If it does not, it waits from now on.
 func (sh *shard) closesCircle(c *Put, l *line, it *item) bool {
-	circle := sh.m.beginWait(c.Session.claimant(), l, it.Attached.by)
+	var holder *claimant // nobody's, if the lock is closed
+	if it != nil {
+		holder = it.Attached.by
+	}
+	circle := sh.m.beginWait(c.Session.claimant(), l, holder)
 	if circle == nil {
 		return false
 	}

@@ -1,67 +1,103 @@
 package locks
 
 import (
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lockcached/lockcached/store/journal"
 )
 
-// Setting the wall clock must not change a lease, and no test can set it. But one can
-// see who looks at a clock: in what follows the Manager's own is the only one, and
-// that is monotonic.
-func TestNobodyReadsTheWallClock(t *testing.T) {
-	allowed := []string{
-		"manager.go NewManager Now", // epoch, of which only the monotonic part is used
-		"manager.go NewManager Now", // the first token
-		"manager.go now Since",
-	}
-	var got []string
-	for _, dir := range []string{".", "../store", "../waitqueue", "../stats"} {
-		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-		must(t, err)
-		for _, file := range files {
-			if !strings.HasSuffix(file, "_test.go") {
-				got = append(got, clockReaders(t, file)...)
-			}
-		}
-	}
-	if !slices.Equal(got, allowed) {
-		t.Errorf("clocks are read by %q, want %q", got, allowed)
-	}
-	if m := NewManager(Config{}); !strings.Contains(m.epoch.String(), " m=") {
-		t.Errorf("the Manager's clock is not monotonic: it began at %v", m.epoch)
-	}
+// machine is a machine whose wall clock can be set and which can be restarted.
+type machine struct {
+	boot  string
+	since time.Time     // when it was started
+	step  time.Duration // by which its wall clock is off
 }
 
-// clockReaders lists where a file asks package time for the time.
-func clockReaders(t *testing.T, file string) (readers []string) {
+func (m *machine) moment() journal.Moment {
+	return journal.Moment{BootID: m.boot, Boot: time.Since(m.since), Wall: time.Now().Add(m.step)}
+}
+
+func (m *machine) restart() { m.boot, m.since = m.boot+"'", time.Now() }
+
+// serve runs a Manager on the machine's directory until the function it returns is
+// called.
+func (m *machine) serve(t *testing.T, dir string) (*Manager, func()) {
 	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	j, err := journal.Open(journal.Config{Dir: dir, Clock: m.moment})
 	must(t, err)
-	for _, decl := range parsed.Decls {
-		where := filepath.ToSlash(file)
-		if f, ok := decl.(*ast.FuncDecl); ok {
-			where += " " + f.Name.Name
-		}
-		ast.Inspect(decl, func(n ast.Node) bool {
-			if s, ok := n.(*ast.SelectorExpr); ok && isPackageTime(s.X) {
-				switch s.Sel.Name {
-				case "Now", "Since", "Until":
-					readers = append(readers, fmt.Sprint(where, " ", s.Sel.Name))
+	manager := NewManager(Config{Journal: j})
+	_, err = manager.Recover()
+	must(t, err)
+	return manager, func() { must(t, manager.CloseJournal()) }
+}
+
+// The wall clock is set while nobody serves for ten of the lease's 60 seconds. As long
+// as the machine is not restarted it does not matter. If it is, what is left of the
+// lease is off by as much as the clock was set, but never less than it would be if no
+// time had passed: set back, a lease lasts longer by the time without a server at most.
+func TestWallClockIsSet(t *testing.T) {
+	const lease, down = time.Minute, 10 * time.Second
+	for _, tt := range []struct {
+		name    string
+		step    time.Duration
+		restart bool
+		left    time.Duration
+	}{
+		{"not at all", 0, false, lease - down},
+		{"forward", 3 * time.Hour, false, lease - down},
+		{"back", -3 * time.Hour, false, lease - down},
+		{"not at all, machine restarted", 0, true, lease - down},
+		{"a second forward, machine restarted", time.Second, true, lease - down - time.Second},
+		{"forward, machine restarted", 3 * time.Hour, true, 0},
+		{"a second back, machine restarted", -time.Second, true, lease - down + time.Second},
+		{"back, machine restarted", -3 * time.Hour, true, lease},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				machine := &machine{boot: "1", since: time.Now().Add(-time.Hour)}
+				dir := t.TempDir()
+				m, end := machine.serve(t, dir)
+				must(t, newClient(m, "a").add(key, lease))
+				token := m.Lookup([]byte(key), nil).Token
+				end()
+
+				time.Sleep(down)
+				machine.step = tt.step
+				if tt.restart {
+					machine.restart()
 				}
-			}
-			return true
+				m, end = machine.serve(t, dir)
+				defer end()
+				l := m.Lookup([]byte(key), nil)
+				if l.TTL != tt.left || l.Held != (tt.left > 0) {
+					t.Errorf("held: %v; %v are left of the lease, want %v", l.Held, l.TTL, tt.left)
+				}
+				must(t, newClient(m, "a").add("lock:other", lease))
+				if next := m.Lookup([]byte("lock:other"), nil).Token; next <= token {
+					t.Errorf("token %d after %d", next, token)
+				}
+			})
 		})
 	}
-	return readers
 }
 
-func isPackageTime(x ast.Expr) bool {
-	name, ok := x.(*ast.Ident)
-	return ok && name.Name == "time"
+// A machine that sleeps takes its leases with it: they are as long on a Manager that
+// was there as on one that comes after.
+func TestMachineSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		machine := &machine{boot: "1", since: time.Now().Add(-time.Hour)}
+		dir := t.TempDir()
+		m, end := machine.serve(t, dir)
+		machine.since = machine.since.Add(-time.Hour) // an hour that the process has not seen
+		m.measureDrift()
+		must(t, newClient(m, "a").add(key, time.Minute))
+		end()
+		m, end = machine.serve(t, dir)
+		defer end()
+		if l := m.Lookup([]byte(key), nil); l.TTL != time.Minute || l.Age != 0 {
+			t.Errorf("%v old, %v left", l.Age, l.TTL)
+		}
+	})
 }

@@ -42,6 +42,10 @@ type conn struct {
 	beganAfter uint64 // bytes that were read before
 	kicked     bool   // cut off by sweep, whose this is
 
+	promises *promises // in replies not sent yet; nil if there are none
+	begun    int       // where in out the reply to the request at hand begins
+	kept     bool      // what the replies have seen is committed
+
 	unsure    bool          // that the last grant in spare has arrived
 	withCAS   bool          // the get at hand wants ids
 	known     atomic.Bool   // the client may ask for something
@@ -77,6 +81,7 @@ func newConn(s *Server) *conn {
 func (c *conn) end() {
 	_ = c.flush()
 	c.requestDue.Store(0)
+	c.forgetPromises()
 	c.withdrawUnsure()
 	c.srv.locks.Close(&c.session)
 	c.in.Close()
@@ -117,7 +122,11 @@ func (c *conn) handleBuffered() bool {
 		if c.requestDue.Load() != 0 {
 			c.requestDue.Store(0)
 		}
-		if !c.handle(&w.req, err) {
+		goesOn := c.handle(&w.req, err)
+		if !w.req.More { // the reply to a get in pieces is one
+			c.endReply()
+		}
+		if !goesOn {
 			return false
 		}
 		if c.out.Buffered() > maxUnsent && c.flush() != nil {
@@ -182,8 +191,16 @@ func (c *conn) dismiss(why error) (goesOn bool) {
 	return false
 }
 
-// flush sends the replies collected. It returns when all are with the kernel.
+// flush sends the replies collected, when what they promise is kept. It returns when
+// all are with the kernel.
 func (c *conn) flush() error {
+	if c.out.Buffered() == 0 {
+		return nil
+	}
+	if err := c.keepPromises(); err != nil {
+		c.out.Drop()
+		return err
+	}
 	n, err := c.out.Flush(c)
 	if n > 0 {
 		c.bytesWritten.Add(uint64(n))

@@ -32,6 +32,7 @@ type Server struct {
 	// read.
 	unfinished, unread *protocol.Allowance
 
+	durable  bool // locks are kept in a journal
 	policies []policy
 	started  time.Time
 	detail   detail
@@ -81,6 +82,7 @@ func New(c Config) *Server {
 		config:    c,
 		locks:     c.Locks,
 		itemMax:   c.Locks.Config().ItemSizeMax,
+		durable:   c.Locks.Durable(),
 		started:   time.Now(),
 		guard:     newGuard(),
 		ending:    make(chan struct{}),

@@ -31,7 +31,9 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 		l, err = net.Listen("tcp", "127.0.0.1:0")
 	}
 	must(t, err)
-	c.Locks = locks.NewManager(locks.Config{})
+	if c.Locks == nil {
+		c.Locks = locks.NewManager(locks.Config{})
+	}
 	go c.Locks.Run(t.Context())
 	s = New(c)
 	serve := s.Serve
