@@ -53,7 +53,7 @@ func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
 	}
 	item := items[cl.hold.key]
 	if item == nil || string(item.Value) != cl.hold.owner {
-		if cl.kind == lockcached && cl.client.config.Memcache != nil {
+		if _, sure := cl.client.selector.(selector); cl.queued && !sure {
 			return expires, ErrMisrouted
 		}
 		return expires, ErrLost

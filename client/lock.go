@@ -24,8 +24,7 @@ type Lock struct {
 	cancel  context.CancelCauseFunc
 	span    trace.Span
 	keeper  chan struct{} // closed when nothing keeps the lock alive any more
-
-	line *line // on which the lock was granted, nil if it was not in line
+	line    *line         // on which the lock was granted, nil if it was not in line
 
 	op   sync.Mutex // one Renew or Unlock at a time; guards what follows, but for key and owner
 	hold hold
@@ -78,7 +77,7 @@ func (l *Lock) expire() {
 		return
 	}
 	l.mu.Unlock()
-	l.lose(fmt.Errorf("%w: the lease of %s is over", ErrLost, l.hold.key))
+	l.lose(fmt.Errorf("%w: the lease of %s ends", ErrLost, l.hold.key))
 }
 
 // lose ends the context because the lock is not ours any more, or will not be.
