@@ -58,7 +58,7 @@ func TestEncodingIsStable(t *testing.T) {
 		`"Censored":{"Count":0,"Weight":0,"Weight2":0,"Mean":0,"M2":0,"Min":0,"Max":0},` +
 		`"Wait":{"Count":0,"Weight":0,"Weight2":0,"Mean":0,"M2":0,"Min":0,"Max":0},` +
 		`"Gap":{"Count":0,"Weight":0,"Weight2":0,"Mean":0,"M2":0,"Min":0,"Max":0},` +
-		`"Acquired":1,"Refused":0,"HandedOff":0,"Released":0,"Expired":0,"Renewed":0,"WaitTimeouts":0,"Withdrawn":0,"Overrun":9,` +
+		`"Acquired":1,"Refused":0,"HandedOff":0,"Released":0,"Expired":0,"Renewed":0,"WaitTimeouts":0,"Withdrawn":0,"Overrun":9,"Deadlocks":0,` +
 		`"HoldLaw":{"Count":0,"Unit":0,"Released":{"From":0,"N":null},"Censored":{"From":0,"N":null}},"WaitLaw":null}`
 	if err != nil || string(text) != want {
 		t.Errorf("%v, encoded as\n%s, want\n%s", err, text, want)
