@@ -177,7 +177,7 @@ func (cl *claim) explain(err error) error {
 	case errors.Is(err, errWaitOver):
 		return &HeldError{Key: cl.hold.key, Waited: time.Since(cl.begun), Tries: cl.tries}
 	case errors.Is(err, errInterrupted):
-		return fmt.Errorf("client: lock %s, after %v and %d tries: %w",
+		return fmt.Errorf("client: lock %s, after %v, tries: %d: %w",
 			cl.hold.key, time.Since(cl.begun).Round(time.Millisecond), cl.tries, err)
 	}
 	return fmt.Errorf("client: lock %s: %w", cl.hold.key, err)

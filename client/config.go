@@ -19,8 +19,9 @@ type Config struct {
 	// Servers are host:port or paths of Unix sockets. Keys are spread over several by
 	// gomemcache's hash.
 	Servers []string
-	// Memcache is used instead of Servers; it stays the caller's, who closes it. Its
-	// waits in line are cut into slices shorter than its Timeout.
+	// Memcache is used instead of Servers; it stays the caller's, who closes it. Waits
+	// in line are cut into slices shorter than its Timeout. When a server is lost, its
+	// idle connections are closed.
 	Memcache *memcache.Client
 	// Selector is the one that Memcache was made with, so that faults of one server do
 	// not concern the others. With nil all servers of Memcache share their fate.

@@ -54,7 +54,7 @@ func (e *HeldError) Error() string {
 	if e.Waited == 0 {
 		return fmt.Sprintf("%v: %s", ErrHeld, e.Key)
 	}
-	return fmt.Sprintf("%v: %s, after %v and %d tries", ErrHeld, e.Key, e.Waited.Round(time.Millisecond), e.Tries)
+	return fmt.Sprintf("%v: %s, after %v, tries: %d", ErrHeld, e.Key, e.Waited.Round(time.Millisecond), e.Tries)
 }
 
 func (e *HeldError) Is(target error) bool { return target == ErrHeld }
@@ -68,6 +68,9 @@ type FaultError struct {
 }
 
 func (e *FaultError) Error() string {
+	if e.Tries == 0 {
+		return fmt.Sprintf("%v: %s: %v", ErrUnavailable, e.Server, e.Err)
+	}
 	return fmt.Sprintf("%v: %s, %d tries in %v: %v", ErrUnavailable, e.Server, e.Tries, e.Spent.Round(time.Millisecond), e.Err)
 }
 

@@ -7,17 +7,39 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// request is how a request is made: do or once.
-type request func(ctx context.Context, key string, request func() error) error
+// kind is what a server is.
+type kind uint8
+
+const (
+	unknown kind = iota
+	lockcached
+	plain // memcached
+)
+
+// is tells what the server is, as far as that is known.
+func (s *peer) is() kind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kind
+}
+
+func (s *peer) isA(k kind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kind = k
+}
+
+// A maker makes a request: Client.do or Client.once.
+type maker func(ctx context.Context, key string, request func() error) error
 
 // kindOf tells what the server of a key is. It is asked once, and again after it was
 // away: somebody may have put another one in its place.
-func (c *Client) kindOf(ctx context.Context, s *peer, key string, make request) (kind, error) {
+func (c *Client) kindOf(ctx context.Context, s *peer, key string, by maker) (kind, error) {
 	if k := s.is(); k != unknown {
 		return k, nil
 	}
 	k := lockcached
-	err := make(ctx, key, func() error {
+	err := by(ctx, key, func() error {
 		_, err := c.mc.Get(retryPrefix + key)
 		if errors.Is(err, memcache.ErrCacheMiss) {
 			k, err = plain, nil

@@ -205,16 +205,9 @@ func TestOneAsks(t *testing.T) {
 	c := newClient(t, Config{}, h.addr)
 	l := take(t, c, "k")
 	var all sync.WaitGroup
+	var holders atomic.Int32
 	for range 20 {
-		all.Go(func() {
-			l, err := c.Lock(t.Context(), "k")
-			if err == nil {
-				err = l.Unlock()
-			}
-			if err != nil {
-				t.Error(err)
-			}
-		})
+		all.Go(func() { use(t, c, "k", &holders) })
 	}
 	h.queued("k", 1)
 	_, err := c.TryLock(t.Context(), "k")

@@ -10,15 +10,6 @@ import (
 	"time"
 )
 
-// kind is what a server is.
-type kind uint8
-
-const (
-	unknown kind = iota
-	lockcached
-	plain // memcached
-)
-
 // A peer is what a Client knows of one server: what it is, and whether it is away.
 //
 // The first request that gets no answer closes the gate. From then on one request at
@@ -181,11 +172,12 @@ func (s *peer) hopeless() bool {
 	return s.broken
 }
 
-// giveUp notes that somebody has used up all tries.
-func (s *peer) giveUp() {
+// giveUp notes that somebody has used up so many tries. If some of them belong to an
+// earlier outage, this one may still be over soon.
+func (s *peer) giveUp(tries int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.away && !s.broken {
+	if s.away && !s.broken && s.failed >= tries-1 {
 		s.broken, s.failed = true, 0
 		s.due = time.Now().Add(s.pause())
 	}
@@ -200,23 +192,6 @@ func (s *peer) pause() time.Duration {
 	return pauseAfter(s.failed)
 }
 
-// pauses are the limits of the pauses between tries. The shortest add up to more than
-// a second, for as long may a server be away without anybody's noticing; and they
-// are wide, so that a thousand clients that have lost their server in the same moment
-// come back spread out. No second sees more than five tries.
-var pauses = [...][2]time.Duration{
-	{20 * time.Millisecond, 200 * time.Millisecond},
-	{150 * time.Millisecond, 450 * time.Millisecond},
-	{350 * time.Millisecond, 750 * time.Millisecond},
-	{600 * time.Millisecond, 1000 * time.Millisecond},
-}
-
-// pauseAfter is the pause after so many tries in vain, the first being 0.
-func pauseAfter(n int) time.Duration {
-	limits := pauses[min(n, len(pauses)-1)]
-	return limits[0] + rand.N(limits[1]-limits[0])
-}
-
 // nextTry is how long a call pauses after its nth try in vain: until the next probe,
 // if the server is away.
 func (s *peer) nextTry(n int) time.Duration {
@@ -226,32 +201,4 @@ func (s *peer) nextTry(n int) time.Duration {
 		return max(0, time.Until(s.due))
 	}
 	return pauseAfter(n)
-}
-
-// is tells what the server is, as far as that is known.
-func (s *peer) is() kind {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.kind
-}
-
-func (s *peer) isA(k kind) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.kind = k
-}
-
-// sleep pauses, and reports false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -41,7 +41,7 @@ func (c *Client) repeat(ctx context.Context, s *peer, key string, attempt func()
 		return call.outcome
 	}
 	if call.tries >= c.config.Tries {
-		s.giveUp()
+		s.giveUp(call.tries)
 	}
 	return call.failed(ctx)
 }

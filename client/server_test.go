@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,16 +143,9 @@ func TestServersAreSwapped(t *testing.T) {
 			c.lost(c.peers[r.addr()]) // nothing does, since all connections will be new
 		}
 		var all sync.WaitGroup
+		var holders atomic.Int32
 		for range 5 {
-			all.Go(func() {
-				l, err := c.Lock(t.Context(), "k")
-				if err == nil {
-					err = l.Unlock()
-				}
-				if err != nil {
-					t.Error(err)
-				}
-			})
+			all.Go(func() { use(t, c, "k", &holders) })
 		}
 		all.Wait()
 		r.setTarget("tcp", h.addr)
