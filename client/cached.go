@@ -44,6 +44,7 @@ func (c *Cached[T]) Get(ctx context.Context, key string, compute func(context.Co
 	return c.getFor(ctx, key, c.config.TTL, compute)
 }
 
+// getFor is Get with a TTL of its own.
 func (c *Cached[T]) getFor(ctx context.Context, key string, ttl time.Duration, compute func(context.Context) (T, error)) (T, error) {
 	task := &task[T]{Cached: c, key: key, ttl: ttl, compute: compute}
 	found, err := task.find(ctx)
@@ -72,10 +73,10 @@ func (c *Cached[T]) getFor(ctx context.Context, key string, ttl time.Duration, c
 // miss goes for a value that is not there, with the other goroutines that want it.
 // If somebody else's compute fails, it is the turn of the next.
 func (c *Cached[T]) miss(ctx context.Context, task *task[T]) (T, error) {
-	for joined := false; ; joined = true {
+	for {
 		value, led, err := c.flights.do(ctx, task.key, task.fly)
-		if !led && !joined {
-			c.counts.stampedes.Add(1)
+		if !led {
+			task.meet()
 		}
 		var own ownError
 		switch {

@@ -62,7 +62,8 @@ func (m *cacheMetrics) of(name string) *cacheCounters {
 	return c
 }
 
-var cacheMetricsTold = []struct {
+// cacheFields are those of CacheStats, as metrics.
+var cacheFields = []struct {
 	desc *prometheus.Desc
 	of   func(*CacheStats) uint64
 }{
@@ -86,8 +87,8 @@ func byCache(name, help string) *prometheus.Desc {
 
 // Describe and Collect make it a prometheus.Collector.
 func (*cacheMetrics) Describe(out chan<- *prometheus.Desc) {
-	for _, told := range cacheMetricsTold {
-		out <- told.desc
+	for _, field := range cacheFields {
+		out <- field.desc
 	}
 }
 
@@ -96,8 +97,8 @@ func (m *cacheMetrics) Collect(out chan<- prometheus.Metric) {
 	defer m.mu.Unlock()
 	for name, counters := range m.byName {
 		stats := counters.stats()
-		for _, told := range cacheMetricsTold {
-			out <- prometheus.MustNewConstMetric(told.desc, prometheus.CounterValue, float64(told.of(&stats)), name)
+		for _, field := range cacheFields {
+			out <- prometheus.MustNewConstMetric(field.desc, prometheus.CounterValue, float64(field.of(&stats)), name)
 		}
 	}
 }

@@ -49,6 +49,12 @@
 // so a look tells whether it was granted. A claim that is given up while an answer is
 // outstanding is released in the background.
 //
+// # Cached values
+//
+// GetOrCompute and Cached keep a value that many want and that takes time to compute:
+// what is missing is computed by one caller of all processes, under a lock, while the
+// others wait for the value.
+//
 // # What users of other lock packages complain about
 //
 //   - Nothing tells that a lock is no longer held (etcd-io/etcd#6127, #10811), and who

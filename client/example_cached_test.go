@@ -12,6 +12,19 @@ import (
 	"github.com/lockcached/lockcached/client"
 )
 
+// connect returns a client of a server of its own, and what ends both.
+func connect() (c *client.Client, stop func()) {
+	addr, shutDown := serve()
+	c, err := client.New(client.Config{Servers: []string{addr}})
+	if err != nil {
+		panic(err)
+	}
+	return c, func() {
+		_ = c.Close()
+		shutDown()
+	}
+}
+
 func render(_ context.Context, id string) (string, error) {
 	fmt.Println("rendering", id)
 	return "<h1>Page " + id + "</h1>", nil
@@ -28,13 +41,8 @@ func page(ctx context.Context, c *client.Client, id string) (string, error) {
 }
 
 func ExampleGetOrCompute() {
-	addr, stop := serve()
+	c, stop := connect()
 	defer stop()
-	c, err := client.New(client.Config{Servers: []string{addr}})
-	if err != nil {
-		panic(err)
-	}
-	defer c.Close()
 	for range 2 {
 		fmt.Println(page(context.Background(), c, "17"))
 	}
@@ -75,13 +83,8 @@ func (s sealed[T]) Decode(data []byte) (value T, err error) {
 }
 
 func ExampleCached() {
-	addr, stop := serve()
+	c, stop := connect()
 	defer stop()
-	c, err := client.New(client.Config{Servers: []string{addr}})
-	if err != nil {
-		panic(err)
-	}
-	defer c.Close()
 	block, err := aes.NewCipher([]byte("a key of sixteen")) // not in the source, of course
 	if err != nil {
 		panic(err)

@@ -34,28 +34,28 @@ func (t *task[T]) round(ctx context.Context, began time.Time) (value T, err erro
 	defer cancel()
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	news := make(chan *entry[T], 1)
+	watched := make(chan *entry[T], 1)
 	go func() {
-		found := t.watch(watching, began)
-		if found != nil {
+		news := t.watch(watching, began)
+		if news != nil {
 			cancel()
 		}
-		news <- found
+		watched <- news
 	}()
 	hold, err := t.lock(ctx, began)
 	stop()
-	found := <-news
+	news := <-watched
 	span := trace.SpanFromContext(ctx)
 	span.SetAttributes(attribute.Int64(waitedAttribute, time.Since(began).Milliseconds()))
 	if err == nil {
 		span.SetAttributes(tokenOf(hold))
 	}
 	switch {
-	case found != nil:
+	case news != nil:
 		if err == nil {
 			t.unlock(hold)
 		}
-		return t.accept(ctx, found)
+		return t.accept(ctx, news)
 	case err != nil:
 		return t.withoutLock(ctx, err)
 	}
@@ -76,8 +76,8 @@ func (t *task[T]) lock(ctx context.Context, began time.Time) (*Lock, error) {
 // fleet is large, or when somebody died between storing the value and the release.
 func (t *task[T]) watch(ctx context.Context, began time.Time) *entry[T] {
 	for sleep(ctx, t.watchPause(time.Since(began))) {
-		if found, err := t.read(ctx); err == nil && t.isNews(&found) {
-			return &found
+		if news, found := t.look(ctx); found {
+			return &news
 		}
 	}
 	return nil
@@ -128,8 +128,8 @@ var errTakenAway = errors.New("client: the lock was lost while computing")
 // after they had asked.
 func (t *task[T]) withLock(ctx context.Context, hold *Lock) (value T, err error) {
 	defer t.unlock(hold)
-	if found := t.decode(hold.along); t.isNews(&found) {
-		return t.accept(ctx, &found)
+	if news, found := t.newsIn(hold.along); found {
+		return t.accept(ctx, &news)
 	}
 	value, made, err := t.produce(hold.Context())
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(hold.Context()), ErrLost) {
@@ -153,7 +153,7 @@ func (t *task[T]) storeAsHolder(ctx context.Context, hold *Lock, made *envelope)
 		if errors.Is(err, ErrLost) {
 			t.counts.lost.Add(1)
 		}
-		t.log(zerolog.WarnLevel, err, "computed value is not stored: its lock is lost")
+		t.log(zerolog.WarnLevel, err, "computed value is not stored")
 		return
 	}
 	t.store(ctx, made)
@@ -170,10 +170,10 @@ func (t *task[T]) withoutLock(ctx context.Context, why error) (value T, err erro
 	fallback := GiveUp
 	switch {
 	case errors.Is(why, ErrHeld):
-		if found, err := t.read(ctx); err == nil && t.isNews(&found) {
-			return t.accept(ctx, &found)
+		if news, found := t.look(ctx); found {
+			return t.accept(ctx, &news)
 		}
-		t.counts.stampedes.Add(1)
+		t.meet()
 		fallback = t.config.WaitOver
 	case errors.Is(why, ErrUnavailable):
 		fallback = t.config.ServerAway
@@ -190,15 +190,22 @@ func (t *task[T]) withoutLock(ctx context.Context, why error) (value T, err erro
 }
 
 // accept takes what somebody else has computed, or failed to.
-func (t *task[T]) accept(ctx context.Context, e *entry[T]) (T, error) {
+func (t *task[T]) accept(ctx context.Context, news *entry[T]) (T, error) {
+	t.meet()
+	if news.failed {
+		return news.value, end(ctx, "waited", news.failure(t.key))
+	}
 	if !t.background {
-		t.counts.stampedes.Add(1)
 		t.counts.waited.Add(1)
 	}
-	if e.failed {
-		return e.value, end(ctx, "waited", e.failure(t.key))
+	return news.value, end(ctx, "waited", nil)
+}
+
+// meet counts that others were found computing, once for each caller that waits.
+func (t *task[T]) meet() {
+	if !t.background && !t.met.Swap(true) {
+		t.counts.stampedes.Add(1)
 	}
-	return e.value, end(ctx, "waited", nil)
 }
 
 // conclude ends a task that has computed.

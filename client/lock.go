@@ -26,8 +26,7 @@ type Lock struct {
 	span    trace.Span
 	keeper  chan struct{}  // closed when nothing keeps the lock alive any more
 	along   *memcache.Item // of the key that was read together with it; nil: a miss
-
-	line *line // on which the lock was granted, nil if it was not in line
+	line    *line          // on which the lock was granted, nil if it was not in line
 
 	op   sync.Mutex // one Renew or Unlock at a time; guards what follows, but for key and owner
 	hold hold

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -30,10 +31,13 @@ func (r *refreshes) begin(key string) bool {
 	return true
 }
 
-func (r *refreshes) end(key string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.keys, key)
+// end lets the next one begin after a rest.
+func (r *refreshes) end(key string, rest time.Duration) {
+	time.AfterFunc(rest, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.keys, key)
+	})
 }
 
 // refresh computes the next value in the background, unless somebody does so already.
@@ -43,8 +47,7 @@ func (t *task[T]) refresh(ctx context.Context, found *entry[T]) {
 		return
 	}
 	if t.client.begin() != nil {
-		t.refreshes.end(t.key)
-		return
+		return // and nobody will
 	}
 	t.background = true
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -53,27 +56,39 @@ func (t *task[T]) refresh(ctx context.Context, found *entry[T]) {
 		defer t.client.pending.Done()
 		defer cancel(nil)
 		defer stop()
-		if t.renew(ctx, found.fresh(time.Now())) {
-			t.refreshes.end(t.key)
-			return
-		}
-		// Another process does. Nobody needs to try before that one has had its time.
-		again := min(max(found.computed, shortestLook), longestLook)
-		time.AfterFunc(again, func() { t.refreshes.end(t.key) })
+		err := errGoexit // unless it returns
+		defer func() { t.refreshes.end(t.key, t.rest(err, found)) }()
+		err = t.renew(ctx, found.fresh(time.Now()))
 	}()
 }
 
-// renew computes the next value if the lock is free, and reports whether it was.
-func (t *task[T]) renew(ctx context.Context, early bool) bool {
+// rest is how long nobody of this process tries again: while another process computes,
+// as long as that takes; and after a failure, what failed is spared.
+func (t *task[T]) rest(err error, found *entry[T]) time.Duration {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, ErrHeld):
+		return min(max(found.computed, shortestLook), longestLook)
+	}
+	return cmp.Or(t.config.NegativeTTL, longestLook)
+}
+
+// renew computes the next value if the lock is free.
+func (t *task[T]) renew(ctx context.Context, early bool) (err error) {
 	ctx, span := t.trace(ctx)
 	defer span.End()
-	// There is no caller for a panic to go to. It is logged, and once the value is over
-	// there is one.
-	defer func() { _ = recover() }()
+	defer func() {
+		// There is no caller for a panic to go to. It is logged, and once the value is
+		// over there is one.
+		if p := recover(); p != nil {
+			err = panicOf(p)
+		}
+	}()
 	hold, err := t.client.TryLock(ctx, t.lockKey(), t.options()...)
 	if errors.Is(err, ErrHeld) {
 		_ = end(ctx, "left to others", nil)
-		return false
+		return err
 	}
 	if err == nil {
 		span.SetAttributes(tokenOf(hold))
@@ -85,5 +100,5 @@ func (t *task[T]) renew(ctx context.Context, early bool) bool {
 	if err != nil {
 		t.log(zerolog.WarnLevel, err, "cached value is not refreshed")
 	}
-	return true
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
@@ -21,6 +22,8 @@ type task[T any] struct {
 	seen    time.Time // until when what its caller found was fresh; zero if that was nothing
 
 	background bool // nobody waits for it
+
+	met atomic.Bool // that others were found computing is counted
 }
 
 // entry is what a read found; all zero if that was nothing.
@@ -36,50 +39,66 @@ func (e *entry[T]) failure(key string) error {
 	return &CachedError{Key: key, Text: string(e.payload), Until: e.freshUntil}
 }
 
-// read reads what is stored.
-func (t *task[T]) read(ctx context.Context) (e entry[T], err error) {
-	items, err := t.client.get(ctx, t.key)
-	if err != nil {
-		return e, err
-	}
-	return t.decode(items[t.key]), nil
-}
-
-// decode makes sense of what is stored. If it cannot, that is as good as nothing.
-func (t *task[T]) decode(item *memcache.Item) (e entry[T]) {
-	if item == nil {
-		return e
-	}
-	var err error
-	stored, ok := unseal(item.Value)
-	if ok && !stored.failed {
-		e.value, err = t.config.Codec.Decode(stored.payload)
-	}
-	if !ok || err != nil {
-		t.counts.unreadable.Add(1)
-		t.log(zerolog.WarnLevel, err, "cached value cannot be read, and is computed again")
-		return entry[T]{}
-	}
-	e.envelope = stored
-	return e
-}
-
-// find reads what the caller wants. A server that is away knows of nothing.
+// find reads what the caller wants. A server that is away has nothing, and what nobody
+// can make sense of is nothing.
 func (t *task[T]) find(ctx context.Context) (e entry[T], err error) {
 	if t.key == "" || strings.HasPrefix(t.key, reserved) {
 		return e, memcache.ErrMalformedKey // gomemcache would see nothing wrong
 	}
-	e, err = t.read(ctx)
-	if errors.Is(err, ErrUnavailable) {
-		err = nil
+	items, err := t.client.get(ctx, t.key)
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return e, nil
+	case err != nil:
+		return e, err
+	}
+	e, err = t.decode(items[t.key])
+	if err != nil {
+		t.counts.unreadable.Add(1)
+		t.log(zerolog.WarnLevel, err, "cached value cannot be read, and is computed again")
 	}
 	t.seen = e.freshUntil
-	return e, err
+	return e, nil
 }
 
-// isNews tells a value that somebody has stored since the caller looked.
-func (t *task[T]) isNews(e *entry[T]) bool {
-	return !e.freshUntil.IsZero() && !e.freshUntil.Equal(t.seen) && (!e.failed || e.fresh(time.Now()))
+// errForeign: it was not a Cached that stored this.
+var errForeign = errors.New("client: no value of a Cached")
+
+// decode makes sense of what is stored, if anything is.
+func (t *task[T]) decode(item *memcache.Item) (e entry[T], err error) {
+	if item == nil {
+		return e, nil
+	}
+	stored, ok := unseal(item.Value)
+	if !ok {
+		return e, errForeign
+	}
+	if !stored.failed {
+		e.value, err = t.config.Codec.Decode(stored.payload)
+	}
+	if err != nil {
+		return entry[T]{}, err
+	}
+	e.envelope = stored
+	return e, nil
+}
+
+// look reads what somebody has stored since the caller looked first.
+func (t *task[T]) look(ctx context.Context) (news entry[T], found bool) {
+	items, err := t.client.get(ctx, t.key)
+	if err != nil {
+		return news, false
+	}
+	return t.newsIn(items[t.key])
+}
+
+// newsIn tells a value that somebody has stored since the caller looked first, or a
+// failure that still counts.
+func (t *task[T]) newsIn(item *memcache.Item) (news entry[T], found bool) {
+	news, err := t.decode(item)
+	found = err == nil && !news.freshUntil.IsZero() && !news.freshUntil.Equal(t.seen) &&
+		(!news.failed || news.fresh(time.Now()))
+	return news, found
 }
 
 // produce computes. It also returns what is to be stored, nil if that is nothing.
@@ -137,17 +156,17 @@ func (t *task[T]) store(ctx context.Context, made *envelope) {
 }
 
 // expiration is an exptime that is over a little after a time to keep: memcached's
-// second may be nearly over when it begins, and of more than 30 days it wants the date.
+// second may be nearly over when it begins. Of 30 days and more it wants the date, and
+// a date that has no room it need not know: the envelope says when the value is over.
 func expiration(keep time.Duration, now time.Time) int32 {
-	const (
-		relative = 30 * 24 * time.Hour
-		longest  = math.MaxInt32
-	)
 	keep = max(keep, 0) + 2*time.Second
-	if keep < relative {
+	if keep < maxTTL {
 		return int32(keep / time.Second)
 	}
-	return int32(min(now.Add(keep).Unix(), longest))
+	if date := now.Add(keep).Unix(); date <= math.MaxInt32 {
+		return int32(date)
+	}
+	return 0 // never
 }
 
 func (t *task[T]) log(level zerolog.Level, err error, what string) {

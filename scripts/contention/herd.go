@@ -10,8 +10,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,18 +18,18 @@ import (
 	"github.com/lockcached/lockcached/scripts/internal/rig"
 )
 
-// Times of the herd's story. What is shown are the first two seconds, in slots, after
-// the server is gone and after it is back.
+// The first two seconds after the server is gone, and after it is back, are shown in
+// slots. It is away for the first two.
 const (
-	grazing = 5 * time.Second // before
-	absence = 3 * time.Second
-	slot    = 100 * time.Millisecond
-	slots   = 20
-	// thinking is how long a client has no wish for a lock, on average.
-	thinking = 2 * time.Second
+	slot  = 100 * time.Millisecond
+	slots = 20
+	// sulking is for how long at most a client that was told that the server is
+	// unavailable does not want the lock any more.
+	sulking = time.Second
 )
 
-// loseServer shows what a herd of clients does whose server goes away and comes back.
+// loseServer shows what a herd of clients does that waits in line for a lock when
+// the server goes away: all notice in the same moment.
 func loseServer(ctx context.Context, o options) error {
 	path, err := exec.LookPath("lockcached")
 	if err != nil {
@@ -47,92 +45,103 @@ func loseServer(ctx context.Context, o options) error {
 		return err
 	}
 	defer r.Close()
-	h := &herd{relay: r}
-	progress := rig.NewProgress(3)
-	defer progress.Clear()
-	grazers, stop := context.WithCancel(ctx)
-	err = h.graze(grazers, o.clients)
-	before, gone, back, storyErr := h.story(ctx, progress)
-	stop()
-	h.clients.Wait()
-	progress.Clear()
-	if err = errors.Join(err, storyErr); err != nil {
+	holder, err := client.New(client.Config{Servers: []string{server.Addr}})
+	if err != nil {
 		return err
 	}
-	h.report(os.Stdout, o, before, gone, back)
+	defer holder.Close()
+	if _, err := holder.Lock(ctx, lockKey, client.TTL(time.Hour)); err != nil {
+		return err
+	}
+	h := &herd{relay: r, holder: holder, size: o.clients}
+	if err := h.live(ctx); err != nil {
+		return err
+	}
+	h.report(os.Stdout)
 	return nil
 }
 
-// A herd is many clients that take and release locks, each its own, in one process.
+// A herd is many clients in one process.
 type herd struct {
-	relay   *relay
-	clients sync.WaitGroup
-	locked  atomic.Int64
-	failed  atomic.Int64 // because the server was away for too long
+	relay      *relay
+	holder     *client.Client
+	size       int
+	gone, back time.Time
+	failed     atomic.Int64 // Locks, because the server was away for too long
+	returned   int          // in line in the end
 }
 
-func (h *herd) graze(ctx context.Context, clients int) error {
-	for i := range clients {
+// live is the herd's story.
+func (h *herd) live(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	defer cancel()
+	for range h.size {
 		c, err := client.New(client.Config{Servers: []string{h.relay.Addr().String()}})
 		if err != nil {
 			return err
 		}
-		h.clients.Go(func() {
+		clients.Go(func() {
 			defer c.Close()
-			for rig.Sleep(ctx, rand.N(2*thinking)) == nil {
-				h.lock(ctx, c, fmt.Sprintf("lock:herd:%d", i))
-			}
+			h.want(ctx, c)
 		})
 	}
-	return nil
+	return h.watch(ctx)
 }
 
-func (h *herd) lock(ctx context.Context, c *client.Client, key string) {
-	l, err := c.Lock(ctx, key)
-	if err == nil {
-		err = l.Unlock()
-	}
-	switch {
-	case errors.Is(err, client.ErrUnavailable):
-		h.failed.Add(1)
-	case err == nil:
-		h.locked.Add(1)
+// want waits in line until the story is over.
+func (h *herd) want(ctx context.Context, c *client.Client) {
+	for ctx.Err() == nil {
+		if _, err := c.Lock(ctx, lockKey); errors.Is(err, client.ErrUnavailable) {
+			h.failed.Add(1)
+		}
+		_ = rig.Sleep(ctx, rand.N(sulking))
 	}
 }
 
-// story lets the server go away and come back. It returns the moments when.
-func (h *herd) story(ctx context.Context, progress *rig.Progress) (before, gone, back time.Time, err error) {
-	progress.Step("all is well")
-	if err = rig.Sleep(ctx, grazing); err != nil {
-		return before, gone, back, err
-	}
-	progress.Step("the server is gone")
-	gone = h.relay.leave()
-	before = gone.Add(-slots * slot)
-	if err = rig.Sleep(ctx, absence); err != nil {
-		return before, gone, back, err
-	}
-	progress.Step("the server is back")
-	back = h.relay.comeBack()
-	return before, gone, back, rig.Sleep(ctx, slots*slot)
-}
-
-// report writes the requests in each slot, with bars.
-func (h *herd) report(w io.Writer, o options, before, gone, back time.Time) {
-	fmt.Fprintf(w, "%d clients, each of which takes and releases a lock of its own every %v; their server is away for %v.\n",
-		o.clients, thinking, absence)
-	fmt.Fprintf(w, "%d locks taken, %d times given up.\n", h.locked.Load(), h.failed.Load())
-	fmt.Fprintf(w, "Requests in slots of %v; while the server is away, attempts to connect.\n", slot)
-	for _, part := range []struct {
-		title string
-		from  time.Time
-	}{{"the last before it goes", before}, {"the first after it is gone", gone}, {"the first after it is back", back}} {
-		counts := h.relay.rates(part.from, slot, slots)
-		most := max(slices.Max(counts), 1)
-		fmt.Fprintf(w, "\n%s:\n", part.title)
-		for i, n := range counts {
-			bar := strings.Repeat("#", (50*n+most-1)/most)
-			fmt.Fprintf(w, "%4d ms %6d %s\n", int64(i)*slot.Milliseconds(), n, bar)
+// watch lets the server go away and come back.
+func (h *herd) watch(ctx context.Context) (err error) {
+	progress := rig.NewProgress(3)
+	defer progress.Clear()
+	progress.Step("the clients come into line")
+	for h.returned < h.size {
+		if err := rig.Sleep(ctx, slot); err != nil {
+			return err
+		}
+		if h.returned, err = h.inLine(ctx); err != nil {
+			return err
 		}
 	}
+	progress.Step("the server is gone")
+	h.gone = h.relay.leave()
+	if err := rig.Sleep(ctx, slots*slot); err != nil {
+		return err
+	}
+	progress.Step("the server is back")
+	h.back = h.relay.comeBack()
+	if err := rig.Sleep(ctx, slots*slot); err != nil {
+		return err
+	}
+	h.returned, err = h.inLine(ctx)
+	return err
+}
+
+func (h *herd) inLine(ctx context.Context) (int, error) {
+	info, err := h.holder.Info(ctx, lockKey)
+	return info.Queued, err
+}
+
+// report writes how many requests there were in each slot.
+func (h *herd) report(w io.Writer) {
+	fmt.Fprintf(w, "%d clients wait in line when their server goes away, for %v. %d times one of them gave up.\n",
+		h.size, slots*slot, h.failed.Load())
+	fmt.Fprintf(w, "%v after it is back %d of them are in line again.\n\n", slots*slot, h.returned)
+	var table rig.Table
+	table.Row("ms", "attempts to connect after it is gone", "requests after it is back")
+	gone, back := h.relay.rates(h.gone, slot, slots), h.relay.rates(h.back, slot, slots)
+	for i := range slots {
+		table.Row(fmt.Sprint(int64(i)*slot.Milliseconds()), fmt.Sprint(gone[i]), fmt.Sprint(back[i]))
+	}
+	table.Print(w)
 }
