@@ -40,7 +40,7 @@ func (g *guard) run(signals <-chan os.Signal) unix.WaitStatus {
 		select {
 		case status := <-g.child.changes:
 			if status.Stopped() {
-				g.child.stopped(status)
+				g.child.stopped()
 				continue
 			}
 			g.child.gone(g.ended)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/lockcached/lockcached/client"
 )
@@ -265,11 +266,14 @@ func notRun(command string, err error) error {
 }
 
 // hold runs the command while we have the lock.
-func (l *holding) hold(a *app, lock *client.Lock, cmd *exec.Cmd, signals <-chan os.Signal) error {
+func (l *holding) hold(a *app, lock *client.Lock, cmd *exec.Cmd, signals chan os.Signal) error {
 	c, err := startChild(cmd)
 	if err != nil {
 		_ = lock.Unlock() // if it fails, the lease ends soon
 		return notRun(cmd.Args[0], err)
+	}
+	if !c.among && !signal.Ignored(unix.SIGTSTP) {
+		signal.Notify(signals, unix.SIGTSTP) // or we would stop alone, and the command outlive its lease
 	}
 	g := &guard{holding: l, app: a, lock: lock, child: c}
 	status := g.run(signals)
