@@ -12,13 +12,13 @@ import (
 // A child is a command that runs.
 //
 // As a rule it leads a process group of its own, so that signals reach all that it
-// starts. Started by hand, it has the terminal, too. Only in a pipeline on a terminal
-// it stays among our group: the others there need the terminal as much as it does,
-// which then sends its signals to everybody.
+// starts. Started by hand, it has the terminal when we would have it. Only in a script
+// or a pipeline that has the terminal it stays among our group: the others there need
+// the terminal as much as it does, which then sends its signals to everybody.
 type child struct {
 	pid     int
-	among   bool // the command is in our process group, which has the terminal
-	console *console
+	among   bool                 // our process group, which has the terminal
+	console *console             // nil if nobody at a terminal controls us
 	changes chan unix.WaitStatus // that it has stopped, or ended
 }
 
@@ -27,19 +27,21 @@ type child struct {
 func startChild(cmd *exec.Cmd) (*child, error) {
 	c := &child{changes: make(chan unix.WaitStatus, 1)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if console := openConsole(); console != nil {
-		if c.among = console.isShared(); c.among {
-			cmd.SysProcAttr.Setpgid = false
-			console.close()
-		} else {
-			c.console = console
-			cmd.SysProcAttr.Foreground, cmd.SysProcAttr.Ctty = true, console.fd
-		}
+	c.console = openConsole()
+	front := c.console.isFront(unix.Getpgrp())
+	switch {
+	case front && isShared():
+		c.among, cmd.SysProcAttr.Setpgid = true, false
+	case front:
+		cmd.SysProcAttr.Foreground, cmd.SysProcAttr.Ctty = true, c.console.fd
 	}
 	started := make(chan error)
 	go c.attend(cmd, started)
 	if err := <-started; err != nil {
-		c.console.takeBack()
+		if front {
+			c.console.take()
+		}
+		c.console.close()
 		return nil, err
 	}
 	return c, nil
@@ -83,7 +85,7 @@ func (c *child) pass(sig syscall.Signal) {
 	switch {
 	case c.among && (sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGCONT):
 		return
-	case sig == unix.SIGCONT:
+	case sig == unix.SIGCONT && c.console.isFront(unix.Getpgrp()):
 		c.console.give(c.pid)
 	}
 	c.signal(sig)
@@ -91,11 +93,14 @@ func (c *child) pass(sig syscall.Signal) {
 
 // stopped follows the command when it has stopped, as by Ctrl-Z: the shell is to see
 // that its job has. Without a terminal there is nobody to continue us.
-func (c *child) stopped(unix.WaitStatus) {
-	if c.console != nil {
-		c.console.take()
-		_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
+func (c *child) stopped() {
+	if c.console == nil || c.among {
+		return
 	}
+	if c.console.isFront(c.pid) {
+		c.console.take()
+	}
+	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
 }
 
 // gone is called when the command has ended. What is left of a command that had to
@@ -104,44 +109,42 @@ func (c *child) gone(had bool) {
 	if had && !c.among {
 		c.signal(unix.SIGKILL)
 	}
-	c.console.takeBack()
+	if c.console.isFront(c.pid) {
+		c.console.take()
+	}
+	c.console.close()
 }
 
 // A console is our controlling terminal; nil stands for none.
-type console struct {
-	fd    int
-	group int // our process group
-}
+type console struct{ fd int }
 
-// openConsole returns the terminal whose foreground we are in, or nil.
 func openConsole() *console {
 	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
-	c := &console{fd, unix.Getpgrp()}
-	if c.front() != c.group {
-		c.close()
-		return nil
-	}
-	return c
+	return &console{fd}
 }
 
-func (c *console) close() { _ = unix.Close(c.fd) }
-
-// front is the process group in the foreground.
-func (c *console) front() int {
-	group, err := unix.IoctlGetInt(c.fd, unix.TIOCGPGRP)
-	if err != nil {
-		return -1
+func (c *console) close() {
+	if c != nil {
+		_ = unix.Close(c.fd)
 	}
-	return group
+}
+
+// isFront reports whether a process group is in the foreground.
+func (c *console) isFront(group int) bool {
+	if c == nil {
+		return false
+	}
+	front, err := unix.IoctlGetInt(c.fd, unix.TIOCGPGRP)
+	return err == nil && front == group
 }
 
 // isShared reports whether others in our process group may need the terminal: the
 // script that started us, or the other end of a pipe.
-func (c *console) isShared() bool {
-	if c.group != unix.Getpid() {
+func isShared() bool {
+	if unix.Getpgrp() != unix.Getpid() {
 		return true
 	}
 	for fd := range 3 {
@@ -153,25 +156,13 @@ func (c *console) isShared() bool {
 	return false
 }
 
-// give puts the group in the foreground if we are there.
-func (c *console) give(group int) {
-	if c != nil && c.front() == c.group {
-		_ = unix.IoctlSetPointerInt(c.fd, unix.TIOCSPGRP, group)
-	}
-}
+// give puts a process group in the foreground.
+func (c *console) give(group int) { _ = unix.IoctlSetPointerInt(c.fd, unix.TIOCSPGRP, group) }
 
-// take puts us in the foreground.
+// take puts ours there.
 func (c *console) take() {
 	// Who does that from the background is stopped, unless it ignores this. It must
 	// not be ignored before the command is started, which would inherit it.
 	signal.Ignore(unix.SIGTTOU)
-	_ = unix.IoctlSetPointerInt(c.fd, unix.TIOCSPGRP, c.group)
-}
-
-// takeBack takes the terminal for good.
-func (c *console) takeBack() {
-	if c != nil {
-		c.take()
-		c.close()
-	}
+	c.give(unix.Getpgrp())
 }

@@ -16,7 +16,7 @@ import (
 // The client renews the lock whenever a third of its lease is over. If that fails for
 // a second third, the last one is for the command to end in: TERM when it begins,
 // KILL when the lock's context ends, a moment before the lease does. If the lock turns
-// out to be somebody else's there is no time left but a second of grace.
+// out to be somebody else's, there is a second of grace at most.
 type guard struct {
 	*holding
 	app   *app
@@ -40,7 +40,7 @@ func (g *guard) run(signals <-chan os.Signal) unix.WaitStatus {
 		select {
 		case status := <-g.child.changes:
 			if status.Stopped() {
-				g.child.stopped(status)
+				g.child.stopped()
 				continue
 			}
 			g.child.gone(g.ended)
@@ -54,7 +54,7 @@ func (g *guard) run(signals <-chan os.Signal) unix.WaitStatus {
 				continue
 			}
 			g.end("the lock is lost")
-			timer.Reset(lostGrace)
+			timer.Reset(min(lostGrace, time.Until(g.lock.Expires())))
 		case <-timer.C:
 			left := g.untilLastThird()
 			if left <= 0 && time.Since(look) > stoppedFor {

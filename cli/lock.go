@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/lockcached/lockcached/client"
 )
@@ -46,6 +47,7 @@ type holding struct {
 	owner    string
 	verbose  bool
 	key      string
+	log      zerolog.Logger
 }
 
 const lockNotes = `
@@ -123,12 +125,12 @@ func (l *holding) run(a *app, args arguments) error {
 	signal.Notify(signals, notIgnored()...)
 	defer signal.Stop(signals)
 
-	log := zerolog.Nop()
+	l.log = zerolog.Nop()
 	if l.verbose {
-		log = newLogger(a.stderr, formatAuto, zerolog.DebugLevel)
+		l.log = newLogger(a.stderr, formatAuto, zerolog.DebugLevel)
 	}
 	c, err := client.New(client.Config{
-		Servers: l.servers, TTL: l.ttl, Owner: l.owner, Strategy: l.strategy, Logger: log,
+		Servers: l.servers, TTL: l.ttl, Owner: l.owner, Strategy: l.strategy, Logger: l.log,
 	})
 	if err != nil {
 		return err
@@ -138,13 +140,11 @@ func (l *holding) run(a *app, args arguments) error {
 	if err != nil {
 		return l.notTaken(err)
 	}
-	log.Info().Str("key", l.key).Uint64("token", lock.Token()).Str("owner", lock.Owner()).Msg("lock taken")
-	err = l.hold(a, lock, &exec.Cmd{
+	l.log.Info().Str("key", l.key).Uint64("token", lock.Token()).Str("owner", lock.Owner()).Msg("lock taken")
+	return l.hold(a, lock, &exec.Cmd{
 		Path: path, Args: command, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Env: append(os.Environ(), keyEnv+"="+l.key, fmt.Sprint(tokenEnv, "=", lock.Token())),
 	}, signals)
-	log.Info().Str("key", l.key).Msg("lock released")
-	return err
 }
 
 // parse returns the command that is to be run.
@@ -265,11 +265,14 @@ func notRun(command string, err error) error {
 }
 
 // hold runs the command while we have the lock.
-func (l *holding) hold(a *app, lock *client.Lock, cmd *exec.Cmd, signals <-chan os.Signal) error {
+func (l *holding) hold(a *app, lock *client.Lock, cmd *exec.Cmd, signals chan os.Signal) error {
 	c, err := startChild(cmd)
 	if err != nil {
 		_ = lock.Unlock() // if it fails, the lease ends soon
 		return notRun(cmd.Args[0], err)
+	}
+	if !c.among && !signal.Ignored(unix.SIGTSTP) {
+		signal.Notify(signals, unix.SIGTSTP) // or we would stop alone, and the command outlive its lease
 	}
 	g := &guard{holding: l, app: a, lock: lock, child: c}
 	status := g.run(signals)
@@ -281,6 +284,8 @@ func (l *holding) hold(a *app, lock *client.Lock, cmd *exec.Cmd, signals <-chan 
 		return failure{exitLost, fmt.Errorf("%s: the lock was lost before the command had ended: %s", l.key, describe(status))}
 	case err != nil:
 		fmt.Fprintf(a.stderr, "lockcached: %s: not released, so that it stays locked until its lease ends: %s\n", l.key, plainly(err))
+	default:
+		l.log.Info().Str("key", l.key).Msg("lock released")
 	}
 	if code := exitCode(status); code != 0 {
 		return failure{code: code}

@@ -91,11 +91,21 @@ func (r *running) signal(sig syscall.Signal) {
 // waiting is a script that goes on until a signal ends it.
 const waiting = "echo begun; while :; do sleep 0.05; done"
 
-// lockServer runs a server for a test whose parts run beside each other.
+// lockServer runs a server until the test ends.
 func lockServer(t *testing.T) string {
-	s := start(t, "-p-1")
+	s := startAlone(t)
 	t.Cleanup(func() { s.stop(testSignal) })
 	return s.addrs[0]
+}
+
+// starting lets tests that run beside each other start servers one after the other:
+// urfave/cli writes to a variable that all share.
+var starting sync.Mutex
+
+func startAlone(t *testing.T) *instance {
+	starting.Lock()
+	defer starting.Unlock()
+	return start(t, "-p-1")
 }
 
 func TestLockExitCodes(t *testing.T) {
@@ -247,7 +257,7 @@ func TestLockWithoutServer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, "-p-1")
+			s := startAlone(t)
 			const ttl = 3 * time.Second
 			began := time.Now()
 			r := begin(t, s.addrs[0], tt.trap+"; "+waiting, "--ttl", ttl.String())

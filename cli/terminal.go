@@ -1,38 +1,65 @@
 package cli
 
 import (
+	"fmt"
 	"os"
+	"os/signal"
 
 	"golang.org/x/sys/unix"
 )
 
-// A terminal is one that a command changes for a while.
-type terminal struct {
-	fd    int
-	modes unix.Termios // as they were
+// A page is what a command has of the terminal for a while: a screen of its own,
+// without a cursor, and keys as they are pressed. Ctrl-C and Ctrl-Z stay what they are.
+type page struct {
+	screen, keyboard *os.File
+	modes            *unix.Termios // of the keyboard, as they were
 }
 
-// quietTerminal makes the terminal of f hand over keys as they are pressed, and not
-// show them. Ctrl-C and Ctrl-Z stay what they are.
-func quietTerminal(f *os.File) (*terminal, error) {
-	t := &terminal{fd: int(f.Fd())}
-	modes, err := unix.IoctlGetTermios(t.fd, unix.TCGETS)
+// openPage takes the terminal.
+func openPage(screen, keyboard *os.File) (*page, error) {
+	modes, err := unix.IoctlGetTermios(int(keyboard.Fd()), unix.TCGETS)
 	if err != nil {
 		return nil, err
 	}
-	t.modes = *modes
-	modes.Lflag &^= unix.ICANON | unix.ECHO
-	modes.Lflag |= unix.NOFLSH // Ctrl-C must not swallow what is written because of it
-	modes.Cc[unix.VMIN], modes.Cc[unix.VTIME] = 1, 0
-	return t, unix.IoctlSetTermios(t.fd, unix.TCSETS, modes)
+	p := &page{screen, keyboard, modes}
+	p.open()
+	return p, nil
 }
 
-// restore makes it what it was.
-func (t *terminal) restore() { _ = unix.IoctlSetTermios(t.fd, unix.TCSETS, &t.modes) }
+func (p *page) open() {
+	quiet := *p.modes
+	quiet.Lflag &^= unix.ICANON | unix.ECHO
+	quiet.Lflag |= unix.NOFLSH // Ctrl-C must not swallow what is written because of it
+	quiet.Cc[unix.VMIN], quiet.Cc[unix.VTIME] = 1, 0
+	p.set(&quiet)
+	fmt.Fprint(p.screen, "\x1b[?1049h\x1b[?25l")
+}
 
-// size is how much fits on the terminal of f; a usual size if it is none.
-func size(f *os.File) (columns, rows int) {
-	w, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+// close gives the terminal back as it was.
+func (p *page) close() {
+	fmt.Fprint(p.screen, "\x1b[?25h\x1b[?1049l")
+	p.set(p.modes)
+}
+
+// set fails only without a terminal, which is noticed when keys are read.
+func (p *page) set(modes *unix.Termios) {
+	_ = unix.IoctlSetTermios(int(p.keyboard.Fd()), unix.TCSETS, modes)
+}
+
+// suspend stops the program as Ctrl-Z does, and returns when it is continued.
+func (p *page) suspend() {
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, unix.SIGCONT)
+	defer signal.Stop(continued)
+	p.close()
+	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
+	<-continued // for this thread may run on for a moment
+	p.open()
+}
+
+// size is how much fits on the screen; a usual size if that is not known.
+func (p *page) size() (columns, rows int) {
+	w, err := unix.IoctlGetWinsize(int(p.screen.Fd()), unix.TIOCGWINSZ)
 	if err != nil || w.Col == 0 || w.Row == 0 {
 		return 80, 24
 	}

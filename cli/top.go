@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -46,35 +48,41 @@ func (w *watching) run(a *app, args arguments) error {
 
 // watch redraws the screen until a key or a signal ends it.
 func (w *watching) watch(a *app, screen *os.File) error {
-	keyboard, err := quietTerminal(os.Stdin)
+	page, err := openPage(screen, os.Stdin)
 	if err != nil {
 		return err
 	}
-	defer keyboard.restore()
-	const openScreen, closeScreen = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l" // another page, without a cursor
-	fmt.Fprint(screen, openScreen)
-	defer fmt.Fprint(screen, closeScreen)
-
+	defer page.close()
+	suspend := make(chan os.Signal, 1)
+	signal.Notify(suspend, syscall.SIGTSTP)
+	defer signal.Stop(suspend)
 	quit := make(chan struct{})
 	go func() {
 		defer close(quit)
-		for key := make([]byte, 1); key[0] != 'q' && key[0] != 'Q'; {
-			if _, err := os.Stdin.Read(key); err != nil {
-				return
-			}
-		}
+		awaitKey(os.Stdin, "qQ")
 	}()
 	for tick := time.NewTicker(w.interval); ; {
-		columns, rows := size(screen)
+		columns, rows := page.size()
 		draw(screen, w.frame(rows), columns, rows)
 		select {
 		case <-tick.C:
+		case <-suspend:
+			page.suspend()
 		case sig := <-a.signals:
 			if stops(sig) {
 				return nil
 			}
 		case <-quit:
 			return nil
+		}
+	}
+}
+
+// awaitKey returns when one of the keys is pressed, or no more can be.
+func awaitKey(keyboard io.Reader, keys string) {
+	for key := make([]byte, 1); ; {
+		if _, err := keyboard.Read(key); err != nil || strings.Contains(keys, string(key)) {
+			return
 		}
 	}
 }
