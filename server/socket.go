@@ -119,7 +119,7 @@ func (c *conn) arrived(granted time.Time) bool {
 		return time.Since(granted) > justGranted
 	}
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		unsent, open := c.unacknowledged()
+		unsent, open := c.inFlight()
 		if unsent == 0 || !open || time.Since(granted) > c.srv.config.UserTimeout {
 			return unsent == 0
 		}
@@ -128,9 +128,9 @@ func (c *conn) arrived(granted time.Time) bool {
 	}
 }
 
-// unacknowledged is how many bytes the client's kernel has not confirmed, and
-// whether it may still do so. What has no socket sends nothing that is on its way.
-func (c *conn) unacknowledged() (unsent int, open bool) {
+// inFlight is how many bytes the client's kernel has not confirmed, and whether it
+// may still do so. What has no socket is there at once.
+func (c *conn) inFlight() (unsent int, open bool) {
 	ask := func(fd int) {
 		unsent, _ = unix.IoctlGetInt(fd, unix.TIOCOUTQ)
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)

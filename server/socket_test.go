@@ -46,6 +46,7 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 			return s.ServeTLS(l, &tls.Config{Certificates: []tls.Certificate{pair}})
 		}
 		secure = ca.Client("")
+		secure.ServerName = "127.0.0.1"
 	}
 	served := make(chan error, 1)
 	go func() { served <- serve(l) }()
@@ -64,10 +65,9 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 		raw, err := net.Dial(l.Addr().Network(), l.Addr().String())
 		must(t, err)
 		t.Cleanup(func() { _ = raw.Close() })
-		_ = raw.SetDeadline(time.Now().Add(20 * time.Second)) // of a test that hangs
+		_ = raw.SetDeadline(time.Now().Add(2 * time.Minute)) // of a test that hangs
 		conn := raw
 		if secure != nil {
-			secure.ServerName = "127.0.0.1"
 			conn = tls.Client(raw, secure)
 		}
 		return &socketClient{t, conn, raw, bufio.NewReader(conn)}
