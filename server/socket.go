@@ -108,7 +108,7 @@ func (c *conn) arrived(granted time.Time) bool {
 		return time.Since(granted) > justGranted
 	}
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		unsent, open := unacknowledged(c.sock.fd)
+		unsent, open := c.unacknowledged()
 		if unsent == 0 || !open || time.Since(granted) > c.srv.config.UserTimeout {
 			return unsent == 0
 		}
@@ -119,7 +119,8 @@ func (c *conn) arrived(granted time.Time) bool {
 
 // unacknowledged is how many bytes the client's kernel has not confirmed, and
 // whether it may still do so.
-func unacknowledged(fd int) (unsent int, open bool) {
+func (c *conn) unacknowledged() (unsent int, open bool) {
+	fd := c.descriptor()
 	unsent, _ = unix.IoctlGetInt(fd, unix.TIOCOUTQ)
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	return unsent, err != nil || info.State != unix.BPF_TCP_CLOSE

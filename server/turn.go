@@ -255,12 +255,10 @@ func (c *conn) writeAll(b []byte) (sent int, err error) {
 
 // writePatiently sends what there was no room for.
 func (c *conn) writePatiently(b []byte) (sent int, err error) {
-	if !c.srv.unread.Take(len(b)) {
-		c.srv.counts.unreadKicks.Add(1)
-		return 0, errUnread
+	if err := c.keep(len(b)); err != nil {
+		return 0, err
 	}
-	defer c.srv.unread.Give(len(b))
-	defer c.sendDue.Store(0)
+	defer c.forget(len(b))
 	c.mustTake()
 	for sent < len(b) {
 		n, err := send(c.sock.fd, b[sent:])
