@@ -192,8 +192,8 @@ func (c *conn) mustTake() { c.sendDue.Store(c.srv.now() + int64(c.srv.config.Sen
 // too many of others are unread.
 var errUnread = errors.New("server: too much is unread")
 
-// keep takes memory for n bytes of answers that may go unread for a while, forget
-// gives it back.
+// keep takes n bytes of memory for answers that may go unread for a while, forget
+// gives them back.
 func (c *conn) keep(n int) error {
 	if c.srv.unread.Take(n) {
 		return nil

@@ -65,10 +65,10 @@ const maxPiece = 16 << 10
 
 // writeStream sends b, in pieces each of which shows that the client still reads.
 func (c *conn) writeStream(b []byte) (sent int, err error) {
-	if err := c.keep(len(b)); err != nil {
+	if err := c.keep(cap(b)); err != nil {
 		return 0, err
 	}
-	defer c.forget(len(b))
+	defer c.forget(cap(b))
 	for sent < len(b) && err == nil {
 		c.mustTake()
 		var n int
