@@ -47,7 +47,7 @@ func (m *Manager) beginWait(c *claimant, l *line, holder *claimant) (circle []st
 	defer m.waits.Unlock()
 	l.holder = holder
 	if holder == c && c != nil {
-		// No client waits for itself.
+		// No client waits for itself: there are several.
 		c.shared.Store(true)
 	}
 	if n := c.circle(l); n > 0 {

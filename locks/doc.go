@@ -26,5 +26,6 @@
 //
 // A Manager divides the keys among shards. A shard's mutex guards its table of
 // items, the lines of waiters and the statistics of its keys; no goroutine holds
-// two of them, and nothing is written, logged or waited for under one.
+// two of them, and nothing is written, logged or waited for under one. Who waits for
+// whom, across shards, has a mutex of its own, which is taken after a shard's.
 package locks

@@ -33,14 +33,13 @@ type conn struct {
 
 	lastRead     atomic.Int64 // on the server's clock, as is what follows
 	sendDue      atomic.Int64 // when the client has to have taken something; 0 if it has all
-	inKernel     atomic.Int64 // bytes that it had not taken when sendDue was set
 	requestDue   atomic.Int64 // when more of a request has to be there; 0 if none has begun
 	bytesRead    atomic.Uint64
 	bytesWritten atomic.Uint64
 
 	began      int64  // when the first of an unfinished request came
 	beganAfter uint64 // bytes that were read before
-	kicked     bool   // cut off by sweep, whose this is
+	swept      swept
 
 	promises *promises // in replies not sent yet; nil if there are none
 	begun    int       // where in out the reply to the request at hand begins
@@ -217,29 +216,26 @@ func (c *conn) Write(b []byte) (int, error) {
 }
 
 // mustTake gives the client until SendTimeout to take some of its answers.
-func (c *conn) mustTake() {
-	unsent, _ := c.unacknowledged()
-	c.inKernel.Store(int64(unsent))
-	c.sendDue.Store(c.srv.now() + int64(c.srv.config.SendTimeout))
-}
-
-// hasTaken tells of a client that has kept us waiting until due whether it reads, if
-// slowly, and then gives it more time. The kernel does not tell of room before there
-// is a lot of it.
-func (c *conn) hasTaken(due, now int64) bool {
-	unsent, _ := c.unacknowledged()
-	left := int64(unsent)
-	if left >= c.inKernel.Load() {
-		return false
-	}
-	c.inKernel.Store(left)
-	c.sendDue.CompareAndSwap(due, now+int64(c.srv.config.SendTimeout))
-	return true
-}
+func (c *conn) mustTake() { c.sendDue.Store(c.srv.now() + int64(c.srv.config.SendTimeout)) }
 
 // errUnread is why a client is cut off at once that has no room for its answers:
 // too many of others are unread.
 var errUnread = errors.New("server: too much is unread")
+
+// keep takes n bytes of memory for answers that may go unread for a while, forget
+// gives them back.
+func (c *conn) keep(n int) error {
+	if c.srv.unread.Take(n) {
+		return nil
+	}
+	c.srv.counts.unreadKicks.Add(1)
+	return errUnread
+}
+
+func (c *conn) forget(n int) {
+	c.srv.unread.Give(n)
+	c.sendDue.Store(0)
+}
 
 // finish makes the connection handle what has arrived and close. It may be
 // called from any goroutine, as may what follows.

@@ -1,9 +1,10 @@
 package server
 
 import (
+	"errors"
+	"net"
+	"os"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // linger waits, when the server ends, until the client's kernel has confirmed what
@@ -11,16 +12,20 @@ import (
 // answers that are still on their way would be lost. (What a Unix socket was given,
 // its other end can read.)
 func (c *conn) linger() {
-	s := c.sock
-	if !c.finishing.Load() || !s.remote.IsValid() || c.readErr != nil || c.writeErr != nil {
+	gone := c.writeErr != nil || c.readErr != nil && !errors.Is(c.readErr, os.ErrDeadlineExceeded)
+	if _, isTCP := c.remote().(*net.TCPAddr); gone || !isTCP || !c.finishing.Load() {
 		return
 	}
-	_ = unix.Shutdown(s.fd, unix.SHUT_WR)
-	for pause := time.Millisecond; !s.cut.Load(); pause = min(2*pause, 100*time.Millisecond) {
-		if unsent, open := c.unacknowledged(); unsent == 0 || !open {
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		unsent, open := c.inFlight()
+		switch {
+		case unsent == 0 || !open:
 			return
+		case c.sock != nil && c.sock.cut.Load():
+			return
+		case c.sock != nil:
+			c.sock.detach()
 		}
-		s.detach()
 		time.Sleep(pause)
 	}
 }

@@ -210,8 +210,11 @@ func (s *Server) welcome(nc net.Conn, l net.Listener) error {
 	return nil
 }
 
-// turnAway tells a client that there are too many.
+// turnAway tells a client that there are too many, unless the server is about to end.
 func (s *Server) turnAway(nc net.Conn) {
+	if s.isClosing() {
+		return
+	}
 	s.counts.rejected.Add(1)
 	_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = nc.Write([]byte("ERROR Too many open connections\r\n"))

@@ -28,6 +28,7 @@ func (c *conn) serve() {
 		c.noteTLSError()
 	}
 	c.end()
+	c.linger()
 	_ = c.stream.Close()
 	c.srv.unregister(c)
 }
@@ -86,12 +87,10 @@ const maxPiece = 16 << 10
 
 // writeStream sends b, in pieces each of which shows that the client still reads.
 func (c *conn) writeStream(b []byte) (sent int, err error) {
-	if !c.srv.unread.Take(len(b)) {
-		c.srv.counts.unreadKicks.Add(1)
-		return 0, errUnread
+	if err := c.keep(cap(b)); err != nil {
+		return 0, err
 	}
-	defer c.srv.unread.Give(len(b))
-	defer c.sendDue.Store(0)
+	defer c.forget(cap(b))
 	for sent < len(b) && err == nil {
 		c.mustTake()
 		var n int

@@ -27,7 +27,7 @@ func (s *Server) sweepOnce() {
 	s.mu.Lock()
 	for c := range s.conns {
 		counter := c.overdue(now)
-		if counter == nil || c.kicked {
+		if counter == nil || c.swept.kicked {
 			continue
 		}
 		switch counter {
@@ -36,7 +36,7 @@ func (s *Server) sweepOnce() {
 		case &s.counts.unfinishedKicks:
 			unfinished++
 		}
-		c.kicked = true
+		c.swept.kicked = true
 		counter.Add(1)
 		c.cutOff()
 	}
@@ -48,11 +48,17 @@ func (s *Server) sweepOnce() {
 	}
 }
 
+// swept is what sweep knows of a connection.
+type swept struct {
+	kicked   bool // cut off already
+	inKernel int  // bytes that the client had not taken the last time
+}
+
 // overdue returns what counts the connection if it is to be cut off, nil if it is
 // not.
 func (c *conn) overdue(now int64) *atomic.Uint64 {
 	n := &c.srv.counts
-	if due := c.sendDue.Load(); due != 0 && now > due && !c.hasTaken(due, now) {
+	if due := c.sendDue.Load(); due != 0 && !c.takes(due, now) && now > due {
 		return &n.unreadKicks
 	}
 	if c.isParked() {
@@ -65,4 +71,17 @@ func (c *conn) overdue(now int64) *atomic.Uint64 {
 		return &n.idleKicks
 	}
 	return nil
+}
+
+// takes reports whether the client has taken something since the last time, and then
+// gives it more time. The kernel does not tell of room before there is a lot of it,
+// which somebody who reads slowly may take minutes to make.
+func (c *conn) takes(due, now int64) bool {
+	before := c.swept.inKernel
+	c.swept.inKernel, _ = c.inFlight()
+	if c.swept.inKernel >= before {
+		return false
+	}
+	c.sendDue.CompareAndSwap(due, now+int64(c.srv.config.SendTimeout))
+	return true
 }

@@ -243,9 +243,7 @@ func (c *conn) writeAll(b []byte) (sent int, err error) {
 		sent += n
 	}
 	if err == syscall.EAGAIN {
-		var n int
-		n, err = c.writePatiently(b[sent:])
-		sent += n
+		sent, err = c.writePatiently(b, sent)
 	}
 	if err != nil && err != errCut && err != errUnread {
 		c.writeErr = err
@@ -253,14 +251,12 @@ func (c *conn) writeAll(b []byte) (sent int, err error) {
 	return sent, err
 }
 
-// writePatiently sends what there was no room for.
-func (c *conn) writePatiently(b []byte) (sent int, err error) {
-	if !c.srv.unread.Take(len(b)) {
-		c.srv.counts.unreadKicks.Add(1)
-		return 0, errUnread
+// writePatiently sends what there was no room for, all but the first so many bytes.
+func (c *conn) writePatiently(b []byte, sent int) (int, error) {
+	if err := c.keep(cap(b)); err != nil {
+		return sent, err
 	}
-	defer c.srv.unread.Give(len(b))
-	defer c.sendDue.Store(0)
+	defer c.forget(cap(b))
 	c.mustTake()
 	for sent < len(b) {
 		n, err := send(c.sock.fd, b[sent:])
