@@ -121,11 +121,6 @@ func (j *Journal) complete(failures int) (older []uint64, err error) {
 	if j.failure.Swap(nil) != nil {
 		j.config.Logger.Info().Msg("the journal can be written again")
 	}
-	// Only a batch that says so makes damage from here back something else than a
-	// torn tail, and without the older segments it has to be.
-	if err := j.write(false); err != nil {
-		return nil, err
-	}
 	older, j.older = j.older, nil
 	j.checkpointed, j.grown = s.size, 0
 	return older, nil

@@ -174,6 +174,25 @@ func TestCrashDuringCheckpoint(t *testing.T) {
 	}
 }
 
+// Damage to a checkpoint is not a torn tail, even if nothing follows: what it was
+// made from is gone.
+func TestDamagedCheckpoint(t *testing.T) {
+	m := newModel(t, Never, new(disk))
+	if err := m.change(put("a", "alice", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Checkpoint(m.walk); err != nil {
+		t.Fatal(err)
+	}
+	size := int(m.segment.size)
+	crash(m.Journal)
+	for at := range size {
+		dir := copyDir(t, m.config.Dir, func(_ string, b []byte) []byte { b[at] ^= 1; return b })
+		_, _, err := look(dir)
+		checkCorrupt(t, err, "journal-00000002")
+	}
+}
+
 // A journal without one of its segments is refused.
 func TestMissingSegment(t *testing.T) {
 	c := Config{Dir: t.TempDir()}
