@@ -48,7 +48,7 @@ func (j *Journal) rotate() (failures int, err error) {
 	p := preface{number: old.number + 1, after: old.number, gap: j.Err() != nil}
 	switch {
 	case !p.gap:
-		if err := j.finish(); err != nil {
+		if err := j.commit(true); err != nil {
 			return 0, err
 		}
 		p.afterEnd = old.size

@@ -220,6 +220,28 @@ func TestMissingSegment(t *testing.T) {
 	checkCorrupt(t, err, "journal-00000004")
 }
 
+// What was passed over by one start, and could not be deleted, is by the next.
+func TestSegmentPassedOver(t *testing.T) {
+	c := Config{Dir: t.TempDir()}
+	j, _, _ := open(t, c)
+	commit(t, j, put("a", "alice", 1))
+	crash(j)
+	if err := os.WriteFile(j.path(2), nil, fileMode); err != nil {
+		t.Fatal(err)
+	}
+	j, got, _ := open(t, c)
+	checkKeys(t, got, "a")
+	crash(j)
+	if err := os.WriteFile(j.path(2), []byte("junk"), fileMode); err != nil {
+		t.Fatal(err)
+	}
+	_, got, _ = open(t, c)
+	checkKeys(t, got, "a")
+	if names := files(t, c.Dir); !slices.Equal(names, []string{"journal-00000001", "journal-00000003", "journal-00000004"}) {
+		t.Errorf("there are %q", names)
+	}
+}
+
 // It asks for a checkpoint when it has grown, and no more once that is made.
 func TestWantsCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
