@@ -63,7 +63,7 @@ func checkFailed(t *testing.T, j *Journal, why error) {
 }
 
 func newModel(t *testing.T, mode Mode, d *disk) *model {
-	j, _, _ := open(t, Config{Dir: t.TempDir(), Fsync: mode, Create: d.Create})
+	j, _, _ := open(t, Config{Dir: t.TempDir(), Fsync: mode, Clock: newMachine().clock, Create: d.Create})
 	return &model{Journal: j, held: make(map[string]*Entry)}
 }
 
@@ -125,6 +125,7 @@ func TestFsyncFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * time.Second)
+			synctest.Wait()
 			d.set(nil, nil, syscall.EIO)
 			err := m.change(put("b", "bob", 2))
 			if mode == Always && !errors.Is(err, syscall.EIO) || mode == Interval && err != nil {
