@@ -63,7 +63,7 @@ func checkFailed(t *testing.T, j *Journal, why error) {
 }
 
 func newModel(t *testing.T, mode Mode, d *disk) *model {
-	j, _, _ := open(t, Config{Dir: t.TempDir(), Fsync: mode, Clock: newMachine().clock, Create: d.Create})
+	j, _, _ := open(t, Config{Dir: t.TempDir(), Fsync: mode, Create: d.Create})
 	return &model{Journal: j, held: make(map[string]*Entry)}
 }
 
