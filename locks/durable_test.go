@@ -169,6 +169,7 @@ func TestClassesSurvive(t *testing.T) {
 			pass(time.Second)
 			must(t, remove(m, fmt.Sprint("quiet:", i)))
 		}
+		must(t, m.Commit())
 		pass(saveEvery) // and then it dies
 		before := classesOf(m)
 		p.kill()
