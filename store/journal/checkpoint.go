@@ -48,7 +48,7 @@ func (j *Journal) rotate() (failures int, err error) {
 	p := preface{number: old.number + 1, after: old.number, gap: j.Err() != nil}
 	switch {
 	case !p.gap:
-		if err := j.finish(); err != nil {
+		if err := j.commit(true); err != nil {
 			return 0, err
 		}
 		p.afterEnd = old.size
@@ -120,11 +120,6 @@ func (j *Journal) complete(failures int) (older []uint64, err error) {
 	j.committed.Store(max(j.committed.Load(), taken))
 	if j.failure.Swap(nil) != nil {
 		j.config.Logger.Info().Msg("the journal can be written again")
-	}
-	// Only a batch that says so makes damage from here back something else than a
-	// torn tail, and without the older segments it has to be.
-	if err := j.write(false); err != nil {
-		return nil, err
 	}
 	older, j.older = j.older, nil
 	j.checkpointed, j.grown = s.size, 0

@@ -96,15 +96,18 @@ func (r *replay) findChain() error {
 	}
 	r.numbers = numbers
 	for _, n := range numbers {
+		last := len(r.chain) - 1
+		if last >= 0 && n > r.chain[last].after {
+			continue // it was passed over before, and could not be deleted
+		}
 		s, err := r.survey(n)
 		if err != nil {
 			return err
 		}
-		// What was begun and came to nothing: nobody was promised anything that is in it.
-		if last := len(r.chain) - 1; last < 0 {
+		if last < 0 {
 			r.Lost += s.lost
 			if !s.readable || s.gap && !s.complete {
-				continue
+				continue // nobody was promised anything that is in it
 			}
 		} else if err := r.join(&s, &r.chain[last]); err != nil {
 			return err
@@ -132,12 +135,12 @@ func (r *replay) useless() []uint64 {
 func (r *replay) join(s, next *surveyed) error {
 	path := r.journal.path(s.number)
 	switch {
-	case !s.readable:
-		return corrupt(path, "is damaged at byte 0, which had been safe on the disk")
 	case s.number != next.after:
 		return corrupt(r.journal.path(next.after), "is missing")
+	case !s.readable:
+		return damaged(path, 0)
 	case s.end < next.afterEnd:
-		return corrupt(path, fmt.Sprintf("is damaged at byte %d, which had been safe on the disk", s.end))
+		return damaged(path, s.end)
 	}
 	s.end = next.afterEnd
 	return nil
