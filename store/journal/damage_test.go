@@ -47,14 +47,10 @@ func (h *history) commit(entries ...*Entry) {
 
 func (h *history) last() state { return h.states[len(h.states)-1] }
 
-// prefix reports whether a state is one that the history went through.
-func (h *history) prefix(s state) bool {
-	for _, was := range h.states {
-		if maps.Equal(was, s) {
-			return true
-		}
-	}
-	return false
+// since reports whether a state is one that the history went through, from the
+// first one that counts.
+func (h *history) since(first int, s state) bool {
+	return slices.ContainsFunc(h.states[first:], func(was state) bool { return maps.Equal(was, s) })
 }
 
 // copyDir copies a directory's files, changed by edit, into a new one.
@@ -242,7 +238,7 @@ func TestRandomDamage(t *testing.T) {
 				refused++
 			case err != nil:
 				t.Fatalf("seed %d: %s %s: %v", seed, victim, how, err)
-			case !h.prefix(got):
+			case !h.since(0, got):
 				t.Fatalf("seed %d: %s %s: there never was %v", seed, victim, how, got)
 			default:
 				whole++
@@ -288,7 +284,7 @@ func TestPowerCut(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, err)
 		case mode == Always:
 			checkState(t, got, h.last())
-		case !slices.ContainsFunc(h.states[h.safe:], func(s state) bool { return maps.Equal(s, got) }):
+		case !h.since(h.safe, got):
 			t.Errorf("seed %d: there never was %v after the last checkpoint", seed, got)
 		}
 	}

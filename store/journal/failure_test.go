@@ -125,6 +125,7 @@ func TestFsyncFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * time.Second)
+			synctest.Wait()
 			d.set(nil, nil, syscall.EIO)
 			err := m.change(put("b", "bob", 2))
 			if mode == Always && !errors.Is(err, syscall.EIO) || mode == Interval && err != nil {

@@ -55,7 +55,7 @@ type surveyed struct {
 	preface
 	readable bool // it has a preface
 	complete bool
-	locks    int   // of the checkpoint, if it is complete
+	puts     int   // until the checkpoint was complete: about as many locks were held
 	end      int64 // of what is good and counts
 	lost     int64 // bytes behind it
 }
@@ -75,8 +75,8 @@ func (r *replay) read() error {
 		return err
 	}
 	locks := 0
-	if last := len(r.chain) - 1; last >= 0 && r.chain[last].complete {
-		locks = r.chain[last].locks
+	if last := len(r.chain) - 1; last >= 0 {
+		locks = r.chain[last].puts
 	}
 	r.held = make(map[string]lock, locks) // that it need not grow halves the time for a million locks
 	for i := len(r.chain) - 1; i >= 0; i-- {
@@ -172,7 +172,7 @@ func (r *replay) survey(number uint64) (surveyed, error) {
 			return surveyed{}, err
 		}
 		if !found.complete {
-			found.locks += puts(entries)
+			found.puts += puts(entries)
 			found.complete = h.complete
 		}
 	}
