@@ -1,13 +1,17 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
+	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A lock is there again after a restart, with its statistics.
@@ -66,4 +70,46 @@ func TestServeWithoutItsData(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	}
+}
+
+// While the server settles, and after a hold that expired, a lock is refused, and
+// whoever asks learns why.
+func TestServeClosedLocks(t *testing.T) {
+	for _, tt := range []struct{ flags, why string }{
+		{"--settle 1h", " settling_ms=3"},
+		{"--lock-delay other=1s --lock-delay lock:*=1h", " delay_ms=3"},
+	} {
+		s := start(t, append([]string{"-p", "-1"}, strings.Fields(tt.flags)...)...)
+		ask(t, "tcp", s.addrs[0], "add lock:job 0 1 1\r\na")
+		// Its second is over at some time, if it was granted.
+		told := ""
+		for deadline := time.Now().Add(20 * time.Second); !strings.Contains(told, tt.why) && time.Now().Before(deadline); {
+			told = item(t, s.addrs[0], "lockcached:lock:lock:job")
+		}
+		if !strings.Contains(told, tt.why) || !strings.Contains(told, "held=0 ") {
+			t.Errorf("%s: %s", tt.flags, told)
+		}
+		if got := ask(t, "tcp", s.addrs[0], "add lock:job 0 1 1\r\nb"); got != "NOT_STORED\r\n" {
+			t.Errorf("%s: add of the closed lock: %q", tt.flags, got)
+		}
+		s.stop(syscall.SIGTERM)
+	}
+}
+
+// item reads an item of one line.
+func item(t *testing.T, addr, key string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "get %s\r\n", key)
+	in := bufio.NewReader(conn)
+	_, _ = in.ReadString('\n')
+	line, err := in.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
 }

@@ -15,8 +15,8 @@
 // Every arrow that makes a holder goes through shard.grant, every one that ends
 // a hold through shard.end. Items that set made are no locks and pass through.
 //
-// A lock that nobody holds may be closed: for its lock-delay after an expiry or a
-// withdrawn grant, or while the server settles after its start. Then claims are
+// A lock that nobody holds may be closed: for its lock-delay after an expiry or the
+// withdrawal of a grant, or while the server settles after its start. Then claims are
 // refused or wait in line, as if it were held.
 //
 // With a Journal holds outlive the process. Grants, changes and ends are appended

@@ -99,6 +99,19 @@ func TestCrashLosesWhatIsNotCommitted(t *testing.T) {
 	})
 }
 
+// What nobody waits for is committed within a second.
+func TestCommitWithoutAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m, p := d.boot(t, Config{})
+		must(t, newClient(m, "a").add(key, time.Minute)) // noreply
+		pass(commitEvery)
+		p.kill()
+		m, _ = d.boot(t, Config{})
+		wantOwner(t, m, key, "a")
+	})
+}
+
 // A hold that goes on is no new one, and its lease runs on while nobody serves.
 func TestRecoveredHoldGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -169,6 +182,7 @@ func TestClassesSurvive(t *testing.T) {
 			pass(time.Second)
 			must(t, remove(m, fmt.Sprint("quiet:", i)))
 		}
+		must(t, m.Commit())
 		pass(saveEvery) // and then it dies
 		before := classesOf(m)
 		p.kill()
