@@ -132,12 +132,12 @@ func TestTokensRiseFromHistoryToHistory(t *testing.T) {
 func TestPictureShowsTheRequests(t *testing.T) {
 	c := Checker{Patience: time.Minute}
 	v := c.Check([]*Op{at(claim("alice", 9, 5), 0, 1), at(claim("bob", 9, 6), 2, 3)})
-	if len(v.Findings) != 1 {
-		t.Fatalf("%d findings", len(v.Findings))
+	if len(v.Findings) != 1 || !v.Findings[0].Drawable() {
+		t.Fatalf("found %v", v.Findings)
 	}
 	var page strings.Builder
-	if ok, err := v.Findings[0].Picture(&page); !ok || err != nil {
-		t.Fatal(ok, err)
+	if err := v.Findings[0].Draw(&page); err != nil {
+		t.Fatal(err)
 	}
 	if !strings.Contains(page.String(), "alice") {
 		t.Error("alice is not shown")

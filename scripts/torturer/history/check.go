@@ -26,14 +26,12 @@ type Violation struct {
 	info *porcupine.LinearizationInfo
 }
 
-// Picture writes a page that shows the requests on the key and how far they can
-// be explained. It reports false if there is nothing to show.
-func (v *Violation) Picture(w io.Writer) (bool, error) {
-	if v.info == nil {
-		return false, nil
-	}
-	return true, porcupine.Visualize(model, *v.info, w)
-}
+// Drawable reports whether there is more to show than What says.
+func (v *Violation) Drawable() bool { return v.info != nil }
+
+// Draw writes a page that shows the requests on the key and how far they can be
+// explained.
+func (v *Violation) Draw(w io.Writer) error { return porcupine.Visualize(model, *v.info, w) }
 
 // Checker judges the histories of one server, one after the other. Only Patience
 // is required.
@@ -63,7 +61,7 @@ func (c *Checker) Check(ops []*Op) Verdict {
 			for key := range keys {
 				result, info := c.checkKey(byKey[key])
 				mu.Lock()
-				v.note(key, result, info)
+				v.note(key, byKey[key], result, info)
 				mu.Unlock()
 			}
 		})
@@ -76,13 +74,38 @@ func (c *Checker) Check(ops []*Op) Verdict {
 	return v
 }
 
-func (v *Verdict) note(key string, result porcupine.CheckResult, info *porcupine.LinearizationInfo) {
+func (v *Verdict) note(key string, ops []*Op, result porcupine.CheckResult, info *porcupine.LinearizationInfo) {
 	switch result {
 	case porcupine.Unknown:
 		v.Undecided = append(v.Undecided, key)
 	case porcupine.Illegal:
-		v.Findings = append(v.Findings, Violation{key, "no order of the requests explains the answers", info})
+		what := "no order of the requests explains the answers"
+		if op := stumblingBlock(ops, info); op != nil {
+			what += fmt.Sprintf("; client %d, at %v: %v", op.Client, op.Call, op)
+		}
+		v.Findings = append(v.Findings, Violation{key, what, info})
 	}
+}
+
+// stumblingBlock is the request at which the best attempt at an explanation had
+// to end: of those that it does not contain the one that was answered first.
+func stumblingBlock(ops []*Op, info *porcupine.LinearizationInfo) (first *Op) {
+	var best []porcupine.Operation
+	for _, attempt := range info.PartialLinearizationsOperations()[0] {
+		if len(attempt) > len(best) {
+			best = attempt
+		}
+	}
+	explained := make(map[*Op]bool, len(best))
+	for _, operation := range best {
+		explained[operation.Input.(*Op)] = true
+	}
+	for _, op := range ops {
+		if !explained[op] && (first == nil || op.Return < first.Return) {
+			first = op
+		}
+	}
+	return first
 }
 
 // checkKey asks porcupine. What shows how far it came costs much more, and is

@@ -1,0 +1,204 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/lockcached/lockcached/scripts/internal/rig"
+)
+
+var fenceScenario = &scenario{
+	name:  "fence",
+	share: 2,
+	promise: "Processes lock, renew and write to a resource that refuses smaller tokens than it has seen. They are paused " +
+		"beyond their lease and killed, and so is the server. Nobody is granted a lock during the lease of another, the " +
+		"tokens rise, and what a paused holder writes when it wakes is refused.",
+	round: fenceRound,
+}
+
+const (
+	fenceWorkers = 8
+	fenceKeys    = 2
+	fenceLease   = time.Second // the shortest there is
+)
+
+func fenceRound(ctx context.Context, t *trial) (o outcome, err error) {
+	s, err := t.program.start(ctx, "--data", filepath.Join(t.dir, "data"), "--fsync", "interval")
+	if err != nil {
+		return o, err
+	}
+	defer func() { s.Stop() }() // by then it may be another process
+	r := newResource()
+	door, err := net.Listen("unix", filepath.Join(t.dir, "resource"))
+	if err != nil {
+		return o, err
+	}
+	defer door.Close()
+	go r.serve(door)
+
+	crew := &fenceCrew{args: []string{s.addr, door.Addr().String()}, rng: t.split()}
+	defer crew.stop()
+	for range fenceWorkers {
+		if err := crew.hire(); err != nil {
+			return o, err
+		}
+	}
+	killed, err := crew.disturb(ctx, s, pick(t, 3*time.Second, 8*time.Second, 30*time.Second))
+	if err != nil {
+		return o, err
+	}
+	crew.stop()
+	o.count("holds", r.holds)
+	o.count("writes accepted", r.accepted)
+	o.count("writes of holders whose lease was over, refused", r.refused)
+	o.count("workers paused", crew.paused)
+	o.count("workers killed", crew.killed)
+	o.count("kill -9 of the server", killed)
+	for _, broken := range r.broken {
+		o.find("%s", broken)
+	}
+	return o, nil
+}
+
+// A fenceCrew is the workers of a round.
+type fenceCrew struct {
+	args    []string // where the server and the resource are
+	rng     *rand.Rand
+	workers []*rig.Process
+	hired   int // ever
+	paused  int
+	killed  int
+	waking  sync.WaitGroup
+}
+
+// hire starts one more worker.
+func (c *fenceCrew) hire() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(self, append(c.args, strconv.Itoa(c.hired))...)
+	cmd.Env = append(os.Environ(), roleVariable+"="+workerRole)
+	p, err := rig.Start(cmd)
+	if err != nil {
+		return err
+	}
+	c.hired++
+	c.workers = append(c.workers, p)
+	return nil
+}
+
+// disturb pauses and kills workers, and the server twice, until the time is over.
+// It returns how often the server was killed.
+func (c *fenceCrew) disturb(ctx context.Context, s *server, length time.Duration) (killed int, err error) {
+	began := time.Now()
+	for time.Since(began) < length {
+		if err := rig.Sleep(ctx, within(c.rng, 200*time.Millisecond)); err != nil {
+			return killed, err
+		}
+		i := c.rng.IntN(len(c.workers))
+		if chance(c.rng, 4) {
+			c.killed++
+			c.workers[i].Kill()
+			c.workers[i].Stop()
+			c.workers = append(c.workers[:i], c.workers[i+1:]...)
+			err = c.hire()
+		} else {
+			err = c.pause(c.workers[i])
+		}
+		if err == nil && time.Since(began) > length*time.Duration(killed+1)/3 && killed < 2 {
+			killed++
+			s.crash()
+			err = s.again(ctx)
+		}
+		if err != nil {
+			return killed, err
+		}
+	}
+	return killed, nil
+}
+
+// pause stops a worker for longer than a lease, and lets it go on while others
+// are at work. It may have been killed by then.
+func (c *fenceCrew) pause(p *rig.Process) error {
+	c.paused++
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	c.waking.Add(1)
+	time.AfterFunc(fenceLease/2+within(c.rng, 3*fenceLease/2), func() {
+		defer c.waking.Done()
+		_ = p.Signal(syscall.SIGCONT)
+	})
+	return nil
+}
+
+// stop ends all workers, once those that pause go on.
+func (c *fenceCrew) stop() {
+	c.waking.Wait()
+	for _, p := range c.workers {
+		p.Kill()
+		p.Stop()
+	}
+	c.workers = nil
+}
+
+// serve answers workers: a line for each line.
+func (r *resource) serve(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return // the round is over
+		}
+		go func() {
+			defer conn.Close()
+			for lines := bufio.NewScanner(conn); lines.Scan(); {
+				if _, err := fmt.Fprintln(conn, r.answer(lines.Text())); err != nil {
+					return
+				}
+			}
+		}()
+	}
+}
+
+// The words between worker and resource.
+const (
+	good  = "good"
+	stale = "stale"
+)
+
+func (r *resource) answer(line string) string {
+	var (
+		verb, key   string
+		token       uint64
+		who         int
+		from, until time.Duration
+	)
+	// What a verb does not need is left out by its sender.
+	_, _ = fmt.Sscan(line, &verb, &key, &token, &from, &until, &who)
+	ok := true
+	switch verb {
+	case "enter":
+		ok = r.enter(key, token, who, from, until, sharedNow())
+	case "write":
+		ok = r.write(key, token)
+	case "leave":
+		r.leave(key, token, from)
+	}
+	if !ok {
+		return stale
+	}
+	return good
+}
