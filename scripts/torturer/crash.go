@@ -133,6 +133,16 @@ type owned struct {
 	lease   time.Duration
 }
 
+func (l owned) String() string {
+	switch {
+	case l.value == "":
+		return "free"
+	case l.token == 0:
+		return fmt.Sprintf("%s with a token above %d, leased %v for %v", l.value, l.above, l.renewed, l.lease)
+	}
+	return fmt.Sprintf("%s with token %d, leased %v for %v", l.value, l.token, l.renewed, l.lease)
+}
+
 func newOwner(number int, rng *rand.Rand) *owner {
 	own := &owner{rng: rng, locks: make(map[string]owned), pending: make(map[string]owned)}
 	for i := range keysPerOwner {
@@ -183,7 +193,7 @@ func (own *owner) next(key string) (request, want string, after owned) {
 	case n < 2 && lock.token != 0:
 		return cas(key, now.lease, now.value, lock.token), "STORED", now
 	case n < 4:
-		now.value, now.token = lock.value, lock.token
+		now.value, now.token, now.above = lock.value, lock.token, lock.above
 		return touch(key, now.lease), "TOUCHED", now
 	case n < 7 && lock.token != 0:
 		return remove(key, lock.token), "HD", owned{}

@@ -37,7 +37,7 @@ func (c *crowd) gather(each, deaf int) error {
 		deaf          bool
 	}{
 		{each, add(waitFor(heldKey, time.Minute), time.Minute, "waiter"), "NOT_STORED\r\n", false},
-		{each, metaAdd(heldKey, time.Minute, "waiter", " W60000"), "NS\r\n", false},
+		{each, "ms " + heldKey + " 6 ME T60 W60000\r\nwaiter\r\n", "NS\r\n", false},
 		{each, "add term:half 0 60 10\r\nhalf", "", false},
 		{each, "get term:hal", "", false},
 		{each, "", "", false},

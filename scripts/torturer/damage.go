@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -28,34 +29,50 @@ const (
 )
 
 func damageRound(ctx context.Context, t *trial) (o outcome, err error) {
-	origin := filepath.Join(t.dir, "origin")
-	mode := fsyncModes[t.rng.IntN(len(fsyncModes))]
-	s, err := t.program.start(ctx, "--data", origin, "--fsync", mode)
-	if err != nil {
-		return o, err
-	}
-	past, err := makePast(s.addr, t.rng)
-	s.crash()
-	if err != nil {
-		return o, err
-	}
-	for i := range pick(t, 4, 50, 100) {
-		damaged := filepath.Join(t.dir, fmt.Sprint("copy-", i))
-		if err := os.CopyFS(damaged, os.DirFS(origin)); err != nil {
-			return o, err
-		}
-		what, err := damage(damaged, t.rng)
+	for _, mode := range fsyncModes {
+		origin := filepath.Join(t.dir, mode)
+		past, err := makeOrigin(ctx, t, origin, mode)
 		if err != nil {
 			return o, err
 		}
-		if err := startDamaged(ctx, t, damaged, what, past, &o); err != nil {
-			return o, err
-		}
-		if err := os.RemoveAll(damaged); err != nil {
-			return o, err
+		for i := range pick(t, 2, 17, 40) {
+			if err := damageCopy(ctx, t, origin, fmt.Sprint(mode, "-", i), past, &o); err != nil {
+				return o, err
+			}
 		}
 	}
 	return o, nil
+}
+
+// makeOrigin has a server write files and kills it. It returns all that the locks
+// have been like.
+func makeOrigin(ctx context.Context, t *trial, origin, mode string) ([]moment, error) {
+	s, err := t.program.start(ctx, "--data", origin, "--fsync", mode, "--fsync-interval", "20ms")
+	if err != nil {
+		return nil, err
+	}
+	defer s.crash()
+	return makePast(s.addr, t.rng)
+}
+
+// damageCopy damages a copy of the files and starts a server on it.
+func damageCopy(ctx context.Context, t *trial, origin, name string, past []moment, o *outcome) error {
+	o.count("damaged copies", 1)
+	dir := filepath.Join(t.dir, name)
+	if err := os.CopyFS(dir, os.DirFS(origin)); err != nil {
+		return err
+	}
+	what, err := damage(dir, t.rng)
+	if err != nil {
+		return err
+	}
+	fault, err := startDamaged(ctx, t, dir, past, o)
+	if err != nil || fault == "" {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	kept := fmt.Sprintf("%s-%s", t.name, name)
+	o.Findings = append(o.Findings, finding{What: what + ": " + fault, File: kept})
+	return os.CopyFS(filepath.Join(t.keep, kept), os.DirFS(dir))
 }
 
 // A moment is what all locks were like at some time: what gets shows of each.
@@ -157,23 +174,9 @@ func damage(dir string, rng *rand.Rand) (what string, err error) {
 	return fmt.Sprintf("%s, at %d: %s", filepath.Base(name), at, what), os.WriteFile(name, content, 0o666)
 }
 
-// startDamaged starts the server on damaged files and judges what it does.
-func startDamaged(ctx context.Context, t *trial, dir, what string, past []moment, o *outcome) error {
-	o.count("damaged copies", 1)
-	fault, err := tryDamaged(ctx, t, dir, past, o)
-	if err != nil || fault == "" {
-		return err
-	}
-	kept := filepath.Join(t.keep, fmt.Sprintf("%s-%s", t.name, filepath.Base(dir)))
-	if err := os.CopyFS(kept, os.DirFS(dir)); err != nil {
-		return err
-	}
-	o.Findings = append(o.Findings, finding{What: what + ": " + fault, File: filepath.Base(kept)})
-	return nil
-}
-
-// tryDamaged returns what is wrong, if something is.
-func tryDamaged(ctx context.Context, t *trial, dir string, past []moment, o *outcome) (fault string, err error) {
+// startDamaged starts the server on damaged files. It returns what is wrong, if
+// something is.
+func startDamaged(ctx context.Context, t *trial, dir string, past []moment, o *outcome) (fault string, err error) {
 	s, err := t.program.prepare("--data", dir)
 	if err != nil {
 		return "", err

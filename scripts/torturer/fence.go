@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -29,8 +28,8 @@ var fenceScenario = &scenario{
 }
 
 const (
-	fenceWorkers = 8
-	fenceKeys    = 2
+	fenceWorkers = 12
+	fenceKeys    = 4
 	fenceLease   = time.Second // the shortest there is
 )
 
@@ -48,7 +47,7 @@ func fenceRound(ctx context.Context, t *trial) (o outcome, err error) {
 	defer door.Close()
 	go r.serve(door)
 
-	crew := &fenceCrew{args: []string{s.addr, door.Addr().String()}, rng: t.split()}
+	crew := &fenceCrew{args: []string{s.addr, door.Addr().String()}, resource: r, rng: t.split()}
 	defer crew.stop()
 	for range fenceWorkers {
 		if err := crew.hire(); err != nil {
@@ -74,30 +73,42 @@ func fenceRound(ctx context.Context, t *trial) (o outcome, err error) {
 
 // A fenceCrew is the workers of a round.
 type fenceCrew struct {
-	args    []string // where the server and the resource are
-	rng     *rand.Rand
-	workers []*rig.Process
-	hired   int // ever
-	paused  int
-	killed  int
-	waking  sync.WaitGroup
+	args     []string // where the server and the resource are
+	resource *resource
+	rng      *rand.Rand
+	workers  []hand
+	hired    int // ever
+	paused   int
+	killed   int
+	waking   sync.WaitGroup
+}
+
+// A hand is a worker as a process.
+type hand struct {
+	*rig.Process
+	number int
 }
 
 // hire starts one more worker.
 func (c *fenceCrew) hire() error {
-	self, err := os.Executable()
+	p, err := startRole(workerRole, append(c.args, strconv.Itoa(c.hired))...)
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(self, append(c.args, strconv.Itoa(c.hired))...)
-	cmd.Env = append(os.Environ(), roleVariable+"="+workerRole)
-	p, err := rig.Start(cmd)
-	if err != nil {
-		return err
-	}
+	c.workers = append(c.workers, hand{p, c.hired})
 	c.hired++
-	c.workers = append(c.workers, p)
 	return nil
+}
+
+// choose returns the index of a worker to be disturbed: who is writing just now,
+// or any.
+func (c *fenceCrew) choose() int {
+	if writer := c.resource.writer(); chance(c.rng, 2) {
+		if i := slices.IndexFunc(c.workers, func(h hand) bool { return h.number == writer }); i >= 0 {
+			return i
+		}
+	}
+	return c.rng.IntN(len(c.workers))
 }
 
 // disturb pauses and kills workers, and the server twice, until the time is over.
@@ -105,15 +116,15 @@ func (c *fenceCrew) hire() error {
 func (c *fenceCrew) disturb(ctx context.Context, s *server, length time.Duration) (killed int, err error) {
 	began := time.Now()
 	for time.Since(began) < length {
-		if err := rig.Sleep(ctx, within(c.rng, 200*time.Millisecond)); err != nil {
+		if err := rig.Sleep(ctx, within(c.rng, 500*time.Millisecond)); err != nil {
 			return killed, err
 		}
-		i := c.rng.IntN(len(c.workers))
+		i := c.choose()
 		if chance(c.rng, 4) {
 			c.killed++
 			c.workers[i].Kill()
 			c.workers[i].Stop()
-			c.workers = append(c.workers[:i], c.workers[i+1:]...)
+			c.workers = slices.Delete(c.workers, i, i+1)
 			err = c.hire()
 		} else {
 			err = c.pause(c.workers[i])
@@ -132,10 +143,10 @@ func (c *fenceCrew) disturb(ctx context.Context, s *server, length time.Duration
 
 // pause stops a worker for longer than a lease, and lets it go on while others
 // are at work. It may have been killed by then.
-func (c *fenceCrew) pause(p *rig.Process) error {
+func (c *fenceCrew) pause(p hand) error {
 	c.paused++
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
-		return err
+		return fmt.Errorf("a worker: %w; it printed: %s", err, p.Printed())
 	}
 	c.waking.Add(1)
 	time.AfterFunc(fenceLease/2+within(c.rng, 3*fenceLease/2), func() {

@@ -44,7 +44,7 @@ const (
 
 func main() {
 	if role := os.Getenv(roleVariable); role != "" {
-		os.Exit(playRole(role))
+		os.Exit(playRole(role, os.Args[1:]))
 	}
 	rig.Main("torture", parseOptions, run)
 }

@@ -41,7 +41,12 @@ type outcome struct {
 	Figures   []figure  `json:"figures"`
 	Undecided int       `json:"undecided"` // histories that were too hard to judge
 	Findings  []finding `json:"findings"`
+	Omitted   int       `json:"omitted"` // findings beyond the first of a scenario
 }
+
+// mostFindings is how many of a scenario are told one by one: where there are
+// more, they most likely have one cause.
+const mostFindings = 20
 
 // A figure is a number of the report. Of several rounds the sum counts, or the
 // largest.
@@ -91,6 +96,10 @@ func (o *outcome) merge(round outcome, number int) {
 	}
 	o.Undecided += round.Undecided
 	for _, f := range round.Findings {
+		if len(o.Findings) == mostFindings {
+			o.Omitted++
+			continue
+		}
 		f.Round = number
 		o.Findings = append(o.Findings, f)
 	}

@@ -17,6 +17,7 @@ type resource struct {
 	accepted int // writes
 	refused  int // writes with an old token
 	holds    int
+	latest   int // who wrote last
 	broken   []string
 }
 
@@ -76,12 +77,21 @@ func (r *resource) leave(key string, token uint64, at time.Duration) {
 func (r *resource) write(key string, token uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if token < r.door(key).token {
+	d := r.door(key)
+	if token < d.token {
 		r.refused++
 		return false
 	}
 	r.accepted++
+	r.latest = d.who
 	return true
+}
+
+// writer is who wrote last, and so is most likely still at work.
+func (r *resource) writer() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.latest
 }
 
 func (r *resource) breaks(format string, args ...any) {

@@ -11,7 +11,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -28,13 +27,17 @@ var soakScenario = &scenario{
 }
 
 const (
-	soakConns    = 15_000
-	spareFiles   = 300       // descriptors for all else, on either side
-	mostSoakRSS  = 768 << 20 // bytes
-	calmWithin   = 2 * time.Minute
-	fewFiles     = 8    // more than at the start count as none
-	fewRoutines  = 16   // the same
-	cyclesSecond = 2000 // of all well-behaved clients together
+	soakConns   = 15_000
+	spareFiles  = 300       // descriptors for all else, on either side
+	mostSoakRSS = 768 << 20 // bytes
+	calmWithin  = 2 * time.Minute
+	fewFiles    = 8  // more than at the start count as none
+	fewRoutines = 16 // the same
+	longestCalm = 2 * time.Minute
+
+	soakItem     = "soak:item"
+	soakItemSize = 100_000 // bytes
+	soakLock     = "soak:lock"
 )
 
 func soakRound(ctx context.Context, t *trial) (o outcome, err error) {
@@ -51,17 +54,22 @@ func soakRound(ctx context.Context, t *trial) (o outcome, err error) {
 	if err != nil {
 		return o, err
 	}
-	k := &soak{addr: s.addr, stop: make(chan struct{})}
-	length := pick(t, time.Second, 4*time.Second, t.soak)
-	err = k.run(ctx, t, s, conns, length, &o)
-	k.end()
+	if err := prepareSoak(s.addr); err != nil {
+		return o, err
+	}
+	good := conns * 2 / 3
+	p := &polite{stop: make(chan struct{})}
+	if err = p.welcome(t, s.addr, good); err == nil {
+		err = comparePhases(ctx, t, s, p, conns-good, &o)
+	}
+	p.leave()
 	if err != nil {
 		return o, err
 	}
-	o.most("well-behaved clients", float64(k.good))
-	o.most("badly behaved clients", float64(k.bad))
-	o.count("faults seen by well-behaved clients", k.failed)
-	for _, fault := range k.faults {
+	o.most("well-behaved clients", float64(good))
+	o.most("badly behaved clients", float64(conns-good))
+	o.count("faults seen by well-behaved clients", p.failed)
+	for _, fault := range p.faults {
 		o.find("a well-behaved client: %s", fault)
 	}
 	return o, s.calmDown(ctx, before, &o)
@@ -87,20 +95,41 @@ func startSoaked(ctx context.Context, t *trial, conns int) (*soaked, error) {
 	return &soaked{s, metrics}, err
 }
 
-// run lets the well-behaved clients alone for a while, and then with the others.
-func (k *soak) run(ctx context.Context, t *trial, s *soaked, conns int, length time.Duration, o *outcome) error {
-	if err := k.prepare(); err != nil {
-		return err
-	}
-	if err := k.welcomeGood(t, conns*2/3); err != nil {
-		return err
-	}
-	calm, err := k.measure(ctx, s, min(length, 2*time.Minute))
+// prepareSoak makes the lock and the item that badly behaved clients ask for.
+func prepareSoak(addr string) error {
+	conn, err := dial(addr)
 	if err != nil {
 		return err
 	}
-	k.welcomeBad(t, conns-conns*2/3)
-	harsh, err := k.measure(ctx, s, length)
+	defer conn.reset()
+	for _, request := range []string{
+		fmt.Sprintf("set %s 0 0 %d\r\n%s\r\n", soakItem, soakItemSize, strings.Repeat("b", soakItemSize)),
+		add(soakLock, 0, "nobody"),
+	} {
+		if _, err := conn.ask(request, answerWithin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comparePhases lets the well-behaved clients alone for a while, and then with so
+// many of the others.
+func comparePhases(ctx context.Context, t *trial, s *soaked, p *polite, bad int, o *outcome) error {
+	length := pick(t, time.Second, 4*time.Second, t.soak)
+	calm, err := p.measure(ctx, s, min(length, longestCalm))
+	if err != nil {
+		return err
+	}
+	rabble, err := startRole(rabbleRole, s.addr, strconv.Itoa(bad))
+	if err != nil {
+		return err
+	}
+	defer rabble.Stop()
+	if err := rig.Sleep(ctx, pick(t, time.Second, 2*time.Second, 10*time.Second)); err != nil { // until all are there
+		return err
+	}
+	harsh, err := p.measure(ctx, s, length)
 	if err != nil {
 		return err
 	}
@@ -122,8 +151,8 @@ type reading struct {
 	rss float64 // MB
 }
 
-func (k *soak) measure(ctx context.Context, s *soaked, length time.Duration) (r reading, err error) {
-	k.takeLatencies() // of before
+func (p *polite) measure(ctx context.Context, s *soaked, length time.Duration) (r reading, err error) {
+	p.takeLatencies() // of before
 	for end := time.Now().Add(length); time.Now().Before(end); {
 		if err := rig.Sleep(ctx, min(time.Second, length/4)); err != nil {
 			return r, err
@@ -134,7 +163,7 @@ func (k *soak) measure(ctx context.Context, s *soaked, length time.Duration) (r 
 		}
 		r.rss = max(r.rss, float64(rss)/(1<<20))
 	}
-	r.p99 = rig.Percentile(k.takeLatencies(), 99)
+	r.p99 = rig.Percentile(p.takeLatencies(), 99)
 	return r, nil
 }
 
@@ -192,19 +221,4 @@ func (s *soaked) calmDown(ctx context.Context, before usage, o *outcome) error {
 			return err
 		}
 	}
-}
-
-// A soak is the clients of a round.
-type soak struct {
-	addr string
-	stop chan struct{}
-	wg   sync.WaitGroup
-
-	good, bad int
-
-	mu        sync.Mutex // guards what follows
-	latencies []float64  // ms
-	conns     map[*client]struct{}
-	failed    int
-	faults    []string // the first of them
 }

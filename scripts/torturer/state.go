@@ -105,7 +105,7 @@ const passed = "passed"
 func (s *score) Verdict() string {
 	switch {
 	case len(s.Findings) > 0:
-		return fmt.Sprintf("FAILED, %d findings", len(s.Findings))
+		return fmt.Sprintf("FAILED, %d findings", len(s.Findings)+s.Omitted)
 	case s.Undecided > 0:
 		return fmt.Sprintf("undecided, %d histories were too hard to judge", s.Undecided)
 	case s.Rounds == 0:

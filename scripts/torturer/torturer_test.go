@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Main(os.Args, os.Stdout, os.Stderr))
 	}
 	if role := os.Getenv(roleVariable); role != "" {
-		os.Exit(playRole(role))
+		os.Exit(playRole(role, os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }

@@ -50,8 +50,13 @@ type reply struct {
 	value string
 }
 
-// word is what kind of reply it is.
-func (r reply) word() string { return r.words[0] }
+// word is what kind of reply it is; "" if there was none.
+func (r reply) word() string {
+	if len(r.words) == 0 {
+		return ""
+	}
+	return r.words[0]
+}
 
 // token is the CAS id at the end of a VALUE line, or that of flag c; 0 if there
 // is none.

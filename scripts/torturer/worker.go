@@ -8,33 +8,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// roleVariable makes this program a process of its own scenarios.
-const (
-	roleVariable = "LOCKCACHED_TORTURE_ROLE"
-	workerRole   = "worker"
-)
-
-// playRole is the main function of such a process.
-func playRole(role string) (exitCode int) {
-	if role != workerRole || len(os.Args) != 4 {
-		fmt.Fprintf(os.Stderr, "torture: %s=%s is for scripts/torture itself: unset it\n", roleVariable, role)
-		return 2
-	}
-	number, err := strconv.Atoi(os.Args[3])
-	if err == nil {
-		w := &worker{server: os.Args[1], number: number, rng: rand.New(rand.NewPCG(uint64(number), 0))}
-		err = w.run(os.Args[2])
-	}
-	fmt.Fprintln(os.Stderr, "torture:", err)
-	return 1
-}
 
 // sharedNow is a clock that all processes share.
 func sharedNow() time.Duration {
@@ -49,19 +26,24 @@ func sharedNow() time.Duration {
 // stand still at any point, and does not know.
 type worker struct {
 	server   string
-	number   int
-	rng      *rand.Rand
+	number   string
 	conn     *client
 	resource net.Conn
 	answers  *bufio.Scanner
 }
 
-// run works until the process is killed or the resource is gone.
-func (w *worker) run(resource string) (err error) {
-	if w.resource, err = net.Dial("unix", resource); err != nil {
-		return err
+// newWorker reads its arguments: the addresses of the server and the resource,
+// and the number of the worker.
+func newWorker(args []string) (*worker, error) {
+	resource, err := net.Dial("unix", args[1])
+	if err != nil {
+		return nil, err
 	}
-	w.answers = bufio.NewScanner(w.resource)
+	return &worker{server: args[0], number: args[2], resource: resource, answers: bufio.NewScanner(resource)}, nil
+}
+
+// run works until the process is killed or the resource is gone.
+func (w *worker) run() (err error) {
 	for {
 		if w.conn == nil {
 			if w.conn, err = dial(w.server); err != nil {
@@ -70,7 +52,7 @@ func (w *worker) run(resource string) (err error) {
 				continue
 			}
 		}
-		err := w.work(fmt.Sprintf("fence:%d", w.rng.IntN(fenceKeys)))
+		err := w.work(fmt.Sprintf("fence:%d", rand.N(fenceKeys)))
 		if err == errResource {
 			return err
 		}
@@ -84,15 +66,15 @@ func (w *worker) run(resource string) (err error) {
 // work is one hold. Not to get the lock is no error.
 func (w *worker) work(key string) error {
 	wait := ""
-	if chance(w.rng, 2) {
-		wait = fmt.Sprintf(" W%d", w.rng.IntN(1000))
+	if rand.N(2) == 0 {
+		wait = fmt.Sprintf(" W%d", rand.N(1000))
 	}
-	r, err := w.conn.ask(metaAdd(key, fenceLease, fmt.Sprint("worker-", w.number), wait), answerWithin)
+	r, err := w.conn.ask(metaAdd(key, fenceLease, "worker-"+w.number, wait), answerWithin)
 	token := r.token()
 	if err != nil || token == 0 {
 		return err
 	}
-	for range 1 + w.rng.IntN(4) {
+	for range 1 + rand.N(4) {
 		if held, err := w.renew(key, token); !held {
 			return err
 		}
@@ -116,17 +98,17 @@ func (w *worker) renew(key string, token uint64) (held bool, err error) {
 	if err != nil || r.token() != token {
 		return false, err
 	}
-	err = w.tell("enter %s %d %d %d %d", key, token, sharedNow(), called+fenceLease, w.number)
+	err = w.tell("enter %s %d %d %d %s", key, token, sharedNow(), called+fenceLease, w.number)
 	return err == nil, err
 }
 
 // write writes a few times, at leisure.
 func (w *worker) write(key string, token uint64) error {
-	for range 1 + w.rng.IntN(3) {
+	for range 1 + rand.N(6) {
 		if err := w.tell("write %s %d", key, token); err != nil {
 			return err
 		}
-		time.Sleep(within(w.rng, 5*time.Millisecond))
+		time.Sleep(rand.N(5 * time.Millisecond))
 	}
 	return nil
 }
