@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -30,21 +31,51 @@ func TestMain(m *testing.M) {
 // ends, and returns its address.
 func runServer(t *testing.T, flags ...string) string {
 	t.Helper()
+	p := start(t, flags...)
+	t.Cleanup(p.stop)
+	return p.address
+}
+
+// program is a lockcached that runs as a process of its own.
+type program struct {
+	t       *testing.T
+	command *exec.Cmd
+	log     bytes.Buffer
+	address string
+}
+
+// start starts lockcached, on a free loopback port unless the flags say otherwise.
+func start(t *testing.T, flags ...string) *program {
+	t.Helper()
 	portFile := filepath.Join(t.TempDir(), "port")
-	server := exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...)
-	server.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile)
-	var log bytes.Buffer
-	server.Stderr = &log
-	if err := server.Start(); err != nil {
+	p := &program{t: t, command: exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...)}
+	p.command.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile)
+	p.command.Stderr = &p.log
+	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGTERM)
-		if err := server.Wait(); err != nil {
-			t.Errorf("lockcached: %v\n%s", err, &log)
-		}
-	})
-	return fmt.Sprintf("127.0.0.1:%d", readPort(t, portFile))
+	p.address = fmt.Sprintf("127.0.0.1:%d", readPort(t, portFile))
+	return p
+}
+
+// stop ends it in an orderly way.
+func (p *program) stop() {
+	_ = p.command.Process.Signal(syscall.SIGTERM)
+	if err := p.command.Wait(); err != nil {
+		p.t.Errorf("lockcached: %v\n%s", err, &p.log)
+	}
+}
+
+// kill ends it as it stands.
+func (p *program) kill() {
+	_ = p.command.Process.Kill()
+	_ = p.command.Wait()
+}
+
+// port is what it listens on.
+func (p *program) port() string {
+	_, port, _ := strings.Cut(p.address, ":")
+	return port
 }
 
 // missing skips a test whose peer is not installed, unless the absence of a peer

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
+	"github.com/lockcached/lockcached/store/journal"
 )
 
 const (
@@ -29,12 +30,14 @@ const (
 	defaultDrain = 5 * time.Second
 
 	defaultMetricsClasses = 100
+	defaultFsyncInterval  = time.Second
 )
 
 // A config is the command line and the environment, understood and checked.
 type config struct {
-	locks  locks.Config
-	server server.Config
+	locks   locks.Config
+	server  server.Config
+	journal journal.Config // none without a Dir
 
 	port       int // as -p: 0 is no TCP, -1 any free port
 	portGiven  bool
@@ -85,6 +88,7 @@ func newConfig() *config {
 				Protocol:     protocolAuto,
 			},
 		},
+		journal:    journal.Config{Interval: defaultFsyncInterval},
 		port:       defaultPort,
 		socketMode: 0o700,
 		megabytes:  locks.DefaultMemoryLimit / mebibyte,
@@ -168,6 +172,9 @@ func (c *config) finish() error {
 	} else if c.pprof {
 		return refusal{"--pprof", "needs --metrics, the address to serve profiles on, such as --metrics 127.0.0.1:9151"}
 	}
+	if err := c.finishJournal(); err != nil {
+		return err
+	}
 	if c.threads > manyThreads {
 		c.warn("-t %d: more threads than processors make nothing faster", c.threads)
 	}
@@ -178,6 +185,22 @@ func (c *config) finish() error {
 	s.Umask = int(c.socketMode)
 	s.Threads = c.threads
 	return nil
+}
+
+// finishJournal refuses to be told how to keep locks, but not where.
+func (c *config) finishJournal() error {
+	where := ""
+	switch j := &c.journal; {
+	case j.Dir != "":
+	case j.Fsync != journal.Interval:
+		where = "--fsync"
+	case j.Interval != defaultFsyncInterval:
+		where = "--fsync-interval"
+	}
+	if where == "" {
+		return nil
+	}
+	return refusal{where, "needs --data, the directory to keep locks in, such as --data /var/lib/lockcached"}
 }
 
 // finishListen decides between -p, -l, -U and -s as memcached does.

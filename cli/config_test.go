@@ -88,6 +88,11 @@ func TestRefused(t *testing.T) {
 		{"--lock-keys [a", `"[a"` + glob},
 		{"--wait lock", "should be pattern=duration, such as lock:*=200ms"},
 		{"--wait =1s", `""` + glob}, {"--wait a=", duration}, {"--wait a=1", ""}, {"--wait [=1", `"["` + glob},
+		{"--lock-delay lock", "should be pattern=duration, such as lock:*=200ms"},
+		{"--lock-delay a=", duration}, {"--lock-delay a=1m", ""}, {"--settle soon", duration}, {"--settle 0", ""},
+		{"--data ~", "needs a directory"}, {"--data d --fsync always", ""},
+		{"--fsync sometimes", "should be one of always, interval, never"},
+		{"--fsync-interval 0", "should be longer than 0"}, {"--data d --fsync-interval 5s", ""},
 		{"--max-waiters 0", "the line must hold at least 1 waiter"},
 		{"--stats-keys 0", "statistics need room for at least 1 key"},
 		{"--stats-classes -1", "statistics need room for at least 1 class"},
@@ -132,6 +137,7 @@ func TestRefusalIsOneLineOnStderr(t *testing.T) {
 	tests := []struct{ args, want string }{
 		{"-t 0", "lockcached: -t 0: number of threads must be greater than 0\n"},
 		{"-q", "lockcached: -q: unknown flag; lockcached -h lists those there are\n"},
+		{"--fsync never", "lockcached: --fsync: needs --data, the directory to keep locks in, such as --data /var/lib/lockcached\n"},
 		{"-I 256m", "lockcached: -I 268435456 with -m 64: cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m\n"},
 		{"-l a..b", "lockcached: -l a..b: cannot resolve: lookup a..b: no such host\n"},
 	}
@@ -351,7 +357,7 @@ func TestKubernetesPort(t *testing.T) {
 // it is read.
 func TestEveryFlagHasItsVariable(t *testing.T) {
 	anything := map[string]bool{"listen": true, "unix-socket": true, "lock-keys": true, "delimiter": true,
-		"user": true, "pidfile": true, "memory-file": true, "napi-ids": true}
+		"user": true, "pidfile": true, "data": true, "memory-file": true, "napi-ids": true}
 	for i := range flags {
 		f := &flags[i]
 		if f.set == nil || anything[f.long] {
@@ -373,16 +379,16 @@ func FuzzParsePolicy(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		policy, err := parsePolicy(value)
+		pattern, d, err := parsePolicy(value)
 		if err != nil {
 			return
 		}
-		if policy.Pattern == "" || policy.Wait < 0 {
-			t.Errorf("%q gives %+v", value, policy)
+		if pattern == "" || d < 0 {
+			t.Errorf("%q gives %q, %v", value, pattern, d)
 		}
-		again, err := parsePolicy(policy.Pattern + "=" + policy.Wait.String())
-		if err != nil || again != policy {
-			t.Errorf("%q gives %+v, then %+v, %v", value, policy, again, err)
+		pattern2, d2, err := parsePolicy(pattern + "=" + d.String())
+		if err != nil || pattern2 != pattern || d2 != d {
+			t.Errorf("%q gives %q, %v, then %q, %v, %v", value, pattern, d, pattern2, d2, err)
 		}
 	})
 }

@@ -28,12 +28,13 @@ const (
 	memory      = "Memory"
 	connections = "Connections"
 	locking     = "Locks"
+	durability  = "Locks that survive a restart"
 	commands    = "Commands"
 	process     = "Process and log"
 	ignoring    = "Accepted as memcached's, without effect"
 )
 
-var sections = []string{listening, memory, connections, locking, commands, process, ignoring}
+var sections = []string{listening, memory, connections, locking, durability, commands, process, ignoring}
 
 // flags are those of memcached 1.6.45, with its meaning and its long names,
 // and our own, which have only long names. -D has no long name in memcached.
@@ -84,12 +85,23 @@ var flags = []flag{
 		usage: "advise up to 64 pollers in their order: fairer, but slower"},
 	{long: "retry-max", arg: "duration", section: locking, set: interval(retryMax),
 		usage: "the longest advice when to ask again (default: 1m)"},
+	{long: "lock-delay", arg: "glob=time", many: true, section: locking, set: setLockDelay,
+		usage: "keep a lock closed after an expiry, not after a release (default: none)"},
+	{long: "settle", arg: "duration", section: locking, set: duration(settle),
+		usage: "give no locks for that long after the start (default: 0s)"},
 	{short: "D", long: "delimiter", arg: "char", section: locking, set: setDelimiter,
 		usage: "what ends the class or prefix in a key; turns \"stats detail\" on (default: :)"},
 	{long: "stats-keys", arg: "num", section: locking, set: number(statsKeys, 1, "statistics need room for at least 1 key"),
 		usage: "keys to keep statistics of, besides held locks (default: 10000)"},
 	{long: "stats-classes", arg: "num", section: locking, set: number(statsClasses, 1, "statistics need room for at least 1 class"),
 		usage: "classes of keys to keep statistics of (default: 1000)"},
+
+	{long: "data", arg: "dir", section: durability, set: text(dataDir, "a directory"),
+		usage: "keep held locks there, so that they survive a restart (default: none)"},
+	{long: "fsync", arg: "mode", section: durability, set: setFsync,
+		usage: "always: before a grant is answered; interval; never (default: interval)"},
+	{long: "fsync-interval", arg: "duration", section: durability, set: interval(fsyncInterval),
+		usage: "with --fsync interval, how much a power cut may lose (default: 1s)"},
 
 	{short: "A", long: "enable-shutdown", section: commands, set: on(shutdownCommand),
 		usage: "let clients stop the server with \"shutdown\""},

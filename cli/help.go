@@ -24,7 +24,7 @@ func helpText() string {
 
 const helpNotes = `
 A <duration> is like 500ms, 5s or 1m30s; a bare number counts milliseconds.
--l, -o, --lock-keys and --wait can be repeated, or given a list separated by commas.
+-l, -o, --lock-keys, --wait and --lock-delay can be repeated, or given a list separated by commas.
 
 Environment:
   Every flag has a variable, its long name in capitals: LOCKCACHED_PORT=11212,

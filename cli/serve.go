@@ -15,6 +15,7 @@ import (
 	"github.com/lockcached/lockcached/admin"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
+	"github.com/lockcached/lockcached/store/journal"
 )
 
 // A service is a server between its start and its end.
@@ -25,6 +26,7 @@ type service struct {
 	commanded chan string // why a client's "shutdown" stops us
 	failed    chan error  // what Serve returned, one per listener
 	metrics   web
+	recovered journal.Recovered
 }
 
 // serve runs the server until a signal or the shutdown command ends it.
@@ -45,6 +47,11 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
 		return err
 	}
 	defer s.metrics.close()
+	manager, err := s.recoverLocks() // clients that connect meanwhile have to wait
+	if err != nil {
+		return err
+	}
+	defer s.run(manager)()
 	s.sayWarnings()
 	if name := os.Getenv("MEMCACHED_PORT_FILENAME"); name != "" && c.socket == "" {
 		if err := writePorts(name, listeners); err != nil {
@@ -53,9 +60,7 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
 	}
 	defer writePID(c.pidFile, log)()
 
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	srv := s.start(ctx, listeners)
+	srv := s.start(manager, listeners)
 	if err := s.wait(); err != nil {
 		return err
 	}
@@ -75,12 +80,8 @@ func (s *service) sayWarnings() {
 }
 
 // start puts the layers together and begins to accept.
-func (s *service) start(ctx context.Context, listeners []net.Listener) *server.Server {
+func (s *service) start(manager *locks.Manager, listeners []net.Listener) *server.Server {
 	c := s.config
-	c.locks.Logger = s.log
-	manager := locks.NewManager(c.locks)
-	go manager.Run(ctx)
-
 	c.server.Logger = s.log
 	c.server.Locks = manager
 	if c.shutdownCommand {
@@ -190,6 +191,7 @@ func (s *service) logStart(listeners []net.Listener) {
 	}
 	s.metrics.log(e, c)
 	logLocks(e, c)
+	logJournal(e, c)
 	e.Msg("serving")
 }
 
@@ -203,12 +205,18 @@ func logLocks(e *zerolog.Event, c *config) {
 	for _, policy := range c.server.WaitPolicies {
 		waits.Stringer(policy.Pattern, policy.Wait)
 	}
+	delays := zerolog.Dict()
+	for _, d := range c.locks.LockDelays {
+		delays.Stringer(d.Pattern, d.Delay)
+	}
 	delimiter := c.locks.ClassDelimiter
 	if delimiter == 0 {
 		delimiter = ':'
 	}
 	e.Strs("lock_keys", keys).
 		Dict("wait", waits).
+		Dict("lock_delay", delays).
+		Dur("settle_ms", c.locks.Settle).
 		Dur("max_wait_ms", c.locks.MaxWait).
 		Int("max_waiters", c.locks.MaxWaiters).
 		Float64("retry_rate", c.locks.RetryRate).

@@ -12,37 +12,41 @@ import (
 
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
+	"github.com/lockcached/lockcached/store/journal"
 )
 
 // Where the plain flags of the table keep their values.
-func backlog(c *config) *int               { return &c.server.Settings.Backlog }
-func megabytes(c *config) *int             { return &c.megabytes }
-func maxConns(c *config) *int              { return &c.server.MaxConns }
-func retryRate(c *config) *float64         { return &c.locks.RetryRate }
-func totalRetryRate(c *config) *float64    { return &c.locks.TotalRetryRate }
-func retryByRank(c *config) *bool          { return &c.locks.RetryByRank }
-func retryMax(c *config) *time.Duration    { return &c.locks.RetryMax }
-func maxWaiters(c *config) *int            { return &c.locks.MaxWaiters }
-func statsKeys(c *config) *int             { return &c.locks.StatsKeys }
-func statsClasses(c *config) *int          { return &c.locks.StatsClasses }
-func metricsClasses(c *config) *int        { return &c.metricsClasses }
-func threads(c *config) *int               { return &c.threads }
-func reqsPerEvent(c *config) *int          { return &c.server.Settings.ReqsPerEvent }
-func chunkSize(c *config) *int             { return &c.server.Settings.ChunkSize }
-func noEvict(c *config) *bool              { return &c.locks.NoEvict }
-func noDump(c *config) *bool               { return &c.server.NoDump }
-func noFlush(c *config) *bool              { return &c.server.NoFlush }
-func casDisabled(c *config) *bool          { return &c.server.Settings.CASDisabled }
-func shutdownCommand(c *config) *bool      { return &c.shutdownCommand }
-func pprof(c *config) *bool                { return &c.pprof }
-func keepAlive(c *config) *time.Duration   { return &c.server.KeepAlive }
-func userTimeout(c *config) *time.Duration { return &c.server.UserTimeout }
-func maxWait(c *config) *time.Duration     { return &c.locks.MaxWait }
-func drain(c *config) *time.Duration       { return &c.drain }
-func userName(c *config) *string           { return &c.user }
-func pidFile(c *config) *string            { return &c.pidFile }
-func logFormat(c *config) *string          { return &c.logFormat }
-func logLevel(c *config) *string           { return &c.logLevel }
+func backlog(c *config) *int                 { return &c.server.Settings.Backlog }
+func megabytes(c *config) *int               { return &c.megabytes }
+func maxConns(c *config) *int                { return &c.server.MaxConns }
+func retryRate(c *config) *float64           { return &c.locks.RetryRate }
+func totalRetryRate(c *config) *float64      { return &c.locks.TotalRetryRate }
+func retryByRank(c *config) *bool            { return &c.locks.RetryByRank }
+func retryMax(c *config) *time.Duration      { return &c.locks.RetryMax }
+func maxWaiters(c *config) *int              { return &c.locks.MaxWaiters }
+func statsKeys(c *config) *int               { return &c.locks.StatsKeys }
+func statsClasses(c *config) *int            { return &c.locks.StatsClasses }
+func metricsClasses(c *config) *int          { return &c.metricsClasses }
+func threads(c *config) *int                 { return &c.threads }
+func reqsPerEvent(c *config) *int            { return &c.server.Settings.ReqsPerEvent }
+func chunkSize(c *config) *int               { return &c.server.Settings.ChunkSize }
+func noEvict(c *config) *bool                { return &c.locks.NoEvict }
+func noDump(c *config) *bool                 { return &c.server.NoDump }
+func noFlush(c *config) *bool                { return &c.server.NoFlush }
+func casDisabled(c *config) *bool            { return &c.server.Settings.CASDisabled }
+func shutdownCommand(c *config) *bool        { return &c.shutdownCommand }
+func pprof(c *config) *bool                  { return &c.pprof }
+func keepAlive(c *config) *time.Duration     { return &c.server.KeepAlive }
+func userTimeout(c *config) *time.Duration   { return &c.server.UserTimeout }
+func maxWait(c *config) *time.Duration       { return &c.locks.MaxWait }
+func drain(c *config) *time.Duration         { return &c.drain }
+func settle(c *config) *time.Duration        { return &c.locks.Settle }
+func fsyncInterval(c *config) *time.Duration { return &c.journal.Interval }
+func dataDir(c *config) *string              { return &c.journal.Dir }
+func userName(c *config) *string             { return &c.user }
+func pidFile(c *config) *string              { return &c.pidFile }
+func logFormat(c *config) *string            { return &c.logFormat }
+func logLevel(c *config) *string             { return &c.logLevel }
 
 // A setter puts a value into the configuration.
 type setter = func(c *config, value string) error
@@ -287,30 +291,52 @@ func setLockKeys(c *config, value string) error {
 }
 
 func setWait(c *config, value string) error {
-	policy, err := parsePolicy(value)
+	pattern, wait, err := parsePolicy(value)
 	if err != nil {
 		return err
 	}
-	c.server.WaitPolicies = append(c.server.WaitPolicies, policy)
+	c.server.WaitPolicies = append(c.server.WaitPolicies, server.WaitPolicy{Pattern: pattern, Wait: wait})
+	return nil
+}
+
+func setLockDelay(c *config, value string) error {
+	pattern, delay, err := parsePolicy(value)
+	if err != nil {
+		return err
+	}
+	c.locks.LockDelays = append(c.locks.LockDelays, locks.LockDelay{Pattern: pattern, Delay: delay})
 	return nil
 }
 
 // parsePolicy reads PATTERN=DURATION. The last = counts, since keys may
 // contain some.
-func parsePolicy(value string) (server.WaitPolicy, error) {
+func parsePolicy(value string) (pattern string, d time.Duration, err error) {
 	i := strings.LastIndexByte(value, '=')
 	if i < 0 {
-		return server.WaitPolicy{}, errors.New("should be pattern=duration, such as lock:*=200ms")
+		return "", 0, errors.New("should be pattern=duration, such as lock:*=200ms")
 	}
-	pattern := value[:i]
+	pattern = value[:i]
 	if err := checkPattern(pattern); err != nil {
-		return server.WaitPolicy{}, err
+		return "", 0, err
 	}
-	wait, err := parseDuration(value[i+1:])
-	if err != nil {
-		return server.WaitPolicy{}, err
+	d, err = parseDuration(value[i+1:])
+	return pattern, d, err
+}
+
+// fsyncModes are the values of --fsync.
+var fsyncModes = map[string]journal.Mode{
+	"always":   journal.Always,
+	"interval": journal.Interval,
+	"never":    journal.Never,
+}
+
+func setFsync(c *config, value string) error {
+	mode, ok := fsyncModes[value]
+	if !ok {
+		return errors.New("should be one of always, interval, never")
 	}
-	return server.WaitPolicy{Pattern: pattern, Wait: wait}, nil
+	c.journal.Fsync = mode
+	return nil
 }
 
 func checkPattern(pattern string) error {

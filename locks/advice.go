@@ -269,15 +269,19 @@ func (a *adviser) retry(ks *keyStats, l *line, s *Session, comes bool) time.Dura
 
 // Retry is when to ask again for the lock of a key, in whole milliseconds; 0 if it is
 // free. Who reads it is expected to come.
-func (m *Manager) Retry(key []byte, s *Session) (retry time.Duration) {
+func (m *Manager) Retry(key []byte, s *Session) time.Duration {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.unlock()
 	now := m.now()
-	if it := sh.find(hash, key, now); it != nil && held(it) {
-		retry = sh.retry(it, s, now, true)
+	it := sh.find(hash, key, now)
+	switch {
+	case it == nil:
+		return sh.retryClosed(key, now)
+	case held(it):
+		return sh.retry(it, s, now, true)
 	}
-	return retry
+	return 0
 }
 
 func (sh *shard) retry(it *item, s *Session, now time.Duration, comes bool) time.Duration {
@@ -302,9 +306,9 @@ func (sh *shard) advise(l *Lock, it *item, s *Session, now time.Duration) {
 }
 
 // identity tells waiters apart by what they want to store, as far as that makes
-// sense: 0 if it does not, because the holder has stored the same.
+// sense: 0 if it does not, because the holder, if there is one, has stored the same.
 func identity(c *Put, it *item) uint64 {
-	if len(c.Value) == 0 || string(c.Value) == string(it.Value()) {
+	if len(c.Value) == 0 || it != nil && string(c.Value) == string(it.Value()) {
 		return 0
 	}
 	return valueHash(c.Value)

@@ -42,6 +42,15 @@ type Config struct {
 	// RetryByRank advises up to 64 pollers by their places in line, which is fairer
 	// but leaves the lock idle for longer.
 	RetryByRank bool
+	// LockDelays keep locks closed for a while after a hold that ended by expiry or
+	// withdrawal; the first match counts.
+	LockDelays []LockDelay
+	// Settle is for how long after the start no grants are given: holders from before
+	// it may still be at work. Claims are refused, or wait in line.
+	Settle time.Duration
+	// Journal keeps held locks, so that they outlive the process: see Recover. nil
+	// keeps them in memory alone.
+	Journal Journal
 	// RetryMax is the longest advice. 0 means DefaultRetryMax.
 	RetryMax time.Duration
 	// Logger gets a warning for a lock that expires while somebody waits for it.

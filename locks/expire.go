@@ -2,13 +2,19 @@ package locks
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
-// Run acts on what is due: leases that end, waits that are over, a delayed flush.
-// It returns when the context is done. Without it an expiry is noticed only when
-// somebody looks.
+// Run acts on what is due: leases that end, waits and lock-delays that are over, a
+// delayed flush; and it looks after the journal. It returns when the context is done.
+// Without it an expiry is noticed only when somebody looks.
 func (m *Manager) Run(ctx context.Context) {
+	if m.journal != nil {
+		var keeping sync.WaitGroup
+		keeping.Go(func() { m.keep(ctx) })
+		defer keeping.Wait()
+	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -103,13 +109,17 @@ func (sh *shard) expireDue() (next time.Duration) {
 	}
 }
 
-// expireOne ends one lease or wait that is over and reports whether it did.
-// Leases come first: a waiter whose wait is over just as its turn comes gets the
-// lock.
+// expireOne ends one lease, wait or lock-delay that is over and reports whether it
+// did. Leases and delays come first: a waiter whose wait is over just as its turn
+// comes gets the lock.
 func (sh *shard) expireOne(now time.Duration) bool {
 	if it, at := sh.table.NextDue(); it != nil && at <= now {
 		sh.counts.reclaimed(it)
 		sh.end(it, expiry, now)
+		return true
+	}
+	if c, due, ok := sh.reopenings.Top(); ok && due <= now {
+		sh.open(c, now)
 		return true
 	}
 	if w, due, ok := sh.deadlines.Top(); ok && due <= now {
@@ -121,9 +131,10 @@ func (sh *shard) expireOne(now time.Duration) bool {
 
 // nextDue is when something is due next.
 func (sh *shard) nextDue() time.Duration {
-	_, next, _ := sh.deadlines.Top()
-	_, at := sh.table.NextDue()
-	return min(next, at)
+	_, wait, _ := sh.deadlines.Top()
+	_, delay, _ := sh.reopenings.Top()
+	_, lease := sh.table.NextDue()
+	return min(wait, delay, lease)
 }
 
 // pruneLines forgets pollers that gave up, and lines that are empty then.

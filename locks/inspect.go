@@ -19,6 +19,10 @@ type Lock struct {
 	Queued, Polling int
 	Rank            int // how many of them are ahead of who asks
 
+	// Of a lock that nobody holds, how much longer it is closed by its lock-delay; and
+	// how much longer the server, which has just started, grants no lock at all.
+	Delay, Settling time.Duration
+
 	// Of a held lock: when to ask again, a lease that a hold hardly ever outlives
 	// (0 if unknown), and after how long it makes no sense to wait any more.
 	Retry, SuggestedTTL, SuggestedWait time.Duration
@@ -58,8 +62,11 @@ func (m *Manager) Lookup(key []byte, s *Session) (l Lock) {
 		line.prune(now, true)
 		l.Queued, l.Polling, l.Rank = line.queue.Len(), len(line.pollers), line.rank(s)
 	}
-	if l.Held {
+	switch l.Delay, l.Settling = sh.closedFor(key, now); {
+	case l.Held:
 		sh.advise(&l, it, s, now)
+	case it == nil:
+		l.Retry = sh.retryClosed(key, now)
 	}
 	if line := sh.lines[string(key)]; line != nil {
 		sh.tidy(line)

@@ -56,9 +56,7 @@ func TestExpiredItemIsAbsent(t *testing.T) {
 		time.Sleep(time.Second)
 		_, err := m.Arith(&Delta{Key: []byte("item"), By: 1})
 		want(t, "incr", err, ErrNotFound)
-		if m.GetAndTouch([]byte("item"), time.Minute, new(reading)) {
-			t.Error("gat found it")
-		}
+		want(t, "gat", m.GetAndTouch([]byte("item"), time.Minute, new(reading)), ErrNotFound)
 	})
 }
 

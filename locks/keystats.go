@@ -62,10 +62,20 @@ func (sh *shard) statsOf(it *item) *keyStats {
 	if ks != nil {
 		ks = &keyStats{key: string(it.Key()), class: ks.class}
 		ks.Acquired = 1 // the class has counted it
-	} else if ks = sh.knownStats(it.Key()); ks == nil {
-		ks = &keyStats{key: string(it.Key()), class: sh.classOf(it.Key())}
+		sh.keep(ks)
+	} else {
+		ks = sh.statsOfKey(it.Key())
 	}
 	it.Attached.stats = ks
+	return ks
+}
+
+// statsOfKey is statsOf for a lock that nobody holds.
+func (sh *shard) statsOfKey(key []byte) *keyStats {
+	ks := sh.knownStats(key)
+	if ks == nil {
+		ks = &keyStats{key: string(key), class: sh.classOf(key)}
+	}
 	sh.keep(ks)
 	return ks
 }

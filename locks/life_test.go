@@ -151,12 +151,7 @@ func holdOps(m *Manager, lease time.Duration) map[string]func() error {
 		"set": put(Set), "replace": put(Replace), "cas": put(CompareAndSwap),
 		"append": put(Append), "prepend": put(Prepend),
 		"touch": func() error { return m.Touch([]byte(key), lease) },
-		"gat": func() error {
-			if !m.GetAndTouch([]byte(key), lease, new(reading)) {
-				return ErrNotFound
-			}
-			return nil
-		},
+		"gat":   func() error { return m.GetAndTouch([]byte(key), lease, new(reading)) },
 	}
 }
 

@@ -225,8 +225,12 @@ func (sh *shard) place(c *Put, granted bool, now time.Duration) (p Place) {
 	if l == nil {
 		return p
 	}
-	if it := sh.table.Find(c.hash, c.Key); c.WithRetry && !granted && it != nil && held(it) {
-		p.Retry = sh.retry(it, c.Session, now, true)
+	if c.WithRetry && !granted {
+		if it := sh.table.Find(c.hash, c.Key); it == nil {
+			p.Retry = sh.retryClosed(c.Key, now)
+		} else if held(it) {
+			p.Retry = sh.retry(it, c.Session, now, true)
+		}
 	}
 	l.prune(now, false)
 	if !granted {

@@ -40,6 +40,11 @@ type Manager struct {
 	matches matcher
 	epoch   time.Time // when the Manager's clock began
 
+	journal Journal      // nil if locks are kept in memory alone
+	drift   atomic.Int64 // what the journal's clock is ahead of ours, in nanoseconds
+	delays  []lockDelay
+	settled time.Duration // no grants before
+
 	token atomic.Uint64 // the latest CAS id
 	limit atomic.Int64  // bytes; 0 is no limit
 	used  atomic.Int64  // bytes, as settled by the shards
@@ -67,10 +72,11 @@ func NewManager(c Config) *Manager {
 		logger:  c.Logger,
 		seed:    maphash.MakeSeed(),
 		matches: newMatcher(c.LockKeys),
-		// The clock starts above 0, which stands for "not held", "not free".
-		epoch: time.Now().Add(-time.Second),
-		wake:  make(chan struct{}, 1),
+		journal: c.Journal,
+		delays:  newLockDelays(c.LockDelays),
+		wake:    make(chan struct{}, 1),
 	}
+	m.startClock()
 	m.names.limit, m.names.busy = c.NamedClasses, make(map[string]uint64)
 	n := shardCount(min(c.StatsKeys, c.StatsClasses))
 	m.mask = uint64(n - 1)
@@ -114,6 +120,28 @@ func (m *Manager) Config() Config { return m.config }
 // now is the Manager's clock: monotonic, so that setting the wall clock changes
 // no lease.
 func (m *Manager) now() time.Duration { return time.Since(m.epoch) }
+
+// startClock starts it above 0, which stands for "not held", "not free"; if there is
+// a journal where the journal's clock stands, so that times are the same on both.
+func (m *Manager) startClock() {
+	at := time.Second
+	if m.journal != nil {
+		at = max(at, m.journal.Now())
+	}
+	m.epoch = time.Now().Add(-at)
+	if m.config.Settle > 0 {
+		m.settled = at + m.config.Settle
+	}
+	m.measureDrift()
+}
+
+// measureDrift finds out by how much the journal's clock, which runs on while the
+// machine sleeps, is ahead.
+func (m *Manager) measureDrift() {
+	if m.journal != nil {
+		m.drift.Store(int64(m.journal.Now() - m.now()))
+	}
+}
 
 // nextToken returns a CAS id larger than every one before.
 func (m *Manager) nextToken() uint64 { return m.token.Add(1) }

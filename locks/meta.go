@@ -80,34 +80,38 @@ func (sh *shard) viewOf(it *item, made bool, now time.Duration) *View {
 // Look is what mg asks for.
 type Look struct {
 	Key    []byte
-	Touch  bool   // the Viewer gives the item another lease; counted as a touch
-	Unseen bool   // the item does not count as used
-	Vivify bool   // make an empty item if there is none; the Viewer gives it its lease
-	NewCAS uint64 // the id of that one, if not 0
-	Binary bool   // the key of that one is shown in base64
+	Touch  bool          // the Viewer gives the item another lease; counted as a touch
+	Lease  time.Duration // with Touch: that lease
+	Unseen bool          // the item does not count as used
+	Vivify bool          // make an empty item if there is none; the Viewer gives it its lease
+	NewCAS uint64        // the id of that one, if not 0
+	Binary bool          // the key of that one is shown in base64
 }
 
-// Look shows the item of a key. An item made on a miss is a placeholder for those
-// who recache values, and no lock.
-func (m *Manager) Look(l *Look, r Viewer) (hit bool) {
+// Look shows the item of a key, unless that is ErrNotFound. An item made on a miss is
+// a placeholder for those who recache values, and no lock.
+func (m *Manager) Look(l *Look, r Viewer) error {
 	sh, hash := m.shardOf(l.Key)
 	for {
 		sh.mu.Lock()
-		hit, err := sh.look(l, hash, r, m.now())
+		err := sh.look(l, hash, r, m.now())
 		sh.unlock()
-		if err != errNoRoom || !m.makeRoom(sh, len(l.Key), 0) {
-			return hit
+		if err != errNoRoom {
+			return err
+		}
+		if !m.makeRoom(sh, len(l.Key), 0) {
+			return ErrNotFound
 		}
 	}
 }
 
-func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (hit bool, err error) {
+func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (err error) {
 	it := sh.find(hash, l.Key, now)
 	made := it == nil && l.Vivify
 	if made {
 		it, err = sh.vivify(&Put{Key: l.Key, NewCAS: l.NewCAS, Binary: l.Binary, hash: hash}, now)
 		if err != nil {
-			return false, err
+			return err
 		}
 	}
 	if l.Touch && it != nil {
@@ -118,10 +122,12 @@ func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (hit bo
 	}
 	if it == nil {
 		sh.counts.miss(sh)
-		return false, nil
+		return ErrNotFound
 	}
 	if !l.Touch {
 		sh.counts.GetHits++
+	} else if err = sh.keepable(it); err != nil && l.Lease > 0 {
+		return err
 	}
 	v := sh.viewOf(it, made, now)
 	r.View(v)
@@ -133,7 +139,7 @@ func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (hit bo
 		it.Mark(store.Won)
 	}
 	sh.afterView(v, now)
-	return true, nil
+	return nil
 }
 
 // vivify makes an item that is no lock. Its lease is for a Viewer to decide.
@@ -247,10 +253,14 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 		sh.counts.DeleteMisses++
 		return ErrExists
 	}
+	keeps := r.Invalidate || r.Empty
+	if err := sh.keepable(it); err != nil && keeps && !(r.HasLease && r.Lease <= 0) {
+		return err
+	}
 	if !r.Invalidate {
 		sh.counts.DeleteHits++
 	}
-	if r.Invalidate || r.Empty {
+	if keeps {
 		sh.keepPart(it, r, now)
 	} else {
 		sh.end(it, release, now)
@@ -294,5 +304,7 @@ func (sh *shard) keepPart(it *item, r *Removal, now time.Duration) {
 	}
 	if touched {
 		sh.touch(it, lease, now)
+	} else {
+		sh.note(it)
 	}
 }

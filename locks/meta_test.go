@@ -13,14 +13,14 @@ func (f viewFunc) View(v *View) { f(v) }
 
 // look returns what mg is shown, without the item.
 func look(m *Manager, l Look, see func(v *View)) (v View, hit bool) {
-	hit = m.Look(&l, viewFunc(func(seen *View) {
+	err := m.Look(&l, viewFunc(func(seen *View) {
 		if see != nil {
 			see(seen)
 		}
 		v = *seen
 	}))
 	v.Item, v.touched = nil, false
-	return v, hit
+	return v, err == nil
 }
 
 func mustPut(t *testing.T, m *Manager, p Put) Stored {
@@ -351,8 +351,8 @@ func TestMetaAllocatesNothing(t *testing.T) {
 		if _, err := m.Put(claim); err != nil {
 			t.Fatal(err)
 		}
-		if !m.Look(&Look{Key: metaKey}, see) {
-			t.Fatal("not there")
+		if err := m.Look(&Look{Key: metaKey}, see); err != nil {
+			t.Fatal(err)
 		}
 		if err := m.Remove(&Removal{Key: metaKey, Compare: token, HasCompare: true}); err != nil {
 			t.Fatal(err)

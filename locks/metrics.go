@@ -225,12 +225,18 @@ func (sh *shard) survey() {
 		sh.countWaiters(some)
 		sh.yield()
 	}
-	sh.forgetHolds()
+	sh.eachPiece(sh.forgetHolds, sh.countHold)
+}
+
+// eachPiece visits all items, and unlocks the shard in between. If the table grows
+// meanwhile items are elsewhere, and it begins again; begin is called each time.
+func (sh *shard) eachPiece(begin func(), visit func(*item)) {
+	begin()
 	for from, size := 0, sh.table.Buckets(); from < size; {
-		from = sh.countHolds(from)
+		from = sh.piece(from, visit)
 		sh.yield()
-		if now := sh.table.Buckets(); now != size { // items are elsewhere
-			sh.forgetHolds()
+		if now := sh.table.Buckets(); now != size {
+			begin()
 			from, size = 0, now
 		}
 	}
@@ -277,17 +283,18 @@ func (sh *shard) forgetHolds() {
 	sh.eachMetrics(func(c *classMetrics) { c.Held, c.Oldest = 0, 0 })
 }
 
-// countHolds counts the locks that are held in the buckets from that one on, and
-// returns the next bucket.
-func (sh *shard) countHolds(from int) (next int) {
-	now := sh.m.now()
+// countHold counts an item if it is a held lock.
+func (sh *shard) countHold(it *item) {
+	if held(it) {
+		c := it.Attached.stats.class.tallied()
+		c.Held++
+		c.Oldest = max(c.Oldest, sh.m.now()-it.Attached.since)
+	}
+}
+
+// piece visits the items in some buckets from that one on, and returns the next bucket.
+func (sh *shard) piece(from int, visit func(*item)) (next int) {
 	next = min(from+stride, sh.table.Buckets())
-	sh.table.Range(from, next, func(it *item) {
-		if held(it) {
-			c := it.Attached.stats.class.tallied()
-			c.Held++
-			c.Oldest = max(c.Oldest, now-it.Attached.since)
-		}
-	})
+	sh.table.Range(from, next, visit)
 	return next
 }

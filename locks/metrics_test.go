@@ -236,7 +236,7 @@ func longestLook(m *Manager) (longest time.Duration) {
 			timed(func() { sh.countWaiters(some) })
 		}
 		for from := 0; from < sh.table.Buckets(); {
-			timed(func() { from = sh.countHolds(from) })
+			timed(func() { from = sh.piece(from, sh.countHold) })
 		}
 	}
 	return longest

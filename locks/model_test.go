@@ -27,13 +27,7 @@ func TestModel(t *testing.T) {
 	}
 	t.Logf("-seed %d -steps %d", seed, *modelSteps)
 	bubble(t, Config{MaxWaiters: modelLine}, func(t *testing.T, m *Manager) {
-		w := newWorld(t, m, seed)
-		for step := range *modelSteps {
-			w.step()
-			if t.Failed() {
-				t.Fatalf("step %d, after\n%s", step, strings.Join(w.trace, "\n"))
-			}
-		}
+		newWorld(t, m, seed).play(*modelSteps)
 		t.Logf("%d grants, %d hand-offs, %d expiries, %d wait timeouts, %d withdrawn, longest line %d",
 			m.Totals().Acquired, m.Totals().HandedOff, m.Totals().Expired, m.Totals().WaitTimeouts,
 			m.Totals().Withdrawn, m.Totals().WaitersPeak)
@@ -59,6 +53,8 @@ type world struct {
 	newest  uint64   // the largest seen so far
 	decided []*spot  // whose wait is over, in the model
 	trace   []string // the latest steps
+
+	process *process // keeps the locks; nil if they are in memory alone
 }
 
 // modelLock is a lock, or an ordinary item in its place.
@@ -118,12 +114,24 @@ func (w *world) note(format string, args ...any) {
 	w.trace = append(w.trace, fmt.Sprintf("%v: %s", w.now(), fmt.Sprintf(format, args...)))
 }
 
+func (w *world) play(steps int) {
+	for step := range steps {
+		w.step()
+		if w.t.Failed() {
+			w.t.Fatalf("step %d, after\n%s", step, strings.Join(w.trace, "\n"))
+		}
+	}
+}
+
 // step does something to one lock, or lets time pass.
 func (w *world) step() {
 	l := w.locks[w.random.IntN(len(w.locks))]
 	c := w.clients[w.random.IntN(len(w.clients))]
 	if w.random.IntN(1000) == 0 {
 		w.pass(w.some(1500)) // time to be forgotten
+	}
+	if w.process != nil && w.random.IntN(50) == 0 {
+		w.crash(l, c)
 	}
 	switch n := w.random.IntN(100); {
 	case n < 15:
@@ -149,6 +157,9 @@ func (w *world) step() {
 	}
 	w.check(l)
 	w.token = w.newest
+	if err := w.m.Commit(); err != nil {
+		w.t.Error(err)
+	}
 }
 
 func (w *world) claim(l *modelLock, c *modelClient, wait time.Duration) {

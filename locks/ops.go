@@ -33,9 +33,9 @@ func (m *Manager) Get(key []byte, r Reader) bool {
 	return true
 }
 
-// GetAndTouch shows the item of the key, if there is one, and gives it a new
-// lease: a renewal if it is a held lock, a release if the lease is over.
-func (m *Manager) GetAndTouch(key []byte, lease time.Duration, r Reader) bool {
+// GetAndTouch shows the item of the key, unless that is ErrNotFound, and gives it a
+// new lease: a renewal if it is a held lock, a release if the lease is over.
+func (m *Manager) GetAndTouch(key []byte, lease time.Duration, r Reader) error {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.unlock()
@@ -44,27 +44,28 @@ func (m *Manager) GetAndTouch(key []byte, lease time.Duration, r Reader) bool {
 	it := sh.find(hash, key, now)
 	if it == nil {
 		sh.counts.TouchMisses++
-		return false
+		return ErrNotFound
 	}
 	sh.counts.TouchHits++
+	if err := sh.keepable(it); err != nil && lease > 0 {
+		return err
+	}
 	if r != nil {
 		r.Item(it)
 		it.Mark(store.Fetched)
 	}
 	sh.table.Use(it, now)
 	sh.touch(it, lease, now)
-	return true
+	return nil
 }
 
 // Touch is GetAndTouch for those who do not want to see the item.
 func (m *Manager) Touch(key []byte, lease time.Duration) error {
-	if !m.GetAndTouch(key, lease, nil) {
-		return ErrNotFound
-	}
-	return nil
+	return m.GetAndTouch(key, lease, nil)
 }
 
-// touch renews or, with a lease that is over, releases.
+// touch renews or, with a lease that is over, releases. That the renewal of a held
+// lock can be kept has been found out before.
 func (sh *shard) touch(it *item, lease, now time.Duration) {
 	if lease <= 0 {
 		sh.end(it, release, now)
@@ -72,6 +73,7 @@ func (sh *shard) touch(it *item, lease, now time.Duration) {
 	}
 	sh.setLease(it, lease, now)
 	sh.renewed(it)
+	sh.note(it)
 }
 
 func (sh *shard) setLease(it *item, lease, now time.Duration) {
@@ -122,6 +124,9 @@ func (sh *shard) arith(it *item, d *Delta, now time.Duration) (uint64, error) {
 	if d.Compare != 0 && d.Compare != it.CAS() {
 		return 0, ErrExists
 	}
+	if err := sh.keepable(it); err != nil {
+		return 0, err
+	}
 	n, ok := number(it.Value())
 	switch {
 	case !ok:
@@ -142,6 +147,7 @@ func (sh *shard) arith(it *item, d *Delta, now time.Duration) (uint64, error) {
 	sh.table.SetValue(it, digits)
 	sh.settle(settleStep)
 	sh.setCAS(it, d.NewCAS)
+	sh.note(it)
 	sh.table.Use(it, now)
 	sh.counts.arithHit(d.Decr)
 	return n, nil

@@ -132,7 +132,7 @@ func (sh *shard) put(c *Put, now time.Duration) (Stored, error) {
 func (sh *shard) putOn(it *item, c *Put, now time.Duration) (Stored, error) {
 	switch c.Op {
 	case Add:
-		if it != nil {
+		if it != nil || sh.isClosed(c, now) {
 			return Stored{}, sh.refuse(c, it, now)
 		}
 	case Replace:
@@ -158,14 +158,25 @@ func (sh *shard) putOn(it *item, c *Put, now time.Duration) (Stored, error) {
 	return sh.update(it, c, now)
 }
 
+// isClaim tells an add that makes a lock from one that makes an ordinary item. With
+// a lease that is over the item is stored and gone at once: no lock.
+func (sh *shard) isClaim(c *Put) bool {
+	return c.Op == Add && c.Lease > 0 && sh.m.matches.match(c.Key)
+}
+
 // create stores under a key that is free: a grant if it is a claim.
 func (sh *shard) create(c *Put, now time.Duration) (Stored, error) {
+	isClaim := sh.isClaim(c)
+	if isClaim && sh.m.journal != nil {
+		if err := sh.m.JournalErr(); err != nil {
+			return Stored{}, err
+		}
+	}
 	if !sh.evict(sh.table.SizeFor(len(c.Key), len(c.Value)), nil) {
 		return Stored{}, errNoRoom
 	}
 	var it *item
-	// With a lease that is over it is stored and gone at once: no lock.
-	if c.Op == Add && c.Lease > 0 && sh.m.matches.match(c.Key) {
+	if isClaim {
 		it = sh.grant(c, 0, now)
 	} else {
 		it = sh.insert(c, now, false)
@@ -207,6 +218,9 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 	if joins && !sh.m.fits(c, len(it.Value())+len(c.Value)) {
 		return Stored{}, ErrNotStored
 	}
+	if err := sh.keepable(it); err != nil {
+		return Stored{}, err
+	}
 	growth := len(c.Value)
 	if !joins {
 		growth -= len(it.Value())
@@ -227,6 +241,7 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 		sh.renewed(it)
 	}
 	sh.setCAS(it, c.NewCAS)
+	sh.note(it)
 	sh.counts.TotalItems++
 	sh.settle(settleStep)
 	return Stored{CAS: it.CAS(), Size: len(it.Value())}, nil
@@ -251,32 +266,41 @@ func (sh *shard) overwrite(it *item, c *Put) {
 	}
 }
 
-// refuse answers an add that found an item: with a place in line if the claim
-// may wait, and otherwise by counting the client as one that will come back.
+// refuse answers an add that found an item, or a closed lock, which has none: with
+// a place in line if the claim may wait, and otherwise by counting the client as one
+// that will come back.
 func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
-	sh.table.Use(it, now)
+	if it != nil {
+		sh.table.Use(it, now)
+	}
 	if c.Wait > 0 && (!c.IfOvertaken || c.hash == c.Session.overtaken) && sh.m.matches.match(c.Key) {
 		if err := sh.enqueue(c, it, now); err == ErrQueued {
 			return err
 		}
 	}
-	if held(it) {
-		sh.totals.Refused++
-		sh.m.tries.add(now)
-		ks := sh.statsOf(it)
-		ks.refused()
-		l := sh.lineOf(it)
-		l.contention = ks.contended(sh.m)
-		l.poll(c.Session, identity(c, it), now, now)
-		c.line = l
-		switch {
-		case l.overtakes(c.Session):
-			c.Session.overtaken = c.hash
-		case c.Session.overtaken == c.hash:
-			c.Session.overtaken = 0
-		}
+	if it == nil {
+		sh.expect(c, nil, sh.statsOfKey(c.Key), now)
+	} else if held(it) {
+		sh.expect(c, it, sh.statsOf(it), now)
 	}
 	return ErrNotStored
+}
+
+// expect counts a claim that was refused, and its client as a poller.
+func (sh *shard) expect(c *Put, it *item, ks *keyStats, now time.Duration) {
+	sh.totals.Refused++
+	sh.m.tries.add(now)
+	ks.refused()
+	l := sh.lineOf(c.Key, it)
+	l.contention = ks.contended(sh.m)
+	l.poll(c.Session, identity(c, it), now, now)
+	c.line = l
+	switch {
+	case l.overtakes(c.Session):
+		c.Session.overtaken = c.hash
+	case c.Session.overtaken == c.hash:
+		c.Session.overtaken = 0
+	}
 }
 
 // Oversize counts a value that was too large to store. As in memcached a set

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/store"
+	"github.com/lockcached/lockcached/store/journal"
 )
 
 const forever = store.Never
@@ -43,6 +44,9 @@ type shard struct {
 	queued    int                  // waiters in all queues
 	pruned    time.Duration        // when the lines were last looked through
 
+	closed     map[string]*closedLock // by key
+	reopenings store.Heap[*closedLock]
+
 	keys    *simplelru.LRU[string, *keyStats]
 	classes *simplelru.LRU[string, *classStats]
 	named   map[string]*classMetrics // classes that Metrics tells apart
@@ -52,7 +56,8 @@ type shard struct {
 
 	foundExpired, foundFlushed bool // by the latest find
 
-	view View // what a Viewer is shown, kept here so that it is not allocated
+	view  View          // what a Viewer is shown, kept here so that it is not allocated
+	entry journal.Entry // what the journal is told, for the same reason
 
 	// What is to be done once the shard is unlocked.
 	served *Waiting   // whose wait is over, linked by next
@@ -61,7 +66,13 @@ type shard struct {
 }
 
 func newShard(m *Manager, keys int) *shard {
-	sh := &shard{m: m, table: store.New[hold](), lines: make(map[string]*line), named: make(map[string]*classMetrics)}
+	sh := &shard{
+		m:      m,
+		table:  store.New[hold](),
+		lines:  make(map[string]*line),
+		closed: make(map[string]*closedLock),
+		named:  make(map[string]*classMetrics),
+	}
 	sh.initStats(keys, m.config.StatsClasses)
 	return sh
 }
@@ -83,6 +94,9 @@ func (sh *shard) unlock() {
 // was found expired is noted for those who count it.
 func (sh *shard) find(hash uint64, key []byte, now time.Duration) *item {
 	sh.foundExpired, sh.foundFlushed = false, false
+	if len(sh.closed) > 0 {
+		sh.openDue(key, now)
+	}
 	for {
 		it := sh.table.Find(hash, key)
 		if it == nil || it.Expires() > now {
@@ -113,6 +127,7 @@ func (sh *shard) grant(c *Put, since, now time.Duration) *item {
 	if ct := h.stats.contention; ct != nil {
 		ct.granted(now, since != 0)
 	}
+	sh.note(it)
 	return it
 }
 
@@ -156,6 +171,9 @@ func (sh *shard) insert(c *Put, now time.Duration, pinned bool) *item {
 	sh.counts.TotalItems++
 	sh.settle(settleStep)
 	sh.m.dueAt(it.Due())
+	if len(sh.closed) > 0 && !pinned {
+		sh.adopt(it)
+	}
 	return it
 }
 
@@ -179,22 +197,26 @@ const (
 )
 
 // end removes an item, ends its hold if it is a held lock, and hands over to the
-// next in line. It is the only place that does.
+// next in line, unless the lock is closed now. It is the only place that does.
 func (sh *shard) end(it *item, why ending, now time.Duration) {
 	if held(it) {
 		sh.endHold(it, why, now)
+		sh.closeAfter(it, why, now)
 	}
 	l := it.Attached.line
 	sh.table.Remove(it)
 	sh.settle(settleStep)
-	if l != nil {
+	if l != nil && sh.closed[l.key] == nil {
 		sh.succeed(l, now)
 	}
 }
 
-// endHold records how the hold went.
+// endHold records that the hold has ended, and how it went.
 func (sh *shard) endHold(it *item, why ending, now time.Duration) {
-	ks, took := sh.statsOf(it), now-it.Attached.since
+	sh.noteEnd(it)
+	ks := sh.statsOf(it)
+	// A lease that ended while the server was down did not last until now.
+	took := min(now, it.Expires()) - it.Attached.since
 	sh.keep(ks)
 	ks.age(now)
 	ks.lostToken = 0
@@ -216,6 +238,9 @@ func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 // succeed gives a lock that has just become free to the next in line, in the
 // same critical section, so that no newcomer can come between.
 func (sh *shard) succeed(l *line, now time.Duration) {
+	if l.queue.Len() > 0 && sh.m.JournalErr() != nil {
+		sh.refuseQueue(l, now)
+	}
 	if w := l.queue.Pop(); w != nil {
 		sh.leftQueue(w.X)
 		it := sh.grant(&w.X.claim, w.X.since, now)
@@ -233,28 +258,43 @@ func (sh *shard) succeed(l *line, now time.Duration) {
 	sh.tidy(l)
 }
 
+// refuseQueue ends all waits for a lock that could not be granted.
+func (sh *shard) refuseQueue(l *line, now time.Duration) {
+	for w := l.queue.First(); w != nil; w = l.queue.First() {
+		sh.timeOut(w.X, now)
+	}
+}
+
 // tidy removes a line in which nobody waits.
 func (sh *shard) tidy(l *line) {
 	if !l.empty() || sh.lines[l.key] != l {
 		return
 	}
 	delete(sh.lines, l.key)
-	key := bytesOf(l.key)
-	if it := sh.table.Find(maphash.Bytes(sh.m.seed, key), key); it != nil {
+	if it := sh.itemOf(l.key); it != nil {
 		it.Attached.line = nil
 	}
 }
 
-// lineOf returns the line of an item, a new one if nobody waited.
-func (sh *shard) lineOf(it *item) *line {
-	l := it.Attached.line
+// itemOf returns the item of the key, expired or not, or nil.
+func (sh *shard) itemOf(key string) *item {
+	k := bytesOf(key)
+	return sh.table.Find(maphash.Bytes(sh.m.seed, k), k)
+}
+
+// lineOf returns the line for a key, a new one if nobody waited. The item is the
+// key's; nil if it is that of a closed lock.
+func (sh *shard) lineOf(key []byte, it *item) *line {
+	if it != nil && it.Attached.line != nil {
+		return it.Attached.line
+	}
+	l := sh.lines[stringOf(key)]
 	if l == nil {
-		key := string(it.Key())
-		if l = sh.lines[key]; l == nil {
-			l = &line{shard: sh, key: key}
-			sh.lines[key] = l
-			sh.m.dueAt(sh.m.now() + lookAtLeast)
-		}
+		l = &line{shard: sh, key: string(key)}
+		sh.lines[l.key] = l
+		sh.m.dueAt(sh.m.now() + lookAtLeast)
+	}
+	if it != nil {
 		it.Attached.line = l
 	}
 	return l

@@ -56,9 +56,10 @@ func (w *Waiting) Stored() Stored { return w.stored }
 // Key is the key that is waited for.
 func (w *Waiting) Key() []byte { return w.claim.Key }
 
-// enqueue puts a claim on an existing item in line.
+// enqueue puts a claim in line, on an existing item or, if that is nil, on a closed
+// lock.
 func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
-	l := sh.lineOf(it)
+	l := sh.lineOf(c.Key, it)
 	if l.queue.Len() >= sh.m.config.MaxWaiters || sh.m.ending.Load() {
 		sh.tidy(l)
 		return ErrNotStored
@@ -78,12 +79,14 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	if w.patient = c.Wait > momentary; w.patient {
 		l.patient++
 	}
-	if held(it) {
-		l.contention = sh.statsOf(it).contended(sh.m)
+	if it != nil {
+		if held(it) {
+			l.contention = sh.statsOf(it).contended(sh.m)
+		}
+		sh.table.Hurry(it) // now somebody waits for it to expire
+		sh.m.dueAt(it.Expires())
 	}
 	c.line = l
-	sh.table.Hurry(it) // now somebody waits for it to expire
-	sh.m.dueAt(it.Expires())
 	sh.queued++
 	sh.m.addWaiter()
 	deadline := expiresAt(min(c.Wait, sh.m.config.MaxWait), now)
@@ -147,6 +150,9 @@ func (sh *shard) timedOut(w *Waiting, now time.Duration) {
 	if it := sh.table.Find(w.claim.hash, w.claim.Key); it != nil {
 		sh.statsOf(it).waitTimedOut()
 		value = identity(&w.claim, it)
+	} else {
+		sh.statsOfKey(w.claim.Key).waitTimedOut()
+		value = identity(&w.claim, nil)
 	}
 	w.line.poll(w.claim.Session, value, w.since, now)
 }
@@ -193,17 +199,36 @@ func (m *Manager) withdraw(key []byte, token uint64) *Waiting {
 	return served
 }
 
-// deliver tells waiters how their wait ended, and goes on with the next in line
-// where one turns out to be gone: a host whose clients all died at once is
-// worked off here, one after the other.
+// deliver tells waiters how their wait ended, once that is kept. If it may take as long
+// as a disk does, it is not the caller who waits for it.
 func (m *Manager) deliver(w *Waiting) {
+	if w != nil && m.CommitWaits() && m.Pending() {
+		go m.tellAll(w)
+		return
+	}
+	m.tellAll(w)
+}
+
+// tellAll goes on with the next in line where one turns out to be gone: a host whose
+// clients all died at once is worked off here, one after the other.
+func (m *Manager) tellAll(w *Waiting) {
 	for w != nil {
-		next, key, token, how := w.next, w.claim.Key, w.token, w.how
-		// Once told, w may be in use for another wait.
-		if !w.waiter.Served(w, how) && how == Granted {
-			next = join(m.withdraw(key, token), next)
+		var instead *Waiting // of those who could not be told
+		kept := !m.Pending() || m.Commit() == nil
+		for w != nil {
+			next, key, token, how := w.next, w.claim.Key, w.token, w.how
+			switch {
+			case how == Granted && !kept:
+				instead = join(m.withdraw(key, token), instead)
+				w.token, w.stored.CAS = 0, 0
+				w.waiter.Served(w, TimedOut)
+			// Once told, w may be in use for another wait.
+			case !w.waiter.Served(w, how) && how == Granted:
+				instead = join(m.withdraw(key, token), instead)
+			}
+			w = next
 		}
-		w = next
+		w = instead
 	}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"strings"
 	"time"
 
 	"github.com/lockcached/lockcached/locks"
@@ -20,7 +21,7 @@ func (c *conn) run(q *protocol.Request) bool {
 	case protocol.Incr, protocol.Decr:
 		c.arith(q)
 	case protocol.Touch:
-		c.reply(q, "TOUCHED", c.srv.locks.Touch(q.Key, lease(q.Exptime)))
+		c.touch(q)
 	case protocol.MetaGet, protocol.MetaSet, protocol.MetaDelete, protocol.MetaArith,
 		protocol.MetaNoop, protocol.MetaDebug:
 		return c.meta(q)
@@ -54,13 +55,21 @@ var words = map[error]string{
 	locks.ErrNotNumber: "CLIENT_ERROR cannot increment or decrement non-numeric value",
 }
 
+// errorLine is what an error of locks is called on the wire.
+func errorLine(err error) string {
+	if w, ok := words[err]; ok {
+		return w
+	}
+	return "SERVER_ERROR " + strings.TrimPrefix(err.Error(), "locks: ") // an ErrJournal and why
+}
+
 // reply answers with the word for success or for the error.
 func (c *conn) reply(q *protocol.Request, success string, err error) {
 	if q.NoReply {
 		return
 	}
 	if err != nil {
-		success = words[err]
+		success = errorLine(err)
 	}
 	c.out.Line(success)
 }
@@ -77,12 +86,15 @@ func (c *conn) fault(q *protocol.Request, f *protocol.Fault) {
 	}
 }
 
-// get answers get, gets, gat and gats.
+// get answers get, gets, gat and gats. An error takes the place of the end.
 func (c *conn) get(q *protocol.Request) bool {
 	c.withCAS = q.Verb == protocol.Gets || q.Verb == protocol.Gats
 	touch := q.Verb == protocol.Gat || q.Verb == protocol.Gats
 	for key, rest := protocol.NextWord(q.Args); len(key) > 0; key, rest = protocol.NextWord(rest) {
-		c.getOne(key, touch, q.Exptime)
+		if err := c.getOne(key, touch, q.Exptime); err != nil {
+			c.out.Line(errorLine(err))
+			return !q.More // the rest of a request in pieces would get an end of its own
+		}
 		if c.out.Buffered() > maxUnsent && c.flush() != nil {
 			return false
 		}
@@ -93,20 +105,27 @@ func (c *conn) get(q *protocol.Request) bool {
 	return true
 }
 
-func (c *conn) getOne(key []byte, touch bool, exptime int64) {
+func (c *conn) getOne(key []byte, touch bool, exptime int64) (err error) {
 	var hit bool
 	switch {
 	case bytes.HasPrefix(key, reserved):
 		c.getReserved(key)
-		return
+		return nil
 	case touch:
-		hit = c.srv.locks.GetAndTouch(key, lease(exptime), c)
+		d := lease(exptime)
+		err = c.srv.locks.GetAndTouch(key, d, c)
+		hit = err == nil
+		c.promiseLease(key, d, err)
 	default:
 		hit = c.srv.locks.Get(key, c)
 	}
 	if c.srv.detail.on.Load() {
 		c.srv.detail.get(key, hit)
 	}
+	if err == locks.ErrNotFound {
+		err = nil // a miss is no answer at all
+	}
+	return err
 }
 
 // Item copies an item that was asked for into the reply.
@@ -161,7 +180,15 @@ func (c *conn) store(q *protocol.Request) bool {
 		c.granted(put.Key, done.CAS, time.Now())
 	}
 	c.reply(q, "STORED", err)
+	c.promisePut(put, done, err)
 	return true
+}
+
+func (c *conn) touch(q *protocol.Request) {
+	d := lease(q.Exptime)
+	err := c.srv.locks.Touch(q.Key, d)
+	c.reply(q, "TOUCHED", err)
+	c.promiseLease(q.Key, d, err)
 }
 
 func (c *conn) delete(q *protocol.Request) {
@@ -178,6 +205,7 @@ func (c *conn) arith(q *protocol.Request) {
 		c.reply(q, "", err)
 	case !q.NoReply:
 		c.out.Number(n)
+		c.promise(q.Key, 0, nil)
 	}
 }
 

@@ -34,6 +34,10 @@ type conn struct {
 	bytesRead    atomic.Uint64
 	bytesWritten atomic.Uint64
 
+	promises *promises // in replies not sent yet; nil if there are none
+	begun    int       // where in out the reply to the request at hand begins
+	kept     bool      // what the replies have seen is committed
+
 	unsure    bool          // that the last grant in spare has arrived
 	withCAS   bool          // the get at hand wants ids
 	finishing atomic.Bool   // what has arrived is to be finished, then it closes
@@ -65,6 +69,7 @@ func newConn(s *Server) *conn {
 // remains is to close.
 func (c *conn) end() {
 	_ = c.flush()
+	c.forgetPromises()
 	c.withdrawUnsure()
 	c.srv.locks.Close(&c.session)
 	c.out.Drop()
@@ -96,7 +101,11 @@ func (c *conn) handleBuffered() bool {
 			c.noteState()
 			return true
 		}
-		if !c.handle(&w.req, err) {
+		goesOn := c.handle(&w.req, err)
+		if !w.req.More { // the reply to a get in pieces is one
+			c.endReply()
+		}
+		if !goesOn {
 			return false
 		}
 		if c.out.Buffered() > maxUnsent && c.flush() != nil {
@@ -142,8 +151,16 @@ func (c *conn) handle(q *protocol.Request, err error) bool {
 	return true
 }
 
-// flush sends the replies collected. It returns when all are with the kernel.
+// flush sends the replies collected, when what they promise is kept. It returns when
+// all are with the kernel.
 func (c *conn) flush() error {
+	if c.out.Buffered() == 0 {
+		return nil
+	}
+	if err := c.keepPromises(); err != nil {
+		c.out.Drop()
+		return err
+	}
 	n, err := c.out.Flush(c)
 	if n > 0 {
 		c.bytesWritten.Add(uint64(n))

@@ -49,7 +49,20 @@ func (s *Server) lockTotals() []field {
 	l = append(l, t.Counters.Fields()...)
 	l.num("stats_keys", uint64(t.StatsKeys))
 	l.num("store_no_memory", t.NoMemory)
+	l.text("settling_ms", ms(s.locks.Settling()))
+	l.text("journal", s.journalState())
 	return l
+}
+
+// journalState is whether locks are kept on disk: off, ok or failed.
+func (s *Server) journalState() string {
+	switch {
+	case !s.durable:
+		return "off"
+	case s.locks.JournalErr() != nil:
+		return "failed"
+	}
+	return "ok"
 }
 
 // lockFields are the numbers of one lock, by the names that "stats lock" and
@@ -79,6 +92,8 @@ func lockFields(l locks.Lock) []field {
 	f.text("retry_ms", ms(l.Retry))
 	f.text("suggested_ttl_ms", ms(l.SuggestedTTL))
 	f.text("suggested_wait_ms", ms(l.SuggestedWait))
+	f.text("delay_ms", ms(l.Delay))
+	f.text("settling_ms", ms(l.Settling))
 	return append(f, l.Record.Fields()...)
 }
 

@@ -154,6 +154,8 @@ type worker struct {
 	unsent []*conn // have replies to be sent
 	sent   int     // how many of them have none any more
 	later  []*conn // have more to do than was good for a turn
+
+	retired bool // it has a successor, and finishes its batch only
 }
 
 // turn is a connection that is to be looked after, and why.
@@ -165,6 +167,10 @@ type turn struct {
 // run serves until stop, or until somebody else does in its place.
 func (w *worker) run() {
 	for w.handleBatch() {
+		if w.retired {
+			w.leave()
+			return
+		}
 		w.takeLead()
 		if w.leads && !w.loop.collect(w) {
 			w.passLead() // to end the others, too
@@ -206,6 +212,39 @@ func (w *worker) passLead() {
 	}
 }
 
+// commit commits what the replies of a batch have seen: once for all connections. If
+// that may take as long as a disk does, somebody else serves meanwhile.
+func (w *worker) commit() {
+	locks := w.loop.srv.locks
+	if len(w.unsent) == 0 || w.sent > 0 || !locks.Pending() {
+		return
+	}
+	if locks.CommitWaits() {
+		w.retire()
+	}
+	if locks.Commit() != nil {
+		return // each connection finds out what it has to take back
+	}
+	for _, c := range w.unsent {
+		c.kept = true
+	}
+}
+
+// retire gives the crew another worker in w's place. Of what w has begun the rest is
+// left to w.
+func (w *worker) retire() {
+	successor := &worker{loop: w.loop, leads: w.leads, later: w.later}
+	w.leads, w.later, w.retired = false, nil, true
+	go successor.run()
+}
+
+// leave ends a worker that is retired.
+func (w *worker) leave() {
+	for _, c := range w.later {
+		w.loop.post(c)
+	}
+}
+
 // handleBatch gives the connections of a batch their turns, and then sends all the
 // replies: a client that is woken by the first finds the others, too. It reports
 // false when the worker has a successor, because it had to wait for a client.
@@ -217,6 +256,7 @@ func (w *worker) handleBatch() bool {
 			return false
 		}
 	}
+	w.commit()
 	for w.sent < len(w.unsent) {
 		c := w.unsent[w.sent]
 		w.sent++

@@ -41,12 +41,12 @@ var metaWords = map[error]string{
 
 // metaStatus answers with what became of a command that shows no item.
 func (c *conn) metaStatus(q *protocol.Request, err error) {
-	word, ok := metaWords[err]
+	status, ok := metaWords[err]
 	switch {
 	case !ok:
-		c.out.Line(words[err])
+		c.out.Line(errorLine(err))
 	case err != nil || !q.Meta.Has('q'):
-		c.metaWord(q, word)
+		c.metaWord(q, status)
 	}
 }
 
@@ -71,7 +71,7 @@ func (c *conn) metaEcho(q *protocol.Request, flag []byte) {
 
 func (c *conn) metaDelete(q *protocol.Request) {
 	m := &q.Meta
-	c.metaStatus(q, c.srv.locks.Remove(&locks.Removal{
+	err := c.srv.locks.Remove(&locks.Removal{
 		Key:        q.Key,
 		Compare:    m.Compare,
 		HasCompare: m.Has('C'),
@@ -81,7 +81,11 @@ func (c *conn) metaDelete(q *protocol.Request) {
 		Lease:      lease(m.TTL),
 		HasLease:   m.Has('T'),
 		NewCAS:     m.NewCAS,
-	}))
+	})
+	c.metaStatus(q, err)
+	if m.Has('I') || m.Has('x') {
+		c.promise(q.Key, 0, err)
+	}
 }
 
 func (c *conn) metaArith(q *protocol.Request) {
@@ -102,7 +106,9 @@ func (c *conn) metaArith(q *protocol.Request) {
 	}, (*counted)(c))
 	if err != nil {
 		c.metaStatus(q, err)
+		return
 	}
+	c.promise(q.Key, 0, nil)
 }
 
 // counted is a connection that answers an ma.

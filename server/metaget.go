@@ -14,16 +14,23 @@ func (c *conn) metaGet(q *protocol.Request) {
 		c.metaGetReserved(q)
 		return
 	}
-	hit := c.srv.locks.Look(&locks.Look{
+	d := lease(m.TTL)
+	err := c.srv.locks.Look(&locks.Look{
 		Key:    q.Key,
 		Touch:  m.Has('T'),
+		Lease:  d,
 		Unseen: m.Has('u'),
 		Vivify: m.Has('N'),
 		NewCAS: m.NewCAS,
 		Binary: m.Has('b'),
 	}, (*looked)(c))
-	if !hit && !m.Has('q') {
+	switch {
+	case err == nil && m.Has('T'):
+		c.promiseLease(q.Key, d, nil)
+	case err == locks.ErrNotFound && !m.Has('q'):
 		c.metaWord(q, "EN")
+	case err != nil && err != locks.ErrNotFound:
+		c.out.Line(errorLine(err))
 	}
 }
 

@@ -36,6 +36,7 @@ func (c *conn) metaSet(q *protocol.Request) bool {
 		c.granted(put.Key, done.CAS, time.Now())
 	}
 	answer.append(&c.out, done, err)
+	c.promisePut(put, done, err)
 	return true
 }
 
@@ -107,15 +108,15 @@ func (p *parked) keepAnswer(a *setAnswer) {
 
 // append appends the reply.
 func (a *setAnswer) append(out *protocol.Writer, done locks.Stored, err error) {
-	word, ok := metaWords[err]
+	status, ok := metaWords[err]
 	switch {
 	case !ok:
-		out.Line(words[err])
+		out.Line(errorLine(err))
 		return
 	case err == nil && a.quiet:
 		return
 	}
-	out.Meta(word)
+	out.Meta(status)
 	for flag, rest := protocol.NextWord(a.flags); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
 		switch flag[0] {
 		case 'O':

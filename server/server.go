@@ -26,6 +26,7 @@ type Server struct {
 	config   Config
 	locks    *locks.Manager
 	itemMax  int
+	durable  bool // locks are kept in a journal
 	policies []policy
 	started  time.Time
 	detail   detail
@@ -62,6 +63,7 @@ func New(c Config) *Server {
 		config:    c,
 		locks:     c.Locks,
 		itemMax:   c.Locks.Config().ItemSizeMax,
+		durable:   c.Locks.Durable(),
 		started:   time.Now(),
 		conns:     make(map[*conn]struct{}),
 		listeners: make(map[net.Listener]struct{}),

@@ -24,7 +24,9 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 	}
 	l, err := net.Listen(network, address)
 	must(t, err)
-	c.Locks = locks.NewManager(locks.Config{})
+	if c.Locks == nil {
+		c.Locks = locks.NewManager(locks.Config{})
+	}
 	go c.Locks.Run(t.Context())
 	s = New(c)
 	served := make(chan error, 1)

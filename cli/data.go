@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/store/journal"
+)
+
+// recoverLocks makes the Manager, with the locks that --data has kept.
+func (s *service) recoverLocks() (*locks.Manager, error) {
+	c := s.config
+	c.locks.Logger = s.log
+	if c.journal.Dir == "" {
+		return locks.NewManager(c.locks), nil
+	}
+	c.journal.Logger = s.log
+	j, err := journal.Open(c.journal)
+	if err != nil {
+		return nil, fmt.Errorf("--data %s: %w", c.journal.Dir, err)
+	}
+	c.locks.Journal = j
+	manager := locks.NewManager(c.locks)
+	r, err := manager.Recover()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("--data %s: %w", c.journal.Dir, err), j.Close())
+	}
+	s.recovered = r
+	e := s.log.Info()
+	if r.Lost > 0 {
+		e = s.log.Warn()
+	}
+	e.Int("locks", r.Locks).Int("records", r.Records).Int64("lost_bytes", r.Lost).Dur("took_ms", r.Took).Msg("locks recovered")
+	return manager, nil
+}
+
+// run lets the Manager act on what is due, until the function that it returns has
+// left everything in the journal.
+func (s *service) run(manager *locks.Manager) (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { manager.Run(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+		if err := manager.CloseJournal(); err != nil {
+			s.log.Error().Err(err).Msg("the journal was not closed properly")
+		}
+	}
+}
+
+// logJournal adds how locks are kept to the line that says what is in effect.
+func logJournal(e *zerolog.Event, c *config) {
+	if c.journal.Dir == "" {
+		return
+	}
+	e.Str("data", c.journal.Dir)
+	for name, mode := range fsyncModes {
+		if mode == c.journal.Fsync {
+			e.Str("fsync", name)
+		}
+	}
+	if c.journal.Fsync == journal.Interval {
+		e.Dur("fsync_interval_ms", c.journal.Interval)
+	}
+}

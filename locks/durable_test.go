@@ -1,0 +1,353 @@
+package locks
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lockcached/lockcached/store/journal"
+)
+
+// Whatever is done to a held lock is found again after a crash.
+func TestCrashKeepsHolds(t *testing.T) {
+	cas := func(m *Manager) uint64 { return m.Lookup([]byte(key), nil).Token }
+	put := func(op Op, value string) func(*Manager) error {
+		return func(m *Manager) error {
+			_, err := m.Put(&Put{Op: op, Key: []byte(key), Value: []byte(value), Flags: 7, Lease: time.Hour, Compare: cas(m), Binary: true})
+			return err
+		}
+	}
+	for name, change := range map[string]func(m *Manager) error{
+		"granted":     func(*Manager) error { return nil },
+		"touched":     func(m *Manager) error { return m.Touch([]byte(key), time.Hour) },
+		"for-ever":    func(m *Manager) error { return m.Touch([]byte(key), Forever) },
+		"set":         put(Set, "other"),
+		"replaced":    put(Replace, ""),
+		"appended-to": put(Append, "1"),
+		"prepended":   put(Prepend, "1"),
+		"swapped":     put(CompareAndSwap, "other"),
+		"looked-at": func(m *Manager) error {
+			l := &Look{Key: []byte(key), Touch: true, Lease: time.Hour}
+			return m.Look(l, viewFunc(func(v *View) { v.Touch(l.Lease) }))
+		},
+		"incremented": func(m *Manager) error {
+			_, err := m.Arith(&Delta{Key: []byte(key), By: 5})
+			return err
+		},
+		"counted": func(m *Manager) error {
+			return m.Count(&Delta{Key: []byte(key), By: 5}, viewFunc(func(v *View) { v.Touch(time.Hour) }))
+		},
+		"invalidated":     func(m *Manager) error { return m.Remove(&Removal{Key: []byte(key), Invalidate: true}) },
+		"given-an-id":     func(m *Manager) error { return m.Remove(&Removal{Key: []byte(key), Invalidate: true, NewCAS: 5}) },
+		"emptied":         func(m *Manager) error { return m.Remove(&Removal{Key: []byte(key), Empty: true, Flags: 9}) },
+		"deleted":         func(m *Manager) error { return remove(m, key) },
+		"set-to-expire":   func(m *Manager) error { return set(m, key, "x", -1) },
+		"flushed":         func(m *Manager) error { m.Flush(); return nil },
+		"withdrawn":       func(m *Manager) error { m.Withdraw([]byte(key), cas(m)); return nil },
+		"taken-by-others": func(m *Manager) error { _ = remove(m, key); return newClient(m, "b").add(key, time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDisk()
+				m, p := d.boot(t, Config{})
+				must(t, newClient(m, "17").add(key, time.Minute))
+				pass(time.Second)
+				must(t, change(m))
+				must(t, m.Commit())
+				before := stateOf(m)
+				p.kill()
+				m, _ = d.boot(t, Config{})
+				if after := stateOf(m); after != before {
+					t.Errorf("was %s, is %s", before, after)
+				}
+			})
+		})
+	}
+}
+
+// stateOf is all that has to survive of the lock.
+func stateOf(m *Manager) string {
+	l := m.Lookup([]byte(key), nil)
+	state := fmt.Sprintf("held=%v owner=%s token=%d age=%v ttl=%v", l.Held, l.Owner, l.Token, l.Age, l.TTL)
+	m.Inspect([]byte(key), viewFunc(func(v *View) {
+		state += fmt.Sprintf(" flags=%d value=%q binary=%v", v.Item.Flags, v.Item.Value(), v.Binary)
+	}))
+	return state
+}
+
+func TestCrashLosesWhatIsNotCommitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m, p := d.boot(t, Config{})
+		a := newClient(m, "a")
+		must(t, a.add("lock:kept", time.Minute))
+		must(t, m.Commit())
+		must(t, remove(m, "lock:kept"))
+		must(t, a.add("lock:lost", time.Minute))
+		must(t, set(m, "item", "1", time.Minute))
+		p.kill()
+		m, _ = d.boot(t, Config{})
+		wantOwner(t, m, "lock:kept", "a")
+		wantOwner(t, m, "lock:lost", "")
+		if _, ok := value(m, "item"); ok {
+			t.Error("an ordinary item was kept")
+		}
+	})
+}
+
+// A hold that goes on is no new one, and its lease runs on while nobody serves.
+func TestRecoveredHoldGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m, p := d.boot(t, Config{})
+		must(t, newClient(m, "a").add("lock:short", 3*time.Second))
+		must(t, newClient(m, "a").add("lock:long", 10*time.Second))
+		must(t, m.Commit())
+		p.kill()
+		pass(5 * time.Second)
+
+		m, _ = d.boot(t, Config{})
+		synctest.Wait()
+		if n := m.Totals(); n.Held != 1 || n.Acquired != 0 || n.Expired != 1 {
+			t.Errorf("%d are held, %d acquired, %d expired", n.Held, n.Acquired, n.Expired)
+		}
+		if l := m.Lookup([]byte("lock:short"), nil); l.Censored.Max() != 3*time.Second {
+			t.Errorf("the hold that ended meanwhile is said to have lasted %v", l.Censored.Max())
+		}
+		want(t, "add of the long one", newClient(m, "b").add("lock:long", time.Minute), ErrNotStored)
+		waiter := newClient(m, "c").wait(t, "lock:long", time.Minute, time.Minute)
+		pass(5*time.Second - 1)
+		wantOutcomes(t, []*place{waiter}, "waits")
+		pass(1)
+		wantOutcomes(t, []*place{waiter}, "granted")
+		if l := m.Lookup([]byte("lock:long"), nil); l.Censored.Max() != 10*time.Second {
+			t.Errorf("lasted %v, want all of it", l.Censored.Max())
+		}
+	})
+}
+
+func TestTokensRiseOverRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			name  string
+			known uint64
+			above uint64
+		}{
+			{"clock set back", uint64(time.Now().Add(1000 * time.Hour).UnixNano()), uint64(time.Now().Add(1000 * time.Hour).UnixNano())},
+			{"clock went on", 17, uint64(time.Now().UnixNano())},
+			{"an id that a client chose", 1<<64 - 1, uint64(time.Now().UnixNano())},
+		} {
+			d := newDisk()
+			d.token = tt.known
+			m, _ := d.boot(t, Config{})
+			must(t, newClient(m, "a").add(key, time.Minute))
+			if token := m.Lookup([]byte(key), nil).Token; token <= tt.above || token >= tt.above+1e9 {
+				t.Errorf("%s: token %d after %d", tt.name, token, tt.above)
+			}
+		}
+	})
+}
+
+func TestClassesSurvive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m, p := d.boot(t, Config{})
+		a, b := newClient(m, "a"), newClient(m, "b")
+		for i := range 20 {
+			k := fmt.Sprint("contended:", i)
+			must(t, a.add(k, time.Minute))
+			w := b.wait(t, k, time.Minute, time.Minute)
+			pass(time.Second)
+			must(t, remove(m, k))
+			wantOutcomes(t, []*place{w}, "granted")
+			must(t, remove(m, k))
+			must(t, a.add(fmt.Sprint("quiet:", i), time.Minute))
+			pass(time.Second)
+			must(t, remove(m, fmt.Sprint("quiet:", i)))
+		}
+		pass(saveEvery) // and then it dies
+		before := classesOf(m)
+		p.kill()
+		m, _ = d.boot(t, Config{})
+		if after := classesOf(m); after != before {
+			t.Errorf("knew\n%s\nknows\n%s", before, after)
+		}
+		must(t, newClient(m, "a").add("contended:x", time.Minute))
+		if l := m.Lookup([]byte("contended:x"), nil); l.SuggestedTTL == 0 {
+			t.Error("nothing has been learnt from the past")
+		}
+	})
+}
+
+func classesOf(m *Manager) string {
+	var s strings.Builder
+	for _, c := range m.Classes() {
+		r, _ := m.Class(c.Name)
+		fmt.Fprintln(&s, c.Name, r.Fields())
+	}
+	return s.String()
+}
+
+// A blob that nobody understands costs the statistics, and nothing else.
+func TestUnreadableClasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		d.classes = []byte("{")
+		m, _ := d.boot(t, Config{})
+		if len(m.Classes()) != 0 {
+			t.Errorf("knows %v", m.Classes())
+		}
+	})
+}
+
+// While nothing can be written no promise is made, but everything can be ended.
+func TestFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m, p := d.boot(t, Config{})
+		a, b := newClient(m, "a"), newClient(m, "b")
+		for _, k := range []string{"lock:1", "lock:2", "lock:3"} {
+			must(t, a.add(k, time.Minute))
+		}
+		must(t, m.Commit())
+		line := []*place{b.wait(t, "lock:1", time.Minute, time.Minute), newClient(m, "c").wait(t, "lock:1", time.Minute, time.Minute)}
+		d.fail(syscall.ENOSPC)
+		must(t, m.Touch([]byte("lock:3"), time.Minute))
+		if err := m.Commit(); !errors.Is(err, ErrJournal) || !strings.HasSuffix(err.Error(), ": no space left on device") {
+			t.Errorf("commit: %v", err)
+		}
+
+		lock3 := []byte("lock:3")
+		_, arith := m.Arith(&Delta{Key: lock3, By: 1})
+		for name, err := range map[string]error{
+			"claim":      b.add("lock:4", time.Minute),
+			"touch":      m.Touch(lock3, time.Minute),
+			"gat":        m.GetAndTouch(lock3, time.Minute, new(reading)),
+			"set":        set(m, "lock:3", "x", time.Minute),
+			"incr":       arith,
+			"mg T":       m.Look(&Look{Key: lock3, Touch: true, Lease: 1}, viewFunc(func(v *View) { v.Touch(1) })),
+			"invalidate": m.Remove(&Removal{Key: lock3, Invalidate: true}),
+		} {
+			if !errors.Is(err, ErrJournal) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		want(t, "claim of a held lock", b.add("lock:2", time.Minute), ErrNotStored)
+		want(t, "set of an item", set(m, "item", "x", time.Minute), nil)
+		want(t, "release", remove(m, "lock:1"), nil)
+		want(t, "release by touch", m.Touch([]byte("lock:2"), -1), nil)
+		wantOutcomes(t, line, "timed out", "timed out")
+
+		d.fail(nil)
+		p.wants <- struct{}{}
+		synctest.Wait()
+		want(t, "after that, claim", b.add("lock:4", time.Minute), nil)
+		must(t, m.Commit())
+		p.kill()
+		m, _ = d.boot(t, Config{})
+		for k, owner := range map[string]string{"lock:1": "", "lock:2": "", "lock:3": "a", "lock:4": "b"} {
+			wantOwner(t, m, k, owner)
+		}
+	})
+}
+
+// A grant to somebody in line that cannot be kept is one that he never hears of.
+func TestHandOffThatCannotBeKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m, _ := d.boot(t, Config{})
+		must(t, newClient(m, "a").add(key, time.Minute))
+		must(t, m.Commit())
+		line := enqueue(t, m, 3, key, time.Minute, time.Minute)
+		d.fail(syscall.EIO)
+		must(t, remove(m, key))
+		wantOutcomes(t, line, "timed out", "timed out", "timed out")
+		wantOwner(t, m, key, "")
+	})
+}
+
+// Disavow takes back a grant, leaves a renewal, and knows nothing of items.
+func TestDisavow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := newDisk().boot(t, Config{})
+		must(t, newClient(m, "a").add(key, time.Minute))
+		must(t, set(m, "item", "x", time.Minute))
+		token := m.Lookup([]byte(key), nil).Token
+		if m.Disavow([]byte("item"), 0) {
+			t.Error("an item was a promise")
+		}
+		if !m.Disavow([]byte(key), 0) || !m.Disavow([]byte(key), token-1) || owner(m, key) != "a" {
+			t.Error("a renewal ended the hold, or was no promise")
+		}
+		if !m.Disavow([]byte(key), token) || owner(m, key) != "" {
+			t.Error("the grant was not taken back")
+		}
+	})
+}
+
+// Who releases does not wait for the disk to tell the next in line, who does not
+// hear of it before.
+func TestSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		d.slow = time.Second
+		m, _ := d.boot(t, Config{})
+		must(t, newClient(m, "a").add(key, time.Minute))
+		must(t, m.Commit())
+		line := enqueue(t, m, 1, key, time.Minute, time.Minute)
+		began := time.Now()
+		must(t, remove(m, key))
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the release took %v", took)
+		}
+		pass(time.Second - 1)
+		wantOutcomes(t, line, "waits")
+		pass(1)
+		wantOutcomes(t, line, "granted")
+	})
+}
+
+// What is on the disk twice, because it was written again while it changed, is what
+// it was at last.
+func TestCheckpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m, p := d.boot(t, Config{})
+		a := newClient(m, "a")
+		for i := range 1000 {
+			must(t, a.add(fmt.Sprint("lock:", i), time.Minute))
+		}
+		must(t, set(m, "item", "x", time.Minute))
+		must(t, m.Commit())
+		must(t, remove(m, "lock:0"))
+		p.wants <- struct{}{}
+		synctest.Wait()
+		if n := len(d.holds); n != 999 {
+			t.Errorf("%d holds are on the disk, want 999", n)
+		}
+		if e := d.holds["lock:1"]; e.Kind != journal.Put || string(e.Value) != "a" {
+			t.Errorf("on the disk is %+v", e)
+		}
+	})
+}
+
+// Leaving everything in order keeps what a crash would lose.
+func TestCloseJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m, p := d.boot(t, Config{})
+		must(t, newClient(m, "a").add(key, time.Minute))
+		p.die()
+		synctest.Wait()
+		must(t, m.CloseJournal())
+		m, _ = d.boot(t, Config{})
+		wantOwner(t, m, key, "a")
+		if c, ok := m.Class("lock"); !ok || c.Acquired != 1 {
+			t.Errorf("of the class %d grants are known", c.Acquired)
+		}
+	})
+}

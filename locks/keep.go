@@ -1,0 +1,84 @@
+package locks
+
+import (
+	"context"
+	"time"
+
+	"github.com/lockcached/lockcached/store/journal"
+)
+
+const (
+	// A machine that slept has leases written down wrongly for that long at most.
+	driftEvery = time.Second
+	// A crash loses the statistics of that long at most.
+	saveEvery = time.Minute
+)
+
+// keep looks after the journal: it begins it anew when it has grown long or could not
+// be written, and saves statistics. It returns when the context is done.
+func (m *Manager) keep(ctx context.Context) {
+	drift, save := time.NewTicker(driftEvery), time.NewTicker(saveEvery)
+	defer drift.Stop()
+	defer save.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.journal.WantsCheckpoint():
+			m.checkpoint()
+		case <-drift.C:
+			m.measureDrift()
+		case <-save.C:
+			m.saveClasses()
+		}
+	}
+}
+
+// checkpoint writes down every hold. If that fails the journal asks for another one.
+func (m *Manager) checkpoint() {
+	began := m.now()
+	err := m.journal.Checkpoint(func(emit func(*journal.Entry)) error {
+		for _, sh := range m.shards {
+			sh.eachHold(emit)
+		}
+		return nil
+	})
+	if err != nil {
+		m.logger.Warn().Err(err).Msg("cannot begin the journal anew")
+		return
+	}
+	m.logger.Debug().Dur("took_ms", m.now()-began).Msg("the journal begins anew")
+}
+
+// eachHold emits the holds of the shard, some of them twice if it grows meanwhile.
+func (sh *shard) eachHold(emit func(*journal.Entry)) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.eachPiece(func() {}, func(it *item) {
+		if held(it) {
+			sh.describe(it)
+			emit(&sh.entry)
+		}
+	})
+}
+
+func (m *Manager) saveClasses() {
+	blob, err := m.classBlob()
+	if err == nil {
+		err = m.journal.SaveClasses(blob)
+	}
+	if err != nil {
+		m.logger.Warn().Err(err).Msg("cannot save the statistics of classes")
+	}
+}
+
+// CloseJournal leaves everything in the journal for the next start. Nothing may be
+// done with the Manager afterwards, and Run must have returned. Without a journal it
+// does nothing.
+func (m *Manager) CloseJournal() error {
+	if m.journal == nil {
+		return nil
+	}
+	m.saveClasses()
+	return m.journal.Close()
+}

@@ -1,0 +1,122 @@
+package locks
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/lockcached/lockcached/stats"
+	"github.com/lockcached/lockcached/store"
+	"github.com/lockcached/lockcached/store/journal"
+)
+
+// Recover puts back the locks that the journal has kept, as they were: the same
+// holders, tokens and ends of leases. A lease that has ended meanwhile is acted on
+// when Run begins. It is to be called once, before anything else; without a journal
+// it does nothing.
+func (m *Manager) Recover() (r journal.Recovered, err error) {
+	if m.journal == nil {
+		return r, nil
+	}
+	r, err = m.journal.Replay(m.restore)
+	if err != nil {
+		return r, err
+	}
+	if r.MaxToken < tokenLimit {
+		m.token.Store(max(m.token.Load(), r.MaxToken))
+	}
+	for _, sh := range m.shards {
+		sh.mu.Lock()
+		sh.settle(0)
+		sh.mu.Unlock()
+	}
+	if len(r.Classes) == 0 {
+		return r, nil
+	}
+	if err := m.restoreClasses(r.Classes); err != nil {
+		m.logger.Warn().Err(err).Msg("statistics of classes begin anew")
+	}
+	return r, nil
+}
+
+// tokenLimit is more than the clock in nanoseconds will be for centuries: a larger
+// token is an id that a client chose, and the next one could overflow.
+const tokenLimit = 1 << 63
+
+// restore puts back a hold. It is none that begins: nothing is counted, and nobody is
+// told. As a renewal does, it finds room in any case.
+func (m *Manager) restore(e *journal.Entry) {
+	sh, hash := m.shardOf(e.Key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	now, expires := m.now(), time.Duration(forever)
+	if e.Expires != journal.Forever {
+		expires = e.Expires - time.Duration(m.drift.Load())
+	}
+	it := sh.table.Insert(hash, e.Key, e.Value, expires, now, true)
+	it.Flags = e.Flags
+	it.SetCAS(e.Token)
+	if e.Binary {
+		it.Mark(store.Binary)
+	}
+	h := &it.Attached
+	if h.since = e.Since - time.Duration(m.drift.Load()); h.since == 0 {
+		h.since = 1 // 0 is no hold
+	}
+	h.stats = &sh.classOf(it.Key()).unnamed
+	sh.settle(settleStep)
+	m.dueAt(it.Due())
+}
+
+// classBlob is what is known of classes, for restoreClasses.
+func (m *Manager) classBlob() ([]byte, error) {
+	all := m.Classes()
+	all = all[:min(len(all), m.config.StatsClasses)]
+	for i := range all {
+		if r, ok := m.Class(all[i].Name); ok {
+			all[i].Record = r // with its laws
+		}
+	}
+	return json.Marshal(all)
+}
+
+// restoreClasses puts back what was known of classes, the busiest first in the blob
+// and last here: what is too much is forgotten in the order of last use.
+func (m *Manager) restoreClasses(blob []byte) error {
+	var all []NamedRecord
+	if err := json.Unmarshal(blob, &all); err != nil {
+		return fmt.Errorf("cannot read the statistics of classes: %w", err)
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		m.restoreClass(&all[i])
+	}
+	return nil
+}
+
+// restoreClass puts it into one of the shards; whoever asks merges them.
+func (m *Manager) restoreClass(c *NamedRecord) {
+	sh, _ := m.shardOf(bytesOf(c.Name))
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	now := m.now()
+	cs, ok := sh.classes.Get(c.Name)
+	if !ok {
+		cs = &classStats{name: c.Name}
+		cs.unnamed.class = cs
+		sh.list(cs)
+	}
+	wait := c.WaitLaw
+	c.WaitLaw = nil
+	cs.Record = c.Record
+	cs.Resume(now)
+	if cs.HoldLaw == nil {
+		cs.HoldLaw = new(stats.Histogram)
+	}
+	if wait == nil { // it was never contended
+		return
+	}
+	law := &classLaw{aged: now}
+	law.wait.Merge(wait)
+	m.laws.Add(c.Name, law)
+	cs.join(law)
+}

@@ -1,0 +1,261 @@
+package server
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/store/journal"
+)
+
+// disk makes the files of a journal. They can be slow, and full.
+type disk struct {
+	mu    sync.Mutex
+	full  bool
+	syncs int
+	slow  chan struct{} // each fsync takes an element; nil if none waits
+}
+
+type diskFile struct {
+	*os.File
+	disk *disk
+}
+
+func (d *disk) create(path string) (journal.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return &diskFile{f, d}, err
+}
+
+func (d *disk) fill(full bool) {
+	d.mu.Lock()
+	d.full = full
+	d.mu.Unlock()
+}
+
+func (f *diskFile) Write(b []byte) (int, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if f.disk.full {
+		return 0, &os.PathError{Op: "write", Path: "journal", Err: syscall.ENOSPC}
+	}
+	return f.File.Write(b)
+}
+
+func (f *diskFile) Sync() error {
+	f.disk.mu.Lock()
+	f.disk.syncs++
+	slow := f.disk.slow
+	f.disk.mu.Unlock()
+	if slow != nil {
+		<-slow
+	}
+	return nil
+}
+
+// durable starts a server whose locks are kept on the disk.
+func durable(t *testing.T, network string, mode journal.Mode, d *disk) (s *Server, dial func() *socketClient) {
+	t.Helper()
+	j, err := journal.Open(journal.Config{Dir: t.TempDir(), Fsync: mode, Create: d.create})
+	must(t, err)
+	m := locks.NewManager(locks.Config{Journal: j})
+	_, err = m.Recover()
+	must(t, err)
+	t.Cleanup(func() { _ = m.CloseJournal() }) // after the server
+	return listening(t, network, Config{Locks: m})
+}
+
+// While the disk is at work nobody is answered, but everybody is heard; and all that
+// was asked in the meantime is made safe together.
+func TestNobodyIsAnsweredBeforeTheDisk(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		const clients = 20
+		d := &disk{}
+		s, dial := durable(t, network, journal.Always, d)
+		first, others := dial(), make([]*socketClient, clients)
+		for i := range others {
+			others[i] = dial()
+			others[i].send("version") // it is served by now
+			others[i].gets("VERSION " + Version)
+		}
+		slow := make(chan struct{})
+		d.mu.Lock()
+		d.slow = slow
+		before := d.syncs
+		d.mu.Unlock()
+
+		first.send("add lock:first 0 30 1", "a", "get lock:first")
+		eventually(t, "the first fsync", func() bool { d.mu.Lock(); defer d.mu.Unlock(); return d.syncs == before+1 })
+		for i, c := range others {
+			c.send(fmt.Sprintf("add lock:%d 0 30 1", i), "b")
+		}
+		eventually(t, "all are heard", func() bool { return s.locks.Totals().Held == clients+1 })
+		for _, c := range append(others, first) {
+			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			if b, err := c.in.ReadByte(); err == nil {
+				t.Fatalf("answered with %q... before the disk", b)
+			}
+			_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		}
+		close(slow)
+		first.gets("STORED", "VALUE lock:first 0 1", "a", "END")
+		for _, c := range others {
+			c.gets("STORED")
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if n := d.syncs - before; n > 3 {
+			t.Errorf("%d fsyncs for %d clients that came together", n, clients)
+		}
+	})
+}
+
+const noSpace = "SERVER_ERROR cannot write the journal: no space left on device"
+
+// A promise that the disk refuses is none. What else was asked for is answered as
+// ever.
+func TestTakenBack(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		d := &disk{}
+		s, dial := durable(t, network, journal.Interval, d)
+		c := dial()
+		c.send("add lock:held 0 30 1", "1", "add lock:also 0 30 1", "1")
+		c.gets("STORED", "STORED")
+		d.fill(true)
+		c.send("set item 0 0 1", "5", "add lock:new 0 30 1", "a", "get lock:new", "add lock:new 0 30 1", "b",
+			"add lock:quiet 0 30 1 noreply", "a", "touch lock:held 60", "incr lock:held 1", "incr item 1",
+			"gat 60 lock:held lock:also none", "ms lock:meta 1 ME T30 k c", "a", "ms lock:q 1 ME T30 q", "a",
+			"mg lock:held T60 v", "md lock:held I", "delete lock:also", "touch lock:held -1", "mn")
+		c.gets("STORED", noSpace, "VALUE lock:new 0 1", "a", "END", "NOT_STORED",
+			noSpace, noSpace, "6",
+			noSpace, noSpace, noSpace,
+			noSpace, noSpace, "DELETED", "TOUCHED", "MN")
+		c.send("get lock:new lock:meta lock:q lock:also lock:held item")
+		c.gets("VALUE item 0 1", "6", "END")
+		if n := s.locks.Totals().Held; n != 1 { // the one that nobody was to hear of
+			t.Errorf("%d locks are held", n)
+		}
+	})
+}
+
+// As long as nothing can be written no lock is granted and no lease prolonged; holds
+// end as ever.
+func TestWhileTheDiskIsFull(t *testing.T) {
+	d := &disk{}
+	s, dial := durable(t, "tcp", journal.Interval, d)
+	a, b := dial(), dial()
+	a.send("add lock:1 0 30 1", "1", "add lock:2 0 30 1", "1", "add lock:3 0 30 1", "1")
+	a.gets("STORED", "STORED", "STORED")
+	b.send("add lockcached:wait=30s:lock:1 0 30 1", "b")
+	s.waitForLine(t, 1)
+	d.fill(true)
+	a.send("touch lock:3 60") // which finds out
+	a.gets(noSpace)
+
+	a.send("add lock:new 0 30 1", "a", "add lock:2 0 30 1", "a", "set lock:2 0 30 1", "a", "cas lock:2 0 30 1 5", "a",
+		"append lock:2 0 30 1", "a", "decr lock:2 1", "gat 60 lock:2", "mg lock:2 T60", "ma lock:2", "md lock:2 x",
+		"ms lock:new 1 ME", "a", "get lock:2", "set item 0 0 1", "a", "get item")
+	a.gets(noSpace, "NOT_STORED", noSpace, "EXISTS",
+		noSpace, noSpace, noSpace, noSpace, noSpace, noSpace,
+		noSpace, "VALUE lock:2 0 1", "1", "END", "STORED", "VALUE item 0 1", "a", "END")
+	a.send("delete lock:1", "gat -1 lock:2", "mg lock:3 T-1")
+	a.gets("DELETED", "VALUE lock:2 0 1", "1", "END", "HD")
+	b.gets("NOT_STORED")
+	a.send("stats locks")
+	if got := a.untilEnd(); !strings.Contains(got, "STAT journal failed\r\n") || !strings.Contains(got, "STAT held 0\r\n") {
+		t.Errorf("got %s", got)
+	}
+
+	d.fill(false) // and a second later it is tried again
+	eventually(t, "recovery", func() bool { return s.locks.JournalErr() == nil })
+	a.send("add lock:new 0 30 1", "a")
+	a.gets("STORED")
+}
+
+// untilEnd reads an answer up to its END.
+func (c *socketClient) untilEnd() string {
+	c.t.Helper()
+	var all strings.Builder
+	for !strings.HasSuffix(all.String(), "END\r\n") {
+		line, err := c.in.ReadString('\n')
+		must(c.t, err)
+		all.WriteString(line)
+	}
+	return all.String()
+}
+
+// Of an answer that has left in part nothing can be taken back.
+func TestBrokenHalfWay(t *testing.T) {
+	d := &disk{}
+	_, dial := durable(t, "tcp", journal.Interval, d)
+	c := dial()
+	const size = 50_000
+	value := strings.Repeat("x", size)
+	for _, key := range []string{"lock:1", "lock:2", "lock:3"} {
+		c.send(fmt.Sprintf("add %s 0 30 %d", key, size), value)
+		c.gets("STORED")
+	}
+	d.fill(true)
+	c.send("gat 60 lock:1 lock:2 lock:3")
+	c.endsWith()
+}
+
+// Commands of all kinds with a disk that is full every now and then: replies stay in
+// step.
+func TestMixedLoadOnAFickleDisk(t *testing.T) {
+	for name, mode := range map[string]journal.Mode{"interval": journal.Interval, "always": journal.Always} {
+		t.Run(name, func(t *testing.T) {
+			d := &disk{}
+			s, dial := durable(t, "tcp", mode, d)
+			var all sync.WaitGroup
+			for i := range 20 {
+				all.Go(func() {
+					c := dial()
+					for range 20 {
+						c.inStep(fmt.Sprint("client", i))
+					}
+				})
+			}
+			stop := make(chan struct{})
+			var fickle sync.WaitGroup
+			fickle.Go(func() {
+				for full := true; ; full = !full {
+					d.fill(full)
+					select {
+					case <-stop:
+						d.fill(false)
+						return
+					case <-time.After(10 * time.Millisecond):
+					}
+				}
+			})
+			all.Wait()
+			close(stop)
+			fickle.Wait()
+			eventually(t, "recovery", func() bool { return s.locks.JournalErr() == nil })
+		})
+	}
+}
+
+// inStep sends some requests at once and reads a reply to each.
+func (c *socketClient) inStep(name string) {
+	key := "lock:" + name
+	requests := []string{"add " + key + " 0 30 1", "1", "touch " + key + " 30", "incr " + key + " 1", "delete " + key, "version"}
+	c.send(append(requests, requests...)...)
+	for range 2 * 5 {
+		line, err := c.in.ReadString('\n')
+		if err != nil {
+			c.t.Error(err)
+			return
+		}
+		if strings.HasPrefix(line, "VERSION") == strings.Contains(line, "ERROR") && !strings.Contains(okReplies, line) {
+			c.t.Errorf("got %q", line)
+		}
+	}
+}
+
+const okReplies = "STORED\r\nNOT_STORED\r\nTOUCHED\r\nNOT_FOUND\r\nDELETED\r\n2\r\n"

@@ -1,0 +1,98 @@
+package stats
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+)
+
+// A Record is kept as JSON where it is to outlive the process: what a later
+// version adds is then missing rather than misread. When it last faded is left
+// out, for that is on the clock of a process that has ended: see Resume.
+
+var errEncoding = errors.New("stats: no such observations")
+
+// Resume lets the past of a Record that was read fade from now on. The time between
+// is not counted.
+func (r *Record) Resume(now time.Duration) { r.aged = now }
+
+type momentsJSON struct {
+	Count                     uint64
+	Weight, Weight2, Mean, M2 float64
+	Min, Max                  time.Duration
+}
+
+// MarshalJSON encodes all that was observed.
+func (m Moments) MarshalJSON() ([]byte, error) {
+	return json.Marshal(momentsJSON{m.count, m.weight, m.weight2, m.mean, m.m2, m.min, m.max})
+}
+
+// UnmarshalJSON is the reverse of MarshalJSON. It refuses what no observations lead
+// to.
+func (m *Moments) UnmarshalJSON(data []byte) error {
+	var j momentsJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	if j.Weight < 0 || j.Weight2 < 0 || j.M2 < 0 || j.Min > j.Max || (j.Count == 0) != (j.Weight == 0) {
+		return errEncoding
+	}
+	*m = Moments{j.Count, j.Weight, j.Weight2, j.Mean, j.M2, j.Min, j.Max}
+	return nil
+}
+
+type histogramJSON struct {
+	Count              uint64
+	Unit               float64
+	Released, Censored countsJSON
+}
+
+type countsJSON struct {
+	From int
+	N    []float32
+}
+
+// MarshalJSON encodes all that was observed.
+func (h *Histogram) MarshalJSON() ([]byte, error) {
+	return json.Marshal(histogramJSON{
+		Count:    h.count,
+		Unit:     h.unit,
+		Released: countsJSON{h.released.from, h.released.n},
+		Censored: countsJSON{h.censored.from, h.censored.n},
+	})
+}
+
+// UnmarshalJSON is the reverse of MarshalJSON. It refuses what no observations lead
+// to.
+func (h *Histogram) UnmarshalJSON(data []byte) error {
+	var j histogramJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	released, ok1 := j.Released.counts()
+	censored, ok2 := j.Censored.counts()
+	if !ok1 || !ok2 || j.Unit < 0 || j.Unit > largestUnit {
+		return errEncoding
+	}
+	*h = Histogram{released: released, censored: censored, count: j.Count, unit: j.Unit}
+	h.total = released.sum() + censored.sum()
+	return nil
+}
+
+// counts reports false if they are none: whole octaves within the buckets, of numbers
+// that are not negative.
+func (j countsJSON) counts() (c counts, ok bool) {
+	if j.From < 0 || j.From > buckets-len(j.N) || j.From%perOctave != 0 || len(j.N)%perOctave != 0 {
+		return c, false
+	}
+	negative := slices.ContainsFunc(j.N, func(n float32) bool { return n < 0 })
+	return counts{j.From, j.N}, !negative
+}
+
+func (c *counts) sum() (sum float64) {
+	for _, n := range c.n {
+		sum += float64(n)
+	}
+	return sum
+}

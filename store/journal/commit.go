@@ -1,0 +1,152 @@
+package journal
+
+import "fmt"
+
+// flushSize is how many bytes of entries are written without waiting for a Commit.
+const flushSize = 256 << 10
+
+// Append notes an entry, for the next Commit to write. It copies the entry, waits
+// for no disk, and does not fail: Commit does. Entries of one key are to be
+// appended in the order in which they happened, so it is called with the shard of
+// that lock locked. A token is given to one entry or more.
+func (j *Journal) Append(e *Entry) {
+	j.mu.Lock()
+	j.tokens = max(j.tokens, e.Token)
+	if !j.dropping {
+		j.pending = e.appendTo(j.pending)
+	}
+	enough := len(j.pending) >= flushSize
+	j.appended.Add(1)
+	j.mu.Unlock()
+	if enough {
+		signal(j.full)
+	}
+}
+
+// Pending reports whether Commit has something to do or to complain of.
+func (j *Journal) Pending() bool {
+	return j.appended.Load() != j.committed.Load() || j.failure.Load() != nil
+}
+
+// Commit returns when all that was appended before the call is as safe as the
+// mode promises. It is called with no shard locked; who calls it while another
+// one is at it has its entries written together with those of all others who
+// wait. An error means that it is not known what of it is safe, and is that of Err.
+func (j *Journal) Commit() error {
+	upTo := j.appended.Load()
+	if err := j.Err(); err != nil {
+		return err
+	}
+	if j.committed.Load() >= upTo {
+		return nil
+	}
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	if err := j.Err(); err != nil {
+		return err
+	}
+	if j.committed.Load() >= upTo {
+		return nil // somebody else has done it
+	}
+	return j.commit()
+}
+
+// commit writes what is pending and forces it to the disk if that is the mode.
+func (j *Journal) commit() error {
+	if j.segment == nil {
+		return errClosed
+	}
+	if err := j.writePending(); err != nil {
+		return err
+	}
+	if s := j.segment; j.config.Fsync == Always && s.synced < s.size {
+		if err := s.sync(); err != nil {
+			return j.fail(err)
+		}
+		s.synced = s.size
+	}
+	j.committed.Store(j.taken)
+	return nil
+}
+
+// flush writes what is pending without making it safe.
+func (j *Journal) flush() error {
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	if j.segment == nil {
+		return errClosed
+	}
+	return j.writePending()
+}
+
+// writePending hands what is pending to the kernel.
+func (j *Journal) writePending() error {
+	j.mu.Lock()
+	empty := len(j.pending) == 0
+	if empty {
+		j.taken = j.appended.Load()
+	}
+	j.mu.Unlock()
+	if empty {
+		return nil
+	}
+	return j.write(false)
+}
+
+// write writes a batch of what is pending, even if that is nothing.
+func (j *Journal) write(complete bool) error {
+	j.mu.Lock()
+	entries := j.pending
+	j.pending, j.taken = j.spare[:0], j.appended.Load()
+	j.mu.Unlock()
+	j.noted = j.config.Clock()
+	before := j.segment.size
+	err := j.segment.append(entries, complete, j.noted)
+	j.grown += j.segment.size - before
+	if j.spare = entries; cap(entries) > keptBuffer {
+		j.spare = nil
+	}
+	if err != nil {
+		return j.fail(err)
+	}
+	return nil
+}
+
+// sync forces what is written to the disk and keeps nobody from writing more.
+func (j *Journal) sync() error {
+	j.writing.Lock()
+	s, err := j.segment, j.Err()
+	if s == nil || err != nil || s.synced == s.size {
+		j.writing.Unlock()
+		return err
+	}
+	upTo := s.size
+	j.writing.Unlock()
+	err = s.sync()
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	switch {
+	case j.segment != s:
+		return nil // who began another one has seen to this one
+	case err != nil:
+		return j.fail(err)
+	}
+	s.synced = max(s.synced, upTo)
+	return nil
+}
+
+// fail notes that writing failed. What is pending is dropped, and so is what will
+// be appended, until a checkpoint takes in the whole state. The order of the steps
+// matters: whose entry is dropped finds Pending and Err tell.
+func (j *Journal) fail(err error) error {
+	err = fmt.Errorf("journal: %w", err)
+	if j.failure.Swap(&err) == nil {
+		j.config.Logger.Error().Err(err).Msg("the journal cannot be written: no lock is granted until it can")
+	}
+	j.failures++
+	j.mu.Lock()
+	j.dropping = true
+	j.pending = j.pending[:0]
+	j.mu.Unlock()
+	return err
+}

@@ -1,0 +1,271 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// history is a journal and the states that it went through.
+type history struct {
+	t      testing.TB
+	dir    string
+	j      *Journal
+	held   map[string]*Entry
+	states []state
+	ends   []int64 // of the batch that led to the state, in the present segment
+}
+
+func newHistory(t testing.TB, c Config) *history {
+	c.Dir = t.TempDir()
+	j, s, _ := open(t, c)
+	return &history{t: t, dir: c.Dir, j: j, held: make(map[string]*Entry), states: []state{s}, ends: []int64{j.segment.size}}
+}
+
+// commit commits the entries as one batch.
+func (h *history) commit(entries ...*Entry) {
+	s := maps.Clone(h.last())
+	for _, e := range entries {
+		s.apply(e)
+		h.held[string(e.Key)] = e
+		if e.Kind == End {
+			delete(h.held, string(e.Key))
+		}
+	}
+	commit(h.t, h.j, entries...)
+	h.states = append(h.states, s)
+	h.ends = append(h.ends, h.j.segment.size)
+}
+
+func (h *history) last() state { return h.states[len(h.states)-1] }
+
+// prefix reports whether a state is one that the history went through.
+func (h *history) prefix(s state) bool {
+	for _, was := range h.states {
+		if maps.Equal(was, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// copyDir copies a directory's files, changed by edit, into a new one.
+func copyDir(t testing.TB, dir string, edit func(name string, b []byte) []byte) string {
+	t.Helper()
+	to, err := os.MkdirTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files(t, dir) {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b = edit(name, b); b == nil {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(to, name), b, fileMode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+// checkCorrupt wants a refusal that names the file and says what to do.
+func checkCorrupt(t testing.TB, err error, file string) {
+	t.Helper()
+	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "restore") {
+		t.Errorf("%v, want ErrCorrupt about %s", err, file)
+	}
+}
+
+// smallHistory has batches of one to three entries in one segment.
+func smallHistory(t testing.TB, c Config) *history {
+	h := newHistory(t, c)
+	h.commit(put("a", "alice", 1))
+	h.commit(put("b", "bob", 2), end("a", 1))
+	h.commit(put("a", "", 3), put("c", "cleo", 4), put("b", "bob", 5))
+	h.commit(end("b", 5))
+	h.commit(put("d", "dan", 6))
+	crash(h.j)
+	return h
+}
+
+// Cut at any byte, the journal ends with the last batch that is whole; and it
+// goes on from there.
+func TestCutAtEveryByte(t *testing.T) {
+	h := smallHistory(t, Config{Fsync: Always})
+	size := h.ends[len(h.ends)-1]
+	const goOn = 17 // after every so many cuts, because that takes its time
+	for cut := range size + 1 {
+		dir := copyDir(t, h.dir, func(_ string, b []byte) []byte { return b[:cut] })
+		got, r, err := look(dir)
+		if err != nil {
+			t.Fatalf("cut at %d of %d: %v", cut, size, err)
+		}
+		whole, end := 0, int64(0)
+		for i := range h.ends {
+			if h.ends[i] <= cut {
+				whole, end = i, h.ends[i]
+			}
+		}
+		want := maps.Clone(h.states[whole])
+		if !maps.Equal(got, want) || r.Lost != cut-end {
+			t.Errorf("cut at %d: lost %d bytes, want %d; %v, want %v", cut, r.Lost, cut-end, got, want)
+		}
+		if cut%goOn != 0 {
+			continue
+		}
+		j, _, _ := open(t, Config{Dir: dir})
+		commit(t, j, put("z", "zoe", 9))
+		want.apply(put("z", "zoe", 9))
+		crash(j)
+		got, r, err = look(dir)
+		if err != nil || !maps.Equal(got, want) || r.Lost != 0 {
+			t.Errorf("cut at %d, and gone on: %v; lost %d bytes; %v, want %v", cut, err, r.Lost, got, want)
+		}
+	}
+}
+
+// A flipped bit before the last point that is known to have been safe is not
+// taken for a torn tail.
+func TestFlipAnyByte(t *testing.T) {
+	h := smallHistory(t, Config{Fsync: Always})
+	last := h.ends[len(h.ends)-2] // where the last batch begins
+	for at := range h.ends[len(h.ends)-1] {
+		dir := copyDir(t, h.dir, func(_ string, b []byte) []byte { b[at] ^= 1 << (at % 8); return b })
+		got, _, err := look(dir)
+		if at < last {
+			checkCorrupt(t, err, "journal-00000001")
+			continue
+		}
+		if err != nil {
+			t.Fatalf("flipped at %d: %v", at, err)
+		}
+		checkState(t, got, h.states[len(h.states)-2])
+	}
+}
+
+// What Close has made safe is refused when it is damaged, up to the last batch,
+// which says so.
+func TestFlipAfterClose(t *testing.T) {
+	h := newHistory(t, Config{Fsync: Never})
+	h.commit(put("a", "alice", 1))
+	size := h.ends[1]
+	if err := h.j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []int64{0, chunkHead, size - 1} {
+		dir := copyDir(t, h.dir, func(_ string, b []byte) []byte { b[at] ^= 1; return b })
+		_, _, err := look(dir)
+		checkCorrupt(t, err, "journal-00000001")
+	}
+}
+
+// randomHistory has batches of all sizes, and checkpoints, one of which may not be
+// complete.
+func randomHistory(t testing.TB, random *rand.Rand) *history {
+	h := newHistory(t, Config{Fsync: Mode(random.IntN(3))})
+	for token := uint64(1); token < 200; {
+		var entries []*Entry
+		for range 1 + random.IntN(5) {
+			key := fmt.Sprintf("key:%d", random.IntN(20))
+			if random.IntN(3) == 0 {
+				entries = append(entries, end(key, token))
+			} else {
+				value := bytes.Repeat([]byte{byte(token)}, random.IntN(1<<random.IntN(14)))
+				entries = append(entries, put(key, string(value), token))
+			}
+			token++
+		}
+		h.commit(entries...)
+		if random.IntN(30) == 0 {
+			h.checkpoint(random.IntN(2) == 0)
+		}
+	}
+	if random.IntN(2) == 0 {
+		crash(h.j)
+	} else if err := h.j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// checkpoint makes one, and gives up in the middle if it is not to be complete.
+func (h *history) checkpoint(complete bool) {
+	gaveUp, n := errors.New("gave up"), 0
+	err := h.j.Checkpoint(func(emit func(*Entry)) error {
+		for _, e := range h.held {
+			if n++; !complete && n > len(h.held)/2 {
+				return gaveUp
+			}
+			emit(e)
+		}
+		return nil
+	})
+	if err != nil && err != gaveUp {
+		h.t.Fatal(err)
+	}
+}
+
+// However one file is damaged: what comes back is a state that there was, or a
+// refusal.
+func TestRandomDamage(t *testing.T) {
+	const histories, damages = 10, 30
+	refused, whole := 0, 0
+	for seed := range uint64(histories) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		h := randomHistory(t, random)
+		names := files(t, h.dir)
+		for range damages {
+			victim := names[random.IntN(len(names))]
+			var how string
+			dir := copyDir(t, h.dir, func(name string, b []byte) []byte {
+				if name == victim {
+					b, how = damage(b, random)
+				}
+				return b
+			})
+			got, _, err := look(dir)
+			switch {
+			case errors.Is(err, ErrCorrupt):
+				refused++
+			case err != nil:
+				t.Fatalf("seed %d: %s %s: %v", seed, victim, how, err)
+			case !h.prefix(got):
+				t.Fatalf("seed %d: %s %s: there never was %v", seed, victim, how, got)
+			default:
+				whole++
+			}
+		}
+	}
+	t.Logf("%d refused, %d recovered", refused, whole)
+}
+
+// damage changes a file as crashes, disks and people do.
+func damage(b []byte, random *rand.Rand) (damaged []byte, how string) {
+	at := random.IntN(len(b))
+	switch random.IntN(5) {
+	case 0:
+		return b[:at], fmt.Sprint("cut at ", at)
+	case 1:
+		clear(b[at:])
+		return b, fmt.Sprint("zeros from ", at)
+	case 2:
+		return slices.Delete(b, at, at+1), fmt.Sprint("without byte ", at)
+	case 3:
+		return nil, "deleted"
+	}
+	for range 1 + random.IntN(3) {
+		at = random.IntN(len(b))
+		b[at] ^= 1 << random.IntN(8)
+	}
+	return b, fmt.Sprint("with flipped bits, as at ", at)
+}

@@ -1,0 +1,99 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"time"
+)
+
+// Kind is what became of a lock.
+type Kind uint8
+
+// The kinds of entries.
+const (
+	Put Kind = iota + 1 // it is held, as the entry says
+	End                 // its hold ended
+)
+
+// Forever is the expiry of a lease without end.
+const Forever = time.Duration(math.MaxInt64)
+
+// MaxKey is the length of the longest key, in bytes.
+const MaxKey = math.MaxUint8
+
+// Entry is what became of one lock: its whole new state. Times are on the
+// journal's clock, see Journal.Now.
+type Entry struct {
+	Kind    Kind
+	Key     []byte        // 1 to MaxKey bytes
+	Value   []byte        // the holder's name
+	Flags   uint32        // the client's
+	Token   uint64        // CAS id of the present version; with End, of the one that ended
+	Since   time.Duration // the grant; below 0 if that was before the machine started
+	Expires time.Duration // end of the lease, or Forever
+	Binary  bool          // the key came as base64
+}
+
+var errEntry = errors.New("journal: not an entry")
+
+const (
+	kindBits  = 0x7f
+	binaryBit = 0x80
+
+	shortEntry = 1 + 1 + 8     // kind, length of the key, token
+	putEntry   = 4 + 8 + 8 + 4 // flags, since, expires, length of the value
+)
+
+// appendTo encodes the entry: all numbers have a fixed size, little-endian. An End
+// has nothing behind its key.
+func (e *Entry) appendTo(b []byte) []byte {
+	kind := byte(e.Kind)
+	if e.Binary {
+		kind |= binaryBit
+	}
+	b = append(b, kind, byte(len(e.Key)))
+	b = binary.LittleEndian.AppendUint64(b, e.Token)
+	b = append(b, e.Key...)
+	if e.Kind == End {
+		return b
+	}
+	b = binary.LittleEndian.AppendUint32(b, e.Flags)
+	b = binary.LittleEndian.AppendUint64(b, uint64(e.Since))
+	b = binary.LittleEndian.AppendUint64(b, uint64(e.Expires))
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(e.Value)))
+	return append(b, e.Value...)
+}
+
+// decode takes the first entry from b and returns the rest. Key and Value are
+// slices of b.
+func (e *Entry) decode(b []byte) (rest []byte, err error) {
+	if len(b) < shortEntry || len(b) < shortEntry+int(b[1]) {
+		return nil, errEntry
+	}
+	*e = Entry{
+		Kind:   Kind(b[0] & kindBits),
+		Binary: b[0]&binaryBit != 0,
+		Token:  binary.LittleEndian.Uint64(b[2:]),
+		Key:    b[shortEntry : shortEntry+int(b[1])],
+	}
+	b = b[shortEntry+len(e.Key):]
+	switch {
+	case len(e.Key) == 0:
+		return nil, errEntry
+	case e.Kind == End:
+		return b, nil
+	case e.Kind != Put || len(b) < putEntry:
+		return nil, errEntry
+	}
+	e.Flags = binary.LittleEndian.Uint32(b)
+	e.Since = time.Duration(binary.LittleEndian.Uint64(b[4:]))
+	e.Expires = time.Duration(binary.LittleEndian.Uint64(b[12:]))
+	size := binary.LittleEndian.Uint32(b[20:])
+	b = b[putEntry:]
+	if uint64(size) > uint64(len(b)) {
+		return nil, errEntry
+	}
+	e.Value = b[:size]
+	return b[size:], nil
+}

@@ -1,0 +1,256 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Errors of Open and Replay. What wraps them names the file and says what to do.
+var (
+	ErrInUse   = errors.New("journal: in use")
+	ErrCorrupt = errors.New("journal: corrupt")
+)
+
+// errClosed is what Commit and Checkpoint say after Close.
+var errClosed = errors.New("journal: closed")
+
+// Mode says when what is committed is forced to the disk. Whatever the mode, it
+// survives the end of the process.
+type Mode uint8
+
+// The modes.
+const (
+	Interval Mode = iota // every Config.Interval: a power cut loses that much at most
+	Always               // before Commit returns: a power cut loses nothing
+	Never                // when the kernel thinks fit
+)
+
+// Config says how to keep a journal. Only Dir is needed.
+type Config struct {
+	Dir             string        // made if it does not exist
+	Fsync           Mode          // default Interval
+	Interval        time.Duration // between two fsyncs in mode Interval; default 1 s
+	CheckpointBytes int64         // growth after which it wants a checkpoint; default 64 MiB. At least 4 times the last checkpoint in any case
+	Clock           Clock         // default Machine
+	Logger          zerolog.Logger
+
+	// Create makes a new file for a segment; an error if there is one. Tests give
+	// files that fail. The default makes ordinary ones.
+	Create func(path string) (File, error)
+}
+
+// checkpointFactor bounds the share of writing that checkpoints are.
+const checkpointFactor = 4
+
+func (c Config) withDefaults() Config {
+	if c.Interval <= 0 {
+		c.Interval = time.Second
+	}
+	if c.CheckpointBytes <= 0 {
+		c.CheckpointBytes = 64 << 20
+	}
+	if c.Clock == nil {
+		c.Clock = Machine
+	}
+	if c.Create == nil {
+		c.Create = createFile
+	}
+	return c
+}
+
+// Journal is an open journal. Several goroutines may use it at a time. Its locks
+// are taken in the order in which they stand here.
+type Journal struct {
+	config Config
+	lock   *os.File // on the directory
+
+	checkpoint sync.Mutex // one at a time
+
+	writing      sync.Mutex // guards the segment and what follows
+	segment      *segment   // nil before Replay and after Close
+	older        []uint64   // segments to be deleted when the checkpoint is complete
+	taken        uint64     // how many entries were appended when pending was last taken
+	spare        []byte     // to be pending next
+	noted        Moment     // of the latest batch
+	grown        int64      // bytes written since the last checkpoint was complete
+	checkpointed int64      // what the last one took, in bytes
+	failures     int        // how often writing failed
+
+	mu       sync.Mutex // guards what follows; held for the time it takes to copy an entry
+	pending  []byte     // encoded entries
+	dropping bool       // because writing failed
+	tokens   uint64     // the largest
+
+	appended  atomic.Uint64 // entries; changed under mu
+	committed atomic.Uint64 // how many of them are
+	failure   atomic.Pointer[error]
+
+	full  chan struct{} // there is enough pending to be written
+	wants chan struct{}
+	stop  chan struct{}
+	ended sync.WaitGroup
+}
+
+// Open takes possession of the directory. It fails with ErrInUse if another
+// process has it. Replay comes next.
+func Open(c Config) (*Journal, error) {
+	lock, err := possess(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Journal{
+		config: c.withDefaults(),
+		lock:   lock,
+		full:   make(chan struct{}, 1),
+		wants:  make(chan struct{}, 1),
+		stop:   make(chan struct{}),
+	}, nil
+}
+
+// Now is the time on the journal's clock: CLOCK_BOOTTIME unless Config says
+// otherwise.
+func (j *Journal) Now() time.Duration { return j.config.Clock().Boot }
+
+// Waits reports whether Commit may take as long as the disk does.
+func (j *Journal) Waits() bool { return j.config.Fsync == Always }
+
+// Err is nil, or why nothing can be made safe at present: no lock may be granted
+// then. It is nil again once a Checkpoint has succeeded.
+func (j *Journal) Err() error {
+	if err := j.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// start begins the segment that goes on from what was replayed.
+func (j *Journal) start(r *replay) error {
+	p := preface{number: 1, tokens: r.MaxToken}
+	if len(r.chain) > 0 {
+		p = preface{number: r.numbers[0] + 1, after: r.chain[0].number, afterEnd: r.chain[0].end, tokens: r.MaxToken}
+	}
+	for _, found := range r.chain {
+		// What was read may have been in the kernel's memory only.
+		if err := syncPath(j.path(found.number)); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+		j.older = append(j.older, found.number)
+		j.grown += found.end
+	}
+	j.remove(r.useless()...)
+	s, err := j.create(p)
+	if err != nil {
+		return err
+	}
+	j.segment, j.tokens = s, r.MaxToken
+	if len(r.chain) > 0 {
+		signal(j.wants) // or the chain would grow by a segment with every start
+	}
+	j.ended.Go(j.run)
+	return nil
+}
+
+// run does what is due without anybody asking for it.
+func (j *Journal) run() {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	interval := time.NewTicker(j.config.Interval)
+	defer interval.Stop()
+	for {
+		select {
+		case <-j.stop:
+			return
+		case <-j.full:
+			_ = j.flush() // Err tells
+		case <-interval.C:
+			if j.config.Fsync == Interval && j.flush() == nil {
+				_ = j.sync()
+			}
+		case <-second.C:
+			_ = j.Commit() // of what nobody waits for
+			j.noteClock()
+			j.ask()
+		}
+	}
+}
+
+// noteClock writes down that the wall clock was set, if it was.
+func (j *Journal) noteClock() {
+	const tolerated = 100 * time.Millisecond
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	if d := j.config.Clock().drift(j.noted); j.Err() == nil && d.Abs() > tolerated {
+		_ = j.write(false)
+	}
+}
+
+// ask wants a checkpoint if one is due.
+func (j *Journal) ask() {
+	j.writing.Lock()
+	due := j.grown > max(j.config.CheckpointBytes, checkpointFactor*j.checkpointed)
+	j.writing.Unlock()
+	if due || j.Err() != nil {
+		signal(j.wants)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it was already
+	}
+}
+
+// finish writes what is pending and forces the segment to the disk whatever the
+// mode.
+func (j *Journal) finish() error {
+	if err := j.writePending(); err != nil {
+		return err
+	}
+	s := j.segment
+	if err := s.sync(); err != nil {
+		return j.fail(err)
+	}
+	s.synced = s.size
+	j.committed.Store(j.taken)
+	return nil
+}
+
+// Close commits what is pending, forces it to the disk whatever the mode, notes
+// that, and gives up the directory. It waits for a Checkpoint to end.
+func (j *Journal) Close() error {
+	close(j.stop)
+	j.ended.Wait()
+	j.checkpoint.Lock()
+	defer j.checkpoint.Unlock()
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	defer j.lock.Close()
+	if j.segment == nil {
+		return nil
+	}
+	err := j.Err()
+	if err == nil {
+		err = j.end()
+	}
+	err = errors.Join(err, j.segment.close())
+	j.segment = nil
+	return err
+}
+
+// end makes the segment safe, with a last batch that says so.
+func (j *Journal) end() error {
+	if err := j.finish(); err != nil {
+		return err
+	}
+	if err := j.write(false); err != nil {
+		return err
+	}
+	return j.finish()
+}

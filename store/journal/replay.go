@@ -1,0 +1,231 @@
+package journal
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// Recovered tells of a Replay.
+type Recovered struct {
+	MaxToken uint64        // the largest that any entry ever had
+	Locks    int           // visited
+	Records  int           // entries read
+	Lost     int64         // bytes of a torn tail
+	Took     time.Duration // for all of it
+	Classes  []byte        // what SaveClasses kept, nil if there is nothing
+}
+
+// Replay visits every lock that was held at the end of the journal, in no
+// particular order, also if its lease has run out since then: to end that hold is
+// up to the caller. It is called once, before anything else; an entry is good until
+// visit returns. After ErrCorrupt nothing was visited, and nothing changed.
+func (j *Journal) Replay(visit func(*Entry)) (Recovered, error) {
+	start := time.Now()
+	r := replay{journal: j, held: make(map[string]lock)}
+	if err := r.read(); err != nil {
+		return Recovered{}, err
+	}
+	if err := j.start(&r); err != nil {
+		return Recovered{}, err
+	}
+	r.Classes = j.loadClasses()
+	r.visit(visit)
+	r.Took = time.Since(start)
+	if r.Lost > 0 {
+		j.config.Logger.Warn().Int64("bytes", r.Lost).Msg("the end of the journal was torn off by a crash and is lost")
+	}
+	return r.Recovered, nil
+}
+
+// replay is the state of a Replay.
+type replay struct {
+	Recovered
+	journal *Journal
+	chain   []surveyed // the segments to be read, the newest first
+	numbers []uint64   // of all segments, the newest first
+	held    map[string]lock
+	line    timeline
+}
+
+// surveyed is a segment that was looked through: what is good of it.
+type surveyed struct {
+	preface
+	readable bool // it has a preface
+	complete bool
+	end      int64 // of what is good and counts
+	lost     int64 // bytes behind it
+}
+
+// lock is the state of a held lock. Times are on the timeline.
+type lock struct {
+	value          []byte
+	since, expires time.Duration
+	token          uint64
+	flags          uint32
+	binary         bool
+}
+
+// read reads what counts of the journal, and changes nothing.
+func (r *replay) read() error {
+	if err := r.findChain(); err != nil {
+		return err
+	}
+	for i := len(r.chain) - 1; i >= 0; i-- {
+		if err := r.apply(r.chain[i]); err != nil {
+			return err
+		}
+	}
+	r.line.reach(r.journal.config.Clock())
+	return nil
+}
+
+// findChain finds the newest segment that is complete, and those after it.
+func (r *replay) findChain() error {
+	numbers, err := r.journal.segments()
+	if err != nil || len(numbers) == 0 {
+		return err
+	}
+	r.numbers = numbers
+	for _, n := range numbers {
+		s, err := r.survey(n)
+		if err != nil {
+			return err
+		}
+		// What was begun and came to nothing: nobody was promised anything that is in it.
+		if last := len(r.chain) - 1; last < 0 {
+			r.Lost += s.lost
+			if !s.readable || s.gap && !s.complete {
+				continue
+			}
+		} else if err := r.join(&s, &r.chain[last]); err != nil {
+			return err
+		}
+		r.chain = append(r.chain, s)
+		if s.complete || s.after == 0 {
+			return nil
+		}
+	}
+	oldest := numbers[len(numbers)-1]
+	if len(r.chain) == 0 && oldest == 1 {
+		return nil // a crash when the journal was first made
+	}
+	return corrupt(r.journal.path(oldest), "is not all that there was: the segment before it is missing")
+}
+
+// useless are the segments that are not in the chain.
+func (r *replay) useless() []uint64 {
+	return slices.DeleteFunc(slices.Clone(r.numbers), func(n uint64) bool {
+		return slices.ContainsFunc(r.chain, func(s surveyed) bool { return s.number == n })
+	})
+}
+
+// join fits a segment to the one that goes on from it.
+func (r *replay) join(s, next *surveyed) error {
+	path := r.journal.path(s.number)
+	switch {
+	case !s.readable:
+		return corrupt(path, "is damaged at byte 0, which had been safe on the disk")
+	case s.number != next.after:
+		return corrupt(r.journal.path(next.after), "is missing")
+	case s.end < next.afterEnd:
+		return corrupt(path, fmt.Sprintf("is damaged at byte %d, which had been safe on the disk", s.end))
+	}
+	s.end = next.afterEnd
+	return nil
+}
+
+// survey looks through a segment.
+func (r *replay) survey(number uint64) (surveyed, error) {
+	path := r.journal.path(number)
+	s, err := openScanner(path)
+	switch {
+	case err == io.EOF:
+		s.close()
+		return surveyed{preface: preface{number: number}, lost: s.size}, nil
+	case err != nil:
+		return surveyed{}, err
+	}
+	defer s.close()
+	if s.number != number {
+		return surveyed{}, corrupt(path, fmt.Sprintf("is segment %d", s.number))
+	}
+	found := surveyed{preface: s.preface, readable: true}
+	for {
+		h, _, err := s.next()
+		switch {
+		case err == io.EOF:
+			found.end, found.lost = s.end, s.size-s.end
+			return found, nil
+		case err != nil:
+			return surveyed{}, err
+		}
+		found.complete = found.complete || h.complete
+	}
+}
+
+// apply reads a segment into the state.
+func (r *replay) apply(found surveyed) error {
+	path := r.journal.path(found.number)
+	s, err := openScanner(path)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	r.line.reach(s.at)
+	r.MaxToken = max(r.MaxToken, s.tokens)
+	for s.end < found.end {
+		h, entries, err := s.next()
+		if err != nil {
+			return err
+		}
+		r.line.reach(h.at)
+		if err := r.applyBatch(entries); err != nil {
+			return corrupt(path, fmt.Sprintf("has a batch at byte %d that makes no sense", h.offset))
+		}
+	}
+	return nil
+}
+
+func (r *replay) applyBatch(entries []byte) (err error) {
+	var e Entry
+	for len(entries) > 0 {
+		if entries, err = e.decode(entries); err != nil {
+			return err
+		}
+		r.Records++
+		r.MaxToken = max(r.MaxToken, e.Token)
+		if e.Kind == End {
+			delete(r.held, string(e.Key))
+			continue
+		}
+		r.held[string(e.Key)] = lock{
+			value:   append([]byte(nil), e.Value...),
+			since:   r.line.from(e.Since),
+			expires: r.line.from(e.Expires),
+			token:   e.Token,
+			flags:   e.Flags,
+			binary:  e.Binary,
+		}
+	}
+	return nil
+}
+
+func (r *replay) visit(visit func(*Entry)) {
+	r.Locks = len(r.held)
+	key := make([]byte, 0, MaxKey)
+	for k, l := range r.held {
+		key = append(key[:0], k...)
+		visit(&Entry{
+			Kind:    Put,
+			Key:     key,
+			Value:   l.value,
+			Flags:   l.flags,
+			Token:   l.token,
+			Since:   r.line.to(l.since),
+			Expires: r.line.to(l.expires),
+			Binary:  l.binary,
+		})
+	}
+}
