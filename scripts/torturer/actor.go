@@ -21,6 +21,7 @@ type actor struct {
 	number int
 	keys   []string
 	conn   *client
+	opened time.Duration // when conn was dialled
 	claims int
 
 	refused bool        // on this connection: claims may wait a moment unasked from then on
@@ -31,9 +32,15 @@ type actor struct {
 	holds  map[string]string // value by lock, as far as it knows
 
 	ops    []*history.Op
-	lost   []*history.Op // during which the connection broke by itself
+	lost   []lostOp
 	cuts   int
 	faults []string
+}
+
+// A lostOp is a request during which the connection broke by itself.
+type lostOp struct {
+	*history.Op
+	opened time.Duration // the connection
 }
 
 func (rec *recording) newActor(rng *rand.Rand, keys []string) *actor {
@@ -70,11 +77,12 @@ func (a *actor) run() {
 
 // connect reports whether it succeeded. The server may be dead just now.
 func (a *actor) connect() bool {
+	opened := a.rec.now()
 	conn, err := dial(a.rec.addr)
 	if err != nil {
 		return false
 	}
-	a.conn, a.refused = conn, false
+	a.conn, a.opened, a.refused = conn, opened, false
 	return true
 }
 
@@ -289,7 +297,7 @@ func (a *actor) lose(op *history.Op, err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		a.faults = append(a.faults, fmt.Sprintf("no answer within %v: %s %v", answerWithin, op.Key, op))
 	}
-	a.lost = append(a.lost, op)
+	a.lost = append(a.lost, lostOp{op, a.opened})
 	a.conn.reset()
 	a.left()
 }

@@ -29,8 +29,7 @@ const (
 	// policy is what the keys begin with whose claims wait though nobody asks.
 	policy = "policy:"
 
-	answerWithin = time.Minute      // beyond the wait: a machine may stand still
-	patience     = 20 * time.Second // of the checker, for each key
+	patience = 20 * time.Second // of the checker, for each key
 )
 
 // historyServer starts the server that is to survive its clients.
@@ -141,25 +140,31 @@ type collected struct {
 // collect puts together what the clients have recorded. What was not answered
 // before the server died had happened by then, or never will.
 func (rec *recording) collect(actors []*actor) (all collected) {
+	void := make(map[*history.Op]bool)
 	for _, a := range actors {
-		all.ops = append(all.ops, a.ops...)
 		all.faults = append(all.faults, a.faults...)
 		all.cuts += a.cuts
 		for _, op := range a.lost {
-			if rec.deathAfter(op.Call) == history.Never {
+			death := rec.deathAfter(op.opened)
+			if death == history.Never {
 				all.faults = append(all.faults, fmt.Sprintf("a connection broke though the server lived: %s %v", op.Key, op))
 			}
+			void[op.Op] = death < op.Call // it was sent to nobody
 		}
-	}
-	for _, op := range all.ops {
-		if op.Result == history.Unknown {
-			op.Return = rec.deathAfter(op.Call)
-			all.open++
+		for _, op := range a.ops {
+			if op.Result == history.Unknown {
+				op.Return = rec.deathAfter(op.Call)
+				all.open++
+			}
+			if !void[op] {
+				all.ops = append(all.ops, op)
+			}
 		}
 	}
 	return all
 }
 
+// deathAfter is when the server had died next; Never if it lived on.
 func (rec *recording) deathAfter(call time.Duration) time.Duration {
 	i := slices.IndexFunc(rec.deaths, func(death time.Duration) bool { return death > call })
 	return rec.deaths[i]

@@ -67,12 +67,12 @@ func pass(to io.Writer, from io.Reader, change func(string) string) {
 	}
 }
 
-// once applies a change to the twentieth line that it concerns, and to no other.
-func once(change func(string) string) func(string) string {
+// sometimes applies a change to one in twenty lines that it concerns.
+func sometimes(change func(string) string) func(string) string {
 	var seen atomic.Int64
 	return func(line string) string {
 		changed := change(line)
-		if changed != line && seen.Add(1) != 20 {
+		if changed != line && seen.Add(1)%20 != 0 {
 			return line
 		}
 		return changed
@@ -88,21 +88,21 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		name string
 		fake fake
 	}{
-		{"grants-twice", fake{reply: once(replace("NOT_STORED", "STORED"))}},
-		{"refuses-a-grant", fake{reply: once(func(line string) string {
+		{"grants-twice", fake{reply: sometimes(replace("NOT_STORED", "STORED"))}},
+		{"refuses-a-grant", fake{reply: sometimes(func(line string) string {
 			if line != "STORED\r\n" {
 				return line
 			}
 			return "NOT_STORED\r\n"
 		})}},
-		{"does-not-release", fake{request: once(func(line string) string {
+		{"does-not-release", fake{request: sometimes(func(line string) string {
 			if strings.HasPrefix(line, "delete ") {
 				return "mn\r\n"
 			}
 			return line
 		}), reply: replace("MN", "DELETED")}},
 		{"ends-leases-early", fake{request: replace(" 0 2 ", " 0 1 ")}},
-		{"tokens-fall", fake{reply: once(replace("HD c1", "HD c0"))}},
+		{"tokens-fall", fake{reply: sometimes(replace("HD c1", "HD c0"))}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -129,15 +129,21 @@ func TestLossIsFound(t *testing.T) {
 	wantFindings(t, trial, s, s.addr, 1)
 }
 
+// wantFindings plays rounds until something is found. On a slow machine it may
+// not be the first: the bug has to show.
 func wantFindings(t *testing.T, trial *trial, s *server, addr string, kills int) {
 	t.Helper()
-	o, err := recordAndJudge(t.Context(), trial, s, addr, kills)
-	if err != nil {
-		t.Fatal(err)
+	const rounds = 20
+	for range rounds {
+		o, err := recordAndJudge(t.Context(), trial, s, addr, kills)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(o.Findings) > 0 {
+			return
+		}
 	}
-	if len(o.Findings) == 0 {
-		t.Errorf("nothing was found in %v", o.Figures)
-	}
+	t.Errorf("nothing was found in %d rounds", rounds)
 }
 
 // Without a bug there is nothing to find, whatever the clients do.
@@ -153,7 +159,6 @@ func TestMemoryPasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log(o.Figures)
 	for _, f := range o.Findings {
 		t.Error(f.What)
 	}
