@@ -56,7 +56,7 @@ func parseOptions(args []string) (options, error) {
 	brief := flags.Bool("short", false, "one short round of each: a minute in all")
 	flags.StringVar(&o.program.path, "server", "lockcached", "`path` of the server to torture")
 	flags.DurationVar(&o.duration, "for", time.Hour, "how long to go on; rounds that have begun are finished")
-	flags.StringVar(&o.dir, "dir", "torture", "`directory` of the report, of the state for -resume and of what is kept of findings")
+	flags.StringVar(&o.dir, "dir", "torture-report", "`directory` of the report, of the state for -resume and of what is kept of findings")
 	flags.DurationVar(&o.soak, "soak", 10*time.Minute, "how long badly behaved clients stay in a round of soak")
 	flags.BoolVar(&o.resume, "resume", false, "go on with the run whose state is in -dir, until -for is over in all")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of what the clients choose; 0 is any. Threads and clocks add chance of their own")

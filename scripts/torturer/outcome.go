@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -65,7 +66,11 @@ type finding struct {
 
 func (o *outcome) count(name string, n int) { o.add(figure{Name: name, Value: float64(n)}) }
 
+// most notes a value of which the largest counts. NaN is none.
 func (o *outcome) most(name string, value float64) {
+	if math.IsNaN(value) {
+		return
+	}
 	o.add(figure{Name: name, Value: value, Most: true})
 }
 

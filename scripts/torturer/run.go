@@ -61,7 +61,7 @@ func (r *runner) initialState(ctx context.Context) (*state, error) {
 }
 
 // run plays rounds until the time is over. A round that is interrupted does not
-// count.
+// count: the signal may have met the server, too.
 func (r *runner) run(ctx context.Context) error {
 	defer r.progress.Clear()
 	for s := r.next(); s != nil; s = r.next() {
@@ -69,6 +69,9 @@ func (r *runner) run(ctx context.Context) error {
 		r.show(s, score)
 		began := time.Now()
 		o, err := r.play(ctx, s, score.Rounds+1)
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted in %s, round %d: -resume goes on from there", s.name, score.Rounds+1)
+		}
 		if err != nil {
 			return fmt.Errorf("%s, round %d: %w", s.name, score.Rounds+1, err)
 		}
