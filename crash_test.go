@@ -52,7 +52,7 @@ func TestCrashes(t *testing.T) {
 				l.audit(server.address)
 				if t.Failed() {
 					server.kill()
-					t.Fatalf("in round %d\n%s", round, &server.log)
+					t.Fatalf("in round %d\n%s", round, server.log())
 				}
 			}
 			t.Logf("%d grants, %d renewals, %d releases were answered", l.grants, l.renewals, l.releases)

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,17 +39,23 @@ func runServer(t *testing.T, flags ...string) string {
 type program struct {
 	t       *testing.T
 	command *exec.Cmd
-	log     bytes.Buffer
+	logFile string
 	address string
 }
 
 // start starts lockcached, on a free loopback port unless the flags say otherwise.
 func start(t *testing.T, flags ...string) *program {
 	t.Helper()
-	portFile := filepath.Join(t.TempDir(), "port")
-	p := &program{t: t, command: exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...)}
+	dir := t.TempDir()
+	portFile := filepath.Join(dir, "port")
+	p := &program{t: t, command: exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...), logFile: filepath.Join(dir, "log")}
 	p.command.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile)
-	p.command.Stderr = &p.log
+	log, err := os.Create(p.logFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p.command.Stderr = log
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +67,17 @@ func start(t *testing.T, flags ...string) *program {
 func (p *program) stop() {
 	_ = p.command.Process.Signal(syscall.SIGTERM)
 	if err := p.command.Wait(); err != nil {
-		p.t.Errorf("lockcached: %v\n%s", err, &p.log)
+		p.t.Errorf("lockcached: %v\n%s", err, p.log())
 	}
+}
+
+// log is what it has logged so far.
+func (p *program) log() string {
+	text, err := os.ReadFile(p.logFile)
+	if err != nil {
+		p.t.Error(err)
+	}
+	return string(text)
 }
 
 // kill ends it as it stands.

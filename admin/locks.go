@@ -96,10 +96,10 @@ func (l lockCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-func histogram(desc *prometheus.Desc, t *stats.Tally, class string) prometheus.Metric {
+func histogram(desc *prometheus.Desc, t *stats.Tally, labels ...string) prometheus.Metric {
 	upTo := make(map[float64]uint64)
 	for bound, n := range t.UpTo() {
 		upTo[bound.Seconds()] = n
 	}
-	return prometheus.MustNewConstHistogram(desc, t.Count(), t.Seconds(), upTo, class)
+	return prometheus.MustNewConstHistogram(desc, t.Count(), t.Seconds(), upTo, labels...)
 }

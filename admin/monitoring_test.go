@@ -67,7 +67,7 @@ func queries(t *testing.T) (list []string) {
 // TestMonitoringAsksForWhatThereIs holds every name of a metric in the dashboard
 // and the alerts, and every label beside it, to what a server in use tells.
 func TestMonitoringAsksForWhatThereIs(t *testing.T) {
-	i := start(t, Config{}, 100)
+	i := start(t, durable(t), 100)
 	traffic(t, i)
 	_, told := i.get(t, "/metrics")
 	asked := append(queries(t), regexp.MustCompile(`(?m)^ *#.*`).ReplaceAllString(read(t, "alerts.yml"), ""),
@@ -110,7 +110,7 @@ func needPromtool(t *testing.T) {
 // TestPromtool has Prometheus' own tool check everything.
 func TestPromtool(t *testing.T) {
 	needPromtool(t)
-	i := start(t, Config{}, 100)
+	i := start(t, durable(t), 100)
 	traffic(t, i)
 	_, told := i.get(t, "/metrics")
 	for _, args := range []string{"check rules alerts.yml", "check config prometheus.yml", "test rules alerts_test.yml", "check metrics"} {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
+	"github.com/lockcached/lockcached/store/journal"
 )
 
 // ErrClosed is what Serve returns after Shutdown.
@@ -29,6 +30,10 @@ var ErrClosed = errors.New("admin: closed")
 type Config struct {
 	Locks  *locks.Manager
 	Server *server.Server
+	// Journal is where the locks are kept, nil if that is in memory alone, and
+	// Recovered what was found in it.
+	Journal   *journal.Journal
+	Recovered journal.Recovered
 	// Pprof serves profiles below /debug/pprof/. Whoever can read them learns keys
 	// and can slow the server down.
 	Pprof bool
@@ -56,6 +61,7 @@ const (
 // New returns a Server that serves nobody yet.
 func New(c Config) *Server {
 	s := new(Server)
+	s.Health.Watch("locks", c.Locks.JournalErr)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics(c))
 	mux.Handle("GET /healthz", &s.Health)
@@ -108,6 +114,9 @@ func metrics(c Config) http.Handler {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	if c.Journal != nil {
+		registry.MustRegister(journalCollector{c.Journal, c.Recovered})
+	}
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog:            newErrorLog(c.Logger),
 		MaxRequestsInFlight: maxScrapes,

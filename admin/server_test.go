@@ -3,6 +3,7 @@ package admin
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
+	"github.com/lockcached/lockcached/store/journal"
 )
 
 // instance is a lock server with its metrics, both on loopback.
@@ -28,7 +30,11 @@ type instance struct {
 
 func start(t *testing.T, c Config, classes int) *instance {
 	t.Helper()
-	m := locks.NewManager(locks.Config{NamedClasses: classes})
+	config := locks.Config{NamedClasses: classes}
+	if c.Journal != nil {
+		config.Journal = c.Journal
+	}
+	m := locks.NewManager(config)
 	go m.Run(t.Context())
 	c.Locks, c.Server = m, server.New(server.Config{Locks: m})
 	i := &instance{locks: m, admin: New(c)}
@@ -53,6 +59,21 @@ func start(t *testing.T, c Config, classes int) *instance {
 		}
 	})
 	return i
+}
+
+// durable is a Config with a journal.
+func durable(t *testing.T) (c Config) {
+	t.Helper()
+	j, err := journal.Open(journal.Config{Dir: t.TempDir()})
+	if err == nil {
+		c.Recovered, err = j.Replay(func(*journal.Entry) {})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = j.Close() })
+	c.Journal = j
+	return c
 }
 
 func listen(t *testing.T) net.Listener {
@@ -236,6 +257,11 @@ func TestHealth(t *testing.T) {
 	i.admin.Health.Recover("disk")
 	expect(503, "shutdown: now\n")
 	i.admin.Health.Recover("shutdown")
+	expect(200, "ok\n")
+	err := errors.New("no space")
+	i.admin.Health.Watch("locks", func() error { return err })
+	expect(503, "locks: no space\n")
+	err = nil
 	expect(200, "ok\n")
 }
 

@@ -30,12 +30,8 @@ func (s *service) recoverLocks() (*locks.Manager, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("--data %s: %w", c.journal.Dir, err), j.Close())
 	}
-	s.recovered = r
-	e := s.log.Info()
-	if r.Lost > 0 {
-		e = s.log.Warn()
-	}
-	e.Int("locks", r.Locks).Int("records", r.Records).Int64("lost_bytes", r.Lost).Dur("took_ms", r.Took).Msg("locks recovered")
+	s.journal, s.recovered = j, r
+	s.log.Info().Int("locks", r.Locks).Int("records", r.Records).Int64("lost_bytes", r.Lost).Dur("took_ms", r.Took).Msg("locks recovered")
 	return manager, nil
 }
 

@@ -26,6 +26,7 @@ type service struct {
 	commanded chan string // why a client's "shutdown" stops us
 	failed    chan error  // what Serve returned, one per listener
 	metrics   web
+	journal   *journal.Journal // nil if locks are kept in memory alone
 	recovered journal.Recovered
 }
 
@@ -92,7 +93,14 @@ func (s *service) start(manager *locks.Manager, listeners []net.Listener) *serve
 	for _, l := range listeners {
 		go func() { s.failed <- srv.Serve(l) }()
 	}
-	s.metrics.serve(admin.Config{Locks: manager, Server: srv, Pprof: c.pprof, Logger: s.log})
+	s.metrics.serve(admin.Config{
+		Locks:     manager,
+		Server:    srv,
+		Journal:   s.journal,
+		Recovered: s.recovered,
+		Pprof:     c.pprof,
+		Logger:    s.log,
+	})
 	s.logStart(listeners)
 	return srv
 }

@@ -27,8 +27,9 @@ type Journal interface {
 }
 
 // ErrJournal says that a grant, or a change of a held lock, cannot be kept at
-// present. What wraps it says why.
-var ErrJournal = errors.New("locks: cannot write the journal")
+// present. What wraps it says why: in words for clients and operators, hence without
+// the name of the package.
+var ErrJournal = errors.New("cannot write the journal")
 
 // Durable reports whether locks are kept in a journal.
 func (m *Manager) Durable() bool { return m.journal != nil }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"strings"
 	"time"
 
 	"github.com/lockcached/lockcached/locks"
@@ -60,7 +59,7 @@ func errorLine(err error) string {
 	if w, ok := words[err]; ok {
 		return w
 	}
-	return "SERVER_ERROR " + strings.TrimPrefix(err.Error(), "locks: ") // an ErrJournal and why
+	return "SERVER_ERROR " + err.Error() // an ErrJournal and why
 }
 
 // reply answers with the word for success or for the error.

@@ -69,6 +69,7 @@ func (c Config) withDefaults() Config {
 type Journal struct {
 	config Config
 	lock   *os.File // on the directory
+	meter  meter
 
 	checkpoint sync.Mutex // one at a time
 
@@ -104,13 +105,15 @@ func Open(c Config) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Journal{
+	j := &Journal{
 		config: c.withDefaults(),
 		lock:   lock,
 		full:   make(chan struct{}, 1),
 		wants:  make(chan struct{}, 1),
 		stop:   make(chan struct{}),
-	}, nil
+	}
+	j.config.Create = j.meter.creating(j.config.Create)
+	return j, nil
 }
 
 // Now is the time on the journal's clock: CLOCK_BOOTTIME unless Config says

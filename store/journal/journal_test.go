@@ -15,26 +15,6 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// machine is a Clock for tests: a machine that is as old as it is told to be.
-type machine struct {
-	bootID string
-	boot   time.Duration
-	wall   time.Time
-}
-
-func newMachine() *machine {
-	return &machine{bootID: "first", boot: time.Hour, wall: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
-}
-
-func (m *machine) now() Moment { return Moment{m.bootID, m.boot, m.wall} }
-
-func (m *machine) sleep(d time.Duration) { m.boot, m.wall = m.boot+d, m.wall.Add(d) }
-
-// restart takes some time by the wall clock and begins the other clock anew.
-func (m *machine) restart(took time.Duration) {
-	m.bootID, m.boot, m.wall = m.bootID+"'", 10*time.Second, m.wall.Add(took)
-}
-
 // open opens a journal and replays it into a map; the test closes it if it is
 // still open at its end.
 func open(t testing.TB, c Config) (*Journal, state, Recovered) {
@@ -67,7 +47,7 @@ func tryOpen(c Config) (*Journal, state, Recovered, error) {
 // look reads a journal that nobody has open, and changes nothing.
 func look(dir string) (state, Recovered, error) {
 	s := make(state)
-	r := replay{journal: &Journal{config: Config{Dir: dir}.withDefaults()}, held: make(map[string]lock)}
+	r := replay{journal: &Journal{config: Config{Dir: dir}.withDefaults()}}
 	err := r.read()
 	r.visit(s.apply)
 	return s, r.Recovered, err

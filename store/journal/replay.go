@@ -23,7 +23,7 @@ type Recovered struct {
 // visit returns. After ErrCorrupt nothing was visited, and nothing changed.
 func (j *Journal) Replay(visit func(*Entry)) (Recovered, error) {
 	start := time.Now()
-	r := replay{journal: j, held: make(map[string]lock)}
+	r := replay{journal: j}
 	if err := r.read(); err != nil {
 		return Recovered{}, err
 	}
@@ -47,6 +47,7 @@ type replay struct {
 	numbers []uint64   // of all segments, the newest first
 	held    map[string]lock
 	line    timeline
+	text    []byte // scratch
 }
 
 // surveyed is a segment that was looked through: what is good of it.
@@ -54,13 +55,14 @@ type surveyed struct {
 	preface
 	readable bool // it has a preface
 	complete bool
+	locks    int   // of the checkpoint, if it is complete
 	end      int64 // of what is good and counts
 	lost     int64 // bytes behind it
 }
 
 // lock is the state of a held lock. Times are on the timeline.
 type lock struct {
-	value          []byte
+	value          string
 	since, expires time.Duration
 	token          uint64
 	flags          uint32
@@ -72,6 +74,11 @@ func (r *replay) read() error {
 	if err := r.findChain(); err != nil {
 		return err
 	}
+	locks := 0
+	if last := len(r.chain) - 1; last >= 0 && r.chain[last].complete {
+		locks = r.chain[last].locks
+	}
+	r.held = make(map[string]lock, locks) // that it need not grow halves the time for a million locks
 	for i := len(r.chain) - 1; i >= 0; i-- {
 		if err := r.apply(r.chain[i]); err != nil {
 			return err
@@ -153,7 +160,7 @@ func (r *replay) survey(number uint64) (surveyed, error) {
 	}
 	found := surveyed{preface: s.preface, readable: true}
 	for {
-		h, _, err := s.next()
+		h, entries, err := s.next()
 		switch {
 		case err == io.EOF:
 			found.end, found.lost = s.end, s.size-s.end
@@ -161,8 +168,26 @@ func (r *replay) survey(number uint64) (surveyed, error) {
 		case err != nil:
 			return surveyed{}, err
 		}
-		found.complete = found.complete || h.complete
+		if !found.complete {
+			found.locks += puts(entries)
+			found.complete = h.complete
+		}
 	}
+}
+
+// puts counts the entries of a batch that say that a lock is held.
+func puts(entries []byte) (n int) {
+	var e Entry
+	for len(entries) > 0 {
+		var err error
+		if entries, err = e.decode(entries); err != nil {
+			return n // apply complains
+		}
+		if e.Kind == Put {
+			n++
+		}
+	}
+	return n
 }
 
 // apply reads a segment into the state.
@@ -200,8 +225,11 @@ func (r *replay) applyBatch(entries []byte) (err error) {
 			delete(r.held, string(e.Key))
 			continue
 		}
-		r.held[string(e.Key)] = lock{
-			value:   append([]byte(nil), e.Value...),
+		// Key and value share their memory, to allocate half as much.
+		r.text = append(append(r.text[:0], e.Key...), e.Value...)
+		text := string(r.text)
+		r.held[text[:len(e.Key)]] = lock{
+			value:   text[len(e.Key):],
 			since:   r.line.from(e.Since),
 			expires: r.line.from(e.Expires),
 			token:   e.Token,
@@ -214,18 +242,18 @@ func (r *replay) applyBatch(entries []byte) (err error) {
 
 func (r *replay) visit(visit func(*Entry)) {
 	r.Locks = len(r.held)
-	key := make([]byte, 0, MaxKey)
-	for k, l := range r.held {
-		key = append(key[:0], k...)
-		visit(&Entry{
+	var e Entry
+	for key, l := range r.held {
+		e = Entry{
 			Kind:    Put,
-			Key:     key,
-			Value:   l.value,
+			Key:     append(e.Key[:0], key...),
+			Value:   append(e.Value[:0], l.value...),
 			Flags:   l.flags,
 			Token:   l.token,
 			Since:   r.line.to(l.since),
 			Expires: r.line.to(l.expires),
 			Binary:  l.binary,
-		})
+		}
+		visit(&e)
 	}
 }
