@@ -24,9 +24,8 @@ type actor struct {
 	opened time.Duration // when conn was dialled
 	claims int
 
-	refused bool        // on this connection: claims may wait a moment unasked from then on
-	fresh   *history.Op // a claim of which the server may doubt that its grant arrived
-	since   int         // answers since
+	refused bool          // on this connection: claims may wait a moment unasked from then on
+	recent  []*history.Op // on this connection: the server may doubt that the answers arrived
 
 	tokens map[string]uint64 // the latest that it saw of each lock
 	holds  map[string]string // value by lock, as far as it knows
@@ -231,20 +230,17 @@ func (a *actor) perform(op *history.Op, request string) (reply, bool) {
 		a.faults = append(a.faults, fmt.Sprintf("%s was answered %q", strings.TrimSpace(request), r.words))
 		op.Result = history.Unknown
 	}
-	a.learn(op)
+	a.remember(op)
 	return r, true
 }
 
-// learn keeps track of what the server can know of us. After a grant the next
-// request may be one that was sent before the answer came; the one after that
-// shows that it has come.
-func (a *actor) learn(op *history.Op) {
-	if a.since++; a.since > 1 {
-		a.fresh = nil
-	}
-	if op.Kind == history.Claim && op.Result == history.Done {
-		a.fresh, a.since = op, 0
-	}
+// remember keeps the requests whose answers the server may doubt to have arrived:
+// the latest one, and the one before, for the latest may have been sent before that
+// answer came.
+func (a *actor) remember(op *history.Op) {
+	const doubtful = 2
+	a.recent = append(a.recent, op)
+	a.recent = a.recent[max(0, len(a.recent)-doubtful):]
 }
 
 var results = map[string]history.Result{
@@ -267,15 +263,15 @@ func (a *actor) leaveDuring(op *history.Op) {
 func (a *actor) leaveHappy() {
 	reset := chance(a.rng, 2)
 	if !reset {
-		a.fresh = nil
+		a.recent = nil
 	}
 	a.leave(reset)
 }
 
 // leave breaks the connection. The server may take back what it doubts.
 func (a *actor) leave(reset bool) {
-	if a.fresh != nil {
-		a.fresh.Cut = a.rec.now()
+	for _, op := range a.recent {
+		op.Cut = a.rec.now()
 	}
 	if reset {
 		a.conn.reset()
@@ -288,7 +284,7 @@ func (a *actor) leave(reset bool) {
 
 // left makes a new client of an actor whose connection is gone.
 func (a *actor) left() {
-	a.conn, a.number, a.fresh = nil, a.rec.nextClient(), nil
+	a.conn, a.number, a.recent = nil, a.rec.nextClient(), nil
 	clear(a.holds)
 }
 

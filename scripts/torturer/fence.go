@@ -59,15 +59,10 @@ func fenceRound(ctx context.Context, t *trial) (o outcome, err error) {
 		return o, err
 	}
 	crew.stop()
-	o.count("holds", r.holds)
-	o.count("writes accepted", r.accepted)
-	o.count("writes of holders whose lease was over, refused", r.refused)
+	r.report(&o)
 	o.count("workers paused", crew.paused)
 	o.count("workers killed", crew.killed)
 	o.count("kill -9 of the server", killed)
-	for _, broken := range r.broken {
-		o.find("%s", broken)
-	}
 	return o, nil
 }
 

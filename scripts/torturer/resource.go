@@ -94,6 +94,18 @@ func (r *resource) writer() int {
 	return r.latest
 }
 
+// report tells what the resource has seen.
+func (r *resource) report(o *outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o.count("holds", r.holds)
+	o.count("writes accepted", r.accepted)
+	o.count("writes of holders whose lease was over, refused", r.refused)
+	for _, broken := range r.broken {
+		o.find("%s", broken)
+	}
+}
+
 func (r *resource) breaks(format string, args ...any) {
 	r.broken = append(r.broken, fmt.Sprintf(format, args...))
 }
