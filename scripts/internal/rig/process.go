@@ -83,9 +83,9 @@ func (p *Process) WaitReady(ctx context.Context, probe func() error) error {
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("%s: %s; it printed: %s", p.cmd.Path, p.cmd.ProcessState, p.printed())
+			return fmt.Errorf("%s: %s; it printed: %s", p.cmd.Path, p.cmd.ProcessState, p.Printed())
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w; it printed: %s", p.cmd.Path, err, p.printed())
+			return fmt.Errorf("%s is not ready: %w; it printed: %s", p.cmd.Path, err, p.Printed())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -103,8 +103,23 @@ func (p *Process) Stop() {
 	}
 }
 
-// printed returns the end of what the process wrote.
-func (p *Process) printed() string {
+// Kill ends the process at once, as a crash would, and returns when it is over.
+func (p *Process) Kill() {
+	p.cmd.Process.Kill()
+	<-p.exited
+}
+
+// Signal sends the process a signal.
+func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
+
+// Exited is closed when the process is over.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// State tells how the process ended, once Exited is closed.
+func (p *Process) State() *os.ProcessState { return p.cmd.ProcessState }
+
+// Printed returns the end of what the process wrote.
+func (p *Process) Printed() string {
 	info, err := p.log.Stat()
 	if err != nil {
 		return err.Error()

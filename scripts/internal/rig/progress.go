@@ -25,8 +25,13 @@ func NewProgress(total int) *Progress {
 // Step says that the next step begins.
 func (p *Progress) Step(what string) {
 	p.done++
+	p.Show(fmt.Sprintf("[%d/%d] %s", p.done, p.total, what))
+}
+
+// Show writes a line in place of the one before.
+func (p *Progress) Show(line string) {
 	if p.terminal {
-		fmt.Fprintf(os.Stderr, "\r\x1b[K[%d/%d] %s", p.done, p.total, what)
+		fmt.Fprint(os.Stderr, "\r\x1b[K", line)
 	}
 }
 

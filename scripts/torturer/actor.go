@@ -1,0 +1,299 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/lockcached/lockcached/scripts/torturer/history"
+)
+
+// An actor is a client of a history: it wants locks, holds them, loses them,
+// meddles with those of others, and breaks its connection now and then.
+type actor struct {
+	rec    *recording
+	rng    *rand.Rand
+	number int
+	keys   []string
+	conn   *client
+	opened time.Duration // when conn was dialled
+	claims int
+
+	refused bool          // on this connection: claims may wait a moment unasked from then on
+	recent  []*history.Op // on this connection: the server may doubt that the answers arrived
+
+	tokens map[string]uint64 // the latest that it saw of each lock
+	holds  map[string]string // value by lock, as far as it knows
+
+	ops    []*history.Op
+	lost   []lostOp
+	cuts   int
+	faults []string
+}
+
+// A lostOp is a request during which the connection broke by itself.
+type lostOp struct {
+	*history.Op
+	opened time.Duration // the connection
+}
+
+func (rec *recording) newActor(rng *rand.Rand, keys []string) *actor {
+	return &actor{
+		rec: rec, rng: rng, number: rec.nextClient(), keys: keys,
+		tokens: make(map[string]uint64), holds: make(map[string]string),
+	}
+}
+
+const (
+	breakOnce   = 100 // in so many requests, and in so many grants, a client breaks its connection
+	abandonOnce = 200 // in so many turns a holder leaves its lock to expire
+	breather    = 4 * time.Millisecond
+)
+
+// run acts until the round is over.
+func (a *actor) run() {
+	for a.rec.now() < a.rec.over {
+		time.Sleep(within(a.rng, breather))
+		if a.conn == nil && !a.connect() {
+			continue
+		}
+		key := a.keys[a.rng.IntN(len(a.keys))]
+		if _, ok := a.holds[key]; ok {
+			a.asHolder(key)
+		} else {
+			a.asStranger(key)
+		}
+	}
+	if a.conn != nil {
+		a.leave(true)
+	}
+}
+
+// connect reports whether it succeeded. The server may be dead just now.
+func (a *actor) connect() bool {
+	opened := a.rec.now()
+	conn, err := dial(a.rec.addr)
+	if err != nil {
+		return false
+	}
+	a.conn, a.opened, a.refused = conn, opened, false
+	return true
+}
+
+// asHolder does something with a lock that the actor believes to hold.
+func (a *actor) asHolder(key string) {
+	token := a.tokens[key]
+	switch n := a.rng.IntN(100); {
+	case chance(a.rng, abandonOnce):
+		delete(a.holds, key)
+	case n < 15:
+		a.touch(key)
+	case n < 40:
+		a.get(key)
+	case token == 0:
+		a.gets(key)
+	case n < 50:
+		a.swap(key, a.holds[key], a.lease(), token)
+	case n < 65:
+		a.swap(key, a.holds[key], 0, token)
+	case n < 85:
+		a.remove(key, token)
+	default:
+		a.delete(key)
+	}
+}
+
+// asStranger mostly wants the lock, but not always as it should.
+func (a *actor) asStranger(key string) {
+	token := a.tokens[key]
+	switch n := a.rng.IntN(100); {
+	case n < 65:
+		a.claim(key)
+	case n < 80:
+		a.gets(key)
+	case n < 90:
+		a.get(key)
+	case n < 93:
+		a.touch(key)
+	case n < 94:
+		a.delete(key)
+	case n < 97 && token != 0:
+		a.remove(key, token)
+	case token != 0:
+		a.swap(key, "meddler", a.lease(), token)
+	}
+}
+
+func (a *actor) lease() time.Duration { return time.Duration(1+a.rng.IntN(2)) * time.Second }
+
+// claim asks for the lock in one of the ways there are.
+func (a *actor) claim(key string) {
+	a.claims++
+	value := fmt.Sprintf("c%d.%d", a.number, a.claims)
+	op := &history.Op{Kind: history.Claim, Key: key, Value: value, Lease: a.lease()}
+	op.Waits = a.refused || strings.HasPrefix(key, policy)
+	wait := 10*time.Millisecond + within(a.rng, 300*time.Millisecond)
+	var request string
+	switch a.rng.IntN(5) {
+	case 0:
+		request = add(key, op.Lease, value)
+	case 1:
+		request = metaAdd(key, op.Lease, value, "")
+	case 2:
+		op.Waits = true
+		request = metaAdd(key, op.Lease, value, fmt.Sprintf(" W%d", wait.Milliseconds()))
+	default:
+		op.Waits = true
+		request = add(waitFor(key, wait), op.Lease, value)
+	}
+	r, ok := a.perform(op, request)
+	a.refused = a.refused || op.Result == history.Refused
+	if ok && op.Result == history.Done {
+		a.holds[key], a.tokens[key] = value, r.token()
+		if chance(a.rng, breakOnce) {
+			a.leaveHappy()
+		}
+	}
+}
+
+func (a *actor) touch(key string) {
+	op := &history.Op{Kind: history.Touch, Key: key, Lease: a.lease()}
+	a.perform(op, touch(key, op.Lease))
+}
+
+func (a *actor) delete(key string) {
+	a.perform(&history.Op{Kind: history.Delete, Key: key}, "delete "+key+"\r\n")
+	delete(a.holds, key)
+}
+
+func (a *actor) remove(key string, token uint64) {
+	a.perform(&history.Op{Kind: history.Remove, Key: key, Compare: token}, remove(key, token))
+	delete(a.holds, key)
+}
+
+// swap renews or, without a lease, releases. Either way the token is another
+// afterwards.
+func (a *actor) swap(key, value string, lease time.Duration, token uint64) {
+	op := &history.Op{Kind: history.Swap, Key: key, Value: value, Lease: lease, Compare: token}
+	a.perform(op, cas(key, lease, value, token))
+	a.tokens[key] = 0
+	if lease == 0 || op.Result != history.Done {
+		delete(a.holds, key)
+	}
+}
+
+func (a *actor) get(key string) { a.look(key, "get "+key+"\r\n") }
+
+func (a *actor) gets(key string) { a.look(key, "gets "+key+"\r\n") }
+
+func (a *actor) look(key, request string) {
+	op := &history.Op{Kind: history.Get, Key: key}
+	r, ok := a.perform(op, request)
+	if !ok {
+		return
+	}
+	op.Value = r.value
+	if op.Token != 0 {
+		a.tokens[key] = op.Token
+	}
+	if mine, ok := a.holds[key]; ok && mine != r.value {
+		delete(a.holds, key)
+	}
+}
+
+// perform sends a request and records what came of it. It reports whether there
+// was an answer.
+func (a *actor) perform(op *history.Op, request string) (reply, bool) {
+	op.Client, op.Cut, op.Call = a.number, history.Never, a.rec.now()
+	a.ops = append(a.ops, op)
+	err := a.conn.send(request, answerWithin)
+	if err == nil && chance(a.rng, breakOnce) {
+		a.leaveDuring(op)
+		return reply{}, false
+	}
+	var r reply
+	if err == nil {
+		r, err = a.conn.answer()
+	}
+	if err != nil {
+		a.lose(op, err)
+		return reply{}, false
+	}
+	op.Return, op.Token = a.rec.now(), r.token()
+	var ok bool
+	if op.Result, ok = results[r.word()]; !ok {
+		a.faults = append(a.faults, fmt.Sprintf("%s was answered %q", strings.TrimSpace(request), r.words))
+		op.Result = history.Unknown
+	}
+	a.remember(op)
+	return r, true
+}
+
+// remember keeps the requests whose answers the server may doubt to have arrived:
+// the latest one, and the one before, for the latest may have been sent before that
+// answer came.
+func (a *actor) remember(op *history.Op) {
+	const doubtful = 2
+	a.recent = append(a.recent, op)
+	a.recent = a.recent[max(0, len(a.recent)-doubtful):]
+}
+
+var results = map[string]history.Result{
+	"STORED": history.Done, "HD": history.Done, "DELETED": history.Done, "TOUCHED": history.Done, "VALUE": history.Done,
+	"NOT_STORED": history.Refused, "NS": history.Refused,
+	"EXISTS": history.Differs, "EX": history.Differs,
+	"NOT_FOUND": history.Absent, "NF": history.Absent, "END": history.Absent,
+}
+
+// leaveDuring breaks the connection before the answer has come, or at least
+// before it was read.
+func (a *actor) leaveDuring(op *history.Op) {
+	time.Sleep(within(a.rng, 3*time.Millisecond))
+	op.Cut = a.rec.now()
+	a.leave(chance(a.rng, 2))
+}
+
+// leaveHappy breaks the connection after a grant. A client that has its answer
+// and closes properly keeps its lock.
+func (a *actor) leaveHappy() {
+	reset := chance(a.rng, 2)
+	if !reset {
+		a.recent = nil
+	}
+	a.leave(reset)
+}
+
+// leave breaks the connection. The server may take back what it doubts.
+func (a *actor) leave(reset bool) {
+	for _, op := range a.recent {
+		op.Cut = a.rec.now()
+	}
+	if reset {
+		a.conn.reset()
+	} else {
+		a.conn.Close()
+	}
+	a.cuts++
+	a.left()
+}
+
+// left makes a new client of an actor whose connection is gone.
+func (a *actor) left() {
+	a.conn, a.number, a.recent = nil, a.rec.nextClient(), nil
+	clear(a.holds)
+}
+
+// lose follows a connection that broke by itself.
+func (a *actor) lose(op *history.Op, err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		a.faults = append(a.faults, fmt.Sprintf("no answer within %v: %s %v", answerWithin, op.Key, op))
+	}
+	a.lost = append(a.lost, lostOp{op, a.opened})
+	a.conn.reset()
+	a.left()
+}

@@ -1,0 +1,245 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+var crashScenario = &scenario{
+	name:  "crash",
+	share: 3,
+	promise: "The server is killed at random moments under load, in each mode of --fsync. After every start each lock is " +
+		"as its client last saw it, or as the request made it that was not answered any more: same holder, same token, " +
+		"the lease running on; and new tokens are above all before.",
+	round: crashRound,
+}
+
+// fsyncModes are the values of --fsync. All of them promise to survive a kill.
+var fsyncModes = []string{"always", "interval", "never"}
+
+const (
+	owners        = 16
+	keysPerOwner  = 8
+	longestLease  = 1000 * time.Second // so that none ends meanwhile
+	shortestLease = 500 * time.Second
+)
+
+func crashRound(ctx context.Context, t *trial) (o outcome, err error) {
+	for _, mode := range fsyncModes {
+		if err := crashMode(ctx, t, mode, &o); err != nil {
+			return o, fmt.Errorf("--fsync %s: %w", mode, err)
+		}
+	}
+	return o, nil
+}
+
+func crashMode(ctx context.Context, t *trial, mode string, o *outcome) error {
+	s, err := t.program.start(ctx, "--data", filepath.Join(t.dir, mode), "--fsync", mode)
+	if err != nil {
+		return err
+	}
+	defer func() { s.Stop() }() // by then it may be another process
+	var all []*owner
+	for i := range owners {
+		all = append(all, newOwner(i, t.split()))
+	}
+	kills := pick(t, 3, 67, 100)
+	for range kills {
+		load(s, all, within(t.rng, 40*time.Millisecond))
+		began := time.Now()
+		if err := s.again(ctx); err != nil {
+			return err
+		}
+		o.most("longest start, ms", float64(time.Since(began).Milliseconds()))
+		for _, fault := range verify(s.addr, all) {
+			o.find("--fsync %s: %s", mode, fault)
+		}
+	}
+	o.count("kill -9, --fsync "+mode, kills)
+	for _, own := range all {
+		o.count("requests answered", own.answered)
+		o.count("requests in flight at a kill", own.open)
+		for _, fault := range own.faults {
+			o.find("--fsync %s: %s", mode, fault)
+		}
+	}
+	return nil
+}
+
+// load lets the owners work until the server is killed.
+func load(s *server, all []*owner, until time.Duration) {
+	var wg sync.WaitGroup
+	for _, own := range all {
+		wg.Go(func() { own.work(s.addr) })
+	}
+	time.Sleep(until)
+	s.crash()
+	wg.Wait()
+}
+
+// verify looks at all locks after a start and returns what is wrong.
+func verify(addr string, all []*owner) (faults []string) {
+	highest := uint64(0)
+	for _, own := range all {
+		highest = max(highest, own.highest)
+	}
+	conn, err := dial(addr)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	defer conn.reset()
+	for _, own := range all {
+		faults = append(faults, own.verify(conn)...)
+	}
+	r, err := conn.ask(metaAdd("crash:next", time.Second, "next", ""), answerWithin)
+	if err == nil && r.word() == "HD" && r.token() <= highest {
+		err = fmt.Errorf("after the start token %d was given, which is not above %d", r.token(), highest)
+	}
+	if err == nil {
+		_, err = conn.ask("delete crash:next\r\n", answerWithin)
+	}
+	if err != nil {
+		faults = append(faults, err.Error())
+	}
+	return faults
+}
+
+// An owner is the only client of its locks, so that it knows what each is like.
+type owner struct {
+	rng     *rand.Rand
+	keys    []string
+	locks   map[string]owned
+	pending map[string]owned // what the request under way makes of its lock
+	highest uint64           // token
+	writes  int              // values given
+
+	answered, open int
+	faults         []string
+}
+
+// owned is what a lock is like for its owner. The zero value is free.
+type owned struct {
+	value   string
+	token   uint64 // 0: not known
+	above   uint64 // what it is above, if not known
+	renewed time.Time
+	lease   time.Duration
+}
+
+func (l owned) String() string {
+	switch {
+	case l.value == "":
+		return "free"
+	case l.token == 0:
+		return fmt.Sprintf("%s with a token above %d, leased %v for %v", l.value, l.above, l.renewed, l.lease)
+	}
+	return fmt.Sprintf("%s with token %d, leased %v for %v", l.value, l.token, l.renewed, l.lease)
+}
+
+func newOwner(number int, rng *rand.Rand) *owner {
+	own := &owner{rng: rng, locks: make(map[string]owned), pending: make(map[string]owned)}
+	for i := range keysPerOwner {
+		own.keys = append(own.keys, fmt.Sprintf("crash:%d:%d", number, i))
+	}
+	return own
+}
+
+// work locks, renews and releases until the server is dead.
+func (own *owner) work(addr string) {
+	conn, err := dial(addr)
+	if err != nil {
+		return
+	}
+	defer conn.reset()
+	for {
+		key := own.keys[own.rng.IntN(len(own.keys))]
+		request, want, after := own.next(key)
+		own.pending[key] = after
+		r, err := conn.ask(request, answerWithin)
+		if err != nil {
+			own.open++
+			return
+		}
+		delete(own.pending, key)
+		if r.word() != want {
+			own.faults = append(own.faults, fmt.Sprintf("%q was answered %q", request, r.words))
+		}
+		own.answered++
+		if token := r.token(); token != 0 {
+			own.highest = max(own.highest, token)
+			after.token = token
+		}
+		own.locks[key] = after
+	}
+}
+
+// next chooses a request, and says how it has to be answered and what the lock is
+// like then.
+func (own *owner) next(key string) (request, want string, after owned) {
+	now := owned{above: own.highest, renewed: time.Now(), lease: shortestLease + within(own.rng, longestLease-shortestLease).Round(time.Second)}
+	lock := own.locks[key]
+	own.writes++
+	now.value = fmt.Sprintf("%s=%d", key, own.writes)
+	switch n := own.rng.IntN(10); {
+	case lock == owned{}:
+		return metaAdd(key, now.lease, now.value, ""), "HD", now
+	case n < 2 && lock.token != 0:
+		return cas(key, now.lease, now.value, lock.token), "STORED", now
+	case n < 4:
+		now.value, now.token, now.above = lock.value, lock.token, lock.above
+		return touch(key, now.lease), "TOUCHED", now
+	case n < 7 && lock.token != 0:
+		return remove(key, lock.token), "HD", owned{}
+	}
+	return "delete " + key + "\r\n", "DELETED", owned{}
+}
+
+// verify compares the owner's locks with those of the server, and goes on from
+// what is there.
+func (own *owner) verify(conn *client) (faults []string) {
+	for _, key := range own.keys {
+		r, err := conn.ask("mg "+key+" v c t\r\n", answerWithin)
+		if err != nil {
+			return append(faults, err.Error())
+		}
+		candidates := []owned{own.locks[key]}
+		if after, ok := own.pending[key]; ok {
+			candidates = append(candidates, after)
+		}
+		i := slices.IndexFunc(candidates, func(c owned) bool { return c.matches(r) })
+		if i < 0 {
+			faults = append(faults, fmt.Sprintf("%s is %q %v after the start, should be one of %v", key, r.value, r.words, candidates))
+		}
+		own.locks[key] = seen(r, candidates[max(i, 0)])
+		own.highest = max(own.highest, r.token())
+	}
+	clear(own.pending)
+	return faults
+}
+
+// matches reports whether that is what the server shows. It shows whole seconds.
+func (l owned) matches(r reply) bool {
+	if r.word() != "VA" {
+		return l.value == ""
+	}
+	left := time.Duration(r.flag('t')) * time.Second
+	gone := time.Since(l.renewed)
+	return r.value == l.value && (r.token() == l.token || l.token == 0 && r.token() > l.above) &&
+		left <= l.lease && left >= l.lease-gone-time.Second
+}
+
+// seen is the lock as the server shows it.
+func seen(r reply, l owned) owned {
+	if r.word() != "VA" {
+		return owned{}
+	}
+	l.value, l.token = r.value, r.token()
+	return l
+}

@@ -1,0 +1,213 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lockcached/lockcached/scripts/torturer/history"
+)
+
+var historyScenario = &scenario{
+	name:  "history",
+	share: 5,
+	promise: "Clients claim, wait, renew and release while some are cut off and the server is killed and started again. " +
+		"For each lock there is an order of all requests, with leases that end no earlier than they may, that explains " +
+		"every answer; tokens rise from grant to grant, across locks and restarts.",
+	round: historyRound,
+}
+
+const (
+	clientsPerTable = 6
+	keysPerTable    = 2 // few, so that the clients get in each other's way
+
+	// policy is what the keys begin with whose claims wait though nobody asks.
+	policy = "policy:"
+
+	patience = 20 * time.Second // of the checker, for each key
+)
+
+// historyServer starts the server that is to survive its clients.
+func historyServer(ctx context.Context, t *trial) (*server, error) {
+	mode := fsyncModes[t.rng.IntN(len(fsyncModes))]
+	return t.program.start(ctx, "-c", "10000", "--wait", policy+"*=300ms", "--data", t.dir, "--fsync", mode)
+}
+
+func historyRound(ctx context.Context, t *trial) (outcome, error) {
+	s, err := historyServer(ctx, t)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer func() { s.Stop() }() // by then it may be another process
+	return recordAndJudge(ctx, t, s, s.addr, pick(t, 1, 2, 2))
+}
+
+// recordAndJudge lets clients loose on the server, which they reach at addr, kills
+// it so many times meanwhile, and judges what they saw.
+func recordAndJudge(ctx context.Context, t *trial, s *server, addr string, kills int) (outcome, error) {
+	rec := &recording{began: time.Now(), addr: addr, name: t.name}
+	length := pick(t, 1700*time.Millisecond, 3*time.Second, 4*time.Second)
+	tables := pick(t, 10, 60, 100)
+	rec.over = length
+
+	var wg sync.WaitGroup
+	var actors []*actor
+	for table := range tables {
+		keys := rec.keysOf(table)
+		for range clientsPerTable {
+			a := rec.newActor(t.split(), keys)
+			actors = append(actors, a)
+			wg.Go(a.run)
+		}
+	}
+	err := rec.killServer(ctx, t.split(), s, kills)
+	wg.Wait()
+	if err != nil {
+		return outcome{}, err
+	}
+	rec.deaths = append(rec.deaths, history.Never)
+	return judge(t, rec.collect(actors), kills)
+}
+
+// killServer kills the server so many times while the clients are at work, and
+// starts it again.
+func (rec *recording) killServer(ctx context.Context, rng *rand.Rand, s *server, times int) error {
+	for i := range times {
+		part := rec.over / time.Duration(times)
+		at := time.Duration(i)*part + within(rng, part)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(at - rec.now()):
+		}
+		s.crash()
+		rec.deaths = append(rec.deaths, rec.now())
+		if err := s.again(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A recording is what the clients of a round have done.
+type recording struct {
+	began  time.Time
+	over   time.Duration // when the clients stop
+	addr   string
+	name   string          // of the round: begins its keys
+	deaths []time.Duration // when the server was dead for certain; the last is Never
+
+	mu     sync.Mutex // guards what follows
+	number int        // of clients
+}
+
+// now is the clock of all clients.
+func (rec *recording) now() time.Duration { return time.Since(rec.began) }
+
+func (rec *recording) keysOf(table int) (keys []string) {
+	for i := range keysPerTable {
+		key := fmt.Sprintf("%s:%d:%d", rec.name, table, i)
+		if i > 0 {
+			key = policy + key
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// nextClient numbers clients. One whose connection broke is a new one when it
+// comes back: its last request may still be under way.
+func (rec *recording) nextClient() int {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.number++
+	return rec.number - 1
+}
+
+// collected is what the clients of a round have done, together.
+type collected struct {
+	ops    []*history.Op
+	open   int // requests without an answer
+	cuts   int // connections that clients broke
+	faults []string
+}
+
+// collect puts together what the clients have recorded. What was not answered
+// before the server died had happened by then, or never will.
+func (rec *recording) collect(actors []*actor) (all collected) {
+	void := make(map[*history.Op]bool)
+	for _, a := range actors {
+		all.faults = append(all.faults, a.faults...)
+		all.cuts += a.cuts
+		for _, op := range a.lost {
+			death := rec.deathAfter(op.opened)
+			if death == history.Never {
+				all.faults = append(all.faults, fmt.Sprintf("a connection broke though the server lived: %s %v", op.Key, op))
+			}
+			void[op.Op] = death < op.Call // it was sent to nobody
+		}
+		for _, op := range a.ops {
+			if op.Result == history.Unknown {
+				op.Return = rec.deathAfter(op.Call)
+				all.open++
+			}
+			if !void[op] {
+				all.ops = append(all.ops, op)
+			}
+		}
+	}
+	return all
+}
+
+// deathAfter is when the server had died next; Never if it lived on.
+func (rec *recording) deathAfter(call time.Duration) time.Duration {
+	i := slices.IndexFunc(rec.deaths, func(death time.Duration) bool { return death > call })
+	return rec.deaths[i]
+}
+
+// judge has the checker look at what was recorded.
+func judge(t *trial, all collected, killed int) (o outcome, err error) {
+	began := time.Now()
+	checker := history.Checker{Patience: patience, Workers: 2}
+	verdict := checker.Check(all.ops)
+	took := time.Since(began)
+
+	o.count("requests judged", len(all.ops))
+	o.count("locks judged", verdict.Keys)
+	o.count("requests without an answer", all.open)
+	o.count("connections broken by clients", all.cuts)
+	o.count("kill -9 of the server", killed)
+	o.most("longest time to judge a round, s", took.Seconds())
+	o.Undecided = len(verdict.Undecided)
+	for _, fault := range all.faults {
+		o.find("%s", fault)
+	}
+	for _, violation := range verdict.Findings {
+		f, err := t.draw(&violation)
+		if err != nil {
+			return o, err
+		}
+		o.Findings = append(o.Findings, f)
+	}
+	return o, nil
+}
+
+// draw turns a violation into a finding, with a picture of the lock's history.
+func (t *trial) draw(v *history.Violation) (finding, error) {
+	f := finding{What: v.Key + ": " + v.What}
+	if !v.Drawable() {
+		return f, nil
+	}
+	file, err := t.keepFile(fileName(v.Key) + ".html")
+	if err != nil {
+		return f, err
+	}
+	defer file.Close()
+	f.File = file.Name()
+	return f, v.Draw(file)
+}

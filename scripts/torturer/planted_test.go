@@ -1,0 +1,165 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// Here the server has a bug, which the history scenario has to find.
+
+// fake is a server with a bug: a link to the real one that changes what passes.
+type fake struct {
+	request, reply func(line string) string
+}
+
+// serve returns the address of the fake.
+func (f fake) serve(t *testing.T, real string) string {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go f.link(client, real)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func (f fake) link(client net.Conn, real string) {
+	defer client.Close()
+	server, err := net.Dial("tcp4", real)
+	if err != nil {
+		return
+	}
+	go func() {
+		defer server.Close()
+		pass(server, client, f.request)
+	}()
+	pass(client, server, f.reply)
+}
+
+// pass copies lines until one side closes.
+func pass(to io.Writer, from io.Reader, change func(string) string) {
+	for in := bufio.NewReader(from); ; {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if change != nil {
+			line = change(line)
+		}
+		if _, err := io.WriteString(to, line); err != nil {
+			return
+		}
+	}
+}
+
+// sometimes applies a change to one in twenty lines that it concerns.
+func sometimes(change func(string) string) func(string) string {
+	var seen atomic.Int64
+	return func(line string) string {
+		changed := change(line)
+		if changed != line && seen.Add(1)%20 != 0 {
+			return line
+		}
+		return changed
+	}
+}
+
+func replace(old, by string) func(string) string {
+	return func(line string) string { return strings.Replace(line, old, by, 1) }
+}
+
+func TestPlantedBugsAreFound(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		fake fake
+	}{
+		{"grants-twice", fake{reply: sometimes(replace("NOT_STORED", "STORED"))}},
+		{"refuses-a-grant", fake{reply: sometimes(func(line string) string {
+			if line != "STORED\r\n" {
+				return line
+			}
+			return "NOT_STORED\r\n"
+		})}},
+		{"does-not-release", fake{request: sometimes(func(line string) string {
+			if strings.HasPrefix(line, "delete ") {
+				return "mn\r\n"
+			}
+			return line
+		}), reply: replace("MN", "DELETED")}},
+		{"ends-leases-early", fake{request: replace(" 0 2 ", " 0 1 ")}},
+		{"tokens-fall", fake{reply: sometimes(replace("HD c1", "HD c0"))}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			trial := tinyTrial(t)
+			s, err := trial.program.start(t.Context(), "--wait", policy+"*=300ms")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Stop()
+			wantFindings(t, trial, s, test.fake.serve(t, s.addr), 0)
+		})
+	}
+}
+
+// A server that keeps nothing on disk has forgotten its locks after a kill.
+func TestLossIsFound(t *testing.T) {
+	t.Parallel()
+	trial := tinyTrial(t)
+	s, err := trial.program.start(t.Context(), "--wait", policy+"*=300ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { s.Stop() }() // by then it is another process
+	wantFindings(t, trial, s, s.addr, 1)
+}
+
+// wantFindings plays rounds until something is found. On a slow machine it may
+// not be the first: the bug has to show.
+func wantFindings(t *testing.T, trial *trial, s *server, addr string, kills int) {
+	t.Helper()
+	const rounds = 20
+	for range rounds {
+		o, err := recordAndJudge(t.Context(), trial, s, addr, kills)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(o.Findings) > 0 {
+			return
+		}
+	}
+	t.Errorf("nothing was found in %d rounds", rounds)
+}
+
+// Without a bug there is nothing to find, whatever the clients do.
+func TestMemoryPasses(t *testing.T) {
+	t.Parallel()
+	trial := tinyTrial(t)
+	s, err := trial.program.start(t.Context(), "--wait", policy+"*=300ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	o, err := recordAndJudge(t.Context(), trial, s, s.addr, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range o.Findings {
+		t.Error(f.What)
+	}
+}

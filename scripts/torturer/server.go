@@ -1,0 +1,105 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/lockcached/lockcached/scripts/internal/rig"
+)
+
+// program is the server to be tortured.
+type program struct {
+	path string
+	env  []string // besides our own
+}
+
+// A server is the program running. It can be killed and started again.
+type server struct {
+	*rig.Process
+	program program
+	port    int
+	addr    string // host:port
+	flags   []string
+}
+
+// start runs the program on a free port and waits until it answers.
+func (p program) start(ctx context.Context, flags ...string) (*server, error) {
+	s, err := p.prepare(flags...)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.again(ctx)
+}
+
+// prepare returns a server that is not running yet.
+func (p program) prepare(flags ...string) (*server, error) {
+	port, err := rig.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	return &server{program: p, port: port, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), flags: flags}, nil
+}
+
+// again starts the program on the port that it had before, with its flags.
+func (s *server) again(ctx context.Context) error {
+	if err := s.launch(); err != nil {
+		return err
+	}
+	if err := s.WaitReady(ctx, s.probe); err != nil {
+		s.Stop()
+		return err
+	}
+	return nil
+}
+
+// launch starts the program and does not wait.
+func (s *server) launch() error {
+	args := []string{"-l", "127.0.0.1", "-p", strconv.Itoa(s.port), "--log-format", "json"}
+	if os.Geteuid() == 0 {
+		args = append(args, "-u", "root") // it warns unless told
+	}
+	cmd := exec.Command(s.program.path, append(args, s.flags...)...)
+	cmd.Env = append(os.Environ(), s.program.env...)
+	var err error
+	s.Process, err = rig.Start(cmd)
+	return err
+}
+
+func (s *server) probe() error {
+	c, err := dial(s.addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.ask("mn\r\n", time.Second)
+	return err
+}
+
+// crash kills the server and cleans up after it.
+func (s *server) crash() {
+	s.Kill()
+	s.Stop()
+}
+
+// end asks the server to stop, and returns how it did, or an error if it takes
+// longer than the time given.
+func (s *server) end(within time.Duration) (*os.ProcessState, error) {
+	defer s.Stop()
+	if err := s.Signal(syscall.SIGTERM); err != nil {
+		return nil, err
+	}
+	select {
+	case <-s.Exited():
+		return s.State(), nil
+	case <-time.After(within):
+		return nil, fmt.Errorf("still running %v after SIGTERM; it printed: %s", within, s.Printed())
+	}
+}
