@@ -47,8 +47,11 @@ func (cl *claim) name() {
 		}
 		return r
 	}, cl.by[:min(len(cl.by), maxOwner)])
-	cl.hold.owner = by + ":" + strconv.FormatInt(time.Now().UnixMilli(), 36) + "." + strings.ToLower(rand.Text()[:13])
+	cl.hold.owner = by + ":" + stamp(time.Now()) + "." + strings.ToLower(rand.Text()[:13])
 }
+
+// stamp is a time in milliseconds, in few letters.
+func stamp(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 36) }
 
 // claimedAt is when a claim was made that has such a value, by its maker's clock.
 func claimedAt(owner string) (time.Time, bool) {

@@ -73,11 +73,11 @@ func ExampleLock_Context() {
 
 	deleteLock(addr, "lock:report")
 	<-lock.Context().Done()
-	fmt.Println(context.Cause(lock.Context()))
-	fmt.Println(errors.Is(lock.Unlock(), client.ErrLost))
+	fmt.Println("lost:", errors.Is(context.Cause(lock.Context()), client.ErrLost))
+	fmt.Println("unlock says so, too:", errors.Is(lock.Unlock(), client.ErrLost))
 	// Output:
-	// client: lock lost: lock:report is not ours any more
-	// true
+	// lost: true
+	// unlock says so, too: true
 }
 
 func deleteLock(addr, key string) {

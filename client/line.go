@@ -148,16 +148,17 @@ func (l *line) greet(key string) error {
 // add claims a lock and waits in line for it, until it is granted, the wait is over,
 // or ctx ends.
 func (l *line) add(ctx context.Context, item *memcache.Item, wait time.Duration) error {
-	defer context.AfterFunc(ctx, l.hangUp)()
+	stop := context.AfterFunc(ctx, l.hangUp)
 	l.mc.Timeout = wait + l.client.config.Timeout
 	err := l.mc.Add(waiting(item, wait))
-	switch {
-	case err == nil || isNotStored(err):
-		return err
-	case ctx.Err() != nil:
-		err = interrupted(ctx)
+	calledOff := !stop()
+	answered := err == nil || isNotStored(err)
+	if calledOff || !answered {
+		l.hangUp() // at once, lest it happens to the next who uses the line
 	}
-	l.hangUp()
+	if calledOff && !answered {
+		return interrupted(ctx)
+	}
 	return err
 }
 

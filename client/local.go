@@ -118,35 +118,45 @@ type local struct {
 const longestLocal = time.Minute
 
 func (l *local) again(ctx context.Context, cl *claim) error {
-	c, key := cl.client, cl.hold.key
 	if !l.counted {
 		l.counted = true
 		l.count(ctx, cl)
 	}
-	var items map[string]*memcache.Item
-	err := c.once(ctx, key, func() (err error) {
-		items, err = c.mc.GetMulti([]string{key, key + statSuffix, key + waitSuffix})
-		return err
-	})
-	if errors.Is(err, errInterrupted) {
+	pause, err := l.pause(ctx, cl)
+	if err != nil {
 		return err
 	}
-	if items[key] != nil || err != nil { // without an answer go by what was known
-		waiters := 1
-		if item := items[key+waitSuffix]; item != nil {
-			_, _ = fmt.Sscan(string(item.Value), &waiters) // or else we are alone
-		}
-		age := l.age(items[key], time.Now())
-		mean, stddev := parseHolds(items[key+statSuffix]).expected(age)
-		pause := stats.Solo(mean, stddev, age, waiters, 0, rand.Float64())
-		if !sleep(ctx, min(pause, longestLocal)) {
-			return interrupted(ctx)
-		}
+	if !sleep(ctx, pause) {
+		return interrupted(ctx)
 	}
 	if !cl.unsure {
 		cl.name() // so that the value tells when the hold began
 	}
 	return cl.add(ctx)
+}
+
+// pause looks at the lock and at the books, and reckons. Without an answer it goes by
+// what it knew.
+func (l *local) pause(ctx context.Context, cl *claim) (time.Duration, error) {
+	c, key := cl.client, cl.hold.key
+	var items map[string]*memcache.Item
+	err := c.once(ctx, key, func() (err error) {
+		items, err = c.mc.GetMulti([]string{key, key + statSuffix, key + waitSuffix})
+		return err
+	})
+	switch {
+	case errors.Is(err, errInterrupted):
+		return 0, err
+	case err == nil && items[key] == nil:
+		return 0, nil // it is free
+	}
+	waiters := 1
+	if item := items[key+waitSuffix]; item != nil {
+		_, _ = fmt.Sscan(string(item.Value), &waiters) // or else we are alone
+	}
+	age := l.age(items[key], time.Now())
+	mean, stddev := parseHolds(items[key+statSuffix]).expected(age)
+	return min(stats.Solo(mean, stddev, age, waiters, 0, rand.Float64()), longestLocal), nil
 }
 
 // age is how long the present hold lasts. The value tells, by its maker's clock; our

@@ -24,8 +24,7 @@ type Lock struct {
 	cancel  context.CancelCauseFunc
 	span    trace.Span
 	keeper  chan struct{} // closed when nothing keeps the lock alive any more
-
-	line *line // on which the lock was granted, nil if it was not in line
+	line    *line         // on which the lock was granted, nil if it was not in line
 
 	op   sync.Mutex // one Renew or Unlock at a time; guards what follows, but for key and owner
 	hold hold
@@ -68,72 +67,6 @@ func (l *Lock) Expires() time.Time {
 // margin is how long before the end of a lease its context ends.
 func margin(ttl time.Duration) time.Duration { return min(ttl/10, time.Second) }
 
-// granted makes a Lock of a claim that was granted.
-func (cl *claim) granted(asking, life context.Context) (*Lock, error) {
-	cl.unsure = true // until it is seen; from here on giving up means releasing
-	if asking.Err() != nil && !errors.Is(context.Cause(asking), errWaitOver) {
-		return nil, interrupted(asking)
-	}
-	expires, err := cl.inspect(context.WithoutCancel(asking))
-	if err != nil {
-		return nil, err
-	}
-	if !cl.contested {
-		cl.line.done() // it has not waited, and is not kept from waiting
-		cl.line = nil
-	}
-	l := &Lock{
-		client: cl.client, kind: cl.kind, token: cl.hold.cas, ttl: cl.ttl, granted: time.Now(),
-		life: life, hold: cl.hold, line: cl.line, expires: expires, keeper: make(chan struct{}),
-	}
-	ctx, span := cl.client.startHold(life, l)
-	l.span = span
-	l.ctx, l.cancel = context.WithCancelCause(ctx)
-	l.mu.Lock() // against a timer that is due at once
-	l.timer = time.AfterFunc(time.Until(expires.Add(-margin(l.ttl))), l.expire)
-	l.mu.Unlock()
-	if cl.opts.keepAlive {
-		cl.client.pending.Go(l.keepAlive)
-	} else {
-		close(l.keeper)
-	}
-	return l, nil
-}
-
-// inspect reads the lock right after the grant: its token, and when the lease ends.
-func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
-	keys := []string{cl.hold.key}
-	// Without a wait the lease began right after the claim was sent; otherwise only the
-	// server knows when.
-	if cl.queued && cl.contested {
-		keys = append(keys, lockPrefix+cl.hold.key)
-	}
-	asked := time.Now()
-	items, err := cl.client.get(ctx, keys...)
-	if err != nil {
-		return expires, err
-	}
-	item := items[cl.hold.key]
-	if item == nil || string(item.Value) != cl.hold.owner {
-		if cl.kind == lockcached && cl.client.config.Memcache != nil {
-			return expires, ErrMisrouted
-		}
-		return expires, ErrLost
-	}
-	cl.hold.cas = item.CasID
-	if told := items[lockPrefix+cl.hold.key]; told != nil {
-		if info := parseInfo(cl.hold.key, told.Value); info.TTL > 0 {
-			return asked.Add(info.TTL), nil
-		}
-	}
-	return cl.sent.Add(whole(cl.ttl)), nil
-}
-
-// whole is a lease as the server keeps it, in whole seconds.
-func whole(ttl time.Duration) time.Duration {
-	return (ttl + time.Second - 1).Truncate(time.Second)
-}
-
 // expire follows the end of the time for which the lock is surely ours.
 func (l *Lock) expire() {
 	l.mu.Lock()
@@ -144,7 +77,7 @@ func (l *Lock) expire() {
 		return
 	}
 	l.mu.Unlock()
-	l.lose(fmt.Errorf("%w: the lease of %s is over", ErrLost, l.hold.key))
+	l.lose(fmt.Errorf("%w: the lease of %s ends", ErrLost, l.hold.key))
 }
 
 // lose ends the context because the lock is not ours any more, or will not be.
@@ -210,28 +143,6 @@ func (l *Lock) renewed(sent time.Time, ttl time.Duration) {
 	}
 	metrics := l.client.metrics
 	metrics.renewals.WithLabelValues(metrics.class(l.hold.key)).Inc()
-}
-
-// keepAlive renews the lock until its context ends. A renewal that fails is repeated
-// until then.
-func (l *Lock) keepAlive() {
-	defer close(l.keeper)
-	stop := context.AfterFunc(l.client.closing, func() { l.lose(fmt.Errorf("%w: %w", ErrLost, ErrClosed)) })
-	defer stop()
-	pause := l.ttl / 3
-	for sleep(l.ctx, pause) {
-		err := l.Renew(l.ctx, l.ttl)
-		switch {
-		case err == nil:
-			pause = l.ttl / 3
-		case errors.Is(err, ErrLost) || l.ctx.Err() != nil:
-			return
-		default:
-			pause = min(l.ttl/30, time.Second)
-			l.client.log.Warn().Str("key", l.hold.key).Int64("pause_ms", pause.Milliseconds()).
-				Err(err).Msg("lock not renewed yet")
-		}
-	}
 }
 
 // Unlock ends the hold, and never somebody else's: ErrLost says that it was over. It

@@ -102,9 +102,13 @@ type queue struct{}
 const tooSoon = 100 * time.Millisecond
 
 func (queue) again(ctx context.Context, cl *claim) error {
+	soon := tooSoon
+	if cl.client.config.Memcache != nil {
+		soon = min(soon, cl.client.config.Timeout/2) // its waits may be short
+	}
 	began := time.Now()
 	err := cl.wait(ctx)
-	if !isNotStored(err) || time.Since(began) >= tooSoon || ctx.Err() != nil {
+	if !isNotStored(err) || time.Since(began) >= soon || ctx.Err() != nil {
 		return err
 	}
 	pause, adviceErr := advised(ctx, cl)

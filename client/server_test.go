@@ -220,10 +220,10 @@ func TestInfo(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, locks.Config{})
 	c := newClient(t, Config{}, h.addr)
-	l := take(t, c, "k", TTL(time.Minute))
+	l := take(t, c, "k", TTL(time.Minute), Owned("bob"))
 	info, err := c.Info(t.Context(), "k")
 	is(t, "info", err, nil)
-	if !info.Held || info.Owner != l.Owner() || info.Token != l.Token() || info.TTL <= 0 || info.TTL > time.Minute || info.Fields["acquired"] != "1" {
+	if !info.Held || info.Owner != l.Owner() || !strings.HasPrefix(info.Owner, "bob:") || info.Token != l.Token() || info.TTL <= 0 || info.TTL > time.Minute || info.Fields["acquired"] != "1" {
 		t.Errorf("%+v", info)
 	}
 	is(t, "unlock", l.Unlock(), nil)
@@ -261,6 +261,6 @@ func TestAdaptive(t *testing.T) {
 		cancel()
 		_, err := other.Lock(ctx, "k", AdaptiveWait())
 		is(t, "a claim that is called off", err, context.Canceled)
-		is(t, "unlock", l.Unlock(), nil)
+		_ = l.Unlock() // which may be too late, on a busy machine
 	})
 }

@@ -1,0 +1,30 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// keepAlive renews the lock until its context ends. A renewal that fails is repeated
+// until then.
+func (l *Lock) keepAlive() {
+	defer close(l.keeper)
+	stop := context.AfterFunc(l.client.closing, func() { l.lose(fmt.Errorf("%w: %w", ErrLost, ErrClosed)) })
+	defer stop()
+	pause := l.ttl / 3
+	for sleep(l.ctx, pause) {
+		err := l.Renew(l.ctx, l.ttl)
+		switch {
+		case err == nil:
+			pause = l.ttl / 3
+		case errors.Is(err, ErrLost) || l.ctx.Err() != nil:
+			return
+		default:
+			pause = min(l.ttl/30, time.Second)
+			l.client.log.Warn().Str("key", l.hold.key).Int64("pause_ms", pause.Milliseconds()).
+				Err(err).Msg("lock not renewed yet")
+		}
+	}
+}
