@@ -23,6 +23,8 @@ type socket struct {
 	hungUp  bool          // the client may have: reading tells
 	ended   bool          // the connection is to be closed
 	roomy   bool          // the loop watches for room to write
+	last    bool          // the server is to end, and no more is read than
+	unread  int           // these bytes, which had arrived by then
 	state   atomic.Int32  // see below
 	cut     atomic.Bool   // to be closed without further ado
 	room    chan struct{} // tells who waits for room that something has happened; made under loop.mu
@@ -96,7 +98,8 @@ func (c *conn) over() bool {
 	if s.ended {
 		return true
 	}
-	return c.parked == nil && (s.cut.Load() || c.finishing.Load() && !s.again && s.drained)
+	finished := s.last && !s.again && (s.drained || s.unread <= 0)
+	return c.parked == nil && (s.cut.Load() || finished)
 }
 
 // claim reports whether it is for the caller to attend to the connection. If
@@ -155,6 +158,11 @@ func (c *conn) turn() bool {
 
 func (c *conn) takeTurn() bool {
 	s := c.sock
+	if c.finishing.Load() && !s.last {
+		// A client that goes on to send must not keep the server from its end.
+		s.last = true
+		s.unread, _ = unix.IoctlGetInt(s.fd, unix.TIOCINQ)
+	}
 	if c.parked == nil && !s.again {
 		if !c.receive() {
 			return c.readErr == nil
@@ -203,6 +211,7 @@ func (c *conn) receive() bool {
 	}
 	c.in.Advance(n)
 	c.bytesRead.Add(uint64(n))
+	s.unread -= n
 	// Of a stream, less than was asked for is all there is.
 	s.drained = n < len(space) && !s.hungUp
 	return true
