@@ -52,6 +52,9 @@ func compare(ctx context.Context, o options) error {
 		for i, c := range contestants {
 			progress.Step(fmt.Sprintf("%s: %v", c.name(), warmUp+o.duration))
 			s, err := turn(ctx, c, o)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name(), err)
 			}

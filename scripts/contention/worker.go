@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -59,7 +58,11 @@ func runWorker(ctx context.Context, w worker) error {
 		return err
 	}
 	defer c.Close()
-	if err := connect(ctx, c); err != nil {
+	err = connect(ctx, c)
+	switch {
+	case ctx.Err() != nil:
+		return nil // interrupted, as is whoever started us, who says so
+	case err != nil:
 		return err
 	}
 	in := bufio.NewReader(os.Stdin)
@@ -98,7 +101,7 @@ func (w *worker) count(ctx context.Context, c *client.Client, begin time.Time) (
 	for err == nil && ctx.Err() == nil {
 		wanted := time.Now()
 		l, err := c.Lock(ctx, lockKey)
-		if errors.Is(err, context.DeadlineExceeded) {
+		if err != nil && ctx.Err() != nil {
 			t.Pending = time.Since(wanted)
 			break
 		}
