@@ -234,7 +234,7 @@ func TestUnfinishedRequestsShareMemory(t *testing.T) {
 func TestUnreadAnswersShareMemory(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
-		const left = 10 // no answer that is unread is so short
+		const left = 64 << 10 // only short answers fit
 		s.unread.Take(unreadShare*locks.DefaultMemoryLimit - left)
 		holder := dial()
 		holder.send("add lock 0 0 1", "x", "set a 0 0 500000", strings.Repeat("x", 500_000))
