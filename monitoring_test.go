@@ -159,7 +159,6 @@ var typed = []struct {
 	{"stats settings", `inter|domain_socket|stat_key_prefix|binding_protocol|hash_algorithm|ssl_.*|memory_file`, `\S+`},
 	{"stats sizes", `sizes_status`, `disabled`},
 	{"stats locks", `.*_ms`, `\d+(\.\d+)?`},
-	{"stats locks", `journal`, `off`},
 }
 
 func TestMonitoringTypes(t *testing.T) {
