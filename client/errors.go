@@ -35,7 +35,7 @@ var (
 	// servers than the locks they are about. See NewSelector.
 	ErrMisrouted = errors.New("client: reserved keys are sent to another server; the Memcache needs the selector of client.NewSelector")
 	// ErrKey: the key cannot be a lock's.
-	ErrKey = errors.New("client: a key is 1 to 200 bytes without spaces and control characters, and does not begin with lockcached:")
+	ErrKey = errors.New("client: a key is 1 to 200 bytes without spaces and control characters, and does not begin with the prefix of lockcached")
 	// ErrTTL: the lease is negative or longer than 30 days, which would be a date.
 	ErrTTL = errors.New("client: a TTL is from 0 to 30 days")
 	// ErrClosed: the Client was closed.

@@ -101,6 +101,11 @@ type queue struct{}
 // tiny.
 const tooSoon = 100 * time.Millisecond
 
+// backInLine is how long it takes at most to wait in line again after such a refusal:
+// the line is open again long before it is our turn, or the server back again that has
+// just ended all waits.
+const backInLine = time.Second
+
 func (queue) again(ctx context.Context, cl *claim) error {
 	soon := tooSoon
 	if cl.client.config.Memcache != nil {
@@ -115,7 +120,7 @@ func (queue) again(ctx context.Context, cl *claim) error {
 	if adviceErr != nil {
 		return adviceErr
 	}
-	if !sleep(ctx, max(pause, tooSoon)) {
+	if !sleep(ctx, min(max(pause, tooSoon), backInLine)) {
 		return interrupted(ctx)
 	}
 	return err
