@@ -262,7 +262,9 @@ func (c *conn) cutOff() {
 		c.nudge()
 		return
 	}
-	_ = c.wire().Close() // TLS would say goodbye first, and wait for that
+	// Its goroutine closes it: TLS says goodbye, which might have to wait.
+	c.finishing.Store(true)
+	_ = c.stream.SetDeadline(past)
 }
 
 // letGo is called before the goroutine waits, so that others are served meanwhile.

@@ -120,6 +120,15 @@ func TestRefreshCerts(t *testing.T) {
 	})
 }
 
+// Who is hung up on is told so in the language of TLS: OpenSSL takes anything else for
+// an attack.
+func TestTLSGoodbye(t *testing.T) {
+	_, dial := listening(t, "tls", Config{IdleTimeout: time.Millisecond})
+	c := dial()
+	c.send("version")
+	c.endsWith("VERSION " + Version)
+}
+
 // A client that asks for more answers than it reads holds up itself alone.
 func TestDeafTLSClient(t *testing.T) {
 	s, dial := listening(t, "tls", Config{})
