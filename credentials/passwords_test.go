@@ -88,7 +88,7 @@ func FuzzPasswords(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		list, err := parsePasswords(text)
+		list, err := parseLogins(text)
 		if err != nil {
 			return
 		}
@@ -97,7 +97,7 @@ func FuzzPasswords(f *testing.F) {
 			if !ok && len(bytes.TrimSpace(line)) == 0 {
 				continue
 			}
-			if len(list) == 0 || list[0] != newEntry(user, password) {
+			if len(list) == 0 || !bytes.Equal(list[0].user, user) || !bytes.Equal(list[0].password, password) {
 				t.Fatalf("%q is not among the users of %q", line, text)
 			}
 			list = list[1:]
