@@ -122,11 +122,14 @@ func (x *access) cause(err error) error {
 	return errors.New(x.plainly(err))
 }
 
-// plainly is what an error says to those who do not know of packages. Two that are due
-// to a flag left out say so.
+// plainly is what an error says to those who do not know of packages. What is due to a
+// flag left out says so.
 func (x *access) plainly(err error) string {
 	text := strings.ReplaceAll(err.Error(), "client: ", "")
+	_, misnamed := errors.AsType[x509.HostnameError](err)
 	switch {
+	case misnamed:
+		text += " (--tls-name says whose it may be instead)"
 	case x.tls == nil && errors.Is(err, io.EOF):
 		text += " (does the server speak TLS? then --tls is missing)"
 	case strings.Contains(text, protocol.ErrNoLogin.Line):

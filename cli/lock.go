@@ -238,7 +238,8 @@ func (l *holding) notTaken(err error) error {
 	case errors.Is(err, client.ErrPlain):
 		return refusal{"--strategy " + l.strategy.String(), "needs lockcached, and this server is a plain memcached; use auto"}
 	}
-	return failure{exitNotTaken, fmt.Errorf("%s: lock not obtained: %s", l.key, l.plainly(err))}
+	why := strings.TrimPrefix(l.plainly(err), "lock "+l.key+": ")
+	return failure{exitNotTaken, fmt.Errorf("%s: lock not obtained: %s", l.key, why)}
 }
 
 // release gives the lock back. If the server is away it does not try for longer than

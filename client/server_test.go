@@ -181,12 +181,24 @@ func TestTLSAndPassword(t *testing.T) {
 	config.Password = "wrong"
 	_, err = newClient(t, config, l.Addr().String()).Lock(t.Context(), "k")
 	is(t, "with a wrong password", err, ErrRefused)
+	config.User = "" // so that the answer to the first request says it
+	_, err = newClient(t, config, mutual(t, cert.TLS.Certificates)).Lock(t.Context(), "k")
+	is(t, "without a certificate of our own", err, ErrRefused)
 	config.TLS = &tls.Config{}
 	_, err = newClient(t, config, l.Addr().String()).Lock(t.Context(), "k")
 	var unknown *tls.CertificateVerificationError
 	if !errors.As(err, &unknown) || errors.Is(err, ErrUnavailable) {
 		t.Errorf("with an unknown certificate: %v", err)
 	}
+}
+
+// mutual is a server that wants certificates of its clients.
+func mutual(t *testing.T, own []tls.Certificate) (addr string) {
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: own, ClientAuth: tls.RequireAnyClientCert})
+	is(t, "listen", err, nil)
+	t.Cleanup(func() { _ = l.Close() })
+	go guard(l, "")
+	return l.Addr().String()
 }
 
 // guard lets those through to a server who know the password.

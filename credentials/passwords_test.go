@@ -56,6 +56,27 @@ func TestBadPasswordFiles(t *testing.T) {
 	}
 }
 
+func TestLoadLogin(t *testing.T) {
+	for text, want := range map[string]string{
+		"foo:bar:baz\r\nother:x": "foo bar:baz",
+		"\n \nnobody:":           "nobody ",
+		":nameless":              "the first user cannot log in",
+		"two words:x\nfoo:bar":   "the first user cannot log in",
+		"foo:b\rar":              "the first user cannot log in",
+		"s3cret":                 "line 1 should be user:password",
+	} {
+		path := filepath.Join(t.TempDir(), "password")
+		write(t, path, text)
+		user, password, err := LoadLogin(path)
+		if err == nil && user+" "+password == want {
+			continue
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), path+": "+want) {
+			t.Errorf("%q: %q %q, %v, want %q", text, user, password, err, want)
+		}
+	}
+}
+
 func TestReload(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "passwords")
 	write(t, path, "foo:bar")
