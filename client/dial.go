@@ -73,7 +73,7 @@ func (d *Dialer) authenticate(ctx context.Context, conn net.Conn) error {
 	}
 	answer, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
-		return fmt.Errorf("no answer to the login of %s: %w", d.User, err)
+		return fmt.Errorf("no answer to the login of %s, which may mean a wrong password: %w", d.User, err)
 	}
 	if answer = strings.TrimSpace(answer); answer != "STORED" {
 		return fmt.Errorf("%w: user %s at %s: %s", ErrRefused, d.User, conn.RemoteAddr(), answer)
