@@ -31,7 +31,7 @@ type access struct {
 	tls *tls.Config // made by finish; nil for plain text
 }
 
-// options are the flags, and where TLS is turned on: by each that makes no sense without.
+// options are the flags. All that have to do with TLS turn it on.
 func (x *access) options() []option {
 	secured := func(take func(value string) error) func(string) error {
 		return func(value string) error {
@@ -42,9 +42,9 @@ func (x *access) options() []option {
 	list := []option{
 		{flag: flag{long: "tls", usage: "speak TLS, and trust the authorities that this machine trusts"}, take: x.setTLS},
 		{flag: flag{long: "tls-ca", arg: "file", usage: "speak TLS, and trust these authorities instead"}, take: secured(x.setAuthorities)},
-		{flag: flag{long: "tls-cert", arg: "file", usage: "speak TLS, and show this certificate, in PEM"}, take: secured(fileName(&x.chain))},
-		{flag: flag{long: "tls-key", arg: "file", usage: "its private key, unless that is in the same file"}, take: secured(fileName(&x.key))},
-		{flag: flag{long: "tls-name", arg: "name", usage: "what the servers' certificates say instead of the host"}, take: secured(fileName(&x.name))},
+		{flag: flag{long: "tls-cert", arg: "file", usage: "speak TLS, and show this certificate, in PEM"}, take: secured(nonEmpty(&x.chain))},
+		{flag: flag{long: "tls-key", arg: "file", usage: "its private key, unless that is in the same file"}, take: secured(nonEmpty(&x.key))},
+		{flag: flag{long: "tls-name", arg: "name", usage: "what the servers' certificates say instead of the host"}, take: secured(nonEmpty(&x.name))},
 		{flag: flag{long: "auth-file", arg: "file", usage: "log in: the first line user:password of that file"}, take: x.setLogin},
 	}
 	for i := range list {
@@ -68,7 +68,8 @@ func (x *access) setAuthorities(path string) (err error) {
 	return err
 }
 
-func fileName(to *string) func(string) error {
+// nonEmpty takes a word.
+func nonEmpty(to *string) func(string) error {
 	return func(value string) error {
 		if *to = value; value == "" {
 			return errors.New("should not be empty")
@@ -112,7 +113,7 @@ var errNoLogin = errors.New("wants a user and a password: --auth-file is missing
 // cause is what went wrong with a connection, without the address, which the
 // caller puts in front.
 func (x *access) cause(err error) error {
-	op, isOp := errors.AsType[*net.OpError](err)
+	op, isOp := err.(*net.OpError) // what wraps one has more to say
 	switch {
 	case isOp && op.Timeout():
 		return fmt.Errorf("no answer: %w", os.ErrDeadlineExceeded)

@@ -22,8 +22,8 @@ type Dialer struct {
 	Timeout time.Duration
 	// TLS encrypts. nil means not.
 	TLS *tls.Config
-	// User and Password are for memcached's ASCII authentication, which there is none
-	// of if User is "". A user has no spaces, neither has line ends.
+	// User and Password are for memcached's ASCII authentication; "" for a user means
+	// none. A user has no spaces, and neither has line ends.
 	User, Password string
 }
 
@@ -75,10 +75,13 @@ func (d *Dialer) authenticate(ctx context.Context, conn net.Conn) error {
 	if err != nil {
 		return fmt.Errorf("no answer to the login of %s, which may mean a wrong password: %w", d.User, err)
 	}
-	if answer = strings.TrimSpace(answer); answer != "STORED" {
+	switch answer = strings.TrimSpace(answer); {
+	case answer == "STORED":
+		return conn.SetDeadline(time.Time{})
+	case strings.HasPrefix(answer, "CLIENT_ERROR"):
 		return fmt.Errorf("%w: user %s at %s: %s", ErrRefused, d.User, conn.RemoteAddr(), answer)
 	}
-	return conn.SetDeadline(time.Time{})
+	return fmt.Errorf("the login of %s was answered %q", d.User, answer) // too many connections, for one
 }
 
 // An encrypted connection tells a refusal from a fault. A server that speaks TLS 1.3

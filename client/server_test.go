@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -189,6 +190,31 @@ func TestTLSAndPassword(t *testing.T) {
 	var unknown *tls.CertificateVerificationError
 	if !errors.As(err, &unknown) || errors.Is(err, ErrUnavailable) {
 		t.Errorf("with an unknown certificate: %v", err)
+	}
+}
+
+// A login that is not answered well is a refusal only if it is one.
+func TestLoginAnswers(t *testing.T) {
+	t.Parallel()
+	for answer, refused := range map[string]bool{
+		"CLIENT_ERROR authentication failure": true,
+		"ERROR Too many open connections":     false,
+		"SERVER_ERROR out of memory":          false,
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		is(t, "listen", err, nil)
+		defer l.Close()
+		go func() {
+			if conn, err := l.Accept(); err == nil {
+				defer conn.Close()
+				_, _ = io.WriteString(conn, answer+"\r\n")
+				_, _ = io.Copy(io.Discard, conn)
+			}
+		}()
+		d := Dialer{Timeout: time.Minute, User: "ann", Password: "secret"}
+		if _, err := d.DialContext(t.Context(), "tcp", l.Addr().String()); errors.Is(err, ErrRefused) != refused || isBusy(err) == refused {
+			t.Errorf("%s: %v", answer, err)
+		}
 	}
 }
 
