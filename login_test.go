@@ -3,6 +3,7 @@ package main_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -75,4 +76,12 @@ func TestSecurityCommands(t *testing.T) {
 	mc := clientOf(t, address)
 	mc.DialContext = (&tls.Dialer{Config: config}).DialContext
 	holds(t, mc, "a", "x")
+
+	inDir(blocks[3], "")
+	ping := exec.Command(os.Args[0], strings.Fields(blocks[5])[1:]...)
+	ping.Dir = dir
+	ping.Env = append(os.Environ(), asProgram+"=1", "LOCKCACHED_SERVER="+runServer(t, append(flags, "-Y", filepath.Join(dir, "passwords"))...))
+	if out, err := ping.CombinedOutput(); err != nil {
+		t.Errorf("ping: %v, %s", err, out)
+	}
 }

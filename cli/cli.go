@@ -112,6 +112,7 @@ func (a *app) command(action urfave.ActionFunc) *urfave.App {
 		Action:                action,
 		CustomAppHelpTemplate: helpText() + commandNotes(),
 		HideHelpCommand:       true, // memcached has no commands, so "help" would be a stray word
+		HideHelp:              true, // its flag is one for all servers in a process, and is written to
 		HideVersion:           true, // its -v is memcached's --verbose
 		Writer:                a.stdout,
 		ErrWriter:             a.stderr,

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -32,7 +33,8 @@ type task interface {
 // An option is a flag of a command, with what takes its value; a switch is given "".
 type option struct {
 	flag
-	take func(value string) error
+	variable string // that stands for it in the environment; "" for none
+	take     func(value string) error
 }
 
 // arguments are what the command line has beside flags.
@@ -84,15 +86,12 @@ func (a *app) do(c command, args []string) error {
 	if err := argv.read(); err != nil {
 		return err
 	}
-	for _, arg := range argv.named {
-		name, value, _ := strings.Cut(arg[2:], "=")
-		if name == "help" {
-			fmt.Fprint(a.stdout, c.help(options))
-			return nil
-		}
-		if err := take(options, name, value); err != nil {
-			return err
-		}
+	if slices.Contains(argv.named, "--help") {
+		fmt.Fprint(a.stdout, c.help(options))
+		return nil
+	}
+	if err := takeAll(options, argv.named); err != nil {
+		return err
 	}
 	return t.run(a, arguments{argv.rest, argv.ended, argv.behind})
 }
@@ -113,24 +112,45 @@ func indexOptions(options []option) (byShort, byLong map[string]*flag) {
 	return byShort, byLong
 }
 
-// take gives an option its value, or each of several.
-func take(options []option, name, value string) error {
+// takeAll gives options their values: those of the command line, named --name=value, and
+// for want of one that of the variable. An empty variable is as good as none.
+func takeAll(options []option, named []string) error {
 	for i := range options {
 		o := &options[i]
-		if o.long != name {
-			continue
-		}
-		values := []string{value}
-		if o.many {
-			values = strings.Split(value, ",")
-		}
-		for _, v := range values {
-			if err := o.take(v); err != nil {
+		given := false
+		for _, arg := range named {
+			name, value, _ := strings.Cut(arg[2:], "=")
+			if name != o.long {
+				continue
+			}
+			given = true
+			if v, err := o.takeEach(value); err != nil {
 				return refusal{strings.TrimSpace("--" + name + " " + v), err.Error()}
 			}
 		}
+		value := os.Getenv(o.variable)
+		if given || value == "" {
+			continue
+		}
+		if v, err := o.takeEach(value); err != nil {
+			return refusal{o.variable + "=" + v, err.Error()}
+		}
 	}
 	return nil
+}
+
+// takeEach takes a value, or each of several. It returns the one that is wrong.
+func (o *option) takeEach(value string) (string, error) {
+	values := []string{value}
+	if o.many {
+		values = strings.Split(value, ",")
+	}
+	for _, v := range values {
+		if err := o.take(v); err != nil {
+			return v, err
+		}
+	}
+	return "", nil
 }
 
 // help is the answer to -h.
@@ -141,9 +161,17 @@ func (c *command) help(options []option) string {
 	for i := range options {
 		t.row("  "+options[i].synopsis(), options[i].usage)
 	}
-	fmt.Fprintf(&b, "\n%s%s", t, c.notes)
+	fmt.Fprintf(&b, "\n%s", t)
+	if slices.ContainsFunc(options, func(o option) bool { return o.variable != "" }) {
+		b.WriteString(variableNotes)
+	}
+	b.WriteString(c.notes)
 	return b.String()
 }
+
+const variableNotes = `
+Without --tls... and --auth-file their variables count, $LOCKCACHED_CLIENT_TLS_CA and the like.
+`
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 

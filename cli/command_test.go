@@ -177,7 +177,7 @@ func TestServers(t *testing.T) {
 	}
 	for value, want := range tests {
 		r := newRemote()
-		if err := take(r.options(), "server", value); err != nil || !slices.Equal(r.servers, want) {
+		if err := takeAll(r.options(), []string{"--server=" + value}); err != nil || !slices.Equal(r.servers, want) {
 			t.Errorf("%s: %q, %v", value, r.servers, err)
 		}
 	}

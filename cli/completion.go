@@ -26,7 +26,7 @@ Keys are those of locks that are held or waited for at the servers of --server o
 func newCompletion() task { return &completing{} }
 
 func (c *completing) options() []option {
-	return []option{{flag{long: "line", arg: "text", usage: "print what the last word of a command line could become"}, func(value string) error {
+	return []option{{flag: flag{long: "line", arg: "text", usage: "print what the last word of a command line could become"}, take: func(value string) error {
 		c.line, c.typed = value, true
 		return nil
 	}}}
@@ -112,7 +112,7 @@ func (c *command) candidates(words []string, last string) (all []string) {
 	case len(words) > 0 && wantsValue(options, words[len(words)-1]):
 		return nil
 	case strings.HasPrefix(c.args, "KEY"):
-		return keys(words)
+		return keys(options, words)
 	case c.name == completionWord:
 		return []string{"bash", "fish", "zsh"}
 	case c.name == "help":
@@ -140,24 +140,16 @@ const (
 )
 
 // keys are those of locks that are held or waited for at the servers that the words
-// name, in alphabetical order.
-func keys(words []string) (all []string) {
+// name, in alphabetical order. What is wrong with the words the command itself will say.
+func keys(options []option, words []string) (all []string) {
+	argv := argv{unread: words}
+	argv.byShort, argv.byLong = indexOptions(options)
+	_ = argv.read()
 	r := newRemote()
-	r.timeout = keysTimeout
-	for i, word := range words {
-		value, attached := strings.CutPrefix(word, "--server=")
-		if !attached && i > 0 && words[i-1] == "--server" {
-			value, attached = word, true
-		}
-		if attached {
-			for addr := range strings.SplitSeq(value, ",") {
-				_ = r.addServer(addr) // the command itself will say what is wrong
-			}
-		}
-	}
-	if r.finish() != nil {
+	if takeAll(r.options(), argv.named) != nil || r.finish() != nil {
 		return nil
 	}
+	r.timeout = keysTimeout
 	locks, _ := r.held(mostKeys)
 	for _, lock := range locks {
 		all = append(all, lock.text("key"))

@@ -207,14 +207,13 @@ func (f *flag) env() string {
 }
 
 // urfaveFlags is the table for urfave/cli, which adds the environment. Short
-// names are not in it, since normalise leaves none, nor is help, which
-// urfave/cli has of its own. Values stay text until we know where they came from.
+// names are not in it, since normalise leaves none. Values stay text until we know
+// where they came from.
 func urfaveFlags() []urfave.Flag {
 	var list []urfave.Flag
 	for i := range flags {
 		f := &flags[i]
 		switch {
-		case f.long == "help":
 		case f.set == nil:
 			list = append(list, &urfave.BoolFlag{Name: f.long})
 		case f.many:

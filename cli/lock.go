@@ -68,32 +68,32 @@ Exit codes:
 func newLock() task { return &holding{ttl: client.DefaultTTL} }
 
 func (l *holding) options() []option {
-	return []option{l.serverOption(),
-		{flag{long: "ttl", arg: "duration", usage: "the lease, in whole seconds (default: " + client.DefaultTTL.String() + ")"}, l.setTTL},
-		{flag{long: "wait", arg: "duration", usage: "how long to wait for the lock (default: as long as it takes)"}, func(value string) (err error) {
+	return append(l.serverOptions(), []option{
+		{flag: flag{long: "ttl", arg: "duration", usage: "the lease, in whole seconds (default: " + client.DefaultTTL.String() + ")"}, take: l.setTTL},
+		{flag: flag{long: "wait", arg: "duration", usage: "how long to wait for the lock (default: as long as it takes)"}, take: func(value string) (err error) {
 			l.wait, err = parseDuration(value)
 			l.waits = true
 			return err
 		}},
-		{flag{long: "no-wait", usage: "do not wait"}, func(string) error {
+		{flag: flag{long: "no-wait", usage: "do not wait"}, take: func(string) error {
 			l.noWait = true
 			return nil
 		}},
-		{flag{long: "strategy", arg: "name", usage: "how to wait: " + strings.Join(strategies(), ", ") + " (default: auto)"}, func(value string) (err error) {
+		{flag: flag{long: "strategy", arg: "name", usage: "how to wait: " + strings.Join(strategies(), ", ") + " (default: auto)"}, take: func(value string) (err error) {
 			if l.strategy, err = client.ParseStrategy(value); err != nil {
 				return errors.New("should be one of " + strings.Join(strategies(), ", "))
 			}
 			return nil
 		}},
-		{flag{long: "owner", arg: "text", usage: "who takes the lock, for those who look at it (default: host name and process id)"}, func(value string) error {
+		{flag: flag{long: "owner", arg: "text", usage: "who takes the lock, for those who look at it (default: host name and process id)"}, take: func(value string) error {
 			l.owner = value
 			return nil
 		}},
-		{flag{short: "v", long: "verbose", counted: true, usage: "log retries, and when the lock is taken and released, on stderr"}, func(string) error {
+		{flag: flag{short: "v", long: "verbose", counted: true, usage: "log retries, and when the lock is taken and released, on stderr"}, take: func(string) error {
 			l.verbose = true
 			return nil
 		}},
-	}
+	}...)
 }
 
 func (l *holding) setTTL(value string) (err error) {
@@ -130,7 +130,8 @@ func (l *holding) run(a *app, args arguments) error {
 		l.log = newLogger(a.stderr, formatAuto, zerolog.DebugLevel)
 	}
 	c, err := client.New(client.Config{
-		Servers: l.servers, TTL: l.ttl, Owner: l.owner, Strategy: l.strategy, Logger: l.log,
+		Servers: l.servers, TLS: l.tls, User: l.user, Password: l.password,
+		TTL: l.ttl, Owner: l.owner, Strategy: l.strategy, Logger: l.log,
 	})
 	if err != nil {
 		return err
@@ -237,7 +238,8 @@ func (l *holding) notTaken(err error) error {
 	case errors.Is(err, client.ErrPlain):
 		return refusal{"--strategy " + l.strategy.String(), "needs lockcached, and this server is a plain memcached; use auto"}
 	}
-	return failure{exitNotTaken, fmt.Errorf("%s: lock not obtained: %s", l.key, plainly(err))}
+	why := strings.TrimPrefix(l.plainly(err), "lock "+l.key+": ")
+	return failure{exitNotTaken, fmt.Errorf("%s: lock not obtained: %s", l.key, why)}
 }
 
 // release gives the lock back. If the server is away it does not try for longer than
@@ -252,9 +254,6 @@ func release(lock *client.Lock) error {
 		return nil
 	}
 }
-
-// plainly is what an error says to those who do not know of packages.
-func plainly(err error) string { return strings.ReplaceAll(err.Error(), "client: ", "") }
 
 // notRun says why the command cannot be run, and with what exit code.
 func notRun(command string, err error) error {
@@ -283,7 +282,7 @@ func (l *holding) hold(a *app, lock *client.Lock, cmd *exec.Cmd, signals chan os
 	case errors.Is(err, client.ErrLost):
 		return failure{exitLost, fmt.Errorf("%s: the lock was lost before the command had ended: %s", l.key, describe(status))}
 	case err != nil:
-		fmt.Fprintf(a.stderr, "lockcached: %s: not released, so that it stays locked until its lease ends: %s\n", l.key, plainly(err))
+		fmt.Fprintf(a.stderr, "lockcached: %s: not released, so that it stays locked until its lease ends: %s\n", l.key, l.plainly(err))
 	default:
 		l.log.Info().Str("key", l.key).Msg("lock released")
 	}

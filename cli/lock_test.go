@@ -96,19 +96,9 @@ const waiting = "echo begun; while :; do sleep 0.05; done"
 
 // lockServer runs a server until the test ends.
 func lockServer(t *testing.T) string {
-	s := startAlone(t)
+	s := start(t, "-p-1")
 	t.Cleanup(func() { s.stop(testSignal) })
 	return s.addrs[0]
-}
-
-// starting lets tests that run beside each other start servers one after the other:
-// urfave/cli writes to a variable that all share.
-var starting sync.Mutex
-
-func startAlone(t *testing.T) *instance {
-	starting.Lock()
-	defer starting.Unlock()
-	return start(t, "-p-1")
 }
 
 func TestLockExitCodes(t *testing.T) {
@@ -260,7 +250,7 @@ func TestLockWithoutServer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := startAlone(t)
+			s := start(t, "-p-1")
 			const ttl = 6 * time.Second // a slow machine has more than a second between TERM and KILL
 			began := time.Now()
 			r := begin(t, s.addrs[0], tt.trap+"; "+waiting, "--ttl", ttl.String())

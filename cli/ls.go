@@ -26,8 +26,8 @@ func (l *listing) options() []option {
 
 func limitOption(to *int) option {
 	return option{
-		flag{long: "limit", arg: "num", usage: fmt.Sprintf("locks to list (default: %d, at most %d)", *to, mostListed)},
-		func(value string) (err error) {
+		flag: flag{long: "limit", arg: "num", usage: fmt.Sprintf("locks to list (default: %d, at most %d)", *to, mostListed)},
+		take: func(value string) (err error) {
 			if *to, err = strconv.Atoi(value); err != nil || *to < 1 || *to > mostListed {
 				return fmt.Errorf("should be a number from 1 to %d", mostListed)
 			}

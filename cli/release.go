@@ -26,13 +26,13 @@ func newRelease() task { return &releasing{remote: newRemote()} }
 
 func (r *releasing) options() []option {
 	return append(r.remote.options(),
-		option{flag{long: "token", arg: "num", usage: "end the hold with this token only"}, func(value string) (err error) {
+		option{flag: flag{long: "token", arg: "num", usage: "end the hold with this token only"}, take: func(value string) (err error) {
 			if r.token, err = strconv.ParseUint(value, 10, 64); err != nil || r.token == 0 {
 				return errors.New("should be a number greater than 0, as \"lockcached show\" tells it")
 			}
 			return nil
 		}},
-		option{flag{long: "force", usage: "end the hold, whosever it is"}, func(string) error {
+		option{flag: flag{long: "force", usage: "end the hold, whosever it is"}, take: func(string) error {
 			r.force = true
 			return nil
 		}})
@@ -103,7 +103,7 @@ func (r *releasing) release(server, key string) (fields, error) {
 	case errors.Is(err, memcache.ErrCacheMiss), errors.Is(err, memcache.ErrCASConflict):
 		return nil, nil
 	case err != nil:
-		return nil, cause(err)
+		return nil, r.cause(err)
 	}
 	return fields{{"key", key}, {"server", server}, {"owner", string(item.Value)}, {"token", fmt.Sprint(item.CasID)}}, nil
 }

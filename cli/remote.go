@@ -2,17 +2,17 @@ package cli
 
 import (
 	"bufio"
-	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/lockcached/lockcached/client"
 	"github.com/lockcached/lockcached/protocol"
 )
 
@@ -25,6 +25,7 @@ const defaultTimeout = 3 * time.Second
 
 // A remote is the servers that a command is about.
 type remote struct {
+	access
 	servers []string // host:port, or the path of a Unix socket
 	timeout time.Duration
 	json    bool
@@ -34,25 +35,23 @@ func newRemote() remote { return remote{timeout: defaultTimeout} }
 
 // options are the flags that all commands have that talk to servers.
 func (r *remote) options() []option {
-	return []option{r.serverOption(), r.timeoutOption(), {
-		flag{long: "json", usage: "print one JSON document, with the protocol's names"},
-		func(string) error { r.json = true; return nil },
-	}}
+	return append(r.serverOptions(), option{
+		flag: flag{long: "timeout", arg: "duration", usage: "how long a server may take to answer (default: " + defaultTimeout.String() + ")"},
+		take: func(value string) error { return someTime(&r.timeout, value) },
+	}, option{
+		flag: flag{long: "json", usage: "print one JSON document, with the protocol's names"},
+		take: func(string) error { r.json = true; return nil },
+	})
 }
 
-func (r *remote) serverOption() option {
-	return option{
-		flag{long: "server", arg: "addr", many: true,
+// serverOptions are the flags that say where the servers are, and how to come in.
+func (r *remote) serverOptions() []option {
+	return append([]option{{
+		flag: flag{long: "server", arg: "addr", many: true,
 			usage: "servers: host, host:port or path of a Unix socket (default: $" + serverEnv + ")"},
-		r.addServer,
-	}
-}
-
-func (r *remote) timeoutOption() option {
-	return option{
-		flag{long: "timeout", arg: "duration", usage: "how long a server may take to answer (default: " + defaultTimeout.String() + ")"},
-		func(value string) error { return someTime(&r.timeout, value) },
-	}
+		variable: serverEnv,
+		take:     r.addServer,
+	}}, r.access.options()...)
 }
 
 // someTime reads a duration that is not 0.
@@ -84,17 +83,18 @@ func (r *remote) addServer(text string) error {
 	return nil
 }
 
-// finish fills in the servers that no flag named.
+// finish fills in the server that neither a flag nor a variable named, and checks what
+// depends on more than one flag.
 func (r *remote) finish() error {
-	if len(r.servers) > 0 {
-		return nil
+	if len(r.servers) == 0 {
+		r.servers = []string{net.JoinHostPort(defaultListen, strconv.Itoa(defaultPort))}
 	}
-	for addr := range strings.SplitSeq(cmp.Or(os.Getenv(serverEnv), defaultListen), ",") {
-		if err := r.addServer(addr); err != nil {
-			return refusal{serverEnv + "=" + addr, err.Error()}
-		}
-	}
-	return nil
+	return r.access.finish(r.servers)
+}
+
+// dialer makes connections to the servers.
+func (r *remote) dialer() *client.Dialer {
+	return &client.Dialer{Timeout: r.timeout, TLS: r.tls, User: r.user, Password: r.password}
 }
 
 // network is how a server is dialled.
@@ -143,14 +143,14 @@ var errUnknown error = wireError{"ERROR"}
 var errStrange = errors.New("answers with more than a memcached says in one line: is it one?")
 
 func (r *remote) converse(server, line string) (lines []string, err error) {
-	conn, err := net.DialTimeout(network(server), server, r.timeout)
+	conn, err := r.dialer().DialContext(context.Background(), network(server), server)
 	if err != nil {
-		return nil, cause(err)
+		return nil, r.cause(err)
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(r.timeout)) // what fails here fails below, too
 	if _, err := fmt.Fprintf(conn, "%s\r\n", line); err != nil {
-		return nil, cause(err)
+		return nil, r.cause(err)
 	}
 	for in := bufio.NewReaderSize(conn, maxAnswerLine); ; {
 		text, err := in.ReadSlice('\n')
@@ -158,7 +158,7 @@ func (r *remote) converse(server, line string) (lines []string, err error) {
 		case errors.Is(err, bufio.ErrBufferFull):
 			return nil, errStrange
 		case err != nil:
-			return nil, cause(err)
+			return nil, r.cause(err)
 		}
 		word := strings.TrimRight(string(text), "\r\n")
 		more, err := goesOn(word)
@@ -179,23 +179,14 @@ func goesOn(line string) (bool, error) {
 	word, _ := protocol.NextWord([]byte(line))
 	switch string(word) {
 	case "ERROR", "CLIENT_ERROR", "SERVER_ERROR":
+		if line == protocol.ErrNoLogin.Line {
+			return false, errNoLogin
+		}
 		return false, wireError{line}
 	case "STAT", "PREFIX", "ITEM":
 		return true, nil
 	}
 	return false, nil
-}
-
-// cause is what went wrong with a connection, without the address, which the
-// caller puts in front.
-func cause(err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		if op.Timeout() {
-			return fmt.Errorf("no answer: %w", os.ErrDeadlineExceeded)
-		}
-		return op.Err
-	}
-	return err
 }
 
 // complain tells of servers that did not answer; the answers of the others are not

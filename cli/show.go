@@ -66,7 +66,7 @@ func (r *remote) lookAtItem(server, key string) (fields, error) {
 	case errors.Is(err, memcache.ErrCacheMiss):
 		return fields{{"held", "0"}, {"owner", "-"}, {"token", "0"}}, nil
 	case err != nil:
-		return nil, cause(err)
+		return nil, r.cause(err)
 	}
 	return fields{{"held", "1"}, {"owner", string(item.Value)}, {"token", fmt.Sprint(item.CasID)}}, nil
 }
@@ -74,7 +74,7 @@ func (r *remote) lookAtItem(server, key string) (fields, error) {
 // memcached is an ordinary client of one server.
 func (r *remote) memcached(server string) *memcache.Client {
 	mc := memcache.New(server)
-	mc.Timeout = r.timeout
+	mc.Timeout, mc.DialContext = r.timeout, r.dialer().DialContext
 	return mc
 }
 

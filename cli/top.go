@@ -29,8 +29,8 @@ func newTop() task { return &watching{remote: newRemote(), interval: defaultInte
 
 func (w *watching) options() []option {
 	return append(w.remote.options(), limitOption(&w.limit), option{
-		flag{short: "n", long: "interval", arg: "duration", usage: "time between two looks (default: " + defaultInterval.String() + ")"},
-		func(value string) error { return someTime(&w.interval, value) },
+		flag: flag{short: "n", long: "interval", arg: "duration", usage: "time between two looks (default: " + defaultInterval.String() + ")"},
+		take: func(value string) error { return someTime(&w.interval, value) },
 	})
 }
 

@@ -18,6 +18,7 @@ type Client struct {
 	log      zerolog.Logger
 	tracer   trace.Tracer
 	mc       *memcache.Client
+	dialer   Dialer
 	selector memcache.ServerSelector // nil if it is not known
 	turns    turns
 	memories *memories
@@ -40,6 +41,7 @@ func New(c Config) (*Client, error) {
 	}
 	client := &Client{
 		config: c, log: c.Logger, mc: c.Memcache, selector: c.Selector,
+		dialer:   Dialer{c.Timeout, c.TLS, c.User, c.Password},
 		memories: newMemories(),
 		metrics:  newMetrics(),
 		peers:    make(map[string]*peer),
@@ -57,7 +59,7 @@ func New(c Config) (*Client, error) {
 		client.selector = NewSelector(list)
 		client.mc = memcache.NewFromSelector(client.selector)
 		client.mc.Timeout, client.mc.MaxIdleConns = c.Timeout, c.MaxIdleConns
-		client.mc.DialContext = client.dial
+		client.mc.DialContext = client.dialer.DialContext
 	}
 	return client, nil
 }

@@ -2,57 +2,105 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
 	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
 )
+
+// A Dialer makes connections as a Client does, for those who speak with servers by
+// themselves: DialContext goes into a memcache.Client.
+type Dialer struct {
+	// Timeout bounds all until the connection can be used. 0 means
+	// memcache.DefaultTimeout.
+	Timeout time.Duration
+	// TLS encrypts. nil means not.
+	TLS *tls.Config
+	// User and Password are for memcached's ASCII authentication; "" for a user means
+	// none. A user has no spaces, and neither has line ends.
+	User, Password string
+}
 
 // A link that is cut is noticed in half a minute, also while nothing is sent because
 // a claim waits in line.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4}
 
-// dial makes a connection: encrypted, and with the password said, if there is one.
-func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+// DialContext makes a connection: encrypted, and with the password said, if there is
+// one. A server that does not let us in is ErrRefused; with TLS 1.3 that may be an error
+// of the connection's first Read.
+func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Timeout, memcache.DefaultTimeout))
 	defer cancel()
-	conn, err := c.connect(ctx, network, addr)
-	if err != nil || c.config.User == "" {
+	conn, err := d.connect(ctx, network, addr)
+	if err != nil || d.User == "" {
 		return conn, err
 	}
-	if err := c.authenticate(conn); err != nil {
+	if err := d.authenticate(ctx, conn); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
 	return conn, nil
 }
 
-func (c *Client) connect(ctx context.Context, network, addr string) (net.Conn, error) {
+func (d *Dialer) connect(ctx context.Context, network, addr string) (net.Conn, error) {
 	plain := &net.Dialer{KeepAliveConfig: keepAlive}
-	if c.config.TLS == nil {
+	if d.TLS == nil {
 		return plain.DialContext(ctx, network, addr)
 	}
-	return (&tls.Dialer{NetDialer: plain, Config: c.config.TLS}).DialContext(ctx, network, addr)
+	conn, err := (&tls.Dialer{NetDialer: plain, Config: d.TLS}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, refused(err, addr)
+	}
+	return encrypted{conn}, nil
 }
 
 // authenticate says user and password as memcached wants it: by a set whose key does
 // not matter.
-func (c *Client) authenticate(conn net.Conn) error {
-	if err := conn.SetDeadline(time.Now().Add(c.config.Timeout)); err != nil {
+func (d *Dialer) authenticate(ctx context.Context, conn net.Conn) error {
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
 		return err
 	}
-	words := c.config.User + " " + c.config.Password
+	words := d.User + " " + d.Password
 	if _, err := fmt.Fprintf(conn, "set auth 0 0 %d\r\n%s\r\n", len(words), words); err != nil {
 		return err
 	}
 	answer, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
-		return err
+		return fmt.Errorf("no answer to the login of %s, which may mean a wrong password: %w", d.User, err)
 	}
-	if answer = strings.TrimSpace(answer); answer != "STORED" {
-		return fmt.Errorf("%w: user %s at %s: %s", ErrRefused, c.config.User, conn.RemoteAddr(), answer)
+	switch answer = strings.TrimSpace(answer); {
+	case answer == "STORED":
+		return conn.SetDeadline(time.Time{})
+	case strings.HasPrefix(answer, "CLIENT_ERROR"):
+		return fmt.Errorf("%w: user %s at %s: %s", ErrRefused, d.User, conn.RemoteAddr(), answer)
 	}
-	return nil
+	return fmt.Errorf("the login of %s was answered %q", d.User, answer) // too many connections, for one
+}
+
+// An encrypted connection tells a refusal from a fault. A server that speaks TLS 1.3
+// looks at our certificate when we believe to be in already.
+type encrypted struct{ net.Conn }
+
+func (e encrypted) Read(b []byte) (int, error) {
+	n, err := e.Conn.Read(b)
+	if err != nil {
+		err = refused(err, e.RemoteAddr().String())
+	}
+	return n, err
+}
+
+// refused makes ErrRefused of what is an alert of the server's. crypto/tls has no type
+// of its own for that.
+func refused(err error, addr string) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return fmt.Errorf("%w: %s: %w", ErrRefused, addr, op.Err)
+	}
+	return err
 }

@@ -85,7 +85,7 @@ func (l *line) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	if used {
 		return nil, net.ErrClosed
 	}
-	conn, err := l.client.dial(ctx, network, addr)
+	conn, err := l.client.dialer.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}

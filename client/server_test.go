@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -181,12 +182,49 @@ func TestTLSAndPassword(t *testing.T) {
 	config.Password = "wrong"
 	_, err = newClient(t, config, l.Addr().String()).Lock(t.Context(), "k")
 	is(t, "with a wrong password", err, ErrRefused)
+	config.User = "" // so that the answer to the first request says it
+	_, err = newClient(t, config, mutual(t, cert.TLS.Certificates)).Lock(t.Context(), "k")
+	is(t, "without a certificate of our own", err, ErrRefused)
 	config.TLS = &tls.Config{}
 	_, err = newClient(t, config, l.Addr().String()).Lock(t.Context(), "k")
 	var unknown *tls.CertificateVerificationError
 	if !errors.As(err, &unknown) || errors.Is(err, ErrUnavailable) {
 		t.Errorf("with an unknown certificate: %v", err)
 	}
+}
+
+// A login that is not answered well is a refusal only if it is one.
+func TestLoginAnswers(t *testing.T) {
+	t.Parallel()
+	for answer, refused := range map[string]bool{
+		"CLIENT_ERROR authentication failure": true,
+		"ERROR Too many open connections":     false,
+		"SERVER_ERROR out of memory":          false,
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		is(t, "listen", err, nil)
+		defer l.Close()
+		go func() {
+			if conn, err := l.Accept(); err == nil {
+				defer conn.Close()
+				_, _ = io.WriteString(conn, answer+"\r\n")
+				_, _ = io.Copy(io.Discard, conn)
+			}
+		}()
+		d := Dialer{Timeout: time.Minute, User: "ann", Password: "secret"}
+		if _, err := d.DialContext(t.Context(), "tcp", l.Addr().String()); errors.Is(err, ErrRefused) != refused || isBusy(err) == refused {
+			t.Errorf("%s: %v", answer, err)
+		}
+	}
+}
+
+// mutual is a server that wants certificates of its clients.
+func mutual(t *testing.T, own []tls.Certificate) (addr string) {
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: own, ClientAuth: tls.RequireAnyClientCert})
+	is(t, "listen", err, nil)
+	t.Cleanup(func() { _ = l.Close() })
+	go guard(l, "")
+	return l.Addr().String()
 }
 
 // guard lets those through to a server who know the password.

@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -28,9 +29,7 @@ type material struct {
 
 // LoadCertificates reads the files.
 func LoadCertificates(files CertificateFiles) (*Certificates, error) {
-	if files.Key == "" {
-		files.Key = files.Chain
-	}
+	files.Key = cmp.Or(files.Key, files.Chain)
 	c := new(Certificates)
 	c.paths = []string{files.Chain, files.Key}
 	if files.CA != "" {
@@ -41,23 +40,40 @@ func LoadCertificates(files CertificateFiles) (*Certificates, error) {
 }
 
 func (files CertificateFiles) read() (*material, error) {
-	own, err := tls.LoadX509KeyPair(files.Chain, files.Key)
-	if err != nil {
-		return nil, fmt.Errorf("certificate %s with key %s: %w", files.Chain, files.Key, err)
-	}
-	// An empty pool, since none at all would stand for all that this machine trusts.
-	m := &material{own: own, clients: x509.NewCertPool()}
-	if files.CA == "" {
-		return m, nil
-	}
-	text, err := os.ReadFile(files.CA)
+	own, err := LoadPair(files.Chain, files.Key)
 	if err != nil {
 		return nil, err
 	}
-	if !m.clients.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s: has no certificate in PEM format", files.CA)
+	// An empty pool, since none at all would stand for all that this machine trusts.
+	m := &material{own, x509.NewCertPool()}
+	if files.CA != "" {
+		m.clients, err = LoadAuthorities(files.CA)
 	}
-	return m, nil
+	return m, err
+}
+
+// LoadPair reads a certificate, followed by those that vouch for it, and its private
+// key; key is "" if that is in the same file.
+func LoadPair(chain, key string) (tls.Certificate, error) {
+	key = cmp.Or(key, chain)
+	pair, err := tls.LoadX509KeyPair(chain, key)
+	if err != nil {
+		err = fmt.Errorf("certificate %s with key %s: %w", chain, key, err)
+	}
+	return pair, err
+}
+
+// LoadAuthorities reads certificates that vouch for others.
+func LoadAuthorities(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s: has no certificate in PEM format", path)
+	}
+	return pool, nil
 }
 
 // Config makes a configuration for servers of another one: every handshake uses

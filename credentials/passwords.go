@@ -1,17 +1,9 @@
 package credentials
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
-	"fmt"
-	"io"
-	"os"
 )
-
-// maxPasswordFile bounds the file in bytes: what is longer is some other file.
-const maxPasswordFile = 1 << 20
 
 // Passwords are the users of a file with lines such as user:password. Safe for
 // concurrent use.
@@ -46,44 +38,13 @@ func newEntry(user, password []byte) entry {
 }
 
 func readPasswords(path string) (*[]entry, error) {
-	f, err := os.Open(path)
+	logins, err := readLogins(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxPasswordFile+1))
-	if err != nil {
-		return nil, err
-	}
-	list, err := parsePasswords(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	list := make([]entry, len(logins))
+	for i, l := range logins {
+		list[i] = newEntry(l.user, l.password)
 	}
 	return &list, nil
-}
-
-// parsePasswords takes lines apart at their first colon, so that a password may
-// have some. A line may end in CR LF or with the file, and may be blank.
-func parsePasswords(text []byte) ([]entry, error) {
-	if len(text) > maxPasswordFile {
-		return nil, fmt.Errorf("more than %d bytes", maxPasswordFile)
-	}
-	var list []entry
-	number := 0
-	for line := range bytes.Lines(text) {
-		number++
-		line = bytes.TrimRight(line, "\r\n")
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		user, password, ok := bytes.Cut(line, []byte{':'})
-		if !ok {
-			return nil, fmt.Errorf("line %d should be user:password", number)
-		}
-		list = append(list, newEntry(user, password))
-	}
-	if len(list) == 0 {
-		return nil, errors.New("has no line user:password")
-	}
-	return list, nil
 }

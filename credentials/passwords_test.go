@@ -56,6 +56,27 @@ func TestBadPasswordFiles(t *testing.T) {
 	}
 }
 
+func TestLoadLogin(t *testing.T) {
+	for text, want := range map[string]string{
+		"foo:bar:baz\r\nother:x": "foo bar:baz",
+		"\n \nnobody:":           "nobody ",
+		":nameless":              "the first user cannot log in",
+		"two words:x\nfoo:bar":   "the first user cannot log in",
+		"foo:b\rar":              "the first user cannot log in",
+		"s3cret":                 "line 1 should be user:password",
+	} {
+		path := filepath.Join(t.TempDir(), "password")
+		write(t, path, text)
+		user, password, err := LoadLogin(path)
+		if err == nil && user+" "+password == want {
+			continue
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), path+": "+want) {
+			t.Errorf("%q: %q %q, %v, want %q", text, user, password, err, want)
+		}
+	}
+}
+
 func TestReload(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "passwords")
 	write(t, path, "foo:bar")
@@ -88,7 +109,7 @@ func FuzzPasswords(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		list, err := parsePasswords(text)
+		list, err := parseLogins(text)
 		if err != nil {
 			return
 		}
@@ -97,7 +118,7 @@ func FuzzPasswords(f *testing.F) {
 			if !ok && len(bytes.TrimSpace(line)) == 0 {
 				continue
 			}
-			if len(list) == 0 || list[0] != newEntry(user, password) {
+			if len(list) == 0 || !bytes.Equal(list[0].user, user) || !bytes.Equal(list[0].password, password) {
 				t.Fatalf("%q is not among the users of %q", line, text)
 			}
 			list = list[1:]

@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/lockcached/lockcached/credentials"
+	"github.com/lockcached/lockcached/protocol"
+)
+
+// accessEnv begins the variables that stand for the flags of an access. The server's
+// flags have variables of nearly the same names, and mean the other side of it.
+const accessEnv = "LOCKCACHED_CLIENT_"
+
+// An access is how a command comes in at its servers: whether it speaks TLS, which
+// certificate it shows, and as which user it logs in.
+type access struct {
+	secure         bool
+	chain, key     string         // files of a client's certificate
+	authorities    *x509.CertPool // nil: those that this machine trusts
+	name           string         // on the servers' certificates; "" is the host's
+	user, password string
+
+	tls *tls.Config // made by finish; nil for plain text
+}
+
+// options are the flags. All that have to do with TLS turn it on.
+func (x *access) options() []option {
+	secured := func(take func(value string) error) func(string) error {
+		return func(value string) error {
+			x.secure = true
+			return take(value)
+		}
+	}
+	list := []option{
+		{flag: flag{long: "tls", usage: "speak TLS, and trust the authorities that this machine trusts"}, take: x.setTLS},
+		{flag: flag{long: "tls-ca", arg: "file", usage: "speak TLS, and trust these authorities instead"}, take: secured(x.setAuthorities)},
+		{flag: flag{long: "tls-cert", arg: "file", usage: "speak TLS, and show this certificate, in PEM"}, take: secured(nonEmpty(&x.chain))},
+		{flag: flag{long: "tls-key", arg: "file", usage: "its private key, unless that is in the same file"}, take: secured(nonEmpty(&x.key))},
+		{flag: flag{long: "tls-name", arg: "name", usage: "what the servers' certificates say instead of the host"}, take: secured(nonEmpty(&x.name))},
+		{flag: flag{long: "auth-file", arg: "file", usage: "log in: the first line user:password of that file"}, take: x.setLogin},
+	}
+	for i := range list {
+		list[i].variable = accessEnv + strings.ToUpper(strings.ReplaceAll(list[i].long, "-", "_"))
+	}
+	return list
+}
+
+// setTLS takes the switch, which is given "", or its variable.
+func (x *access) setTLS(value string) error {
+	on, err := strconv.ParseBool(value)
+	if err != nil && value != "" {
+		return errors.New("should be true or false")
+	}
+	x.secure = x.secure || on || value == ""
+	return nil
+}
+
+func (x *access) setAuthorities(path string) (err error) {
+	x.authorities, err = credentials.LoadAuthorities(path)
+	return err
+}
+
+// nonEmpty takes a word.
+func nonEmpty(to *string) func(string) error {
+	return func(value string) error {
+		if *to = value; value == "" {
+			return errors.New("should not be empty")
+		}
+		return nil
+	}
+}
+
+func (x *access) setLogin(path string) (err error) {
+	x.user, x.password, err = credentials.LoadLogin(path)
+	return err
+}
+
+// finish checks what depends on more than one flag.
+func (x *access) finish(servers []string) error {
+	if !x.secure {
+		return nil
+	}
+	for _, server := range servers {
+		if network(server) == "unix" {
+			return refusal{"--server " + server, "a Unix socket speaks no TLS: leave out --tls and the like"}
+		}
+	}
+	x.tls = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x.authorities, ServerName: x.name}
+	switch {
+	case x.chain != "":
+		pair, err := credentials.LoadPair(x.chain, x.key)
+		if err != nil {
+			return refusal{"--tls-cert", err.Error()}
+		}
+		x.tls.Certificates = []tls.Certificate{pair}
+	case x.key != "":
+		return refusal{"--tls-key " + x.key, "needs --tls-cert, the certificate that it belongs to"}
+	}
+	return nil
+}
+
+// errNoLogin is for a server to which one has to say who one is.
+var errNoLogin = errors.New("wants a user and a password: --auth-file is missing")
+
+// cause is what went wrong with a connection, without the address, which the
+// caller puts in front.
+func (x *access) cause(err error) error {
+	op, isOp := err.(*net.OpError) // what wraps one has more to say
+	switch {
+	case isOp && op.Timeout():
+		return fmt.Errorf("no answer: %w", os.ErrDeadlineExceeded)
+	case isOp:
+		return op.Err
+	}
+	return errors.New(x.plainly(err))
+}
+
+// plainly is what an error says to those who do not know of packages. What is due to a
+// flag left out says so.
+func (x *access) plainly(err error) string {
+	text := strings.ReplaceAll(err.Error(), "client: ", "")
+	_, misnamed := errors.AsType[x509.HostnameError](err)
+	switch {
+	case misnamed:
+		text += " (--tls-name says whose it may be instead)"
+	case x.tls == nil && errors.Is(err, io.EOF):
+		text += " (does the server speak TLS? then --tls is missing)"
+	case strings.Contains(text, protocol.ErrNoLogin.Line):
+		text = "the server " + errNoLogin.Error()
+	}
+	return text
+}

@@ -1,0 +1,242 @@
+package cli
+
+import (
+	"cmp"
+	"crypto/tls"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lockcached/lockcached/internal/testcert"
+)
+
+// A fortress is a server that wants a certificate and a password, and what one needs to
+// come in.
+type fortress struct {
+	addr      string
+	cert, key string   // a client's
+	flags     []string // with which one comes in
+}
+
+// startFortress runs one until the test ends.
+func startFortress(t *testing.T) *fortress {
+	ca := testcert.NewAuthority(t)
+	cert, key := ca.Issue("server")
+	passwords := secretFile(t, "ann:se cret:x\nbob:hidden\n")
+	s := start(t, "-p-1", "--tls-cert", cert, "--tls-key", key, "--tls-ca", ca.File, "-Y", passwords)
+	t.Cleanup(func() { s.stop(testSignal) })
+	f := &fortress{addr: s.addrs[0]}
+	f.cert, f.key = ca.Issue("client")
+	f.flags = []string{"--server", f.addr, "--tls-ca", ca.File, "--tls-cert", f.cert, "--tls-key", f.key, "--auth-file", passwords}
+	return f
+}
+
+// with is the flags but for some; without a value the flag is left out.
+func (f *fortress) with(changes ...string) []string {
+	flags := slices.Clone(f.flags)
+	for change := range slices.Chunk(changes, 2) {
+		at := slices.Index(flags, change[0])
+		if flags[at+1] = change[1]; change[1] == "" {
+			flags = slices.Delete(flags, at, at+2)
+		}
+	}
+	return flags
+}
+
+// dial comes in as a command does.
+func (f *fortress) dial(t *testing.T) wire {
+	t.Helper()
+	r := newRemote()
+	var named []string
+	for pair := range slices.Chunk(f.flags, 2) {
+		named = append(named, pair[0]+"="+pair[1])
+	}
+	if err := cmp.Or(takeAll(r.options(), named), r.finish()); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := r.dialer().DialContext(t.Context(), "tcp", f.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return wire{t, conn}
+}
+
+func secretFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestAccess lets all commands in that have what the server wants.
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	f := startFortress(t)
+	script := strings.Join(append([]string{`"$0" release k --force`}, f.flags...), " ")
+	got := ended(t, program(append(append([]string{"lock", "k"}, f.flags...), "--", "sh", "-c", script, os.Args[0])...))
+	if got.code != exitLost || !strings.HasPrefix(got.stdout, "released k  owner ") {
+		t.Errorf("lock, and released within: %+v", got)
+	}
+	for command, want := range map[string]string{
+		"ping":        "lockcached-0.1.0\n",
+		"ls":          "KEY ",
+		"show k":      "1 acquired",
+		"top":         "0 held, ",
+		"stats locks": "held             0\n",
+	} {
+		if got := output(t, append(strings.Fields(command), f.flags...)...); !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+	f.dial(t).add("lock:x", "ann")
+	line := "lockcached show " + strings.Join(f.flags, " ") + " "
+	if got := output(t, "completion", "--line="+line); got != "lock:x\n" {
+		t.Errorf("completion: %q", got)
+	}
+}
+
+// TestAccessDenied: whatever is wrong is said, in one line and without the password.
+func TestAccessDenied(t *testing.T) {
+	t.Parallel()
+	f, other := startFortress(t), testcert.NewAuthority(t)
+	strangersCert, strangersKey := other.Issue("stranger")
+	plain := start(t, "-p-1")
+	t.Cleanup(func() { plain.stop(testSignal) })
+	tests := []struct {
+		name, want string
+		flags      []string
+	}{
+		{"wrong password", "server refuses the connection: user ann at " + f.addr + ": CLIENT_ERROR authentication failure",
+			f.with("--auth-file", secretFile(t, "ann:wr0ng"))},
+		{"no password", "wants a user and a password: --auth-file is missing", f.with("--auth-file", "")},
+		{"unknown authority", "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+			f.with("--tls-ca", other.File)},
+		{"no certificate", "server refuses the connection: " + f.addr + ": tls: certificate required",
+			f.with("--tls-cert", "", "--tls-key", "")},
+		{"a stranger's certificate", "server refuses the connection: " + f.addr + ": tls: unknown certificate authority",
+			f.with("--tls-cert", strangersCert, "--tls-key", strangersKey)},
+		{"wrong name", "tls: failed to verify certificate: x509: certificate is not valid for any names, but wanted to match locks.example (--tls-name says",
+			append(f.with(), "--tls-name", "locks.example")},
+		{"no TLS", "EOF (does the server speak TLS? then --tls is missing)", []string{"--server", f.addr}},
+		{"TLS in vain", "tls: first record does not look like a TLS handshake", []string{"--tls", "--server", plain.addrs[0]}},
+	}
+	for _, tt := range tests {
+		for _, words := range []string{"ping", "show k", "release k --force", "lock k -- true"} {
+			command, behind, _ := strings.Cut(words, " -- ")
+			args := append(strings.Fields(command), tt.flags...)
+			code := exitFailed
+			if behind != "" {
+				args, code = append(args, "--", behind), exitNotTaken
+			}
+			got := ended(t, program(args...))
+			if got.code != code || !strings.Contains(got.stderr, tt.want) || strings.Count(got.stderr, "\n") != 1 ||
+				strings.Contains(got.stderr+got.stdout, "wr0ng") {
+				t.Errorf("%s, %s: %+v, want %d, %q", tt.name, words, got, code, tt.want)
+			}
+		}
+	}
+}
+
+func TestAccessRefused(t *testing.T) {
+	ca := testcert.NewAuthority(t)
+	cert, key := ca.Issue("client")
+	_, strangersKey := ca.Issue("stranger")
+	secret := secretFile(t, "s3cret\n")
+	tests := []struct{ args, want string }{
+		{"--tls-ca absent", "--tls-ca absent: open absent: no such file or directory"},
+		{"--tls-ca " + key, "--tls-ca " + key + ": " + key + ": has no certificate in PEM format"},
+		{"--tls-cert absent", "--tls-cert: certificate absent with key absent: open absent: no such file or directory"},
+		{"--tls-cert=", "--tls-cert: should not be empty"},
+		{"--tls-cert " + cert + " --tls-key " + strangersKey,
+			"--tls-cert: certificate " + cert + " with key " + strangersKey + ": tls: private key does not match public key"},
+		{"--tls-key " + key, "--tls-key " + key + ": needs --tls-cert, the certificate that it belongs to"},
+		{"--tls --server /run/socket", "--server /run/socket: a Unix socket speaks no TLS: leave out --tls and the like"},
+		{"--auth-file absent", "--auth-file absent: open absent: no such file or directory"},
+		{"--auth-file " + secret, "--auth-file " + secret + ": " + secret + ": line 1 should be user:password"},
+	}
+	for _, tt := range tests {
+		for _, command := range []string{"ping", "lock k -- true"} {
+			words := strings.Fields(command)
+			got := execute(slices.Insert(words, 1, strings.Fields(tt.args)...)...)
+			if got.code != exitRefused || got.stdout != "" || got.stderr != "lockcached: "+tt.want+"\n" {
+				t.Errorf("%s %s: %+v, want %q", command, tt.args, got, tt.want)
+			}
+		}
+	}
+	t.Setenv("LOCKCACHED_CLIENT_TLS", "perhaps")
+	if got := execute("ping"); got.code != exitRefused || got.stderr != "lockcached: LOCKCACHED_CLIENT_TLS=perhaps: should be true or false\n" {
+		t.Errorf("%+v", got)
+	}
+	if got := execute("ping", "--help"); got.code != 0 {
+		t.Errorf("help is refused, too: %+v", got)
+	}
+}
+
+// TestAccessByVariables: a container's health check has no flags, and an environment
+// that is the server's, too.
+func TestAccessByVariables(t *testing.T) {
+	f := startFortress(t)
+	t.Setenv("LOCKCACHED_TLS_CA", "the server's")
+	t.Setenv("LOCKCACHED_AUTH_FILE", "the server's")
+	t.Setenv(serverEnv, f.addr)
+	for pair := range slices.Chunk(f.flags[2:], 2) { // those behind --server
+		t.Setenv(accessEnv+strings.ToUpper(strings.ReplaceAll(pair[0][2:], "-", "_")), pair[1])
+	}
+	output(t, "ping")
+	got := execute("ping", "--auth-file", secretFile(t, "ann:wrong"))
+	if got.code != exitFailed || !strings.Contains(got.stderr, "authentication failure") {
+		t.Errorf("a flag does not come before its variable: %+v", got)
+	}
+	t.Setenv("LOCKCACHED_CLIENT_AUTH_FILE", "")
+	if got := execute("ping"); !strings.HasSuffix(got.stderr, errNoLogin.Error()+"\n") {
+		t.Errorf("an empty variable is one: %+v", got)
+	}
+}
+
+// TestAccessByName: the certificate may be for another name than the server is reached by.
+func TestAccessByName(t *testing.T) {
+	f := startFortress(t)
+	_, port, _ := net.SplitHostPort(f.addr)
+	flags := f.with("--server", "localhost:"+port)
+	if got := execute(append([]string{"ping"}, flags...)...); got.code != exitFailed || !strings.Contains(got.stderr, "(--tls-name says whose it may be instead)") {
+		t.Errorf("%+v", got)
+	}
+	output(t, append([]string{"ping", "--tls-name", "127.0.0.1"}, flags...)...)
+}
+
+// TestAccessByOldTLS: with TLS 1.2 a certificate is refused in the handshake already.
+func TestAccessByOldTLS(t *testing.T) {
+	ca := testcert.NewAuthority(t)
+	cert, key := ca.Issue("server")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		Certificates: []tls.Certificate{pair}, MaxVersion: tls.VersionTLS12, ClientAuth: tls.RequireAnyClientCert,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1)) // shakes hands
+			conn.Close()
+		}
+	}()
+	got := execute("ping", "--tls-ca", ca.File, "--server", l.Addr().String())
+	if got.code != exitFailed || !strings.Contains(got.stderr, "server refuses the connection: "+l.Addr().String()+": tls: ") {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,73 @@
+package credentials
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// maxPasswordFile bounds the file in bytes: what is longer is some other file.
+const maxPasswordFile = 1 << 20
+
+// A login is a line user:password.
+type login struct{ user, password []byte }
+
+// LoadLogin reads the first user of a file as it is for LoadPasswords, for who is to
+// log in as that one.
+func LoadLogin(path string) (user, password string, err error) {
+	list, err := readLogins(path)
+	if err != nil {
+		return "", "", err
+	}
+	first := list[0]
+	if len(first.user) == 0 || bytes.ContainsAny(first.user, " \r") || bytes.ContainsRune(first.password, '\r') {
+		return "", "", fmt.Errorf("%s: the first user cannot log in: a name has 1 character at least and no spaces", path)
+	}
+	return string(first.user), string(first.password), nil
+}
+
+// readLogins returns one login at least.
+func readLogins(path string) ([]login, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxPasswordFile+1))
+	if err != nil {
+		return nil, err
+	}
+	list, err := parseLogins(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return list, nil
+}
+
+// parseLogins takes lines apart at their first colon, so that a password may
+// have some. A line may end in CR LF or with the file, and may be blank.
+func parseLogins(text []byte) ([]login, error) {
+	if len(text) > maxPasswordFile {
+		return nil, fmt.Errorf("more than %d bytes", maxPasswordFile)
+	}
+	var list []login
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		line = bytes.TrimRight(line, "\r\n")
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		user, password, ok := bytes.Cut(line, []byte{':'})
+		if !ok {
+			return nil, fmt.Errorf("line %d should be user:password", number)
+		}
+		list = append(list, login{user, password})
+	}
+	if len(list) == 0 {
+		return nil, errors.New("has no line user:password")
+	}
+	return list, nil
+}
