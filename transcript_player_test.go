@@ -30,12 +30,12 @@ type peer struct {
 // A player plays transcripts against a peer.
 type player struct {
 	peer     peer
-	clients  map[string]*client
+	clients  map[string]*actor
 	captured map[string]string
 }
 
 func newPlayer(peer peer) *player {
-	return &player{peer: peer, clients: map[string]*client{}, captured: map[string]string{}}
+	return &player{peer: peer, clients: map[string]*actor{}, captured: map[string]string{}}
 }
 
 // play stops at the first reply that is not the expected one.
@@ -101,7 +101,7 @@ func (p *player) do(s *step) error {
 
 // client returns the named connection, a new one at its first mention and after
 // it was closed.
-func (p *player) client(name string) (*client, error) {
+func (p *player) client(name string) (*actor, error) {
 	if c := p.clients[name]; c != nil {
 		return c, nil
 	}
@@ -109,7 +109,7 @@ func (p *player) client(name string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &client{conn: conn, lines: make(chan string, 1<<12)}
+	c := &actor{conn: conn, lines: make(chan string, 1<<12)}
 	go c.readLines()
 	p.clients[name] = c
 	return c, nil
@@ -167,7 +167,7 @@ func (p *player) check(replies []reply) error {
 }
 
 // expect reads one line, or as many as it takes if lines may be skipped.
-func (p *player) expect(c *client, r reply, skipping bool) error {
+func (p *player) expect(c *actor, r reply, skipping bool) error {
 	if r.text == waiting {
 		if line, err := c.next(p.peer.hush); !errors.Is(err, errWaiting) {
 			return fmt.Errorf("read %s", describe(line, err))
@@ -276,8 +276,8 @@ func (p *player) expectNothingMore(t *testing.T) {
 	}
 }
 
-// A client is one connection, read line by line in the background.
-type client struct {
+// An actor is a client: one connection, read line by line in the background.
+type actor struct {
 	conn   net.Conn
 	lines  chan string
 	unread []string // read ahead by listen
@@ -288,7 +288,7 @@ var (
 	errClosed  = errors.New(closed)
 )
 
-func (c *client) readLines() {
+func (c *actor) readLines() {
 	defer close(c.lines)
 	r := bufio.NewReader(c.conn)
 	for {
@@ -304,7 +304,7 @@ func (c *client) readLines() {
 
 // next returns the next line, errWaiting if there is none for as long as
 // patience, or errClosed.
-func (c *client) next(patience time.Duration) (string, error) {
+func (c *actor) next(patience time.Duration) (string, error) {
 	if len(c.unread) > 0 {
 		line := c.unread[0]
 		c.unread = c.unread[1:]

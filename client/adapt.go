@@ -1,7 +1,6 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"time"
 )
@@ -47,16 +46,7 @@ func (cl *claim) suggestions(ctx context.Context) (ttl, wait time.Duration, err 
 	if told := items[lock]; told != nil {
 		info := parseInfo(cl.hold.key, told.Value)
 		cl.rank = info.Rank
-		return cmp.Or(info.SuggestedTTL, info.ampleTTL()), info.SuggestedWait, nil
+		return info.SuggestedTTL, info.SuggestedWait, nil
 	}
 	return parseHolds(items[stat]).suggestedTTL(), 0, nil
-}
-
-// ampleTTL is twice the longest hold ever, if no hold has expired. The server suggests
-// a lease only while the lock is held; this is for a lock that is free.
-func (i *Info) ampleTTL() time.Duration {
-	if i.number("hold_count") < firstFew || i.number("censored_count") > 0 {
-		return 0
-	}
-	return 2 * i.ms("hold_max_ms")
 }

@@ -30,7 +30,7 @@ func (cl *claim) pace() (pace, error) {
 	}
 	switch cl.chosen {
 	case Queue:
-		return queue{}, nil
+		return new(queue), nil
 	case Advice:
 		return &polling{pause: advised}, nil
 	case Local:
@@ -94,36 +94,40 @@ func exponential(limit time.Duration) func(context.Context, *claim) (time.Durati
 }
 
 // queue waits in the server's line.
-type queue struct{}
+type queue struct {
+	turnedAway bool // the latest wait was refused too soon
+}
 
 // tooSoon is a refusal that came so much before the end of the wait that waiting
 // again at once could become a busy loop: the line is full, or the server's --max-wait
-// tiny.
+// tiny. Or the server shuts down: then the next try finds the connection closed, and
+// goes on in the line of the server that comes after. What that one advises those who
+// poll would be too late for somebody who may wait.
 const tooSoon = 100 * time.Millisecond
 
-// backInLine is how long it takes at most to wait in line again after such a refusal:
-// the line is open again long before it is our turn, or the server back again that has
-// just ended all waits.
-const backInLine = time.Second
-
-func (queue) again(ctx context.Context, cl *claim) error {
+func (q *queue) again(ctx context.Context, cl *claim) error {
 	soon := tooSoon
 	if cl.client.config.Memcache != nil {
 		soon = min(soon, cl.client.config.Timeout/2) // its waits may be short
 	}
-	began := time.Now()
+	began, before := time.Now(), q.turnedAway
 	err := cl.wait(ctx)
-	if !isNotStored(err) || time.Since(began) >= soon || ctx.Err() != nil {
+	q.turnedAway = isNotStored(err) && time.Since(began) < soon && ctx.Err() == nil
+	if !q.turnedAway {
 		return err
 	}
-	pause, adviceErr := advised(ctx, cl)
-	if adviceErr != nil {
-		return adviceErr
+	pause := tooSoon
+	if before {
+		advice, err := advised(ctx, cl)
+		if err != nil {
+			return err
+		}
+		pause = max(advice, tooSoon)
 	}
-	if !sleep(ctx, min(max(pause, tooSoon), backInLine)) {
+	if !sleep(ctx, pause) {
 		return interrupted(ctx)
 	}
 	return err
 }
 
-func (queue) done(context.Context, *claim) {}
+func (*queue) done(context.Context, *claim) {}

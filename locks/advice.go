@@ -168,7 +168,7 @@ type adviser struct {
 	stats.Scene
 	byRank bool
 	stddev float64
-	holds  *stats.Histogram // behind the Scene's Law
+	holds  *stats.Histogram // behind the Scene's Law; nil if there are none
 	law    *classLaw        // locked until done
 }
 
@@ -195,7 +195,8 @@ func (sh *shard) adviser(it *item, ks *keyStats, now time.Duration) (a adviser) 
 // consult brings in what is known of hold times.
 func (a *adviser) consult(ks *keyStats) {
 	own, law, ct := ks.HoldLaw, ks.class.law, ks.contention
-	if law == nil {
+	if law == nil { // nobody has had to wait; there is what this shard knows
+		a.holds = ks.class.HoldLaw
 		return
 	}
 	if own != nil && own.Weight() < enough {
@@ -303,6 +304,14 @@ func (sh *shard) advise(l *Lock, it *item, s *Session, now time.Duration) {
 	l.Retry = a.retry(ks, line, s, false)
 	l.SuggestedTTL = stats.SuggestedTTL(a.holds)
 	l.SuggestedWait = stats.SuggestedWait(&a.Scene, a.stddev, l.Rank)
+}
+
+// suggestedTTL is the lease for a lock that is free.
+func (sh *shard) suggestedTTL(key []byte) time.Duration {
+	var a adviser
+	a.consult(sh.past(key))
+	defer a.done()
+	return stats.SuggestedTTL(a.holds)
 }
 
 // identity tells waiters apart by what they want to store, as far as that makes

@@ -33,8 +33,8 @@ func TestNoRetryForAFreeLock(t *testing.T) {
 		practised(t, m)
 		must(t, remove(m, key))
 		l := m.Lookup([]byte(key), &c.session)
-		if r := c.retry(key); r != 0 || l.Retry != 0 || l.SuggestedTTL != 0 || l.SuggestedWait != 0 {
-			t.Errorf("a free lock: %v, %v, TTL %v, wait %v", r, l.Retry, l.SuggestedTTL, l.SuggestedWait)
+		if r := c.retry(key); r != 0 || l.Retry != 0 || l.SuggestedWait != 0 {
+			t.Errorf("a free lock: %v, %v, wait %v", r, l.Retry, l.SuggestedWait)
 		}
 	})
 }
@@ -235,4 +235,43 @@ func TestSuggestions(t *testing.T) {
 			t.Errorf("a wait of %v behind five, %v behind nobody", more, l.SuggestedWait)
 		}
 	})
+}
+
+// The lease for a lock that is free follows from its own holds, or else from those of
+// its class.
+func TestSuggestedTTLOfAFreeLock(t *testing.T) {
+	alone := func(holds int) func(t *testing.T, m *Manager) {
+		return func(t *testing.T, m *Manager) {
+			for range holds {
+				must(t, newClient(m, "holder").add(key, time.Hour))
+				pass(time.Second)
+				must(t, remove(m, key))
+			}
+		}
+	}
+	free := func(t *testing.T, m *Manager) { practised(t, m); must(t, remove(m, key)) }
+	item := func(t *testing.T, m *Manager) { alone(9)(t, m); must(t, set(m, key, "x", time.Hour)) }
+	for _, tt := range []struct {
+		name, key string
+		known     func(t *testing.T, m *Manager)
+		want      bool
+	}{
+		{"unknown", key, func(*testing.T, *Manager) {}, false},
+		{"seven-holds", key, alone(7), false},
+		{"without-contention", key, alone(9), true},
+		{"with-contention", key, free, true},
+		{"of-the-class", "lock:new", practised, true},
+		{"of-another-class", "job:new", practised, false},
+		{"ordinary-item", key, item, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, m *Manager) {
+				tt.known(t, m)
+				ttl := m.Lookup([]byte(tt.key), nil).SuggestedTTL
+				if (ttl != 0) != tt.want || tt.want && (ttl < 2*time.Second || ttl > time.Minute) {
+					t.Errorf("a lease of %v for holds of a second", ttl)
+				}
+			})
+		})
+	}
 }

@@ -23,9 +23,9 @@ type Lock struct {
 	// how much longer the server, which has just started, grants no lock at all.
 	Delay, Settling time.Duration
 
-	// Of a held lock: when to ask again, a lease that a hold hardly ever outlives
-	// (0 if unknown), and after how long it makes no sense to wait any more.
-	Retry, SuggestedTTL, SuggestedWait time.Duration
+	// A lease that a hold hardly ever outlives, 0 if that is unknown. Of a held lock, when
+	// to ask again, and after how long it makes no sense to wait any more.
+	SuggestedTTL, Retry, SuggestedWait time.Duration
 
 	stats.Record
 }
@@ -67,7 +67,7 @@ func (sh *shard) present(key []byte, it *item, s *Session, now time.Duration) (l
 	case l.Held:
 		sh.advise(&l, it, s, now)
 	case it == nil:
-		l.Retry = sh.retryClosed(key, now)
+		l.Retry, l.SuggestedTTL = sh.retryClosed(key, now), sh.suggestedTTL(key)
 	}
 	if line != nil {
 		sh.tidy(line)

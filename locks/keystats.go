@@ -90,6 +90,21 @@ func (sh *shard) granted(it *item) *keyStats {
 	return ks
 }
 
+// past is what is known of a lock that is free, or of its class. To ask for it makes
+// nothing that would have to be remembered.
+func (sh *shard) past(key []byte) *keyStats {
+	if ks, ok := sh.keys.Peek(stringOf(key)); ok {
+		return ks
+	}
+	var buf [256]byte
+	name := stringOf(stats.AppendClass(buf[:0], key, sh.m.config.ClassDelimiter))
+	if cs, ok := sh.classes.Peek(name); ok {
+		return &cs.unnamed
+	}
+	law, _ := sh.m.laws.Peek(name) // from the locks of other shards
+	return &keyStats{class: &classStats{law: law}}
+}
+
 // keep puts the statistics back among those that are remembered; they may have
 // been forgotten while the lock was held.
 func (sh *shard) keep(ks *keyStats) {

@@ -120,11 +120,7 @@ func (l *line) returned(p *poller, now time.Duration) {
 // since it joined the line. If value is not 0 it tells waiters apart better than
 // their connections do. Where too many wait already it is not remembered.
 func (l *line) poll(s *Session, value uint64, since, now time.Duration) {
-	p := l.pollers[s]
-	if p == nil && value != 0 {
-		p = l.reconnected(s, value)
-	}
-	if p != nil {
+	if p := l.known(s, value); p != nil {
 		p.refused(now)
 		l.returned(p, now)
 		return
@@ -151,10 +147,24 @@ func (l *line) resume(value uint64, since time.Duration) time.Duration {
 	return since
 }
 
-// reconnected finds the poller that comes back on another connection while the first
-// is still open. Among very many it is not looked for.
-func (l *line) reconnected(s *Session, value uint64) *poller {
-	if len(l.pollers) > maxLeft {
+// since is since when s waits, which polls no more: from now on, unless it has kept its
+// place.
+func (l *line) since(s *Session, value uint64, now time.Duration) time.Duration {
+	p := l.known(s, value)
+	if p == nil {
+		return l.resume(value, now)
+	}
+	l.dropPoller(s)
+	return p.since
+}
+
+// known finds the poller that s is: perhaps one that comes back on another connection
+// while the first is still open. Among very many that is not looked for.
+func (l *line) known(s *Session, value uint64) *poller {
+	if p := l.pollers[s]; p != nil {
+		return p
+	}
+	if value == 0 || len(l.pollers) > maxLeft {
 		return nil
 	}
 	for old, p := range l.pollers {

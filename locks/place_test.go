@@ -54,6 +54,10 @@ func TestPlaceIsKept(t *testing.T) {
 			m.Close(&c.session)
 			return again
 		}, "early"},
+		{"queues-on-another-connection", func(t *testing.T, m *Manager) *client {
+			newClient(m, "early").poll(t, key)
+			return newClient(m, "early")
+		}, "early"},
 		{"reconnected-after-a-time-out", func(t *testing.T, m *Manager) *client {
 			c := newClient(m, "early")
 			c.wait(t, key, time.Minute, time.Second).giveUp(false)
@@ -87,11 +91,29 @@ func TestPlaceIsKept(t *testing.T) {
 				enqueue(t, m, 2, key, time.Hour, time.Minute)
 				pass(time.Second)
 				early.wait(t, key, time.Hour, time.Minute)
+				if l := m.Lookup([]byte(key), nil); l.Queued != 3 || l.Polling != 0 {
+					t.Errorf("%d are queued, %d poll, want 3 and none", l.Queued, l.Polling)
+				}
 				must(t, remove(m, key))
 				wantOwner(t, m, key, tt.want)
 			})
 		})
 	}
+}
+
+// Who was refused on one connection and is served on another has waited, and waits no
+// more.
+func TestServedOnAnotherConnection(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Hour))
+		newClient(m, "early").poll(t, key)
+		pass(time.Second)
+		must(t, remove(m, key))
+		must(t, newClient(m, "early").add(key, time.Hour))
+		if l := m.Lookup([]byte(key), nil); l.Polling != 0 || l.Wait.Count() != 1 || l.Wait.Max() != time.Second {
+			t.Errorf("%d poll; %d waits, the longest %v", l.Polling, l.Wait.Count(), l.Wait.Max())
+		}
+	})
 }
 
 // The place of who is away is not kept for ever, and not past a grant.

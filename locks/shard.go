@@ -147,11 +147,8 @@ func (sh *shard) grantInLine(it *item, c *Put, since, now time.Duration) time.Du
 	}
 	it.Attached.line = l
 	sh.m.handedTo(l, it.Attached.by)
-	if p := l.pollers[c.Session]; p != nil {
-		since = p.since
-		l.dropPoller(c.Session)
-	} else if len(l.left) > 0 {
-		since = l.resume(valueHash(c.Value), since)
+	if since == 0 {
+		since = l.since(c.Session, identity(c, nil), 0)
 	}
 	if since != 0 {
 		sh.statsOf(it).wait(now - since)

@@ -83,12 +83,7 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	*w = Waiting{claim: *c, line: l, shard: sh, waiter: c.Waiter, since: now}
 	w.claim.Key, w.claim.Value = data[:len(c.Key)], data[len(c.Key):]
 	w.node.X = w
-	if p := l.pollers[c.Session]; p != nil {
-		w.since = p.since // it has kept its place
-		l.dropPoller(c.Session)
-	} else if len(l.left) > 0 {
-		w.since = l.resume(identity(c, it), now)
-	}
+	w.since = l.since(c.Session, identity(c, it), now)
 	l.queue.Insert(&w.node, func(other *Waiting) bool { return other.since <= w.since })
 	if w.patient = c.Wait > momentary; w.patient {
 		l.patient++

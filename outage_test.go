@@ -1,0 +1,103 @@
+package main_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lockcached/lockcached/client"
+)
+
+const outageLease = time.Hour // nobody loses a lock because the machine is slow
+
+// outages is how often the server goes away: LOCKCACHED_ROUNDS, or few times.
+func outages() int {
+	if n, err := strconv.Atoi(os.Getenv("LOCKCACHED_ROUNDS")); err == nil {
+		return n
+	}
+	return 3
+}
+
+// TestOutages: clients lock and unlock in loops while their server, which keeps its
+// locks on disk, ends and is started again, in an orderly way and killed in turn. None
+// of them notices, no lock is doubled or lost, and none asks all the time. When the
+// server has gone for good they are told so.
+func TestOutages(t *testing.T) {
+	flags := []string{"--data", filepath.Join(t.TempDir(), "data")}
+	server := start(t, flags...)
+	flags = append(flags, "-p", server.port())
+	c := newCrowd(t, server.address())
+	stop := c.work()
+	defer stop()
+	var away time.Duration // at most
+	for round := range outages() {
+		c.isAtWork()
+		begun := time.Now()
+		if round%2 == 0 {
+			server.stop()
+		} else {
+			server.kill()
+		}
+		server = start(t, flags...)
+		away = max(away, time.Since(begun))
+	}
+	c.isAtWork()
+	stop()
+	c.judge(away)
+	server.stop()
+	c.findNobody(server.address())
+}
+
+// TestComputedOnceOverAnOutage: the server is killed and started again while somebody
+// computes what a thousand want. Who waited for the lock goes on to wait: on disk it is
+// still held.
+func TestComputedOnceOverAnOutage(t *testing.T) {
+	const clients, callers = 20, 50
+	flags := []string{"--data", filepath.Join(t.TempDir(), "data")}
+	server := start(t, flags...)
+	config := client.CacheConfig[string]{Lease: outageLease, ServerAway: client.GiveUp}
+	var computations atomic.Int32
+	computing, done := make(chan bool, clients*callers), make(chan bool)
+	compute := func(ctx context.Context) (string, error) {
+		computations.Add(1)
+		computing <- true
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+		return "value", ctx.Err()
+	}
+	var all sync.WaitGroup
+	for range clients {
+		cached := client.NewCached(newLockClient(t, client.Config{Servers: server.addresses}), config)
+		for range callers {
+			all.Go(func() {
+				value, err := cached.Get(t.Context(), "page:1", compute)
+				for errors.Is(err, client.ErrUnavailable) { // the machine is slow
+					time.Sleep(100 * time.Millisecond)
+					value, err = cached.Get(t.Context(), "page:1", compute)
+				}
+				if value != "value" || err != nil {
+					t.Errorf("got %q, %v", value, err)
+				}
+			})
+		}
+	}
+	<-computing
+	waitForField(t, clientOf(t, server.address()), "lockcached:lock:lock:page:1", fmt.Sprint("queued=", clients-1))
+	server.kill()
+	server = start(t, append(flags, "-p", server.port())...)
+	close(done)
+	all.Wait()
+	if n := computations.Load(); n != 1 {
+		t.Errorf("computed %d times", n)
+	}
+	server.stop()
+}
