@@ -89,17 +89,20 @@ func (s *server) crash() {
 	s.Stop()
 }
 
-// end asks the server to stop, and returns how it did, or an error if it takes
-// longer than the time given.
-func (s *server) end(within time.Duration) (*os.ProcessState, error) {
+// end asks the server to stop. It is an error if it takes longer than the time
+// given, or does not end well.
+func (s *server) end(within time.Duration) error {
 	defer s.Stop()
 	if err := s.Signal(syscall.SIGTERM); err != nil {
-		return nil, err
+		return err
 	}
 	select {
 	case <-s.Exited():
-		return s.State(), nil
 	case <-time.After(within):
-		return nil, fmt.Errorf("still running %v after SIGTERM; it printed: %s", within, s.Printed())
+		return fmt.Errorf("still running %v after SIGTERM; it printed: %s", within, s.Printed())
 	}
+	if code := s.State().ExitCode(); code != 0 {
+		return fmt.Errorf("exit code %d after SIGTERM; it printed: %s", code, s.Printed())
+	}
+	return nil
 }
