@@ -69,6 +69,18 @@ func TestLockDelayOfOtherKeys(t *testing.T) {
 	})
 }
 
+// A grant that nobody could be told of leaves no holder who might be at work.
+func TestNoDelayAfterAnUnheardGrant(t *testing.T) {
+	bubble(t, delayed(), func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "a").add(key, time.Minute))
+		line := enqueue(t, m, 3, key, time.Minute, time.Minute)
+		line[0].gone.Store(true)
+		line[1].gone.Store(true)
+		must(t, remove(m, key))
+		wantOutcomes(t, line[2:], "granted")
+	})
+}
+
 // Those who wait, from before the end or since, are served when the delay is over,
 // in their order, and nobody comes between.
 func TestLineOfAClosedLock(t *testing.T) {

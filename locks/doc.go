@@ -15,6 +15,15 @@
 // Every arrow that makes a holder goes through shard.grant, every one that ends
 // a hold through shard.end. Items that set made are no locks and pass through.
 //
+// A lock that nobody holds may be closed: for its lock-delay after an expiry or the
+// withdrawal of a grant, or while the server settles after its start. Then claims are
+// refused or wait in line, as if it were held.
+//
+// With a Journal holds outlive the process. Grants, changes and ends are appended
+// under the shard's mutex, in their order, and committed before anybody is told:
+// waiters by the Manager, everybody else by whoever answers, see Manager.Commit.
+// Recover puts holds back; they go on and are no grants.
+//
 // A Manager divides the keys among shards. A shard's mutex guards its table of
 // items, the lines of waiters and the statistics of its keys; no goroutine holds
 // two of them, and nothing is written, logged or waited for under one.

@@ -99,6 +99,19 @@ func TestCrashLosesWhatIsNotCommitted(t *testing.T) {
 	})
 }
 
+// What nobody waits for is committed within a second.
+func TestCommitWithoutAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m, p := d.boot(t, Config{})
+		must(t, newClient(m, "a").add(key, time.Minute)) // noreply
+		pass(commitEvery)
+		p.kill()
+		m, _ = d.boot(t, Config{})
+		wantOwner(t, m, key, "a")
+	})
+}
+
 // A hold that goes on is no new one, and its lease runs on while nobody serves.
 func TestRecoveredHoldGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -169,6 +182,7 @@ func TestClassesSurvive(t *testing.T) {
 			pass(time.Second)
 			must(t, remove(m, fmt.Sprint("quiet:", i)))
 		}
+		must(t, m.Commit())
 		pass(saveEvery) // and then it dies
 		before := classesOf(m)
 		p.kill()
@@ -350,4 +364,41 @@ func TestCloseJournal(t *testing.T) {
 			t.Errorf("of the class %d grants are known", c.Acquired)
 		}
 	})
+}
+
+// A million held locks are back within seconds.
+func BenchmarkRecover(b *testing.B) {
+	const holds = 1_000_000
+	dir := b.TempDir()
+	open := func() *Manager {
+		j, err := journal.Open(journal.Config{Dir: dir})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return NewManager(Config{Journal: j, MemoryLimit: 1 << 30})
+	}
+	m := open()
+	if _, err := m.Recover(); err != nil {
+		b.Fatal(err)
+	}
+	c := newClient(m, "0123456789abcdef")
+	for i := range holds {
+		if err := c.add(fmt.Sprint("lock:user:", i), time.Hour); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := m.CloseJournal(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		m := open()
+		if r, err := m.Recover(); err != nil || r.Locks != holds {
+			b.Fatal(r.Locks, err)
+		}
+		b.StopTimer()
+		if err := m.CloseJournal(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
 }

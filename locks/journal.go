@@ -83,7 +83,7 @@ func (m *Manager) Disavow(key []byte, token uint64) (promised bool) {
 		return true
 	}
 	if held(it) && it.CAS() == token {
-		sh.end(it, withdrawal, now)
+		sh.end(it, unheard, now)
 		return true
 	}
 	return held(it)

@@ -8,17 +8,20 @@ import (
 )
 
 const (
-	// A machine that slept has leases written down wrongly for that long at most.
-	driftEvery = time.Second
+	// What nobody waits for, such as an expiry or a noreply, is committed after that
+	// long at most; and after a machine has slept, leases are written down wrongly
+	// for no longer.
+	commitEvery = time.Second
 	// A crash loses the statistics of that long at most.
 	saveEvery = time.Minute
 )
 
-// keep looks after the journal: it begins it anew when it has grown long or could not
-// be written, and saves statistics. It returns when the context is done.
+// keep looks after the journal: it commits what nobody else does, begins the journal
+// anew when it has grown long or could not be written, and saves statistics. It
+// returns when the context is done.
 func (m *Manager) keep(ctx context.Context) {
-	drift, save := time.NewTicker(driftEvery), time.NewTicker(saveEvery)
-	defer drift.Stop()
+	commit, save := time.NewTicker(commitEvery), time.NewTicker(saveEvery)
+	defer commit.Stop()
 	defer save.Stop()
 	for {
 		select {
@@ -26,8 +29,11 @@ func (m *Manager) keep(ctx context.Context) {
 			return
 		case <-m.journal.WantsCheckpoint():
 			m.checkpoint()
-		case <-drift.C:
+		case <-commit.C:
 			m.measureDrift()
+			if m.Pending() {
+				_ = m.Commit() // JournalErr tells everybody
+			}
 		case <-save.C:
 			m.saveClasses()
 		}

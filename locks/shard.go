@@ -193,6 +193,7 @@ const (
 	release ending = iota
 	expiry
 	withdrawal
+	unheard  // a withdrawal before anybody can have heard of the grant
 	eviction // never of a held lock
 )
 
@@ -229,7 +230,7 @@ func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 		ks.expired(took)
 		ks.lostToken = it.CAS()
 		sh.noteLost(it, took, now)
-	case withdrawal:
+	case withdrawal, unheard:
 		sh.totals.Withdrawn++
 		ks.withdrawn()
 	}

@@ -182,16 +182,16 @@ func (m *Manager) GiveUp(w *Waiting, gone bool) (decided bool) {
 // Withdraw takes a grant back because the claimant had gone before it could
 // know of it. The token makes sure that nobody else's hold is ended.
 func (m *Manager) Withdraw(key []byte, token uint64) {
-	m.deliver(m.withdraw(key, token))
+	m.deliver(m.withdraw(key, token, withdrawal))
 }
 
 // withdraw returns who is served instead.
-func (m *Manager) withdraw(key []byte, token uint64) *Waiting {
+func (m *Manager) withdraw(key []byte, token uint64, why ending) *Waiting {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	now := m.now()
 	if it := sh.find(hash, key, now); it != nil && held(it) && it.CAS() == token {
-		sh.end(it, withdrawal, now)
+		sh.end(it, why, now)
 	}
 	served := sh.served
 	sh.served, sh.last = nil, nil
@@ -219,12 +219,12 @@ func (m *Manager) tellAll(w *Waiting) {
 			next, key, token, how := w.next, w.claim.Key, w.token, w.how
 			switch {
 			case how == Granted && !kept:
-				instead = join(m.withdraw(key, token), instead)
+				instead = join(m.withdraw(key, token, unheard), instead)
 				w.token, w.stored.CAS = 0, 0
 				w.waiter.Served(w, TimedOut)
 			// Once told, w may be in use for another wait.
 			case !w.waiter.Served(w, how) && how == Granted:
-				instead = join(m.withdraw(key, token), instead)
+				instead = join(m.withdraw(key, token, unheard), instead)
 			}
 			w = next
 		}

@@ -36,6 +36,7 @@ type conn struct {
 
 	promises *promises // in replies not sent yet; nil if there are none
 	begun    int       // where in out the reply to the request at hand begins
+	replying bool      // there is such a request
 	kept     bool      // what the replies have seen is committed
 
 	unsure    bool          // that the last grant in spare has arrived
@@ -101,6 +102,7 @@ func (c *conn) handleBuffered() bool {
 			c.noteState()
 			return true
 		}
+		c.beginReply()
 		goesOn := c.handle(&w.req, err)
 		if !w.req.More { // the reply to a get in pieces is one
 			c.endReply()

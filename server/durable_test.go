@@ -166,7 +166,7 @@ func TestWhileTheDiskIsFull(t *testing.T) {
 	a.gets("DELETED", "VALUE lock:2 0 1", "1", "END", "HD")
 	b.gets("NOT_STORED")
 	a.send("stats locks")
-	if got := a.untilEnd(); !strings.Contains(got, "STAT journal failed\r\n") || !strings.Contains(got, "STAT held 0\r\n") {
+	if got := a.untilEnd(); !strings.Contains(got, "STAT journal_failed 1\r\n") || !strings.Contains(got, "STAT held 0\r\n") {
 		t.Errorf("got %s", got)
 	}
 

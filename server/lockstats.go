@@ -50,19 +50,9 @@ func (s *Server) lockTotals() []field {
 	l.num("stats_keys", uint64(t.StatsKeys))
 	l.num("store_no_memory", t.NoMemory)
 	l.text("settling_ms", ms(s.locks.Settling()))
-	l.text("journal", s.journalState())
+	l.num("durable", bit(s.durable))
+	l.num("journal_failed", bit(s.locks.JournalErr() != nil))
 	return l
-}
-
-// journalState is whether locks are kept on disk: off, ok or failed.
-func (s *Server) journalState() string {
-	switch {
-	case !s.durable:
-		return "off"
-	case s.locks.JournalErr() != nil:
-		return "failed"
-	}
-	return "ok"
 }
 
 // lockFields are the numbers of one lock, by the names that "stats lock" and

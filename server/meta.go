@@ -83,7 +83,10 @@ func (c *conn) metaDelete(q *protocol.Request) {
 		NewCAS:     m.NewCAS,
 	})
 	c.metaStatus(q, err)
-	if m.Has('I') || m.Has('x') {
+	switch keeps := m.Has('I') || m.Has('x'); {
+	case keeps && m.Has('T'):
+		c.promiseLease(q.Key, lease(m.TTL), err)
+	case keeps:
 		c.promise(q.Key, 0, err)
 	}
 }

@@ -120,7 +120,6 @@ func (c *conn) endWait(gone bool) bool {
 	} else {
 		// A client that has closed its side only may read this.
 		c.appendOutcome(&c.out, p, locks.TimedOut)
-		c.endReply()
 	}
 	c.parked = nil
 	c.state.Store(stateParse)

@@ -68,15 +68,21 @@ func (c *conn) promise(key []byte, token uint64, err error) {
 	p.list = append(p.list, promise{c.begun, open, len(p.keys), token})
 }
 
-// endReply notes where the reply to a request ends, and the next one begins.
+// beginReply notes where the reply to a request begins, and endReply where it ends.
+func (c *conn) beginReply() {
+	if !c.replying {
+		c.begun, c.replying = c.out.Buffered(), true
+	}
+}
+
 func (c *conn) endReply() {
-	c.begun = c.out.Buffered()
+	c.replying = false
 	if c.promises == nil {
 		return
 	}
 	list := c.promises.list
 	for i := len(list) - 1; i >= 0 && list[i].end == open; i-- {
-		list[i].end = c.begun
+		list[i].end = c.out.Buffered()
 	}
 }
 
@@ -91,7 +97,7 @@ func (c *conn) keepPromises() error {
 			c.sock.detach()
 		}
 		if err := c.srv.locks.Commit(); err != nil {
-			if c.begun < c.out.Buffered() {
+			if c.replying && c.begun < c.out.Buffered() {
 				return errUnkept
 			}
 			c.takeBack(errorLine(err))

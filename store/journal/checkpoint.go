@@ -8,12 +8,11 @@ func (j *Journal) WantsCheckpoint() <-chan struct{} { return j.wants }
 
 // Checkpoint begins the journal anew with the present state, and deletes the old
 // one when that is safe. walk emits a Put for every held lock, with the lock's
-// shard locked; emit waits for no disk, as Append. Entries may be appended
-// meanwhile. walk need not do it in one piece: between two of them, with nothing
-// locked, it may call Commit to bound what is pending.
+// shard locked; emit waits for no disk, as Append. walk need not do it in one
+// piece, and entries may be appended meanwhile.
 //
 // If it fails, the journal goes on as before. If the journal had failed, it works
-// again once Checkpoint has succeeded.
+// again once Checkpoint has succeeded; until then Commit fails, also in walk.
 func (j *Journal) Checkpoint(walk func(emit func(*Entry)) error) error {
 	j.checkpoint.Lock()
 	defer j.checkpoint.Unlock()
@@ -49,7 +48,7 @@ func (j *Journal) rotate() (failures int, err error) {
 	p := preface{number: old.number + 1, after: old.number, gap: j.Err() != nil}
 	switch {
 	case !p.gap:
-		if err := j.finish(); err != nil {
+		if err := j.commit(true); err != nil {
 			return 0, err
 		}
 		p.afterEnd = old.size
@@ -75,7 +74,8 @@ func (j *Journal) rotate() (failures int, err error) {
 	return j.failures, nil
 }
 
-// create makes a segment that is safe in the directory.
+// create makes a segment that is safe on the disk: damage to its preface is not a
+// torn tail if anything follows.
 func (j *Journal) create(p preface) (*segment, error) {
 	p.at = j.config.Clock()
 	file, err := j.config.Create(j.path(p.number))
@@ -84,6 +84,9 @@ func (j *Journal) create(p preface) (*segment, error) {
 	}
 	s, err := begin(file, p)
 	if err == nil {
+		err = s.sync()
+	}
+	if err == nil {
 		err = j.syncDir()
 	}
 	if err != nil {
@@ -91,6 +94,7 @@ func (j *Journal) create(p preface) (*segment, error) {
 		j.remove(p.number)
 		return nil, fmt.Errorf("journal: %w", err)
 	}
+	s.synced = s.size
 	j.noted = p.at
 	return s, nil
 }
@@ -116,11 +120,6 @@ func (j *Journal) complete(failures int) (older []uint64, err error) {
 	j.committed.Store(max(j.committed.Load(), taken))
 	if j.failure.Swap(nil) != nil {
 		j.config.Logger.Info().Msg("the journal can be written again")
-	}
-	// Only a batch that says so makes damage from here back something else than a
-	// torn tail, and without the older segments it has to be.
-	if err := j.write(false); err != nil {
-		return nil, err
 	}
 	older, j.older = j.older, nil
 	j.checkpointed, j.grown = s.size, 0

@@ -53,9 +53,6 @@ func (s *shards) change(random *rand.Rand) {
 func (s *shards) walk(emit func(*Entry)) error {
 	for i := range s.all {
 		s.all[i].emit(emit)
-		if err := s.j.Commit(); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -177,6 +174,25 @@ func TestCrashDuringCheckpoint(t *testing.T) {
 	}
 }
 
+// Damage to a checkpoint is not a torn tail, even if nothing follows: what it was
+// made from is gone.
+func TestDamagedCheckpoint(t *testing.T) {
+	m := newModel(t, Never, new(disk))
+	if err := m.change(put("a", "alice", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Checkpoint(m.walk); err != nil {
+		t.Fatal(err)
+	}
+	size := int(m.segment.size)
+	crash(m.Journal)
+	for at := range size {
+		dir := copyDir(t, m.config.Dir, func(_ string, b []byte) []byte { b[at] ^= 1; return b })
+		_, _, err := look(dir)
+		checkCorrupt(t, err, "journal-00000002")
+	}
+}
+
 // A journal without one of its segments is refused.
 func TestMissingSegment(t *testing.T) {
 	c := Config{Dir: t.TempDir()}
@@ -202,6 +218,28 @@ func TestMissingSegment(t *testing.T) {
 	}
 	_, _, err := look(dir)
 	checkCorrupt(t, err, "journal-00000004")
+}
+
+// What was passed over by one start, and could not be deleted, is by the next.
+func TestSegmentPassedOver(t *testing.T) {
+	c := Config{Dir: t.TempDir()}
+	j, _, _ := open(t, c)
+	commit(t, j, put("a", "alice", 1))
+	crash(j)
+	if err := os.WriteFile(j.path(2), nil, fileMode); err != nil {
+		t.Fatal(err)
+	}
+	j, got, _ := open(t, c)
+	checkKeys(t, got, "a")
+	crash(j)
+	if err := os.WriteFile(j.path(2), []byte("junk"), fileMode); err != nil {
+		t.Fatal(err)
+	}
+	_, got, _ = open(t, c)
+	checkKeys(t, got, "a")
+	if names := files(t, c.Dir); !slices.Equal(names, []string{"journal-00000001", "journal-00000003", "journal-00000004"}) {
+		t.Errorf("there are %q", names)
+	}
 }
 
 // It asks for a checkpoint when it has grown, and no more once that is made.

@@ -8,7 +8,7 @@ const flushSize = 256 << 10
 // Append notes an entry, for the next Commit to write. It copies the entry, waits
 // for no disk, and does not fail: Commit does. Entries of one key are to be
 // appended in the order in which they happened, so it is called with the shard of
-// that lock locked. A token is given to one entry or more.
+// that lock locked.
 func (j *Journal) Append(e *Entry) {
 	j.mu.Lock()
 	j.tokens = max(j.tokens, e.Token)
@@ -29,9 +29,9 @@ func (j *Journal) Pending() bool {
 }
 
 // Commit returns when all that was appended before the call is as safe as the
-// mode promises. It is called with no shard locked; who calls it while another
-// one is at it has its entries written together with those of all others who
-// wait. An error means that it is not known what of it is safe, and is that of Err.
+// mode promises. Those who call it while the disk is busy have their entries
+// written together. No shard may be locked. After an error, which is that of Err, it
+// is not known what of it is safe.
 func (j *Journal) Commit() error {
 	upTo := j.appended.Load()
 	if err := j.Err(); err != nil {
@@ -48,18 +48,19 @@ func (j *Journal) Commit() error {
 	if j.committed.Load() >= upTo {
 		return nil // somebody else has done it
 	}
-	return j.commit()
+	return j.commit(j.Waits())
 }
 
-// commit writes what is pending and forces it to the disk if that is the mode.
-func (j *Journal) commit() error {
+// commit writes what is pending, and forces it to the disk if it is to wait for
+// that.
+func (j *Journal) commit(wait bool) error {
 	if j.segment == nil {
 		return errClosed
 	}
 	if err := j.writePending(); err != nil {
 		return err
 	}
-	if s := j.segment; j.config.Fsync == Always && s.synced < s.size {
+	if s := j.segment; wait && s.synced < s.size {
 		if err := s.sync(); err != nil {
 			return j.fail(err)
 		}

@@ -20,6 +20,7 @@ type history struct {
 	j      *Journal
 	held   map[string]*Entry
 	states []state
+	safe   int     // index of the state that the latest complete checkpoint took in
 	ends   []int64 // of the batch that led to the state, in the present segment
 }
 
@@ -46,14 +47,10 @@ func (h *history) commit(entries ...*Entry) {
 
 func (h *history) last() state { return h.states[len(h.states)-1] }
 
-// prefix reports whether a state is one that the history went through.
-func (h *history) prefix(s state) bool {
-	for _, was := range h.states {
-		if maps.Equal(was, s) {
-			return true
-		}
-	}
-	return false
+// since reports whether a state is one that the history went through, from the
+// first one that counts.
+func (h *history) since(first int, s state) bool {
+	return slices.ContainsFunc(h.states[first:], func(was state) bool { return maps.Equal(was, s) })
 }
 
 // copyDir copies a directory's files, changed by edit, into a new one.
@@ -169,10 +166,9 @@ func TestFlipAfterClose(t *testing.T) {
 	}
 }
 
-// randomHistory has batches of all sizes, and checkpoints, one of which may not be
-// complete.
-func randomHistory(t testing.TB, random *rand.Rand) *history {
-	h := newHistory(t, Config{Fsync: Mode(random.IntN(3))})
+// randomHistory has batches of all sizes, and checkpoints that are complete or not.
+func randomHistory(t testing.TB, random *rand.Rand, c Config) *history {
+	h := newHistory(t, c)
 	for token := uint64(1); token < 200; {
 		var entries []*Entry
 		for range 1 + random.IntN(5) {
@@ -190,11 +186,6 @@ func randomHistory(t testing.TB, random *rand.Rand) *history {
 			h.checkpoint(random.IntN(2) == 0)
 		}
 	}
-	if random.IntN(2) == 0 {
-		crash(h.j)
-	} else if err := h.j.Close(); err != nil {
-		t.Fatal(err)
-	}
 	return h
 }
 
@@ -210,7 +201,10 @@ func (h *history) checkpoint(complete bool) {
 		}
 		return nil
 	})
-	if err != nil && err != gaveUp {
+	switch {
+	case err == nil:
+		h.safe = len(h.states) - 1
+	case err != gaveUp:
 		h.t.Fatal(err)
 	}
 }
@@ -222,7 +216,12 @@ func TestRandomDamage(t *testing.T) {
 	refused, whole := 0, 0
 	for seed := range uint64(histories) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		h := randomHistory(t, random)
+		h := randomHistory(t, random, Config{Fsync: Mode(random.IntN(3)), Create: new(disk).Create})
+		if random.IntN(2) == 0 {
+			crash(h.j)
+		} else if err := h.j.Close(); err != nil {
+			t.Fatal(err)
+		}
 		names := files(t, h.dir)
 		for range damages {
 			victim := names[random.IntN(len(names))]
@@ -239,7 +238,7 @@ func TestRandomDamage(t *testing.T) {
 				refused++
 			case err != nil:
 				t.Fatalf("seed %d: %s %s: %v", seed, victim, how, err)
-			case !h.prefix(got):
+			case !h.since(0, got):
 				t.Fatalf("seed %d: %s %s: there never was %v", seed, victim, how, got)
 			default:
 				whole++
@@ -268,4 +267,50 @@ func damage(b []byte, random *rand.Rand) (damaged []byte, how string) {
 		b[at] ^= 1 << random.IntN(8)
 	}
 	return b, fmt.Sprint("with flipped bits, as at ", at)
+}
+
+// A power cut loses nothing in mode Always. In the others the end may be lost, but
+// nothing that a complete checkpoint had taken in.
+func TestPowerCut(t *testing.T) {
+	for seed := range uint64(30) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		d, mode := new(disk), Mode(random.IntN(3))
+		h := randomHistory(t, random, Config{Fsync: mode, Create: d.Create})
+		crash(h.j)
+		d.powerCut(t)
+		got, _, err := look(h.dir)
+		switch {
+		case err != nil:
+			t.Fatalf("seed %d: %v", seed, err)
+		case mode == Always:
+			checkState(t, got, h.last())
+		case !h.since(h.safe, got):
+			t.Errorf("seed %d: there never was %v after the last checkpoint", seed, got)
+		}
+	}
+}
+
+// One batch is enough for damage before it to be told from a torn tail.
+func TestDamagedPreface(t *testing.T) {
+	h := newHistory(t, Config{Fsync: Never})
+	h.commit(put("a", "alice", 1))
+	crash(h.j)
+	dir := copyDir(t, h.dir, func(_ string, b []byte) []byte { b[20] ^= 1; return b })
+	_, _, err := look(dir)
+	checkCorrupt(t, err, "journal-00000001")
+}
+
+// Another format is not damage.
+func TestOtherFormat(t *testing.T) {
+	h := newHistory(t, Config{})
+	h.commit(put("a", "alice", 1))
+	crash(h.j)
+	dir := copyDir(t, h.dir, func(_ string, b []byte) []byte {
+		b[chunkHead+len(magic)]++
+		return mend(b)
+	})
+	_, _, err := look(dir)
+	if want := "format 2 is not format 1"; !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
 }

@@ -28,6 +28,9 @@ func possess(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
+	// So that a new directory survives a power cut. Who may not read the one above
+	// it has not made it either.
+	_ = syncPath(filepath.Dir(filepath.Clean(dir)))
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
@@ -70,7 +73,7 @@ func (j *Journal) segments() ([]uint64, error) {
 }
 
 // remove deletes segments. What cannot be deleted is in nobody's way but the
-// disk's: it is tried again after the next checkpoint.
+// disk's: it is tried again by the next Replay.
 func (j *Journal) remove(numbers ...uint64) {
 	for _, n := range numbers {
 		if err := os.Remove(j.path(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {

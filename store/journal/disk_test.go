@@ -1,7 +1,11 @@
 package journal
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"sync"
+	"testing"
 )
 
 // disk makes files that fail when they are told to.
@@ -17,6 +21,9 @@ type disk struct {
 type diskFile struct {
 	File
 	disk  *disk
+	path  string
+	size  int64 // bytes written
+	safe  int64 // of which so many would survive a power cut
 	syncs int
 	lost  bool // a Sync failed
 }
@@ -31,7 +38,7 @@ func (d *disk) Create(path string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	df := &diskFile{File: f, disk: d}
+	df := &diskFile{File: f, disk: d, path: path}
 	d.files = append(d.files, df)
 	return df, nil
 }
@@ -50,30 +57,46 @@ func (d *disk) syncs() int {
 	return d.files[len(d.files)-1].syncs
 }
 
-func (f *diskFile) Write(b []byte) (int, error) {
-	f.disk.mu.Lock()
-	err := f.disk.write
-	f.disk.mu.Unlock()
-	if err == nil {
-		return f.File.Write(b)
+// powerCut forgets what was not forced to the disk.
+func (d *disk) powerCut(t testing.TB) {
+	for _, f := range d.files {
+		if err := os.Truncate(f.path, f.safe); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
 	}
-	n, _ := f.File.Write(b[:len(b)/2])
+}
+
+func (f *diskFile) Write(b []byte) (n int, err error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if err = f.disk.write; err == nil {
+		n, err = f.File.Write(b)
+	} else {
+		n, _ = f.File.Write(b[:len(b)/2])
+	}
+	f.size += int64(n)
 	return n, err
 }
 
 // Sync fails once and then claims to succeed, as the kernel does, which has
-// forgotten what could not be written.
+// forgotten what could not be written. The disk itself is spared: to wait for it
+// tells nothing.
 func (f *diskFile) Sync() error {
 	f.disk.mu.Lock()
 	f.syncs++
-	err, gate, lost := f.disk.sync, f.disk.gate, f.lost
+	err, gate, lost, size := f.disk.sync, f.disk.gate, f.lost, f.size
 	f.lost = f.lost || err != nil
 	f.disk.mu.Unlock()
 	if gate != nil {
 		<-gate
 	}
-	if err != nil && !lost {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	switch {
+	case err != nil && !lost:
 		return err
+	case !f.lost:
+		f.safe = size
 	}
-	return nil // what it would do costs time and tells nothing
+	return nil
 }

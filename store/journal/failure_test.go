@@ -85,6 +85,9 @@ func TestDiskFull(t *testing.T) {
 			if err := m.change(end("a", 1)); !errors.Is(err, syscall.ENOSPC) {
 				t.Errorf("commit: %v", err)
 			}
+			if len(m.pending) > 0 {
+				t.Error("what is to be dropped is pending")
+			}
 			for range 3 { // it asks again and again
 				<-m.WantsCheckpoint()
 				if err := m.Checkpoint(m.walk); !errors.Is(err, syscall.ENOSPC) {
@@ -122,6 +125,7 @@ func TestFsyncFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * time.Second)
+			synctest.Wait()
 			d.set(nil, nil, syscall.EIO)
 			err := m.change(put("b", "bob", 2))
 			if mode == Always && !errors.Is(err, syscall.EIO) || mode == Interval && err != nil {
@@ -134,8 +138,8 @@ func TestFsyncFails(t *testing.T) {
 			syncs := d.syncs()
 			time.Sleep(2 * time.Second)
 			checkFailed(t, m.Journal, syscall.EIO)
-			if d.syncs() != syncs {
-				t.Error("a file that failed was forced to the disk again")
+			if err := m.segment.sync(); d.syncs() != syncs || !errors.Is(err, syscall.EIO) {
+				t.Errorf("a file that failed was forced to the disk again: %v", err)
 			}
 			if err := m.Checkpoint(m.walk); err != nil {
 				t.Fatal(err)

@@ -188,8 +188,8 @@ func (j *Journal) noteClock() {
 	const tolerated = 100 * time.Millisecond
 	j.writing.Lock()
 	defer j.writing.Unlock()
-	if d := j.config.Clock().drift(j.noted); j.Err() == nil && d.Abs() > tolerated {
-		_ = j.write(false)
+	if d := j.config.Clock().drift(j.noted); j.Err() == nil && d.Abs() > tolerated && j.write(false) == nil {
+		_ = j.commit(j.Waits())
 	}
 }
 
@@ -208,21 +208,6 @@ func signal(c chan struct{}) {
 	case c <- struct{}{}:
 	default: // it was already
 	}
-}
-
-// finish writes what is pending and forces the segment to the disk whatever the
-// mode.
-func (j *Journal) finish() error {
-	if err := j.writePending(); err != nil {
-		return err
-	}
-	s := j.segment
-	if err := s.sync(); err != nil {
-		return j.fail(err)
-	}
-	s.synced = s.size
-	j.committed.Store(j.taken)
-	return nil
 }
 
 // Close commits what is pending, forces it to the disk whatever the mode, notes
@@ -249,11 +234,11 @@ func (j *Journal) Close() error {
 
 // end makes the segment safe, with a last batch that says so.
 func (j *Journal) end() error {
-	if err := j.finish(); err != nil {
+	if err := j.commit(true); err != nil {
 		return err
 	}
 	if err := j.write(false); err != nil {
 		return err
 	}
-	return j.finish()
+	return j.commit(true)
 }

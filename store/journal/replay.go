@@ -55,7 +55,7 @@ type surveyed struct {
 	preface
 	readable bool // it has a preface
 	complete bool
-	locks    int   // of the checkpoint, if it is complete
+	puts     int   // until the checkpoint was complete: about as many locks were held
 	end      int64 // of what is good and counts
 	lost     int64 // bytes behind it
 }
@@ -75,8 +75,8 @@ func (r *replay) read() error {
 		return err
 	}
 	locks := 0
-	if last := len(r.chain) - 1; last >= 0 && r.chain[last].complete {
-		locks = r.chain[last].locks
+	if last := len(r.chain) - 1; last >= 0 {
+		locks = r.chain[last].puts
 	}
 	r.held = make(map[string]lock, locks) // that it need not grow halves the time for a million locks
 	for i := len(r.chain) - 1; i >= 0; i-- {
@@ -96,15 +96,18 @@ func (r *replay) findChain() error {
 	}
 	r.numbers = numbers
 	for _, n := range numbers {
+		last := len(r.chain) - 1
+		if last >= 0 && n > r.chain[last].after {
+			continue // it was passed over before, and could not be deleted
+		}
 		s, err := r.survey(n)
 		if err != nil {
 			return err
 		}
-		// What was begun and came to nothing: nobody was promised anything that is in it.
-		if last := len(r.chain) - 1; last < 0 {
+		if last < 0 {
 			r.Lost += s.lost
 			if !s.readable || s.gap && !s.complete {
-				continue
+				continue // nobody was promised anything that is in it
 			}
 		} else if err := r.join(&s, &r.chain[last]); err != nil {
 			return err
@@ -132,12 +135,12 @@ func (r *replay) useless() []uint64 {
 func (r *replay) join(s, next *surveyed) error {
 	path := r.journal.path(s.number)
 	switch {
-	case !s.readable:
-		return corrupt(path, "is damaged at byte 0, which had been safe on the disk")
 	case s.number != next.after:
 		return corrupt(r.journal.path(next.after), "is missing")
+	case !s.readable:
+		return damaged(path, 0)
 	case s.end < next.afterEnd:
-		return corrupt(path, fmt.Sprintf("is damaged at byte %d, which had been safe on the disk", s.end))
+		return damaged(path, s.end)
 	}
 	s.end = next.afterEnd
 	return nil
@@ -169,7 +172,7 @@ func (r *replay) survey(number uint64) (surveyed, error) {
 			return surveyed{}, err
 		}
 		if !found.complete {
-			found.locks += puts(entries)
+			found.puts += puts(entries)
 			found.complete = h.complete
 		}
 	}

@@ -34,12 +34,12 @@ func openScanner(path string) (*scanner, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	s := &scanner{file: f, records: leveldb.NewReader(f, nil, false, true)}
-	if err := s.open(); err != nil && err != io.EOF {
+	err = s.open()
+	if err != nil && err != io.EOF {
 		s.close()
 		return nil, err
-	} else {
-		return s, err
 	}
+	return s, err
 }
 
 func (s *scanner) open() error {
@@ -107,12 +107,12 @@ func (s *scanner) stop(err error) error {
 	case synced <= s.end:
 		return io.EOF
 	}
-	return s.corrupt()
+	return damaged(s.file.Name(), s.end)
 }
 
-// corrupt is the error for damage behind what was good.
-func (s *scanner) corrupt() error {
-	return corrupt(s.file.Name(), fmt.Sprintf("is damaged at byte %d, which had been safe on the disk", s.end))
+// damaged is the error for what is not a torn tail.
+func damaged(path string, at int64) error {
+	return corrupt(path, fmt.Sprintf("is damaged at byte %d, which had been safe on the disk", at))
 }
 
 func corrupt(path, what string) error {

@@ -1,0 +1,103 @@
+package locks
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lockcached/lockcached/store/journal"
+)
+
+// machine is a machine whose wall clock can be set and which can be restarted.
+type machine struct {
+	boot  string
+	since time.Time     // when it was started
+	step  time.Duration // by which its wall clock is off
+}
+
+func (m *machine) moment() journal.Moment {
+	return journal.Moment{BootID: m.boot, Boot: time.Since(m.since), Wall: time.Now().Add(m.step)}
+}
+
+func (m *machine) restart() { m.boot, m.since = m.boot+"'", time.Now() }
+
+// serve runs a Manager on the machine's directory until the function it returns is
+// called.
+func (m *machine) serve(t *testing.T, dir string) (*Manager, func()) {
+	t.Helper()
+	j, err := journal.Open(journal.Config{Dir: dir, Clock: m.moment})
+	must(t, err)
+	manager := NewManager(Config{Journal: j})
+	_, err = manager.Recover()
+	must(t, err)
+	return manager, func() { must(t, manager.CloseJournal()) }
+}
+
+// The wall clock is set while nobody serves for ten of the lease's 60 seconds. As long
+// as the machine is not restarted it does not matter. If it is, what is left of the
+// lease is off by as much as the clock was set, but never less than it would be if no
+// time had passed: set back, a lease lasts longer by the time without a server at most.
+func TestWallClockIsSet(t *testing.T) {
+	const lease, down = time.Minute, 10 * time.Second
+	for _, tt := range []struct {
+		name    string
+		step    time.Duration
+		restart bool
+		left    time.Duration
+	}{
+		{"not at all", 0, false, lease - down},
+		{"forward", 3 * time.Hour, false, lease - down},
+		{"back", -3 * time.Hour, false, lease - down},
+		{"not at all, machine restarted", 0, true, lease - down},
+		{"a second forward, machine restarted", time.Second, true, lease - down - time.Second},
+		{"forward, machine restarted", 3 * time.Hour, true, 0},
+		{"a second back, machine restarted", -time.Second, true, lease - down + time.Second},
+		{"back, machine restarted", -3 * time.Hour, true, lease},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				machine := &machine{boot: "1", since: time.Now().Add(-time.Hour)}
+				dir := t.TempDir()
+				m, end := machine.serve(t, dir)
+				must(t, newClient(m, "a").add(key, lease))
+				token := m.Lookup([]byte(key), nil).Token
+				end()
+
+				time.Sleep(down)
+				machine.step = tt.step
+				if tt.restart {
+					machine.restart()
+				}
+				m, end = machine.serve(t, dir)
+				defer end()
+				l := m.Lookup([]byte(key), nil)
+				if l.TTL != tt.left || l.Held != (tt.left > 0) {
+					t.Errorf("held: %v; %v are left of the lease, want %v", l.Held, l.TTL, tt.left)
+				}
+				must(t, newClient(m, "a").add("lock:other", lease))
+				if next := m.Lookup([]byte("lock:other"), nil).Token; next <= token {
+					t.Errorf("token %d after %d", next, token)
+				}
+			})
+		})
+	}
+}
+
+// A machine that sleeps takes its leases with it: they are as long on a Manager that
+// was there as on one that comes after.
+func TestMachineSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		machine := &machine{boot: "1", since: time.Now().Add(-time.Hour)}
+		dir := t.TempDir()
+		m, end := machine.serve(t, dir)
+		machine.since = machine.since.Add(-time.Hour) // an hour that the process has not seen
+		m.measureDrift()
+		must(t, newClient(m, "a").add(key, time.Minute))
+		end()
+		m, end = machine.serve(t, dir)
+		defer end()
+		if l := m.Lookup([]byte(key), nil); l.TTL != time.Minute || l.Age != 0 {
+			t.Errorf("%v old, %v left", l.Age, l.TTL)
+		}
+	})
+}
