@@ -94,9 +94,11 @@ func control(poll, op, fd int, events uint32) error {
 // parked connection's unread input must not keep the loop awake.
 const watched = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 
-// add begins to serve a connection, or closes it.
+// add begins to serve a connection, or closes it. Somebody may have told it to
+// finish by now: what the loop does not know must not be ended.
 func (l *loop) add(c *conn) error {
-	fd := c.sock.fd
+	s := c.sock
+	fd := s.fd
 	l.mu.Lock()
 	for len(l.conns) <= fd {
 		l.conns = append(l.conns, nil)
@@ -106,6 +108,11 @@ func (l *loop) add(c *conn) error {
 	err := control(l.poll, unix.EPOLL_CTL_ADD, fd, watched)
 	if err != nil {
 		c.cutOff()
+	}
+	if !s.state.CompareAndSwap(attended, unattended) {
+		s.hungUp = true // what has happened meanwhile was not noted
+		s.state.Store(unattended)
+		l.post(c)
 	}
 	return err
 }

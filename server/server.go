@@ -190,7 +190,7 @@ func (s *Server) welcome(nc net.Conn, l net.Listener) error {
 	if fd < 0 {
 		c.stream = nc
 	} else {
-		c.sock = &socket{fd: fd, remote: remote}
+		c.sock = newSocket(fd, remote)
 		defer nc.Close()
 	}
 	switch {

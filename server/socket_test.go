@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -441,4 +442,28 @@ func TestStatsConns(t *testing.T) {
 			t.Errorf("states %q, want %s among them", states, want)
 		}
 	}
+}
+
+// The server ends between accepting a connection and serving it.
+func TestShutdownWhileWelcoming(t *testing.T) {
+	s := New(Config{Locks: locks.NewManager(locks.Config{})})
+	must(t, s.startLoop())
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	must(t, err)
+	defer unix.Close(pair[1])
+	c := newConn(s)
+	c.sock = newSocket(pair[0], netip.AddrPort{})
+	if !s.register(c) {
+		t.Fatal("not registered")
+	}
+	c.finish()
+	eventually(t, "the loop takes its mail", func() bool {
+		s.loop.mu.Lock()
+		defer s.loop.mu.Unlock()
+		return len(s.loop.mail) == 0
+	})
+	must(t, s.loop.add(c))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	must(t, s.Shutdown(ctx))
 }

@@ -30,6 +30,12 @@ type socket struct {
 	room    chan struct{} // tells who waits for room that something has happened; made under loop.mu
 }
 
+func newSocket(fd int, remote netip.AddrPort) *socket {
+	s := &socket{fd: fd, remote: remote}
+	s.state.Store(attended) // by who accepted it, until the loop knows it
+	return s
+}
+
 // States of a socket.
 const (
 	unattended int32 = iota

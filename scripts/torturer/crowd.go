@@ -4,12 +4,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/lockcached/lockcached/scripts/internal/rig"
 )
 
 // A crowd is the clients that are at work when SIGTERM comes.
@@ -21,15 +24,7 @@ type crowd struct {
 }
 
 // gather connects so many clients of each kind, and so many that do not read.
-func (c *crowd) gather(each, deaf int) error {
-	for i := range each {
-		p, err := newPipeliner(c.addr, i)
-		if err != nil {
-			return err
-		}
-		c.pipeliners = append(c.pipeliners, p)
-		c.busy.Go(p.run)
-	}
+func (c *crowd) gather(ctx context.Context, each, deaf int) error {
 	const unheard = 50 // large values: more than all buffers take
 	for _, kind := range []struct {
 		clients       int
@@ -49,16 +44,62 @@ func (c *crowd) gather(each, deaf int) error {
 			}
 		}
 	}
+	if err := c.await(ctx, 2*each); err != nil {
+		return err
+	}
+	for i := range each {
+		p, err := newPipeliner(c.addr, i)
+		if err != nil {
+			return err
+		}
+		c.pipeliners = append(c.pipeliners, p)
+	}
+	for _, p := range c.pipeliners {
+		c.busy.Go(p.run)
+	}
 	return nil
 }
 
 func (c *crowd) add(request, last string, deaf bool) error {
-	conn, err := dial(c.addr)
+	conn, err := greet(c.addr)
 	if err != nil {
 		return err
 	}
 	c.quiet = append(c.quiet, &quiet{conn, request, last, deaf})
 	return conn.send(request, answerWithin)
+}
+
+// greet connects, and makes sure that the server knows: a connection that it has
+// not accepted yet is promised nothing.
+func greet(addr string) (*client, error) {
+	conn, err := dial(addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.ask("mn\r\n", answerWithin); err != nil {
+		conn.reset()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// await returns when so many clients wait in line.
+func (c *crowd) await(ctx context.Context, waiters int) error {
+	conn, err := greet(c.addr)
+	if err != nil {
+		return err
+	}
+	defer conn.reset()
+	want := fmt.Sprintf(" queued=%d ", waiters)
+	for {
+		r, err := conn.ask("get lockcached:lock:"+heldKey+"\r\n", answerWithin)
+		if err != nil || strings.Contains(r.value, want) {
+			return err
+		}
+		if err := rig.Sleep(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 // count notes what has been sent by now, and so has to be answered.
@@ -134,7 +175,7 @@ type pipeliner struct {
 // newPipeliner connects a client whose number decides whether it reads large
 // values.
 func newPipeliner(addr string, number int) (*pipeliner, error) {
-	conn, err := dial(addr)
+	conn, err := greet(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +234,7 @@ func (p *pipeliner) fault() string {
 		}
 	}
 	if p.whole < p.owed {
-		return fmt.Sprintf("%d batches were sent before SIGTERM and %d answered: %v", p.owed, p.whole, p.end)
+		return fmt.Sprintf("%d batches were sent before SIGTERM and %d answered, and %d bytes more: %v", p.owed, p.whole, len(p.part), p.end)
 	}
 	return ""
 }

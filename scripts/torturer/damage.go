@@ -185,7 +185,7 @@ func startDamaged(ctx context.Context, t *trial, dir string, past []moment, o *o
 		return "", err
 	}
 	defer s.crash()
-	if err := s.WaitReady(ctx, s.probe); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return o.refusal(s), context.Cause(ctx)
 	}
 	conn, err := dial(s.addr)
@@ -210,9 +210,7 @@ func startDamaged(ctx context.Context, t *trial, dir string, past []moment, o *o
 
 // refusal judges how the server refused to start.
 func (o *outcome) refusal(s *server) (fault string) {
-	select {
-	case <-s.Exited():
-	default:
+	if !s.over() {
 		return "neither started nor gave up"
 	}
 	if code := s.State().ExitCode(); code != 1 {

@@ -54,7 +54,7 @@ func fenceRound(ctx context.Context, t *trial) (o outcome, err error) {
 			return o, err
 		}
 	}
-	killed, err := crew.disturb(ctx, s, pick(t, 2*time.Second, 8*time.Second, 30*time.Second))
+	killed, err := crew.disturb(ctx, s, pick(t, 1500*time.Millisecond, 8*time.Second, 30*time.Second))
 	if err != nil {
 		return o, err
 	}

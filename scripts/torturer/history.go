@@ -51,7 +51,7 @@ func historyRound(ctx context.Context, t *trial) (outcome, error) {
 // it so many times meanwhile, and judges what they saw.
 func recordAndJudge(ctx context.Context, t *trial, s *server, addr string, kills int) (outcome, error) {
 	rec := &recording{began: time.Now(), addr: addr, name: t.name}
-	length := pick(t, 1700*time.Millisecond, 3*time.Second, 4*time.Second)
+	length := pick(t, 1500*time.Millisecond, 3*time.Second, 4*time.Second)
 	tables := pick(t, 10, 60, 100)
 	rec.over = length
 

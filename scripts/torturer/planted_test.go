@@ -18,6 +18,17 @@ type fake struct {
 	request, reply func(line string) string
 }
 
+// inMemory starts a server that keeps nothing on disk.
+func inMemory(t *testing.T, trial *trial) *server {
+	t.Helper()
+	s, err := trial.program.start(t.Context(), "--wait", policy+"*=300ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Stop() }) // by then it may be another process
+	return s
+}
+
 // serve returns the address of the fake.
 func (f fake) serve(t *testing.T, real string) string {
 	t.Helper()
@@ -107,11 +118,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			trial := tinyTrial(t)
-			s, err := trial.program.start(t.Context(), "--wait", policy+"*=300ms")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Stop()
+			s := inMemory(t, trial)
 			wantFindings(t, trial, s, test.fake.serve(t, s.addr), 0)
 		})
 	}
@@ -121,11 +128,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 func TestLossIsFound(t *testing.T) {
 	t.Parallel()
 	trial := tinyTrial(t)
-	s, err := trial.program.start(t.Context(), "--wait", policy+"*=300ms")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { s.Stop() }() // by then it is another process
+	s := inMemory(t, trial)
 	wantFindings(t, trial, s, s.addr, 1)
 }
 
@@ -150,11 +153,7 @@ func wantFindings(t *testing.T, trial *trial, s *server, addr string, kills int)
 func TestMemoryPasses(t *testing.T) {
 	t.Parallel()
 	trial := tinyTrial(t)
-	s, err := trial.program.start(t.Context(), "--wait", policy+"*=300ms")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Stop()
+	s := inMemory(t, trial)
 	o, err := recordAndJudge(t.Context(), trial, s, s.addr, 0)
 	if err != nil {
 		t.Fatal(err)

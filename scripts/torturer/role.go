@@ -45,7 +45,8 @@ func playRole(role string, args []string) (exitCode int) {
 			r.run()
 		}
 	default:
-		err = fmt.Errorf("%s=%s is for scripts/torture itself: unset it", roleVariable, role)
+		fmt.Fprintf(os.Stderr, "torture: %s=%s is for scripts/torture itself: unset it\n", roleVariable, role)
+		return 2
 	}
 	fmt.Fprintln(os.Stderr, "torture:", err)
 	return 1

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -48,16 +49,44 @@ func (p program) prepare(flags ...string) (*server, error) {
 	return &server{program: p, port: port, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), flags: flags}, nil
 }
 
-// again starts the program on the port that it had before, with its flags.
+// again starts the program on the port that it had before, with its flags. While
+// it was dead the port may have become that of somebody's connection, for a moment.
 func (s *server) again(ctx context.Context) error {
-	if err := s.launch(); err != nil {
-		return err
-	}
-	if err := s.WaitReady(ctx, s.probe); err != nil {
+	const tries = 10
+	for try := 1; ; try++ {
+		if err := s.launch(); err != nil {
+			return err
+		}
+		err := s.ready(ctx)
+		if err == nil {
+			return nil
+		}
 		s.Stop()
-		return err
+		if try == tries || !strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) {
+			return err
+		}
 	}
-	return nil
+}
+
+// ready waits until the server answers. It takes longer to give up than a
+// benchmark would: the machine may be busy with what we do to it.
+func (s *server) ready(ctx context.Context) error {
+	for end := time.Now().Add(answerWithin); ; {
+		err := s.WaitReady(ctx, s.probe)
+		if err == nil || s.over() || ctx.Err() != nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// over reports whether the process has ended.
+func (s *server) over() bool {
+	select {
+	case <-s.Exited():
+		return true
+	default:
+		return false
+	}
 }
 
 // launch starts the program and does not wait.
@@ -89,17 +118,20 @@ func (s *server) crash() {
 	s.Stop()
 }
 
-// end asks the server to stop, and returns how it did, or an error if it takes
-// longer than the time given.
-func (s *server) end(within time.Duration) (*os.ProcessState, error) {
+// end asks the server to stop. It is an error if it takes longer than the time
+// given, or does not end well.
+func (s *server) end(within time.Duration) error {
 	defer s.Stop()
 	if err := s.Signal(syscall.SIGTERM); err != nil {
-		return nil, err
+		return err
 	}
 	select {
 	case <-s.Exited():
-		return s.State(), nil
 	case <-time.After(within):
-		return nil, fmt.Errorf("still running %v after SIGTERM; it printed: %s", within, s.Printed())
+		return fmt.Errorf("still running %v after SIGTERM; it printed: %s", within, s.Printed())
 	}
+	if code := s.State().ExitCode(); code != 0 {
+		return fmt.Errorf("exit code %d after SIGTERM; it printed: %s", code, s.Printed())
+	}
+	return nil
 }

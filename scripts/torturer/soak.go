@@ -116,7 +116,7 @@ func prepareSoak(addr string) error {
 // comparePhases lets the well-behaved clients alone for a while, and then with so
 // many of the others.
 func comparePhases(ctx context.Context, t *trial, s *soaked, p *polite, bad int, o *outcome) error {
-	length := pick(t, time.Second, 4*time.Second, t.soak)
+	length := pick(t, 500*time.Millisecond, 4*time.Second, t.soak)
 	calm, err := p.measure(ctx, s, min(length, longestCalm))
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func comparePhases(ctx context.Context, t *trial, s *soaked, p *polite, bad int,
 		return err
 	}
 	defer rabble.Stop()
-	if err := rig.Sleep(ctx, pick(t, time.Second, 2*time.Second, 10*time.Second)); err != nil { // until all are there
+	if err := rig.Sleep(ctx, pick(t, 500*time.Millisecond, 2*time.Second, 10*time.Second)); err != nil { // until all are there
 		return err
 	}
 	harsh, err := p.measure(ctx, s, length)

@@ -61,9 +61,9 @@ type Op struct {
 	Result Result
 	Token  uint64 // what a Claim or Get was told; 0 if nothing
 
-	// Cut is when the client began to break its connection while the Claim was
-	// the last that it had sent; otherwise Never. From then on the grant may be
-	// withdrawn, if it had to wait for it.
+	// Cut is when the client began to break its connection while the server could
+	// doubt that the answer to this Claim had arrived; otherwise Never. From then on
+	// the grant may be withdrawn, if the claim was ready to wait.
 	Cut time.Duration
 }
 
