@@ -3,6 +3,7 @@ package locks
 import (
 	"errors"
 	"path"
+	"strings"
 	"testing"
 )
 
@@ -66,4 +67,28 @@ func TestLockKeys(t *testing.T) {
 	if !newMatcher(nil).match([]byte("item")) {
 		t.Error("without a pattern every key is a lock")
 	}
+}
+
+// FuzzPattern: the short ways that most patterns take lead where the long one does,
+// and a pattern that is refused is one that path.Match refuses.
+func FuzzPattern(f *testing.F) {
+	f.Add("lock:*", "lock:a/b")
+	f.Add("[^a-z]?/*", "A//")
+	f.Add(`a\*`, "a*")
+	f.Fuzz(func(t *testing.T, glob, key string) {
+		if strings.Contains(glob+key, "\x01") {
+			return // which stands for a slash in the long way
+		}
+		p, err := NewPattern(glob)
+		want, wantErr := path.Match(noSlash.Replace(glob), noSlash.Replace(key))
+		if err != nil {
+			if wantErr == nil && !errors.Is(err, path.ErrBadPattern) {
+				t.Errorf("%q: %v", glob, err)
+			}
+			return
+		}
+		if got := p.Match([]byte(key)); got != want {
+			t.Errorf("%q matches %q: %v, want %v", glob, key, got, want)
+		}
+	})
 }
