@@ -80,10 +80,9 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	}
 	w := c.Waiting
 	data := append(append(w.claim.Key[:0], c.Key...), c.Value...) // the caller's are gone when it waits
-	*w = Waiting{claim: *c, line: l, shard: sh, waiter: c.Waiter, since: now}
+	*w = Waiting{claim: *c, line: l, shard: sh, waiter: c.Waiter, since: l.since(c.Session, identity(c, it), now)}
 	w.claim.Key, w.claim.Value = data[:len(c.Key)], data[len(c.Key):]
 	w.node.X = w
-	w.since = l.since(c.Session, identity(c, it), now)
 	l.queue.Insert(&w.node, func(other *Waiting) bool { return other.since <= w.since })
 	if w.patient = c.Wait > momentary; w.patient {
 		l.patient++
