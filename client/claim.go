@@ -194,16 +194,27 @@ func (cl *claim) send(ctx context.Context) error {
 	return cl.line.add(ctx, cl.item(), wait)
 }
 
+// untilNextRelease is how long a claim that was given up lets its server alone that is
+// away.
+const untilNextRelease = time.Second
+
 // abandon makes sure that the lock is not ours in the end, when the claim is given up
-// after a try whose answer is not known. Nobody waits for that.
+// after a try whose answer is not known. Nobody waits for that. A server that keeps
+// its locks on disk still has it when it comes back.
 func (cl *claim) abandon() {
 	if !cl.unsure {
 		cl.line.done()
 		return
 	}
 	cl.line.hangUp()
+	over := time.Now().Add(whole(cl.ttl)) // then it ends by itself
 	cl.client.background(func(ctx context.Context) {
-		if err := cl.client.release(ctx, &hold{key: cl.hold.key, owner: cl.hold.owner}, time.Time{}); err != nil && !errors.Is(err, ErrLost) {
+		h := &hold{key: cl.hold.key, owner: cl.hold.owner}
+		err := cl.client.release(ctx, h, time.Time{})
+		for errors.Is(err, ErrUnavailable) && time.Now().Before(over) && sleep(cl.client.closing, untilNextRelease) {
+			err = cl.client.release(ctx, h, time.Time{})
+		}
+		if err != nil && !errors.Is(err, ErrLost) {
 			cl.client.log.Warn().Str("key", cl.hold.key).Err(err).Msg("a claim that was given up may hold its lock until its TTL is over")
 		}
 	})

@@ -47,7 +47,7 @@
 //
 // A claim whose answer is lost is not sent again blindly. Its value is like no other's,
 // so a look tells whether it was granted. A claim that is given up while an answer is
-// outstanding is released in the background.
+// outstanding is released in the background, if need be when the server is back.
 //
 // # Cached values
 //

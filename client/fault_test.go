@@ -225,21 +225,46 @@ func TestAbandonedClaim(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, addr string) {
 		c, other := newClient(t, Config{}, addr), newClient(t, Config{}, addr)
-		server, err := c.serverOf("k")
-		is(t, "the server", err, nil)
-		cl := &claim{client: c, server: server, hold: hold{key: "k"}, by: "me", ttl: time.Hour}
-		cl.name()
-		is(t, "begin", c.begin(), nil)
-		err = cl.try(func() error {
-			if err := c.mc.Add(cl.item()); err != nil {
-				t.Error(err)
-			}
-			return io.EOF
-		})
-		is(t, "the try", err, io.EOF)
+		cl := unansweredClaim(t, c, "k")
 		cl.abandon()
 		c.pending.Done()
 		l := take(t, other, "k")
 		is(t, "unlock", l.Unlock(), nil)
 	})
+}
+
+// Nor does it if the server is away for longer than anybody tries.
+func TestClaimAbandonedWithItsServer(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, locks.Config{})
+	r := newRelay(t, "tcp", h.addr, 0)
+	c, other := newClient(t, Config{}, r.addr()), newClient(t, Config{}, h.addr)
+	cl := unansweredClaim(t, c, "k")
+	r.away.Store(true)
+	r.hangUp()
+	cl.abandon()
+	c.pending.Done()
+	eventually(t, "all tries are used up", cl.server.hopeless)
+	r.away.Store(false)
+	l := take(t, other, "k")
+	is(t, "unlock", l.Unlock(), nil)
+}
+
+// unansweredClaim makes a claim that is granted, and does not know it. The Client is
+// not closed before somebody tells that it is done with.
+func unansweredClaim(t *testing.T, c *Client, key string) *claim {
+	t.Helper()
+	server, err := c.serverOf(key)
+	is(t, "the server", err, nil)
+	cl := &claim{client: c, server: server, hold: hold{key: key}, by: "me", ttl: time.Hour}
+	cl.name()
+	is(t, "begin", c.begin(), nil)
+	err = cl.try(func() error {
+		if err := c.mc.Add(cl.item()); err != nil {
+			t.Error(err)
+		}
+		return io.EOF
+	})
+	is(t, "the try", err, io.EOF)
+	return cl
 }

@@ -50,7 +50,7 @@ func crashMode(ctx context.Context, t *trial, mode string, o *outcome) error {
 	for i := range owners {
 		all = append(all, newOwner(i, t.split()))
 	}
-	kills := pick(t, 3, 67, 100)
+	kills := pick(t, 3, 20, 100)
 	for range kills {
 		load(s, all, within(t.rng, 40*time.Millisecond))
 		began := time.Now()
