@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,6 +50,7 @@ const (
 	computing = "computing"
 	gotValue  = "value"
 	gotError  = "error"
+	done      = "done" // all goroutines of a member have an outcome
 	gone      = "gone" // told in a member's place
 )
 
@@ -56,7 +58,8 @@ const (
 var errOnce = errors.New("the first one fails")
 
 // TestFleetMember is a member of a fleet, and of itself nothing. It tells events in
-// file 3, and begins at the end of its standard input.
+// file 3, begins at the end of its standard input, and tells the outcomes and goes at
+// the end of file 4: before that it would keep the others waiting.
 func TestFleetMember(t *testing.T) {
 	var task memberTask
 	if json.Unmarshal([]byte(os.Getenv(asMember)), &task) != nil {
@@ -74,7 +77,7 @@ func TestFleetMember(t *testing.T) {
 	tell(event{What: ready})
 	_, _ = io.Copy(io.Discard, os.Stdin)
 
-	outcomes := make(chan event, fleetGoroutines) // told later, not to keep the others waiting
+	outcomes := make(chan event, fleetGoroutines)
 	var callers sync.WaitGroup
 	for range fleetGoroutines {
 		callers.Go(func() {
@@ -90,6 +93,8 @@ func TestFleetMember(t *testing.T) {
 		})
 	}
 	callers.Wait()
+	tell(event{What: done})
+	_, _ = io.Copy(io.Discard, os.NewFile(4, "end"))
 	for range fleetGoroutines {
 		tell(<-outcomes)
 	}
@@ -115,7 +120,8 @@ type fleet struct {
 	t       *testing.T
 	members map[int]*exec.Cmd // by process id
 	events  chan event
-	begin   *os.File // closed when they are to begin
+	begin   *os.File // closed when they are to begin,
+	finish  *os.File // and when all are done
 }
 
 func startFleet(t *testing.T, task memberTask) *fleet {
@@ -125,7 +131,15 @@ func startFleet(t *testing.T, task memberTask) *fleet {
 		t.Fatal(err)
 	}
 	defer stdin.Close()
-	f := &fleet{t: t, members: make(map[int]*exec.Cmd), events: make(chan event, 4*fleetMembers*fleetGoroutines), begin: begin}
+	end, finish, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end.Close()
+	f := &fleet{
+		t: t, members: make(map[int]*exec.Cmd), events: make(chan event, 4*fleetMembers*fleetGoroutines),
+		begin: begin, finish: finish,
+	}
 	text, err := json.Marshal(task)
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +153,7 @@ func startFleet(t *testing.T, task memberTask) *fleet {
 		if err != nil {
 			t.Fatal(err)
 		}
-		member.Stdin, member.Stderr, member.ExtraFiles = stdin, os.Stderr, []*os.File{told}
+		member.Stdin, member.Stderr, member.ExtraFiles = stdin, os.Stderr, []*os.File{told, end}
 		if err := member.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -184,6 +198,7 @@ func (f *fleet) next() event {
 // end waits for those that have done their work, and does away with the others.
 func (f *fleet) end() {
 	f.begin.Close()
+	f.finish.Close()
 	for _, member := range f.members {
 		if f.t.Failed() {
 			_ = member.Process.Kill()
@@ -207,6 +222,12 @@ func (f *fleet) play(interfere func(first int)) (s tale) {
 	f.begin.Close()
 	var interfering sync.WaitGroup
 	defer interfering.Wait()
+	busy := maps.Clone(f.members)
+	rest := func(member int) {
+		if delete(busy, member); len(busy) == 0 {
+			f.finish.Close()
+		}
+	}
 	for left := len(f.members); left > 0; {
 		switch e := f.next(); e.What {
 		case computing:
@@ -218,7 +239,10 @@ func (f *fleet) play(interfere func(first int)) (s tale) {
 			s.late = append(s.late, time.Duration(e.At-e.Made))
 		case gotError:
 			s.errors = append(s.errors, e.Error)
+		case done:
+			rest(e.Member)
 		case gone:
+			rest(e.Member)
 			left--
 		}
 	}
