@@ -34,6 +34,16 @@ func openTerminal(t *testing.T) (seat, terminal *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { terminal.Close() })
+	// Or what a program writes right after Ctrl-C may be thrown away with what it has
+	// written before.
+	modes, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modes.Lflag |= unix.NOFLSH
+	if err := unix.IoctlSetTermios(int(terminal.Fd()), unix.TCSETS, modes); err != nil {
+		t.Fatal(err)
+	}
 	return seat, terminal
 }
 
@@ -114,7 +124,7 @@ func TestLockOnTerminal(t *testing.T) {
 			s.sees("begun")
 			s.presses("hello\n")
 			s.sees("you said hello")
-			s.presses(ctrlC)
+			s.presses(ctrlC + "\n") // a shell that is about to read notices after that only
 			s.sees("got it")
 			if !pipe { // without a shell in this session nobody could continue a pipeline: it does not stop
 				s.presses(ctrlZ)
@@ -123,6 +133,7 @@ func TestLockOnTerminal(t *testing.T) {
 					t.Fatalf("%v, %x", err, status)
 				}
 				_ = unix.Kill(-s.Process.Pid, unix.SIGCONT)
+				s.presses("\n")
 				s.sees("again")
 			}
 			_ = s.Process.Signal(unix.SIGTERM)
