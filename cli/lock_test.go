@@ -380,15 +380,22 @@ func TestLockOnMemcached(t *testing.T) {
 	}
 }
 
+// missing skips a test for which something is not there, unless that is to be an
+// error.
+func missing(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("LOCKCACHED_REQUIRE_PEERS") == "1" {
+		t.Fatal(err)
+	}
+	t.Skip(err)
+}
+
 // startMemcached runs a memcached on a free port until the test ends.
 func startMemcached(t *testing.T) (addr string) {
 	t.Helper()
 	path, err := exec.LookPath(cmp.Or(os.Getenv("LOCKCACHED_MEMCACHED"), "memcached"))
 	if err != nil {
-		if os.Getenv("LOCKCACHED_REQUIRE_PEERS") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		missing(t, err)
 	}
 	ports := filepath.Join(t.TempDir(), "ports")
 	cmd := exec.Command(path, "-p", "-1", "-U", "0", "-l", "127.0.0.1", "-u", "root")
