@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // crashRounds is how often the server is killed in each mode: LOCKCACHED_CRASHES, or
@@ -92,7 +94,7 @@ func newLedger(t *testing.T) *ledger {
 // work takes locks and gives them back until the server is gone.
 func (l *ledger) work(ctx context.Context, address, name string) {
 	client := memcache.New(address)
-	client.Timeout = 5 * time.Second
+	client.Timeout = testenv.Patience
 	defer client.Close()
 	for i := 0; ctx.Err() == nil; i++ {
 		key := fmt.Sprint("lock:", rand.IntN(crashLocks))
@@ -205,7 +207,7 @@ func (l *ledger) released(key, me string) {
 // audit compares what a server knows that has just started, and frees all locks.
 func (l *ledger) audit(address string) {
 	client := memcache.New(address)
-	client.Timeout = 5 * time.Second
+	client.Timeout = testenv.Patience
 	defer client.Close()
 	for key, e := range l.entries {
 		read, err := client.Get("lockcached:lock:" + key)

@@ -15,12 +15,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/client"
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 const (
 	crowdClients  = 50
 	crowdLocks    = 10
-	crowdPatience = 2 * time.Minute // for a lock, on the slowest machine
+	crowdPatience = testenv.Patience // for a lock
 )
 
 // crowd is clients that want the same locks, and what they know of them.
@@ -69,7 +70,7 @@ func newCrowd(t *testing.T, address string) *crowd {
 // newLockClient returns a Client that takes no busy machine for a fault.
 func newLockClient(t *testing.T, config client.Config) *client.Client {
 	t.Helper()
-	config.Timeout = time.Minute
+	config.Timeout = testenv.Patience
 	c, err := client.New(config)
 	is(t, "new client", err, nil)
 	t.Cleanup(func() { _ = c.Close() })

@@ -12,17 +12,17 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // smallDisk mounts a disk of a megabyte.
 func smallDisk(t *testing.T) string {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("only root mounts a disk")
-	}
+	testenv.Root(t, "only root mounts a disk")
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		missing(t, fmt.Errorf("a small disk: %w", err))
+		testenv.Missing(t, fmt.Errorf("a small disk: %w", err))
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {
@@ -80,11 +80,7 @@ func TestDiskFull(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
-	for err = refused(); err != nil && time.Now().Before(deadline); err = refused() {
-		time.Sleep(10 * time.Millisecond)
-	}
-	is(t, "add with space", err, nil)
+	testenv.Eventually(t, "a lock is granted once there is space", func() bool { return refused() == nil })
 	wantHealth(t, web, http.StatusOK, "ok")
 	server.kill()
 	server = start(t, "--data", filepath.Join(disk, "data"))
@@ -97,15 +93,13 @@ func TestDiskFull(t *testing.T) {
 // metrics is where it serves metrics.
 func (p *program) metrics() string {
 	p.t.Helper()
-	for range 1000 { // it is logged after the port is told
+	var address string
+	testenv.Eventually(p.t, "the address of the metrics is logged, which follows the port", func() (found bool) {
 		_, rest, _ := strings.Cut(p.log(), `"metrics":"`)
-		if address, _, ok := strings.Cut(rest, `"`); ok {
-			return address
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	p.t.Fatalf("no metrics in\n%s", p.log())
-	return ""
+		address, _, found = strings.Cut(rest, `"`)
+		return found
+	})
+	return address
 }
 
 // wantHealth asks whether the server is well.

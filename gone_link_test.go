@@ -15,6 +15,8 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 	"golang.org/x/sys/unix"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // Addresses of the two hosts of a TestCutLink. They exist in its network
@@ -25,20 +27,19 @@ const (
 )
 
 // TestCutLink lets a waiter's host vanish from the network without a word: no
-// packet that is sent to it is answered any more. The server has a second to
-// notice, and the kernel's timers are coarse.
+// packet that is sent to it is answered any more. The server has been told to notice
+// within a second; without that the lock would stay there for its whole lease.
 func TestCutLink(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
 		released string // the state of the lock that the holder waits for, once the link is cut
 		counts   string
-		maxStay  time.Duration
 	}{
 		// Nobody acknowledges the answer: --user-timeout.
-		{"granted after the cut", "queued=2", "handed_off=2 withdrawn=1", 3 * time.Second},
+		{"granted after the cut", "queued=2", "handed_off=2 withdrawn=1"},
 		// Nobody answers a probe: --keepalive.
-		{"noticed before the grant", "queued=1", "handed_off=1 withdrawn=0", time.Second},
+		{"noticed before the grant", "queued=1", "handed_off=1 withdrawn=0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -46,8 +47,8 @@ func TestCutLink(t *testing.T) {
 			l := newLink(t)
 			address := l.runServer(t, "--keepalive", "1s", "--user-timeout", "1s")
 			holder, watcher := l.near.client(t, address), l.near.client(t, address)
-			watcher.Timeout = 20 * time.Second
-			is(t, "holder's add", holder.Add(item("job", "holder", 60)), nil)
+			watcher.Timeout = testenv.Patience
+			is(t, "holder's add", holder.Add(item("job", "holder", 600)), nil)
 			waiter := l.far.dial(t, address)
 			waiter.send(claimOfWaiter)
 			waitForField(t, holder, "lockcached:lock:job", "queued=1")
@@ -60,11 +61,7 @@ func TestCutLink(t *testing.T) {
 			end := <-next
 			is(t, "watcher's add", end.err, nil)
 			wantFields(t, holder, "lockcached:lock:job", "owner=watcher "+tt.counts)
-			stay := end.at.Sub(released)
-			t.Logf("the lock stayed with the client behind the cut for %v", stay)
-			if stay > tt.maxStay {
-				t.Errorf("longer than %v", tt.maxStay)
-			}
+			t.Logf("the lock stayed with the client behind the cut for %v", end.at.Sub(released))
 		})
 	}
 }
@@ -75,7 +72,7 @@ func TestCutLinkOfHolder(t *testing.T) {
 	l := newLink(t)
 	address := l.runServer(t, "--keepalive", "1s", "--user-timeout", "1s")
 	observer := l.near.client(t, address)
-	is(t, "holder's add", observer.Add(item("job", "holder", 60)), nil)
+	is(t, "holder's add", observer.Add(item("job", "holder", 600)), nil)
 	waiter := l.far.dial(t, address)
 	waiter.send(claimOfWaiter)
 	waitForField(t, observer, "lockcached:lock:job", "queued=1")
@@ -87,11 +84,8 @@ func TestCutLinkOfHolder(t *testing.T) {
 		is(t, "enter "+string(l.near), err, nil)
 		return n
 	}
-	for began := time.Now(); connections() != "2"; time.Sleep(10 * time.Millisecond) { // observer and who asks
-		if time.Since(began) > 10*time.Second {
-			t.Fatal("the server has not noticed")
-		}
-	}
+	// What is left are the observer and whoever asks.
+	testenv.Eventually(t, "the server has noticed", func() bool { return connections() == "2" })
 	wantFields(t, observer, "lockcached:lock:job", "owner=waiter withdrawn=0")
 }
 
@@ -103,12 +97,8 @@ var links atomic.Int64
 
 func newLink(t *testing.T) *link {
 	t.Helper()
-	if _, err := exec.LookPath("ip"); err != nil {
-		missing(t, err)
-	}
-	if os.Getuid() != 0 {
-		t.Skip("only root makes network namespaces")
-	}
+	testenv.Program(t, "ip")
+	testenv.Root(t, "only root makes network namespaces")
 	id := fmt.Sprintf("lockcached-%d-%d", os.Getpid(), links.Add(1))
 	l := &link{namespace(id + "-near"), namespace(id + "-far")}
 	for _, ns := range []namespace{l.near, l.far} {

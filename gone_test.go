@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // These are the stories of clients that go away around the moment when they are
@@ -29,7 +31,7 @@ func dial(t *testing.T, address string) *socket {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(testenv.Patience))
 	return &socket{t, conn.(*net.TCPConn), bufio.NewReader(conn)}
 }
 
@@ -61,13 +63,13 @@ func (w *socket) reset() error {
 func watch(t *testing.T, address, key string) (served chan error) {
 	t.Helper()
 	watcher := clientOf(t, address)
-	watcher.Timeout = 20 * time.Second
+	watcher.Timeout = testenv.Patience
 	served = make(chan error, 1)
-	go func() { served <- watcher.Add(item("lockcached:wait=10s:"+key, "watcher", 60)) }()
+	go func() { served <- watcher.Add(item(inLine+key, "watcher", 600)) }()
 	return served
 }
 
-const claimOfWaiter = "add lockcached:wait=10s:job 0 60 6\r\nwaiter\r\n"
+const claimOfWaiter = "add lockcached:wait=5m:job 0 600 6\r\nwaiter\r\n"
 
 func TestWaiterGoneBeforeGrant(t *testing.T) {
 	t.Parallel()
@@ -87,7 +89,7 @@ func TestWaiterGoneBeforeGrant(t *testing.T) {
 			t.Parallel()
 			address := runServer(t)
 			holder, waiter := clientOf(t, address), dial(t, address)
-			is(t, "holder's add", holder.Add(item("job", "holder", 60)), nil)
+			is(t, "holder's add", holder.Add(item("job", "holder", 600)), nil)
 			waiter.send(claimOfWaiter + tt.behind)
 			waitForField(t, holder, "lockcached:lock:job", "queued=1")
 			if err := tt.leave(waiter); err != nil {
@@ -116,7 +118,7 @@ func TestWaiterGoneAfterGrant(t *testing.T) {
 			t.Parallel()
 			address := runServer(t)
 			holder, waiter := clientOf(t, address), dial(t, address)
-			is(t, "holder's add", holder.Add(item("job", "holder", 60)), nil)
+			is(t, "holder's add", holder.Add(item("job", "holder", 600)), nil)
 			waiter.send(claimOfWaiter + tt.behind)
 			waitForField(t, holder, "lockcached:lock:job", "queued=1")
 			served := watch(t, address, "job")
@@ -141,7 +143,7 @@ func TestServedAtOnceAndGone(t *testing.T) {
 		leave       func(*socket) error
 	}{
 		{"closed, add", claimOfWaiter, (*socket).Close},
-		{"closed, ms", "ms job 6 ME T60 W10000\r\nwaiter\r\n", (*socket).Close},
+		{"closed, ms", "ms job 6 ME T600 W300000\r\nwaiter\r\n", (*socket).Close},
 		{"closed with input behind", claimOfWaiter + "get job\r\n", (*socket).Close},
 		{"reset", claimOfWaiter, (*socket).reset},
 	}
@@ -177,12 +179,12 @@ func TestAnswerTaken(t *testing.T) {
 			nc(t, address, "add job 0 1 6\r\nwaiter\r\n", "STORED\r\n")
 		}},
 		{"at once, ready to wait", "acquired=2 handed_off=1", func(t *testing.T, address string, _ *memcache.Client) {
-			nc(t, address, "add lockcached:wait=10s:job 0 1 6\r\nwaiter\r\n", "STORED\r\n")
+			nc(t, address, "add lockcached:wait=5m:job 0 1 6\r\nwaiter\r\n", "STORED\r\n")
 		}},
 		{"in line", "acquired=3 handed_off=2", func(t *testing.T, address string, holder *memcache.Client) {
-			is(t, "holder's add", holder.Add(item("job", "holder", 60)), nil)
+			is(t, "holder's add", holder.Add(item("job", "holder", 600)), nil)
 			waiter := dial(t, address)
-			waiter.send("add lockcached:wait=10s:job 0 1 6\r\nwaiter\r\n")
+			waiter.send("add lockcached:wait=5m:job 0 1 6\r\nwaiter\r\n")
 			waitForField(t, holder, "lockcached:lock:job", "queued=1")
 			is(t, "delete", holder.Delete("job"), nil)
 			waiter.gets("STORED")
@@ -211,7 +213,7 @@ func nc(t *testing.T, address, text, want string) {
 	host, port, _ := net.SplitHostPort(address)
 	cmd := exec.Command("nc", "-N", host, port)
 	if cmd.Err != nil {
-		missing(t, cmd.Err)
+		testenv.Missing(t, cmd.Err)
 	}
 	cmd.Stdin = strings.NewReader(text)
 	if out, err := cmd.CombinedOutput(); err != nil || string(out) != want {

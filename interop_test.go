@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // TestPeers lets programs that were written for memcached talk to lockcached.
@@ -38,7 +40,7 @@ func TestPeers(t *testing.T) {
 			host, port, _ := net.SplitHostPort(runServer(t))
 			cmd := peer.command(t, host, port)
 			if cmd.Err != nil {
-				missing(t, cmd.Err)
+				testenv.Missing(t, cmd.Err)
 			}
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
@@ -57,7 +59,7 @@ func pythonWith(t *testing.T, module string) string {
 			return python
 		}
 	}
-	missing(t, fmt.Errorf("python3 with %s: %w", module, err))
+	testenv.Missing(t, fmt.Errorf("python3 with %s: %w", module, err))
 	return ""
 }
 
@@ -65,7 +67,7 @@ func pythonWith(t *testing.T, module string) string {
 func phpWithMemcached(t *testing.T) {
 	t.Helper()
 	if err := exec.Command("php", "-r", `exit(class_exists("Memcached") ? 0 : 1);`).Run(); err != nil {
-		missing(t, fmt.Errorf("php with its extension memcached: %w", err))
+		testenv.Missing(t, fmt.Errorf("php with its extension memcached: %w", err))
 	}
 }
 
@@ -78,7 +80,7 @@ func newClient(t *testing.T, flags ...string) *memcache.Client {
 func clientOf(t *testing.T, address string) *memcache.Client {
 	t.Helper()
 	client := memcache.New(address)
-	client.Timeout = 5 * time.Second // a busy machine is no failure
+	client.Timeout = testenv.Patience
 	t.Cleanup(func() { _ = client.Close() })
 	return client
 }
@@ -213,14 +215,15 @@ func TestGomemcacheExpires(t *testing.T) {
 		is(t, "set", c.Set(item(key, "x", 1)), nil)
 	}
 	began := time.Now()
-	is(t, "touch", c.Touch("touched", 60), nil)
-	got, err := c.GetAndTouch("got", 60)
+	is(t, "touch", c.Touch("touched", 600), nil)
+	got, err := c.GetAndTouch("got", 600)
 	if err != nil || string(got.Value) != "x" {
 		t.Errorf("get and touch: %v, %v", got, err)
 	}
-	for err = nil; err == nil && time.Since(began) < 5*time.Second; time.Sleep(10 * time.Millisecond) {
+	testenv.Eventually(t, "an item has expired", func() bool {
 		_, err = c.Get("short")
-	}
+		return err != nil
+	})
 	is(t, "get after a second", err, memcache.ErrCacheMiss)
 	if lived := time.Since(began); lived < time.Second {
 		t.Errorf("a TTL of 1 s lasted %v", lived)
@@ -299,8 +302,8 @@ func TestGomemcacheWaits(t *testing.T) {
 		name, key string
 		flags     []string
 	}{
-		{"by key", "lockcached:wait=4s:lock:job", nil},
-		{"by policy", "lock:job", []string{"--wait", "lock:*=4s"}},
+		{"by key", "lockcached:wait=5m:lock:job", nil},
+		{"by policy", "lock:job", []string{"--wait", "lock:*=5m"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -344,19 +347,13 @@ func TestGomemcacheWaitEnds(t *testing.T) {
 // waitForField asks until the field is there.
 func waitForField(t *testing.T, c *memcache.Client, key, field string) {
 	t.Helper()
-	var last []byte
-	for range 500 {
+	testenv.Eventually(t, key+" has "+field, func() bool {
 		item, err := c.Get(key)
 		if err != nil {
 			t.Fatalf("get %s: %v", key, err)
 		}
-		last = item.Value
-		if bytes.Contains(last, []byte(" "+field+" ")) {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("%s: never %s, but %s", key, field, last)
+		return bytes.Contains(item.Value, []byte(" "+field+" "))
+	})
 }
 
 // TestGomemcacheKeepsConnections: a refusal is an everyday answer, after which a

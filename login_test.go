@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 func TestGomemcacheLogin(t *testing.T) {
@@ -40,9 +42,7 @@ func TestSecurityExample(t *testing.T) {
 func TestSecurityCommands(t *testing.T) {
 	t.Parallel()
 	blocks := fenced(readFile(t, "SECURITY.md"))
-	if _, err := exec.LookPath("openssl"); err != nil {
-		missing(t, err)
-	}
+	testenv.Program(t, "openssl")
 	dir := t.TempDir()
 	inDir := func(commands, input string) (printed string) {
 		t.Helper()

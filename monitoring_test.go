@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // ask sends one command and returns the lines of the answer, which ends with END,
@@ -19,7 +21,7 @@ func ask(t *testing.T, address, command string) []string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(testenv.Patience))
 	fmt.Fprintf(conn, "%s\r\n", command)
 	var lines []string
 	for in := bufio.NewReader(conn); ; {

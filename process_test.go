@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/lockcached/lockcached/cli"
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // asProgram makes this test binary run as lockcached, so that what is tested is
@@ -56,7 +57,8 @@ func start(t *testing.T, flags ...string) *program {
 	dir := t.TempDir()
 	portFile := filepath.Join(dir, "port")
 	p := &program{t: t, command: exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...), logFile: filepath.Join(dir, "log")}
-	p.command.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile)
+	p.command.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile,
+		"LOCKCACHED_MAX_WAIT="+testenv.Patience.String()) // a slow machine ends no wait
 	log, err := os.Create(p.logFile)
 	if err != nil {
 		t.Fatal(err)
@@ -103,14 +105,4 @@ func (p *program) kill() {
 func (p *program) port() string {
 	_, port, _ := strings.Cut(p.address(), ":")
 	return port
-}
-
-// missing skips a test whose peer is not installed, unless the absence of a peer
-// is to be an error.
-func missing(t *testing.T, err error) {
-	t.Helper()
-	if os.Getenv("LOCKCACHED_REQUIRE_PEERS") == "1" {
-		t.Fatal(err)
-	}
-	t.Skip(err)
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 func readFile(t *testing.T, path string) string {
@@ -39,9 +41,7 @@ func TestReadmeDialogue(t *testing.T) {
 	if i < 0 || i+1 == len(blocks) {
 		t.Fatal("no dialogue and what it prints")
 	}
-	if _, err := exec.LookPath("nc"); err != nil {
-		missing(t, err)
-	}
+	testenv.Program(t, "nc")
 	_, port, _ := net.SplitHostPort(runServer(t))
 	shell := exec.Command("sh")
 	shell.Stdin = strings.NewReader(strings.Replace(blocks[i], "11211", port, 1))

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // TestSystemd is systemd: it listens, hands the socket to lockcached, and hears what
@@ -58,7 +60,7 @@ func dialAny(t *testing.T, address net.Addr) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(testenv.Patience))
 	return conn
 }
 
@@ -78,7 +80,7 @@ func startService(t *testing.T, listener net.Listener) *service {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = heard.Close() })
-	_ = heard.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = heard.SetReadDeadline(time.Now().Add(testenv.Patience))
 	file, err := listener.(interface{ File() (*os.File, error) }).File()
 	if err != nil {
 		t.Fatal(err)

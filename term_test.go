@@ -59,7 +59,7 @@ func TestTermInTheMiddle(t *testing.T) {
 	_ = server.command.Process.Signal(syscall.SIGTERM)
 	close(signalled)
 	err := server.command.Wait()
-	if took := time.Since(began); err != nil || took < drain/2 || took > drain+10*time.Second {
+	if took := time.Since(began); err != nil || took < drain/2 {
 		t.Errorf("ended after %v: %v\n%s", took, err, server.log())
 	}
 	all.Wait()

@@ -10,6 +10,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/lockcached/lockcached/internal/testcert"
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // tlsServer is a server that wants client certificates, and how to meet it.
@@ -63,7 +64,7 @@ func TestTLSPeers(t *testing.T) {
 			cmd := exec.Command("openssl", "s_client", "-connect", s.secure, "-CAfile", s.ca.File, "-verify_return_error",
 				"-cert", cert, "-key", key, "-quiet", version)
 			if cmd.Err != nil {
-				missing(t, cmd.Err)
+				testenv.Missing(t, cmd.Err)
 			}
 			cmd.Stdin = strings.NewReader("add " + version + " 0 60 5\r\ncarol\r\nquit\r\n")
 			if out, err := cmd.Output(); err != nil || string(out) != "STORED\r\n" {
@@ -74,7 +75,7 @@ func TestTLSPeers(t *testing.T) {
 	t.Run("openssl, TLS 1.1", func(t *testing.T) {
 		cmd := exec.Command("openssl", "s_client", "-connect", s.secure, "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
 		if cmd.Err != nil {
-			missing(t, cmd.Err)
+			testenv.Missing(t, cmd.Err)
 		}
 		if out, err := cmd.CombinedOutput(); err == nil {
 			t.Errorf("an old version is spoken: %s", out)

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // longestIdle is the longest pause that a test waits for in real time.
@@ -49,10 +50,7 @@ func TestTranscriptsAgainstMemcached(t *testing.T) {
 // findMemcached names the memcached to play against.
 func findMemcached(t *testing.T) string {
 	t.Helper()
-	binary, err := exec.LookPath(cmp.Or(os.Getenv("LOCKCACHED_MEMCACHED"), "memcached"))
-	if err != nil {
-		missing(t, err)
-	}
+	binary := testenv.Memcached(t)
 	return binary
 }
 

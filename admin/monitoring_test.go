@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 const monitoring = "../scripts/monitoring/"
@@ -93,23 +95,9 @@ func TestMonitoringAsksForWhatThereIs(t *testing.T) {
 	}
 }
 
-// needPromtool skips a test where promtool is not installed, unless the absence of
-// a peer is to be an error.
-func needPromtool(t *testing.T) {
-	t.Helper()
-	_, err := exec.LookPath("promtool")
-	switch {
-	case err == nil:
-	case os.Getenv("LOCKCACHED_REQUIRE_PEERS") == "1":
-		t.Fatal(err)
-	default:
-		t.Skip(err)
-	}
-}
-
 // TestPromtool has Prometheus' own tool check everything.
 func TestPromtool(t *testing.T) {
-	needPromtool(t)
+	testenv.Program(t, "promtool")
 	i := start(t, durable(t), 100)
 	traffic(t, i)
 	_, told := i.get(t, "/metrics")
@@ -126,7 +114,7 @@ func TestPromtool(t *testing.T) {
 
 // TestQueries has promtool read the dashboard's queries, as rules.
 func TestQueries(t *testing.T) {
-	needPromtool(t)
+	testenv.Program(t, "promtool")
 	rules := "groups:\n- name: dashboard\n  rules:\n"
 	for i, q := range queries(t) {
 		if strings.HasPrefix(q, "label_values(") {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/testenv"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
 	"github.com/lockcached/lockcached/store/journal"
@@ -44,7 +45,7 @@ func start(t *testing.T, c Config, classes int) *instance {
 	go func() { served <- c.Server.Serve(front) }()
 	go func() { served <- i.admin.Serve(web) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 		defer cancel()
 		if err := c.Server.Shutdown(ctx); err != nil {
 			t.Error(err)
@@ -114,7 +115,7 @@ func (i *instance) dial(t *testing.T) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(testenv.Patience))
 	return &client{t, conn, bufio.NewReader(conn)}
 }
 
@@ -162,7 +163,7 @@ func traffic(t *testing.T, i *instance) {
 // waitFor scrapes until the line is there, and returns all.
 func (i *instance) waitFor(t *testing.T, line string) string {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(testenv.Patience); ; {
 		_, all := i.get(t, "/metrics")
 		if strings.Contains(all, line+"\n") {
 			return all

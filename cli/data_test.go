@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // A lock is there again after a restart, with its statistics.
@@ -83,7 +85,7 @@ func TestServeClosedLocks(t *testing.T) {
 		ask(t, "tcp", s.addrs[0], "add lock:job 0 1 1\r\na")
 		// Its second is over at some time, if it was granted.
 		told := ""
-		for deadline := time.Now().Add(20 * time.Second); !strings.Contains(told, tt.why) && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(testenv.Patience); !strings.Contains(told, tt.why) && time.Now().Before(deadline); {
 			told = item(t, s.addrs[0], "lockcached:lock:lock:job")
 		}
 		if !strings.Contains(told, tt.why) || !strings.Contains(told, "held=0 ") {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 func TestListenTCP(t *testing.T) {
@@ -37,7 +39,7 @@ func TestListenTCP(t *testing.T) {
 func TestListenBothFamilies(t *testing.T) {
 	probe, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {
-		t.Skip("no IPv6 here:", err)
+		testenv.Missing(t, fmt.Errorf("no IPv6 here: %w", err))
 	}
 	port := probe.Addr().(*net.TCPAddr).Port
 	probe.Close()

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // program is a command line as a process of its own, in a session of its own, as cron
@@ -251,7 +253,7 @@ func TestLockWithoutServer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, "-p-1")
-			const ttl = 6 * time.Second // a slow machine has more than a second between TERM and KILL
+			const ttl = 20 * time.Second // a slow machine has a while between TERM and KILL
 			began := time.Now()
 			r := begin(t, s.addrs[0], tt.trap+"; "+waiting, "--ttl", ttl.String())
 			s.stop(testSignal)
@@ -380,23 +382,10 @@ func TestLockOnMemcached(t *testing.T) {
 	}
 }
 
-// missing skips a test for which something is not there, unless that is to be an
-// error.
-func missing(t *testing.T, err error) {
-	t.Helper()
-	if os.Getenv("LOCKCACHED_REQUIRE_PEERS") == "1" {
-		t.Fatal(err)
-	}
-	t.Skip(err)
-}
-
 // startMemcached runs a memcached on a free port until the test ends.
 func startMemcached(t *testing.T) (addr string) {
 	t.Helper()
-	path, err := exec.LookPath(cmp.Or(os.Getenv("LOCKCACHED_MEMCACHED"), "memcached"))
-	if err != nil {
-		missing(t, err)
-	}
+	path := testenv.Memcached(t)
 	ports := filepath.Join(t.TempDir(), "ports")
 	cmd := exec.Command(path, "-p", "-1", "-U", "0", "-l", "127.0.0.1", "-u", "root")
 	cmd.Env = append(os.Environ(), "MEMCACHED_PORT_FILENAME="+ports)
@@ -418,11 +407,7 @@ func startMemcached(t *testing.T) (addr string) {
 // waitFor waits until something is so.
 func waitFor(t *testing.T, isSo func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !isSo(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("not so after 20 s")
-		}
-	}
+	testenv.Eventually(t, "what the test waits for", isSo)
 }
 
 // alive reports whether a process runs; what nobody has waited for yet does not.

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // get asks for a page.
@@ -77,7 +79,7 @@ func TestServeMetricsToTheEnd(t *testing.T) {
 	s.logged("stopping")
 	url := "http://" + s.serving["metrics"].(string)
 	code, body := 200, ""
-	for deadline := time.Now().Add(10 * time.Second); code == 200 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(testenv.Patience); code == 200 && time.Now().Before(deadline); {
 		code, body = get(t, url+"/healthz")
 	}
 	if code != http.StatusServiceUnavailable || body != "shutdown: the server is shutting down\n" {

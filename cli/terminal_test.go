@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // openTerminal returns a terminal, and the end of it where people sit.
@@ -18,7 +20,7 @@ func openTerminal(t *testing.T) (seat, terminal *os.File) {
 	t.Helper()
 	seat, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		missing(t, err) // as in a container without terminals
+		testenv.Missing(t, err) // as in a container without terminals
 	}
 	t.Cleanup(func() { seat.Close() })
 	fd := int(seat.Fd())

@@ -24,14 +24,14 @@ const (
 	fleetMembers    = 20
 	fleetGoroutines = 50 // in each
 	fleetComputing  = time.Second
-	fleetLease      = 2 * time.Second
-	fleetLate       = 2 * time.Second // is too late for a value to come, on any machine
+	fleetLease      = time.Hour // no lease ends because the machine is slow
 )
 
 // memberTask is what a member reads from its environment.
 type memberTask struct {
 	Address string
 	FailOne string // if not "", a file: the computation that makes it fails
+	HangOne string // likewise: the computation that makes it has no end
 }
 
 const asMember = "LOCKCACHED_TEST_FLEET_MEMBER"
@@ -71,7 +71,8 @@ func TestFleetMember(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	m := mate(t, task.Address, CacheConfig[int64]{Lease: fleetLease})
+	config := Config{Tries: maxTries} // on a slow machine an outage lasts
+	m := &fleetmate[int64]{NewCached(newClient(t, config, task.Address), CacheConfig[int64]{Lease: fleetLease}), t}
 	_, err := m.client.get(t.Context(), "page:1")
 	is(t, "get", err, nil)
 	tell(event{What: ready})
@@ -102,17 +103,29 @@ func TestFleetMember(t *testing.T) {
 
 // compute takes its time, and returns when it was.
 func (task *memberTask) compute(ctx context.Context) (int64, error) {
+	after := time.After(fleetComputing)
+	if isFirst(task.HangOne) {
+		after = nil
+	}
 	select {
-	case <-time.After(fleetComputing):
+	case <-after:
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
-	if task.FailOne != "" {
-		if f, err := os.OpenFile(task.FailOne, os.O_CREATE|os.O_EXCL, 0o600); err == nil {
-			return 0, errors.Join(errOnce, f.Close())
-		}
+	if isFirst(task.FailOne) {
+		return 0, errOnce
 	}
 	return time.Now().UnixNano(), nil
+}
+
+// isFirst makes a file, and reports whether nobody else had done so. Without a name
+// nobody is first.
+func isFirst(file string) bool {
+	if file == "" {
+		return false
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL, 0o600)
+	return err == nil && f.Close() == nil
 }
 
 // fleet is its members, and what they tell.
@@ -260,11 +273,7 @@ func (s *tale) wants(t *testing.T, computed, values, errors int) {
 		return
 	}
 	slices.Sort(s.late)
-	last := s.late[len(s.late)-1]
-	t.Logf("had the value after it was computed: half within %v, all within %v", s.late[len(s.late)/2], last)
-	if last > fleetLate {
-		t.Errorf("somebody had to wait for %v", last)
-	}
+	t.Logf("had the value after it was computed: half within %v, all within %v", s.late[len(s.late)/2], s.late[len(s.late)-1])
 }
 
 // inTurn runs a story on lockcached and then, in the long form, on memcached: at the
@@ -283,13 +292,15 @@ func TestFleetComputesOnce(t *testing.T) {
 	})
 }
 
-// TestFleetLosesItsComputer: the process that computes is killed half-way.
+// TestFleetLosesItsComputer: the process that computes is killed half-way. Its lease
+// then ends, earlier than it would by itself.
 func TestFleetLosesItsComputer(t *testing.T) {
 	inTurn(t, func(t *testing.T, address string) {
-		f := startFleet(t, memberTask{Address: address})
+		f := startFleet(t, memberTask{Address: address, HangOne: filepath.Join(t.TempDir(), "hangs")})
+		observer := newClient(t, Config{}, address)
 		s := f.play(func(first int) {
-			time.Sleep(fleetComputing / 2)
 			_ = f.members[first].Process.Kill()
+			is(t, "touch", observer.mc.Touch("lock:page:1", 1), nil)
 		})
 		s.wants(t, 2, (fleetMembers-1)*fleetGoroutines, 0)
 		if len(s.computed) == 2 && s.computed[0] == s.computed[1] {

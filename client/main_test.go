@@ -9,10 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/lockcached/lockcached/internal/testenv"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
 )
@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what has to happen, on the slowest machine.
-const patience = time.Minute
+const patience = testenv.Patience
 
 // A host is a lockcached.
 type host struct {
@@ -52,10 +52,7 @@ func newHost(t *testing.T, c locks.Config) *host {
 // memcached starts a real one and returns its socket.
 func memcached(t *testing.T) string {
 	t.Helper()
-	binary, err := exec.LookPath(cmp.Or(os.Getenv("LOCKCACHED_MEMCACHED"), "memcached"))
-	if err != nil {
-		missing(t, err)
-	}
+	binary := testenv.Memcached(t)
 	dir, err := os.MkdirTemp("", "client") // of t.TempDir the path may be too long for a socket
 	if err != nil {
 		t.Fatal(err)
@@ -82,16 +79,6 @@ func memcached(t *testing.T) string {
 		return err == nil
 	})
 	return path
-}
-
-// missing skips a test whose peer is not installed, unless the absence of a peer
-// is to be an error.
-func missing(t *testing.T, err error) {
-	t.Helper()
-	if os.Getenv("LOCKCACHED_REQUIRE_PEERS") == "1" {
-		t.Fatal(err)
-	}
-	t.Skip(err)
 }
 
 // onBoth runs a test against lockcached and against memcached.
@@ -147,11 +134,7 @@ func is(t *testing.T, what string, err, want error) {
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, isSo func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !isSo(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not so after %v: %s", patience, what)
-		}
-	}
+	testenv.Eventually(t, what, isSo)
 }
 
 // queued waits until so many wait in line for a lock.

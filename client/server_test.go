@@ -18,6 +18,7 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/lockcached/lockcached/internal/testenv"
 	"github.com/lockcached/lockcached/locks"
 )
 
@@ -91,7 +92,7 @@ func TestBroughtMemcache(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, addr string) {
 		mc := memcache.New(addr)
-		mc.Timeout = 5 * time.Second
+		mc.Timeout = testenv.Patience
 		defer mc.Close()
 		c := newClient(t, Config{Memcache: mc, Timeout: 50 * time.Millisecond})
 		l := take(t, c, "k")

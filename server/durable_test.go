@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/testenv"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/store/journal"
 )
@@ -88,10 +89,10 @@ func TestNobodyIsAnsweredBeforeTheDisk(t *testing.T) {
 		before := d.syncs
 		d.mu.Unlock()
 
-		first.send("add lock:first 0 30 1", "a", "get lock:first")
+		first.send("add lock:first 0 600 1", "a", "get lock:first")
 		eventually(t, "the first fsync", func() bool { d.mu.Lock(); defer d.mu.Unlock(); return d.syncs == before+1 })
 		for i, c := range others {
-			c.send(fmt.Sprintf("add lock:%d 0 30 1", i), "b")
+			c.send(fmt.Sprintf("add lock:%d 0 600 1", i), "b")
 		}
 		eventually(t, "all are heard", func() bool { return s.locks.Totals().Held == clients+1 })
 		for _, c := range append(others, first) {
@@ -99,7 +100,7 @@ func TestNobodyIsAnsweredBeforeTheDisk(t *testing.T) {
 			if b, err := c.in.ReadByte(); err == nil {
 				t.Fatalf("answered with %q... before the disk", b)
 			}
-			_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+			_ = c.SetReadDeadline(time.Now().Add(testenv.Patience))
 		}
 		close(slow)
 		first.gets("STORED", "VALUE lock:first 0 1", "a", "END")
@@ -123,10 +124,10 @@ func TestTakenBack(t *testing.T) {
 		d := &disk{}
 		s, dial := durable(t, network, journal.Interval, d)
 		c := dial()
-		c.send("add lock:held 0 30 1", "1", "add lock:also 0 30 1", "1")
+		c.send("add lock:held 0 600 1", "1", "add lock:also 0 600 1", "1")
 		c.gets("STORED", "STORED")
 		d.fill(true)
-		c.send("set item 0 0 1", "5", "add lock:new 0 30 1", "a", "get lock:new", "add lock:new 0 30 1", "b",
+		c.send("set item 0 0 1", "5", "add lock:new 0 600 1", "a", "get lock:new", "add lock:new 0 600 1", "b",
 			"add lock:quiet 0 30 1 noreply", "a", "touch lock:held 60", "incr lock:held 1", "incr item 1",
 			"gat 60 lock:held lock:also none", "ms lock:meta 1 ME T30 k c", "a", "ms lock:q 1 ME T30 q", "a",
 			"mg lock:held T60 v", "md lock:held I", "delete lock:also", "touch lock:held -1", "mn")
@@ -148,16 +149,16 @@ func TestWhileTheDiskIsFull(t *testing.T) {
 	d := &disk{}
 	s, dial := durable(t, "tcp", journal.Interval, d)
 	a, b := dial(), dial()
-	a.send("add lock:1 0 30 1", "1", "add lock:2 0 30 1", "1", "add lock:3 0 30 1", "1")
+	a.send("add lock:1 0 600 1", "1", "add lock:2 0 600 1", "1", "add lock:3 0 600 1", "1")
 	a.gets("STORED", "STORED", "STORED")
-	b.send("add lockcached:wait=30s:lock:1 0 30 1", "b")
+	b.send("add lockcached:wait=30s:lock:1 0 600 1", "b")
 	s.waitForLine(t, 1)
 	d.fill(true)
 	a.send("touch lock:3 60") // which finds out
 	a.gets(noSpace)
 
-	a.send("add lock:new 0 30 1", "a", "add lock:2 0 30 1", "a", "set lock:2 0 30 1", "a", "cas lock:2 0 30 1 5", "a",
-		"append lock:2 0 30 1", "a", "decr lock:2 1", "gat 60 lock:2", "mg lock:2 T60", "ma lock:2", "md lock:2 x",
+	a.send("add lock:new 0 600 1", "a", "add lock:2 0 600 1", "a", "set lock:2 0 600 1", "a", "cas lock:2 0 30 1 5", "a",
+		"append lock:2 0 600 1", "a", "decr lock:2 1", "gat 60 lock:2", "mg lock:2 T60", "ma lock:2", "md lock:2 x",
 		"ms lock:new 1 ME", "a", "get lock:2", "set item 0 0 1", "a", "get item")
 	a.gets(noSpace, "NOT_STORED", noSpace, "EXISTS",
 		noSpace, noSpace, noSpace, noSpace, noSpace, noSpace,
@@ -172,7 +173,7 @@ func TestWhileTheDiskIsFull(t *testing.T) {
 
 	d.fill(false) // and a second later it is tried again
 	eventually(t, "recovery", func() bool { return s.locks.JournalErr() == nil })
-	a.send("add lock:new 0 30 1", "a")
+	a.send("add lock:new 0 600 1", "a")
 	a.gets("STORED")
 }
 
@@ -244,7 +245,7 @@ func TestMixedLoadOnAFickleDisk(t *testing.T) {
 // inStep sends some requests at once and reads a reply to each.
 func (c *socketClient) inStep(name string) {
 	key := "lock:" + name
-	requests := []string{"add " + key + " 0 30 1", "1", "touch " + key + " 30", "incr " + key + " 1", "delete " + key, "version"}
+	requests := []string{"add " + key + " 0 600 1", "1", "touch " + key + " 30", "incr " + key + " 1", "delete " + key, "version"}
 	c.send(append(requests, requests...)...)
 	for range 2 * 5 {
 		line, err := c.in.ReadString('\n')

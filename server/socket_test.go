@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockcached/lockcached/internal/testcert"
+	"github.com/lockcached/lockcached/internal/testenv"
 	"github.com/lockcached/lockcached/locks"
 )
 
@@ -33,7 +34,7 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 	}
 	must(t, err)
 	if c.Locks == nil {
-		c.Locks = locks.NewManager(locks.Config{})
+		c.Locks = locks.NewManager(locks.Config{MaxWait: testenv.Patience})
 	}
 	go c.Locks.Run(t.Context())
 	s = New(c)
@@ -52,7 +53,7 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 	served := make(chan error, 1)
 	go func() { served <- serve(l) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -66,7 +67,7 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 		raw, err := net.Dial(l.Addr().Network(), l.Addr().String())
 		must(t, err)
 		t.Cleanup(func() { _ = raw.Close() })
-		_ = raw.SetDeadline(time.Now().Add(2 * time.Minute)) // of a test that hangs
+		_ = raw.SetDeadline(time.Now().Add(testenv.Patience))
 		conn := raw
 		if secure != nil {
 			conn = tls.Client(raw, secure)
@@ -143,7 +144,7 @@ func (c *socketClient) reset() {
 // eventually waits for what another goroutine is about to do.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); runtime.Gosched() {
+	for deadline := time.Now().Add(testenv.Patience); !done(); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never happened: %s", what)
 		}
@@ -240,17 +241,17 @@ func TestWaitOnSockets(t *testing.T) {
 		s, dial := listening(t, network, Config{})
 		holder, waiter := dial(), dial()
 		for range 3 { // with the same memory
-			holder.send("add lock 0 60 1", "x")
+			holder.send("add lock 0 600 1", "x")
 			holder.gets("STORED")
-			waiter.send("add lockcached:wait=30s:lock 0 60 1", "y", "get lock", "delete lock")
+			waiter.send("add lockcached:wait=5m:lock 0 600 1", "y", "get lock", "delete lock")
 			s.waitForLine(t, 1)
 			holder.send("delete lock")
 			holder.gets("DELETED")
 			waiter.gets("STORED", "VALUE lock 0 1", "y", "END", "DELETED")
 		}
-		holder.send("add lock 0 60 1", "x")
+		holder.send("add lock 0 600 1", "x")
 		holder.gets("STORED")
-		waiter.send("add lockcached:wait=5ms:lock 0 60 1", "y")
+		waiter.send("add lockcached:wait=5ms:lock 0 600 1", "y")
 		waiter.send("get lock")
 		waiter.gets("NOT_STORED", "VALUE lock 0 1", "x", "END")
 	})
@@ -261,9 +262,9 @@ func TestWaiterIsToldFirst(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		s, dial := listening(t, network, Config{})
 		holder, waiter := dial(), dial()
-		holder.send("add lock 0 60 1", "x")
+		holder.send("add lock 0 600 1", "x")
 		holder.gets("STORED")
-		waiter.send("add lockcached:wait=30s:lock 0 60 1", "y")
+		waiter.send("add lockcached:wait=5m:lock 0 600 1", "y")
 		s.waitForLine(t, 1)
 		holder.send("delete lock")
 		holder.gets("DELETED")
@@ -278,12 +279,12 @@ func TestWaiterIsToldFirst(t *testing.T) {
 func TestCrowd(t *testing.T) {
 	s, dial := listening(t, "unix", Config{MaxConns: 3000})
 	holder := dial()
-	holder.send("add lock 0 60 1", "x")
+	holder.send("add lock 0 600 1", "x")
 	holder.gets("STORED")
 	var waiters []*socketClient
 	for i := range 1124 {
 		c := dial()
-		c.send("add lockcached:wait=30s:lock 0 60 1", "y", "incr served 1", "delete lock")
+		c.send("add lockcached:wait=5m:lock 0 600 1", "y", "incr served 1", "delete lock")
 		waiters = append(waiters, c)
 		s.waitForLine(t, i+1)
 	}
@@ -299,9 +300,9 @@ func TestPolicyOnSockets(t *testing.T) {
 		s, dial := listening(t, network, Config{WaitPolicies: []WaitPolicy{{"*", time.Minute}}})
 		shared := dial()
 		for range 3 {
-			shared.send("add lock 0 60 1", "x")
+			shared.send("add lock 0 600 1", "x")
 			shared.gets("STORED")
-			shared.send("add lock 0 60 1", "y")
+			shared.send("add lock 0 600 1", "y")
 			s.waitForLine(t, 1)
 			shared.send("delete lock")
 			shared.gets("NOT_STORED", "DELETED")
@@ -323,11 +324,11 @@ func TestLeavingTheLine(t *testing.T) {
 			onNetworks(t, name+behind, func(t *testing.T, network string) {
 				s, dial := listening(t, network, Config{})
 				holder, gone, next := dial(), dial(), dial()
-				holder.send("add lock 0 60 1", "x")
+				holder.send("add lock 0 600 1", "x")
 				holder.gets("STORED")
-				gone.send("add lockcached:wait=30s:lock 0 60 4", "gone")
+				gone.send("add lockcached:wait=5m:lock 0 600 4", "gone")
 				s.waitForLine(t, 1)
-				next.send("add lockcached:wait=30s:lock 0 60 4", "next")
+				next.send("add lockcached:wait=5m:lock 0 600 4", "next")
 				s.waitForLine(t, 2)
 				if behind != "" && name != "half-close" {
 					gone.send(behind)
@@ -355,12 +356,12 @@ func TestGrantNotTaken(t *testing.T) {
 		onNetworks(t, name, func(t *testing.T, network string) {
 			s, dial := listening(t, network, Config{})
 			holder, gone, next := dial(), dial(), dial()
-			holder.send("add lock 0 60 1", "x")
+			holder.send("add lock 0 600 1", "x")
 			holder.gets("STORED")
-			gone.send("version", "add lockcached:wait=30s:lock 0 60 4", "gone")
+			gone.send("version", "add lockcached:wait=5m:lock 0 600 4", "gone")
 			gone.gets("VERSION " + Version)
 			s.waitForLine(t, 1)
-			next.send("add lockcached:wait=30s:lock 0 60 4", "next")
+			next.send("add lockcached:wait=5m:lock 0 600 4", "next")
 			s.waitForLine(t, 2)
 			holder.send("delete lock")
 			holder.gets("DELETED")
@@ -379,9 +380,9 @@ func TestGrantTaken(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
 		holder, waiter := dial(), dial()
-		holder.send("add lock 0 60 1", "x")
+		holder.send("add lock 0 600 1", "x")
 		holder.gets("STORED")
-		waiter.send("add lockcached:wait=30s:lock 0 60 1", "y")
+		waiter.send("add lockcached:wait=5m:lock 0 600 1", "y")
 		s.waitForLine(t, 1)
 		holder.send("delete lock")
 		waiter.gets("STORED")
@@ -402,9 +403,9 @@ func TestShutdownOnSockets(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
 		holder, waiter, busy, silent := dial(), dial(), dial(), dial()
-		holder.send("add lock 0 60 1", "x")
+		holder.send("add lock 0 600 1", "x")
 		holder.gets("STORED")
-		waiter.send("add lockcached:wait=30s:lock 0 60 1", "y", "get a")
+		waiter.send("add lockcached:wait=5m:lock 0 600 1", "y", "get a")
 		s.waitForLine(t, 1)
 		const n = 5000
 		busy.send(strings.Repeat("incr a 1\r\n", n) + "version")
@@ -463,7 +464,7 @@ func TestShutdownWhileWelcoming(t *testing.T) {
 		return len(s.loop.mail) == 0
 	})
 	must(t, s.loop.add(c))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testenv.Patience)
 	defer cancel()
 	must(t, s.Shutdown(ctx))
 }
