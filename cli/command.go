@@ -16,10 +16,8 @@ type command struct {
 	args  string // what may follow, in its help
 	about string // one line, in the server's help
 	notes string // what else its help says
-	// task makes what the command line configures and what then runs. It is nil if
-	// run reads its arguments by itself.
+	// task makes what the command line configures and what then runs.
 	task func() task
-	run  func(a *app, args []string) error
 	// ownSignals leaves signals to the command.
 	ownSignals bool
 }
@@ -55,7 +53,6 @@ func allCommands() []command {
 		{name: "top", about: "watch the most wanted locks", task: newTop, notes: topNotes},
 		{name: "stats", args: "[WORD...]", about: "print what a server counts", task: newStats, notes: statsNotes},
 		{name: "ping", about: "see which servers answer, how fast, and what they are", task: newPing},
-		{name: experimentWord, about: "compare ways to ask for a lock again", run: (*app).experiment},
 		{name: completionWord, args: "bash | zsh | fish", about: "print what makes a shell complete all this", task: newCompletion, notes: completionNotes},
 		{name: "help", args: "[COMMAND]", about: "print the help of a command", task: newHelp},
 	}
@@ -76,9 +73,6 @@ func findCommand(args []string) (c command, found bool) {
 
 // do runs a command.
 func (a *app) do(c command, args []string) error {
-	if c.task == nil {
-		return c.run(a, args)
-	}
 	t := c.task()
 	options := withHelp(t.options())
 	argv := argv{help: "lockcached " + c.name + " -h", unread: args}

@@ -99,9 +99,6 @@ func candidates(line string) []string {
 
 // candidates are the words that may follow the command's other words.
 func (c *command) candidates(words []string, last string) (all []string) {
-	if c.task == nil {
-		return nil
-	}
 	options := withHelp(c.task().options())
 	switch {
 	case strings.HasPrefix(last, "-"):

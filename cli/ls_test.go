@@ -150,9 +150,7 @@ func TestCompletion(t *testing.T) {
 		"lockcached lock lock:a -- sh":                 "",
 		"lockcached show --server " + nowhere(t) + " ": "",
 		"lockcached completion ":                       "bash fish zsh",
-		"lockcached help expe":                         "experiment",
 		"lockcached stats cl":                          "class classes",
-		"lockcached experiment --":                     "",
 		"lockcached ping ":                             "",
 		"":                                             "",
 	} {

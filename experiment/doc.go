@@ -1,4 +1,4 @@
-// Package experiment is the experiment that the article "Lock retries with
+// Experiment is the experiment that the article "Lock retries with
 // memcached" proposed and never published: clients that want one lock, the ways
 // in which they can ask for it again, and what each way costs in tries, in
 // waiting, and in time that the lock stands idle.
@@ -6,4 +6,6 @@
 // It runs simulated, in virtual time and reproducible by a seed, or live, with
 // connections to a real server and real sleeping. The advice that it simulates
 // is the code of package stats that the server runs.
-package experiment
+//
+//	go run ./experiment -h
+package main

@@ -1,40 +1,38 @@
-package cli
+package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"unicode/utf8"
-
-	"github.com/lockcached/lockcached/experiment"
 )
 
-func TestExperimentHelp(t *testing.T) {
-	help := output(t, "experiment", "-h")
-	for _, f := range experimentFlagTable {
-		if !strings.Contains(help, "--"+f.name+" <") {
+func TestHelp(t *testing.T) {
+	var help bytes.Buffer
+	if code := command(t.Context(), []string{"-h"}, &help, &help); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	for _, f := range flagTable {
+		if !strings.Contains(help.String(), "--"+f.name+" <") {
 			t.Errorf("the help lacks --%s", f.name)
 		}
 	}
-	for _, word := range append(experimentSwitches, experiment.PolicyNames()...) {
-		if !strings.Contains(help, word) {
+	for _, word := range append(switches, PolicyNames()...) {
+		if !strings.Contains(help.String(), word) {
 			t.Errorf("the help lacks %s", word)
 		}
 	}
-	for line := range strings.Lines(help) {
+	for line := range strings.Lines(help.String()) {
 		if utf8.RuneCountInString(line) > 110 {
 			t.Errorf("too wide: %s", line)
 		}
 	}
-	if !strings.Contains(output(t, "-h"), "lockcached experiment ") {
-		t.Error("the server's help does not tell of the experiment")
-	}
 }
 
-func TestExperimentRefusals(t *testing.T) {
+func TestRefusals(t *testing.T) {
 	tests := []struct{ args, want string }{
 		{"--foo", "--foo: unknown flag"},
 		{"--policy", "--policy: needs a value"},
@@ -60,19 +58,19 @@ func TestExperimentRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var stdout, stderr bytes.Buffer
-		code := run(append([]string{"lockcached", "experiment"}, strings.Fields(tt.args)...), &stdout, &stderr, nil)
-		if code != exitRefused || stdout.Len() > 0 || !strings.HasPrefix(stderr.String(), "lockcached: "+tt.want) ||
+		code := command(t.Context(), strings.Fields(tt.args), &stdout, &stderr)
+		if code != exitRefused || stdout.Len() > 0 || !strings.HasPrefix(stderr.String(), "experiment: "+tt.want) ||
 			strings.Count(stderr.String(), "\n") != 1 {
 			t.Errorf("%s: exit %d, %q, %q", tt.args, code, &stdout, &stderr)
 		}
 	}
 }
 
-func TestExperimentSimulates(t *testing.T) {
+func TestSimulates(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "results")
 	var stdout, stderr bytes.Buffer
-	args := "lockcached experiment --simulate --acquisitions 50 --law normal --hold 20ms --load b5,c2 --policy slots --policy queue --out"
-	if code := run(append(strings.Fields(args), folder), &stdout, &stderr, nil); code != 0 {
+	args := "--simulate --acquisitions 50 --law normal --hold 20ms --load b5,c2 --policy slots --policy queue --out"
+	if code := command(t.Context(), append(strings.Fields(args), folder), &stdout, &stderr); code != 0 {
 		t.Fatalf("exit %d, %s", code, &stderr)
 	}
 	if !strings.Contains(stdout.String(), "b5: 5 clients come at once; holds normal, mean 20ms, sd 7ms") {
@@ -86,20 +84,12 @@ func TestExperimentSimulates(t *testing.T) {
 	}
 }
 
-func TestExperimentProgressAndSignal(t *testing.T) {
-	signals := make(chan os.Signal, 1)
-	signals <- syscall.SIGINT
+func TestProgressAndSignal(t *testing.T) {
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
 	var stdout, stderr bytes.Buffer
-	code := run(strings.Fields("lockcached experiment --simulate --progress"), &stdout, &stderr, signals)
+	code := command(interrupted, []string{"--simulate", "--progress"}, &stdout, &stderr)
 	if code != 0 || !strings.Contains(stderr.String(), "interrupted") || !strings.Contains(stderr.String(), "\r") {
 		t.Errorf("exit %d, %q", code, &stderr)
-	}
-}
-
-// Only the first argument can be the word; elsewhere it belongs to memcached's
-// command line.
-func TestExperimentIsTheFirstWord(t *testing.T) {
-	if got := output(t, "-V", "experiment"); !strings.HasPrefix(got, "memcached ") {
-		t.Errorf("%q", got)
 	}
 }
