@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockcached/lockcached/scripts/torturer/history"
+	"github.com/lockcached/lockcached/internal/torture/history"
 )
 
 // An actor is a client of a history: it wants locks, holds them, loses them,

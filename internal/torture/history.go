@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lockcached/lockcached/scripts/torturer/history"
+	"github.com/lockcached/lockcached/internal/torture/history"
 )
 
 var historyScenario = &scenario{

@@ -14,7 +14,7 @@ import (
 	texttemplate "text/template"
 	"time"
 
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 var (

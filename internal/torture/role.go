@@ -7,7 +7,7 @@ import (
 	"os"
 	"os/exec"
 
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 // roleVariable makes this program a process of its own scenarios.

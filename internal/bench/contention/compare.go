@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/client"
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 // A contestant is a strategy on the server that it is for.

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/client"
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 // The first two seconds after the server is gone, and after it is back, are shown in

@@ -14,7 +14,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 // options is what the command line says.

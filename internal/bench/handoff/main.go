@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 // options is what the command line says.

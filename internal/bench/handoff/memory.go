@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 const queuedWaiters = 15_000

@@ -9,7 +9,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 // What lockcached promises.

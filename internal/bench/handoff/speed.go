@@ -8,7 +8,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 // spareConns is how many connections servers have room for besides the clients'.

@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 // A system is a server that locks can be had from, with a way to ask for them.

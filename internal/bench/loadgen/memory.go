@@ -6,7 +6,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 const (

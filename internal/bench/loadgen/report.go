@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 // What lockcached promises, as ratios to memcached's speed ...

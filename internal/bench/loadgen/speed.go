@@ -8,7 +8,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/lockcached/lockcached/scripts/internal/rig"
+	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
 // maxConns is the -c that servers get when their speed is measured.
