@@ -64,6 +64,7 @@ type FaultError struct {
 	Server string        // host:port, or the path of a Unix socket
 	Tries  int           // 0: not even tried, because others had tried in vain a moment ago
 	Spent  time.Duration // by all tries and the pauses between them
+	Gone   bool          // it had answered this Client before, and gives no answer now
 	Err    error         // why the latest try failed
 }
 

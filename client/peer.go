@@ -27,6 +27,7 @@ type peer struct {
 	mu      sync.Mutex // guards what follows
 	kind    kind
 	away    bool
+	met     bool          // it has answered, at some time
 	broken  bool          // away, and somebody has used up all tries
 	returns uint64        // how often it came back
 	failed  int           // probes in vain
@@ -147,6 +148,7 @@ func (s *peer) leave(p pass, err error) (closed bool) {
 	if away {
 		s.cause = err
 	}
+	s.met = s.met || !away && !errors.Is(err, errInterrupted)
 	switch {
 	case p.probe && away:
 		s.failed, s.kind = s.failed+1, unknown
@@ -163,6 +165,12 @@ func (s *peer) leave(p pass, err error) (closed bool) {
 		s.probe = nil
 	}
 	return closed
+}
+
+func (s *peer) hasAnswered() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.met
 }
 
 // hopeless reports whether all fail at once.

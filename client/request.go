@@ -97,7 +97,8 @@ func (c *call) note(ctx context.Context, err error, pause time.Duration) {
 // failed is the error of a call that got no answer.
 func (c *call) failed(ctx context.Context) error {
 	c.client.metrics.faults.WithLabelValues(c.server.name).Inc()
-	err := &FaultError{Server: c.server.name, Tries: c.tries, Spent: time.Since(c.begun), Err: c.fault}
+	err := &FaultError{Server: c.server.name, Tries: c.tries, Spent: time.Since(c.begun),
+		Gone: c.server.hasAnswered() && isAway(c.fault), Err: c.fault}
 	if cause := context.Cause(ctx); cause != nil {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
