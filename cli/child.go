@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"os"
 	"os/exec"
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,11 +58,19 @@ func (c *child) attend(cmd *exec.Cmd, started chan<- error) {
 		c.pid = cmd.Process.Pid
 	}
 	started <- err
+	whom := c.pid
+	if os.Getpid() == 1 {
+		whom = -1 // nobody else waits for orphans, as in a container
+	}
 	for err == nil {
+		var pid int
 		var status unix.WaitStatus
-		_, err = unix.Wait4(c.pid, &status, unix.WUNTRACED, nil)
+		pid, err = unix.Wait4(whom, &status, unix.WUNTRACED, nil)
 		if err == unix.EINTR {
 			err = nil
+			continue
+		}
+		if pid != c.pid {
 			continue
 		}
 		c.changes <- status
@@ -70,25 +80,25 @@ func (c *child) attend(cmd *exec.Cmd, started chan<- error) {
 	}
 }
 
-// signal sends a signal to all that the command has started.
-func (c *child) signal(sig syscall.Signal) {
+// signal sends a signal to all that the command has started. EPERM says that all of it
+// runs as other users.
+func (c *child) signal(sig syscall.Signal) error {
 	if c.among {
-		_ = unix.Kill(c.pid, sig)
-		return
+		return unix.Kill(c.pid, sig)
 	}
-	_ = unix.Kill(-c.pid, sig)
+	return unix.Kill(-c.pid, sig)
 }
 
 // pass hands a signal on that was sent to us. What the terminal sends has reached the
 // command, too, if it is among us.
-func (c *child) pass(sig syscall.Signal) {
+func (c *child) pass(sig syscall.Signal) error {
 	switch {
 	case c.among && (sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGCONT):
-		return
+		return nil
 	case sig == unix.SIGCONT && c.console.isFront(unix.Getpgrp()):
 		c.console.give(c.pid)
 	}
-	c.signal(sig)
+	return c.signal(sig)
 }
 
 // stopped follows the command when it has stopped, as by Ctrl-Z: the shell is to see
@@ -104,16 +114,33 @@ func (c *child) stopped() {
 }
 
 // gone is called when the command has ended. What is left of a command that had to
-// end must not go on.
-func (c *child) gone(had bool) {
+// end must not go on; the error says that it does.
+func (c *child) gone(had bool) (err error) {
 	if had && !c.among {
-		c.signal(unix.SIGKILL)
+		err = c.clear()
 	}
 	if c.console.isFront(c.pid) {
 		c.console.take()
 	}
 	c.console.close()
+	return err
 }
+
+// clear ends what the command has started. As long as some of that may be ended, the
+// kernel does not say that the rest may not; so it is asked again.
+func (c *child) clear() error {
+	err := c.signal(unix.SIGKILL)
+	for deadline := time.Now().Add(clearTime); err == nil && time.Now().Before(deadline); err = c.signal(unix.SIGKILL) {
+		time.Sleep(clearTime / 100)
+	}
+	if err == unix.EPERM {
+		return err
+	}
+	return nil
+}
+
+// clearTime is how long what was killed may take to vanish.
+const clearTime = time.Second
 
 // A console is our controlling terminal; nil stands for none.
 type console struct{ fd int }

@@ -19,12 +19,6 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// Exit codes besides 0.
-const (
-	exitFailed  = 1 // the server could not start or broke down
-	exitRefused = 2 // the command line or the environment is wrong
-)
-
 // Client test suites look for memcached's name and version in the first line
 // of -h and -V.
 const versionLine = "memcached " + server.MemcachedVersion + " (lockcached " + server.Release + ")"

@@ -11,6 +11,9 @@ import (
 // TestMain lets a test start this binary as the program itself: what a process
 // does to itself (its user, its limits, its end) cannot be tried in the test.
 func TestMain(m *testing.M) {
+	if how := os.Getenv("CLI_TEST_AS"); how != "" {
+		os.Exit(becomeAs(how, os.Args[1:]))
+	}
 	if os.Getenv("CLI_TEST_AS_PROGRAM") != "" {
 		os.Exit(Main(os.Args, os.Stdout, os.Stderr))
 	}

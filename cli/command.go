@@ -46,7 +46,9 @@ type arguments struct {
 func allCommands() []command {
 	return []command{
 		{name: "lock", args: "KEY [flags] -- COMMAND [ARG...]", about: "run a command while holding a lock",
-			task: newLock, notes: lockNotes, ownSignals: true},
+			task: newLock, notes: lockNotes + exitNotes(), ownSignals: true},
+		{name: "acquire", args: "KEY [flags]", about: "take a lock for a shell script, and print its token",
+			task: newAcquire, notes: acquireNotes + exitNotes(), ownSignals: true},
 		{name: "ls", about: "list the locks that are held or waited for, the most wanted first", task: newList},
 		{name: "show", args: "KEY", about: "tell all about one lock", task: newShow},
 		{name: "release", args: "KEY --token <num> | --force", about: "end a hold", task: newRelease, notes: releaseNotes},

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"syscall"
@@ -11,87 +12,239 @@ import (
 	"github.com/lockcached/lockcached/client"
 )
 
-// A guard sees to it that a command does not outlive its lock.
+// A guard sees to it that a command does not outlive its lock, unless that is allowed.
 //
 // The client renews the lock whenever a third of its lease is over. If that fails for
 // a second third, the last one is for the command to end in: TERM when it begins,
 // KILL when the lock's context ends, a moment before the lease does. If the lock turns
 // out to be somebody else's, there is a second of grace at most.
+//
+// A command that runs as another user cannot be ended. Then as with --on-lost=hold the
+// best is to have the lock again as soon as it is free.
 type guard struct {
 	*holding
-	app   *app
-	lock  *client.Lock
-	child *child
-	ended bool // the command was told to end, for want of the lock
+	app    *app
+	client *client.Client
+	lock   *client.Lock
+	child  *child
+
+	loss    <-chan struct{}  // closed when the lock is lost; nil when that was seen
+	look    time.Time        // when the lease was to be looked at
+	timer   *time.Timer      // for that
+	kill    <-chan time.Time // when the command gets KILL
+	regains chan *client.Lock
+	stop    context.CancelFunc // of the claim for the lock that was lost; nil if there is none
+
+	lost     bool   // the lock was, for some time at least
+	ended    bool   // the command was told to end, for want of the lock
+	overran  bool   // ... because it ran for longer than --max-run
+	unending error  // why it cannot be ended
+	leftover string // what is to be said of what the command has left behind
 }
 
-// lostGrace is the time for cleaning up when the lock is lost already.
-const lostGrace = time.Second
+// Times for cleaning up after TERM.
+const (
+	lostGrace = time.Second // when the lock is lost already
+	runGrace  = 10 * time.Second
+)
 
 // stoppedFor is by how much a look at the lease is late if we were stopped meanwhile.
 const stoppedFor = 200 * time.Millisecond
 
 // run returns how the command ended.
 func (g *guard) run(signals <-chan os.Signal) unix.WaitStatus {
-	look := time.Now().Add(g.untilLastThird())
-	timer := time.NewTimer(time.Until(look))
-	lost := g.lock.Context().Done()
+	g.regains = make(chan *client.Lock)
+	g.watch()
+	limit := after(g.maxRun)
 	for {
 		select {
 		case status := <-g.child.changes:
-			if status.Stopped() {
-				g.child.stopped()
-				continue
+			if !status.Stopped() {
+				g.bury()
+				return status
 			}
-			g.child.gone(g.ended)
-			return status
+			g.child.stopped()
 		case sig := <-signals:
 			g.pass(sig.(syscall.Signal))
-		case <-lost:
-			lost = nil
-			if g.ended {
-				g.child.signal(unix.SIGKILL)
-				continue
-			}
-			g.end("the lock is lost")
-			timer.Reset(min(lostGrace, time.Until(g.lock.Expires())))
-		case <-timer.C:
-			left := g.untilLastThird()
-			if left <= 0 && time.Since(look) > stoppedFor {
-				left = g.ttl / 10 // who renews was stopped, too
-			}
-			switch {
-			case lost == nil:
-				g.child.signal(unix.SIGKILL)
-			case left > 0:
-				look = time.Now().Add(left)
-				timer.Reset(left)
-			default:
-				g.end("the lock could not be renewed")
-			}
+		case <-g.loss:
+			g.lose()
+		case <-g.timer.C:
+			g.lookAtLease()
+		case <-limit:
+			g.overrun()
+		case <-g.kill:
+			g.finishOff()
+		case lock := <-g.regains:
+			g.regain(lock)
 		}
 	}
 }
 
+// after is a moment that never comes if d is 0.
+func after(d time.Duration) <-chan time.Time {
+	if d == 0 {
+		return nil
+	}
+	return time.After(d)
+}
+
+// watch begins to look at a lock.
+func (g *guard) watch() {
+	g.loss = g.lock.Context().Done()
+	g.look = time.Now().Add(g.untilLastThird())
+	g.timer = time.NewTimer(time.Until(g.look))
+}
+
 func (g *guard) untilLastThird() time.Duration { return time.Until(g.lock.Expires()) - g.ttl/3 }
 
-// end asks the command to end, also if it is stopped.
-func (g *guard) end(why string) {
-	g.ended = true
-	fmt.Fprintf(g.app.stderr, "lockcached: %s: %s; ending the command\n", g.key, why)
-	g.child.signal(unix.SIGTERM)
-	g.child.signal(unix.SIGCONT)
+// mayLive reports whether the command goes on without its lock.
+func (g *guard) mayLive() bool {
+	return g.onLoss == lossHolds || g.onLoss == lossIgnored || g.unending != nil
 }
+
+// lookAtLease ends the command in time if the lease was not renewed.
+func (g *guard) lookAtLease() {
+	left := g.untilLastThird()
+	if left <= 0 && time.Since(g.look) > stoppedFor {
+		left = g.ttl / 10 // who renews was stopped, too
+	}
+	switch {
+	case g.mayLive():
+	case left > 0:
+		g.look = time.Now().Add(left)
+		g.timer.Reset(left)
+	default:
+		g.end("the lock could not be renewed")
+	}
+}
+
+// lose follows the loss of the lock.
+func (g *guard) lose() {
+	g.loss, g.lost = nil, true
+	g.timer.Stop()
+	switch {
+	case g.mayLive():
+		g.goOn("the lock is lost")
+	case g.ended:
+		g.finishOff()
+	case g.end("the lock is lost"):
+		g.kill = time.After(min(lostGrace, time.Until(g.lock.Expires())))
+	}
+}
+
+// end asks the command to end, also if it is stopped, for want of its lock. It reports
+// whether that could be asked.
+func (g *guard) end(why string) bool {
+	if !g.send(unix.SIGTERM) {
+		g.goOn(why)
+		return false
+	}
+	g.ended = true
+	g.say("%s; ending the command", why)
+	g.send(unix.SIGCONT)
+	return true
+}
+
+// overrun ends a command that runs for too long. It keeps its lock until it has ended.
+func (g *guard) overrun() {
+	g.overran = true
+	why := fmt.Sprintf("the command has run for %s", g.maxRun)
+	if !g.send(unix.SIGTERM) {
+		g.keepOn(why)
+		return
+	}
+	g.say("%s; ending it", why)
+	g.send(unix.SIGCONT)
+	if g.kill == nil {
+		g.kill = time.After(runGrace)
+	}
+}
+
+// finishOff ends a command that has been asked to end.
+func (g *guard) finishOff() {
+	switch {
+	case g.send(unix.SIGKILL):
+	case g.loss == nil:
+		g.ended = false
+		g.goOn("the lock is lost")
+	default:
+		g.keepOn("the command does not end")
+	}
+}
+
+// keepOn says that the command goes on under its lock.
+func (g *guard) keepOn(why string) {
+	g.say("%s, but cannot be ended: %v; it goes on, and keeps the lock", why, g.unending)
+}
+
+// goOn says that the command goes on, and tries to have its lock again if that is lost.
+func (g *guard) goOn(why string) {
+	if g.unending != nil {
+		why = fmt.Sprintf("%s, but the command cannot be ended: %v", why, g.unending)
+	}
+	switch {
+	case g.loss != nil:
+		g.say("%s; it goes on", why)
+	case g.onLoss == lossIgnored:
+		g.say("%s; the command goes on", why)
+	default:
+		g.say("%s; the command goes on, and the lock is taken again as soon as it is free", why)
+		g.askAgain()
+	}
+}
+
+func (g *guard) say(format string, args ...any) {
+	fmt.Fprintf(g.app.stderr, "lockcached: %s: %s\n", g.key, fmt.Sprintf(format, args...))
+}
+
+// send sends a signal to the command, and reports whether we may.
+func (g *guard) send(sig syscall.Signal) bool {
+	err := g.child.signal(sig)
+	if err != unix.EPERM {
+		return true
+	}
+	g.unending = notOurs(err)
+	return false
+}
+
+// notOurs adds to an error what the reason mostly is.
+func notOurs(err error) error { return fmt.Errorf("%w (does it run as another user?)", err) }
 
 // pass hands a signal on. Who was stopped for longer than the lease must not go on.
 func (g *guard) pass(sig syscall.Signal) {
 	switch {
 	case sig == unix.SIGPIPE:
-	case sig == unix.SIGCONT && time.Now().After(g.lock.Expires()):
-		g.child.signal(unix.SIGKILL)
+	case sig == unix.SIGCONT && !g.mayLive() && time.Now().After(g.lock.Expires()):
+		g.send(unix.SIGKILL)
 	default:
-		g.child.pass(sig)
+		if err := g.child.pass(sig); err == unix.EPERM {
+			g.say("the signal %q cannot be passed on to the command: %v", sig, notOurs(err))
+		}
 	}
+}
+
+// bury sees to what is left when the command has ended.
+func (g *guard) bury() {
+	if g.stop != nil {
+		g.stop()
+		if lock := <-g.regains; lock != nil {
+			g.lock = lock
+		}
+	}
+	if err := g.child.gone(g.ended || g.overran); err != nil {
+		g.leftover = fmt.Sprintf("; what it has started cannot be ended, and goes on: %v", err)
+	}
+}
+
+// fate is what became of a command that was to end, or whose lock was lost.
+func (g *guard) fate(status unix.WaitStatus) string {
+	switch {
+	case g.unending != nil:
+		return "it could not be ended: " + describe(status)
+	case g.ended || g.overran:
+		return "it was ended: " + describe(status) + g.leftover
+	}
+	return "it went on: " + describe(status)
 }
 
 // exitCode is that of the command, as a shell would tell it.

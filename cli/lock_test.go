@@ -48,14 +48,38 @@ type running struct {
 	t      *testing.T
 	input  io.Closer // the end of what it reads
 	lines  *bufio.Reader
-	stderr bytes.Buffer
+	stderr notes
+}
+
+// notes are what a program has written until now.
+type notes struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (n *notes) Write(b []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.text.Write(b)
+}
+
+func (n *notes) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.text.String()
 }
 
 // begin starts a command under a lock, a shell script that prints a line first.
 func begin(t *testing.T, server, script string, flags ...string) *running {
 	t.Helper()
 	args := append([]string{"lock", "k", "--server", server}, flags...)
-	r := &running{Cmd: program(append(args, "--", "sh", "-c", script)...), t: t}
+	return beginCommand(t, program(append(args, "--", "sh", "-c", script)...))
+}
+
+// beginCommand starts a command that prints a line first.
+func beginCommand(t *testing.T, cmd *exec.Cmd) *running {
+	t.Helper()
+	r := &running{Cmd: cmd, t: t}
 	in, err1 := r.StdinPipe()
 	out, err2 := r.StdoutPipe()
 	if err := cmp.Or(err1, err2); err != nil {
@@ -108,15 +132,18 @@ func TestLockExitCodes(t *testing.T) {
 	server := lockServer(t)
 	away := nowhere(t)
 	folder := t.TempDir()
-	script := filepath.Join(folder, "script") // executable, but nothing that can be
-	if err := os.WriteFile(script, []byte("\x7fELF"), 0o755); err != nil {
-		t.Fatal(err)
+	file := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
-	plain := filepath.Join(folder, "plain")
-	if err := os.WriteFile(plain, nil, 0o644); err != nil {
-		t.Fatal(err)
+	garbage, plain := file("garbage", "\x7fELF", 0o755), file("plain", "", 0o644)
+	orphan, misled := file("orphan", "#!/no/such\r\necho\r\n", 0o755), file("misled", "#! "+plain+" -x\n", 0o755)
+	if got := ended(t, program("acquire", "held", "--ttl", "720h", "--server", server)); got.code != 0 {
+		t.Fatalf("%+v", got)
 	}
-	dial(t, server).add("held", "alice")
 	tests := []struct {
 		name, args string
 		code       int
@@ -127,14 +154,32 @@ func TestLockExitCodes(t *testing.T) {
 		{"killed", "k -- sh -c kill~-9~$$", 137, ""},
 		{"held-no-wait", "held --no-wait -- true", 75, "held: lock not obtained: somebody else has it\n"},
 		{"held-wait", "held --wait 50ms -- true", 75, "held: lock not obtained: somebody else has it, and the wait of "},
-		{"away", "k --server " + away + " -- true", 75, "k: lock not obtained: server unavailable: " + away + ", 5 tries in "},
+		{"held-quiet", "held -n -q -- true", 75, ""},
+		{"held-wait-quiet", "held -w 50ms --quiet -- true", 75, ""},
+		{"conflict", "held -n -E 9 -- true", 9, "held: lock not obtained: somebody else has it\n"},
+		{"conflict-is-fine", "held --wait 0s --quiet --conflict-exit-code 0 -- true", 0, ""},
+		{"away", "k --no-wait --server " + away + " -- true", 75, "k: lock not obtained: server unavailable: " + away + ", 5 tries in "},
+		{"away-bounded", "k --wait 1m --server " + away + " -- true", 75, "k: lock not obtained: server unavailable: " + away + ", 5 tries in "},
+		{"away-quiet", "k -q -E 9 --server " + away + " -- true", 75, "k: lock not obtained: server unavailable: " + away + ", "},
+		{"no-name", "k --server no-such.invalid -- true", 75, "k: lock not obtained: the server's name no-such.invalid cannot be resolved: "},
+		{"too-long", "k --max-run 50ms -- sleep 1000", 124, "k: the command has run for 50ms; ending it\n" +
+			"lockcached: k: the command ran for longer than 50ms; it was ended: terminated\n"},
+		{"not-too-long", "k --max-run 1h -- sh -c exit~3", 3, ""},
 		{"not-found", "k -- no-such-command", 127, "no-such-command: command not found\n"},
 		{"path-not-found", "k -- /no/such/command", 127, "/no/such/command: command not found\n"},
 		{"not-executable", "k -- " + plain, 126, plain + ": cannot be executed: permission denied\n"},
 		{"folder", "k -- " + folder, 126, folder + ": cannot be executed: is a directory\n"},
-		{"no-program", "k -- " + script, 126, script + ": cannot be executed: exec format error\n"},
+		{"no-program", "k -- " + garbage, 126, garbage + ": cannot be executed: exec format error\n"},
+		{"no-interpreter", "k -- " + orphan, 127, orphan + ": cannot be executed: what is to run it, /no/such\\x0d, does not exist\n"},
+		{"bad-interpreter", "k -- " + misled, 126, misled + ": cannot be executed: what is to run it, " + plain + ": permission denied\n"},
 		// Nobody is to wait for a lock whose command cannot be run.
-		{"not-found-first", "k --server " + away + " -- no-such-command", 127, "no-such-command: command not found\n"},
+		{"not-found-first", "held -n -- no-such-command", 127, "no-such-command: command not found\n"},
+		{"not-executable-first", "held -n -- " + plain, 126, plain + ": cannot be executed: permission denied\n"},
+		{"no-program-first", "held -n -- " + garbage, 126, garbage + ": cannot be executed: exec format error\n"},
+		{"no-interpreter-first", "held -n -- " + orphan, 127, orphan + ": cannot be executed: "},
+		{"exec", "e1 --exec -- sh -c exit~3", 3, ""},
+		{"exec-held", "held --exec -n -E 9 -- true", 9, "held: lock not obtained: somebody else has it\n"},
+		{"exec-not-found", "held --exec -n -- no-such-command", 127, "no-such-command: command not found\n"},
 		{"key", "lockcached:k -- true", 2, "key lockcached:k: should be 1 to 200 bytes"},
 	}
 	for _, tt := range tests {
@@ -309,7 +354,7 @@ func TestLockDies(t *testing.T) {
 
 func TestLockVerbose(t *testing.T) {
 	t.Parallel()
-	got := ended(t, program("lock", "k", "-v", "--server", nowhere(t), "--", "true"))
+	got := ended(t, program("lock", "k", "-v", "-n", "--server", nowhere(t), "--", "true"))
 	if n := strings.Count(got.stderr, `"message":"retry"`); n != 4 {
 		t.Errorf("%d retries in %s", n, got.stderr)
 	}

@@ -48,7 +48,7 @@ func (r *remote) options() []option {
 func (r *remote) serverOptions() []option {
 	return append([]option{{
 		flag: flag{long: "server", arg: "addr", many: true,
-			usage: "servers: host, host:port or path of a Unix socket (default: $" + serverEnv + ")"},
+			usage: "host, host:port or path of a Unix socket (default: $" + serverEnv + ")"},
 		variable: serverEnv,
 		take:     r.addServer,
 	}}, r.access.options()...)

@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"fmt"
+	"os/signal"
+)
+
+// An acquiring is "lockcached acquire".
+type acquiring struct{ claiming }
+
+const acquireNotes = `
+It prints the fencing token of the lock and nothing else. Nothing renews the lock: it ends by its
+TTL, or by lockcached release KEY --token <num>. In a shell script:
+
+  token=$(lockcached acquire job --ttl 5m) || exit
+  trap 'lockcached release job --token "$token"' EXIT
+`
+
+func newAcquire() task { return &acquiring{newClaiming()} }
+
+func (q *acquiring) run(a *app, args arguments) (err error) {
+	if q.key, err = args.key("acquire"); err != nil {
+		return err
+	}
+	if err := q.finish(); err != nil {
+		return err
+	}
+	signals := receiveSignals()
+	defer signal.Stop(signals)
+	c, lock, err := q.obtain(a, signals)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := fmt.Fprintln(a.stdout, lock.Token()); err != nil {
+		_ = lock.Unlock() // nobody knows the token
+		return fmt.Errorf("%s: released again, because its token could not be printed: %w", q.key, err)
+	}
+	return nil
+}

@@ -1,0 +1,229 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/client"
+)
+
+// A claiming is a command that takes a lock: "lockcached lock" or "lockcached acquire".
+type claiming struct {
+	remote
+	ttl      time.Duration
+	wait     time.Duration
+	waits    bool // wait is given
+	noWait   bool
+	strategy client.Strategy
+	owner    string
+	quiet    bool
+	conflict int // exit code where somebody else has the lock
+	verbose  bool
+	key      string
+	log      zerolog.Logger
+}
+
+func newClaiming() claiming { return claiming{ttl: client.DefaultTTL, conflict: exitNotTaken} }
+
+// options are the flags that say how to claim. Their letters are those of flock(1).
+func (l *claiming) options() []option {
+	return append(l.serverOptions(), []option{
+		{flag: flag{long: "ttl", arg: "duration", usage: "the lease, in whole seconds (default: " + client.DefaultTTL.String() + ")"}, take: l.setTTL},
+		{flag: flag{short: "w", long: "wait", arg: "duration", usage: "how long to wait for the lock (default: as long as it takes)"}, take: func(value string) (err error) {
+			l.wait, err = parseDuration(value)
+			l.waits = true
+			return err
+		}},
+		{flag: flag{short: "n", long: "no-wait", usage: "do not wait"}, take: turnOn(&l.noWait)},
+		{flag: flag{long: "strategy", arg: "name", usage: "how to wait: " + strings.Join(strategies(), ", ") + " (default: auto)"}, take: func(value string) (err error) {
+			if l.strategy, err = client.ParseStrategy(value); err != nil {
+				return errors.New("should be one of " + strings.Join(strategies(), ", "))
+			}
+			return nil
+		}},
+		{flag: flag{long: "owner", arg: "text", usage: "who takes the lock, for others to see (default: host name and process id)"}, take: func(value string) error {
+			l.owner = value
+			return nil
+		}},
+		{flag: flag{short: "q", long: "quiet", usage: "say nothing when somebody else has the lock, nor of waiting for a server"}, take: turnOn(&l.quiet)},
+		{flag: flag{short: "E", long: "conflict-exit-code", arg: "num", usage: "the exit code when somebody else has the lock (default: " + strconv.Itoa(exitNotTaken) + ")"}, take: l.setConflict},
+		{flag: flag{short: "v", long: "verbose", counted: true, usage: "log retries, and when the lock is taken and released, on stderr"}, take: turnOn(&l.verbose)},
+	}...)
+}
+
+// turnOn takes a switch, which has no value.
+func turnOn(to *bool) func(string) error {
+	return func(string) error {
+		*to = true
+		return nil
+	}
+}
+
+// maxTTL is the longest lease; the protocol takes more seconds for a date.
+const maxTTL = 30 * 24 * time.Hour
+
+func (l *claiming) setTTL(value string) (err error) {
+	if l.ttl, err = parseDuration(value); err == nil && (l.ttl < time.Second || l.ttl > maxTTL) {
+		err = errors.New("should be from 1s to 720h")
+	}
+	return err
+}
+
+func (l *claiming) setConflict(value string) (err error) {
+	const most = 255 // what fits into an exit code
+	if l.conflict, err = strconv.Atoi(value); err != nil || l.conflict < 0 || l.conflict > most {
+		err = errors.New("should be a number from 0 to 255")
+	}
+	return err
+}
+
+func strategies() (names []string) {
+	for s := client.Auto; s <= client.Exponential; s++ {
+		names = append(names, s.String())
+	}
+	return names
+}
+
+// finish checks what depends on more than one flag, and the key.
+func (l *claiming) finish() error {
+	if l.noWait && l.waits {
+		return refusal{"--no-wait", "give either --wait or --no-wait"}
+	}
+	return cmp.Or(checkKey(l.key), l.remote.finish())
+}
+
+// receiveSignals receives those that end a wait, or are passed on to a command. One that
+// is ignored, as nohup has it, stays so for the command, too.
+func receiveSignals() chan os.Signal {
+	signals := make(chan os.Signal, 16)
+	for _, sig := range []syscall.Signal{
+		syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT,
+		// Only so that it ends neither us nor, by being ignored, is handed down.
+		syscall.SIGPIPE,
+	} {
+		if !signal.Ignored(sig) {
+			signal.Notify(signals, sig)
+		}
+	}
+	return signals
+}
+
+// obtain takes the lock, unless a signal comes first. The error is the command's end.
+func (l *claiming) obtain(a *app, signals <-chan os.Signal, opts ...client.Option) (*client.Client, *client.Lock, error) {
+	l.log = zerolog.Nop()
+	if l.verbose {
+		l.log = newLogger(a.stderr, formatAuto, zerolog.DebugLevel)
+	}
+	if l.isNested() {
+		return nil, nil, failure{exitNotTaken, fmt.Errorf(
+			"%s: lock not obtained: the lockcached lock that this command runs under has it, and waiting for that would never end", l.key)}
+	}
+	c, err := client.New(client.Config{
+		Servers: l.servers, TLS: l.tls, User: l.user, Password: l.password,
+		TTL: l.ttl, Owner: l.owner, Strategy: l.strategy, Logger: l.log,
+	})
+	if err != nil {
+		return nil, nil, l.notTaken(err)
+	}
+	lock, err := l.askUntilSignal(a, c, signals, opts)
+	if err != nil {
+		_ = c.Close() // it lets go of a claim that may have been granted
+		return nil, nil, l.notTaken(err)
+	}
+	l.log.Info().Str("key", l.key).Uint64("token", lock.Token()).Str("owner", lock.Owner()).Msg("lock taken")
+	return c, lock, nil
+}
+
+// isNested reports whether one of the "lockcached lock" commands that this process runs
+// under has the lock now. If a server does not answer here, the claim will say so.
+func (l *claiming) isNested() bool {
+	owners := strings.Fields(os.Getenv(heldEnv))
+	if len(owners) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(l.servers, func(server string) bool {
+		mc := l.memcached(server)
+		defer mc.Close()
+		item, err := mc.Get(l.key)
+		return err == nil && slices.Contains(owners, string(item.Value))
+	})
+}
+
+// askUntilSignal takes the lock, unless a signal comes first.
+func (l *claiming) askUntilSignal(a *app, c *client.Client, signals <-chan os.Signal, opts []client.Option) (*client.Lock, error) {
+	ctx, interrupt := context.WithCancelCause(context.Background())
+	var watch sync.WaitGroup
+	granted := make(chan struct{})
+	watch.Go(func() {
+		for {
+			select {
+			case sig := <-signals:
+				if sig != syscall.SIGCONT && sig != syscall.SIGPIPE {
+					interrupt(interruption{sig.(syscall.Signal)})
+					return
+				}
+			case <-granted:
+				return
+			}
+		}
+	})
+	lock, err := l.ask(ctx, a, c, opts)
+	close(granted)
+	watch.Wait()
+	if err == nil && ctx.Err() != nil { // both happened in the same moment
+		_ = lock.Unlock()
+		return nil, context.Cause(ctx)
+	}
+	return lock, err
+}
+
+// An interruption is a signal that came before the lock was obtained.
+type interruption struct{ sig syscall.Signal }
+
+func (i interruption) Error() string { return i.sig.String() }
+
+// notTaken says why there is no lock, and with what exit code.
+func (l *claiming) notTaken(err error) error {
+	if sig, ok := errors.AsType[interruption](err); ok {
+		return failure{exitSignal + int(sig.sig), fmt.Errorf("%s: %w while waiting for the lock", l.key, sig)}
+	}
+	if held, ok := errors.AsType[*client.HeldError](err); ok {
+		return failure{l.conflict, l.unlessQuiet(held)}
+	}
+	switch {
+	case errors.Is(err, client.ErrKey):
+		return refusal{"key " + l.key, "should be 1 to 200 bytes, and not begin with lockcached:"}
+	case errors.Is(err, client.ErrPlain):
+		return refusal{"--strategy " + l.strategy.String(), "needs lockcached, and this server is a plain memcached; use auto"}
+	}
+	why := strings.TrimPrefix(l.plainly(err), "lock "+l.key+": ")
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		why = fmt.Sprintf("the server's name %s cannot be resolved: %s", dns.Name, dns.Err)
+	}
+	return failure{exitNotTaken, fmt.Errorf("%s: lock not obtained: %s", l.key, why)}
+}
+
+// unlessQuiet says that somebody else has the lock, if that is to be said.
+func (l *claiming) unlessQuiet(held *client.HeldError) error {
+	if l.quiet {
+		return nil
+	}
+	why := fmt.Errorf("%s: lock not obtained: somebody else has it", l.key)
+	if held.Waited > 0 {
+		why = fmt.Errorf("%w, and the wait of %s is over", why, about(held.Waited))
+	}
+	return why
+}

@@ -1,0 +1,37 @@
+package cli
+
+// Exit codes besides 0. Those from sysexits.h are hardly used by other programs, 124 is
+// timeout(1)'s, the last three are the shells'.
+const (
+	exitFailed   = 1   // what was asked for could not be done
+	exitRefused  = 2   // the command line or the environment is wrong
+	exitLost     = 74  // EX_IOERR: the lock was lost while the command ran
+	exitNotTaken = 75  // EX_TEMPFAIL: the lock was not obtained
+	exitTooLong  = 124 // the command ran for too long
+	exitNotRun   = 126
+	exitNotFound = 127
+	exitSignal   = 128 // and the signal's number
+)
+
+// exitCodes are all exit codes there are; the README has the same table.
+var exitCodes = [...]struct{ code, of, meaning string }{
+	{"0", "all", "done; of lock: the command's own, as any other code is"},
+	{"1", "all but lock", "it failed: standard error says why"},
+	{"2", "all", "the command line or the environment is wrong; nothing was done"},
+	{"74", "lock", "the lock was lost while the command ran, or before that had ended"},
+	{"75", "lock, acquire", "the lock was not obtained: somebody else has it, or no server answers"},
+	{"--conflict-exit-code", "lock, acquire", "somebody else has the lock, instead of 75"},
+	{"124", "lock", "the command ran for longer than --max-run, and was ended"},
+	{"126", "lock", "the command cannot be executed; no lock was taken"},
+	{"127", "lock", "the command was not found; no lock was taken"},
+	{"128 + n", "lock, acquire", "signal n ended the command, or came while they waited for the lock"},
+}
+
+// exitNotes is that table, for the help.
+func exitNotes() string {
+	t := newTable()
+	for _, e := range exitCodes {
+		t.row("  "+e.code, e.of, e.meaning)
+	}
+	return "\nExit codes:\n" + t.String()
+}

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lockcached/lockcached/client"
+)
+
+// The client gives a server up that is away for more than a second or two. A command
+// that waits anyway waits for its server, too, while that is restarted.
+const (
+	// patience is for how long nobody may listen where no server has answered yet.
+	patience = 8 * time.Second
+	// untilNextClaim is the pause between claims at a server that is away. Most of them
+	// send nothing: the client asks such a server after 1, 2, 4, 8 seconds.
+	untilNextClaim = 250 * time.Millisecond
+)
+
+// ask claims the lock. It goes on while the server is away if the wait has no end, and
+// within the wait if the server has answered before.
+func (l *claiming) ask(ctx context.Context, a *app, c *client.Client, opts []client.Option) (*client.Lock, error) {
+	o := outage{begun: time.Now()}
+	for {
+		lock, err := l.claim(ctx, c, o.begun, opts)
+		fault, isAway := errors.AsType[*client.FaultError](err)
+		switch {
+		case !isAway:
+			return lock, err
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		}
+		o.add(fault)
+		if !l.isWorthWaiting(&o) {
+			return nil, &o.total
+		}
+		if o.rounds == 1 && !l.quiet {
+			fmt.Fprintf(a.stderr, "lockcached: %s: %s; waiting for it\n", l.key, l.plainly(fault))
+		}
+		select {
+		case <-time.After(untilNextClaim):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// claim claims the lock once, for as long as a server answers.
+func (l *claiming) claim(ctx context.Context, c *client.Client, begun time.Time, opts []client.Option) (*client.Lock, error) {
+	if l.noWait || l.waits && l.wait == 0 {
+		return c.TryLock(ctx, l.key, opts...)
+	}
+	if l.waits {
+		opts = append(opts, client.Wait(max(0, l.wait-time.Since(begun))))
+	}
+	return c.Lock(ctx, l.key, opts...)
+}
+
+func (l *claiming) isWorthWaiting(o *outage) bool {
+	waited := time.Since(o.begun)
+	switch {
+	case l.noWait, l.waits && waited >= l.wait:
+		return false
+	case o.total.Gone:
+		return true
+	}
+	return !l.waits && waited < patience && o.mayBeRestart()
+}
+
+// mayBeRestart reports whether that is what a server looks like between its end and its
+// next start: nobody listens.
+func (o *outage) mayBeRestart() bool {
+	return errors.Is(o.total.Err, unix.ECONNREFUSED) || errors.Is(o.total.Err, unix.ENOENT)
+}
+
+// An outage is what a claim has seen of a server that is away.
+type outage struct {
+	begun  time.Time // of the claim
+	rounds int
+	total  client.FaultError
+}
+
+// add takes note of a claim that got no answer.
+func (o *outage) add(fault *client.FaultError) {
+	o.rounds++
+	if o.total.Err == nil || fault.Tries > 0 {
+		o.total.Err = fault.Err
+	}
+	o.total.Server, o.total.Gone = fault.Server, fault.Gone
+	o.total.Tries += fault.Tries
+	o.total.Spent = time.Since(o.begun)
+}
