@@ -3,7 +3,9 @@ package main_test
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -108,5 +110,37 @@ func tells(t *testing.T, want string, program func(host, port string) *exec.Cmd)
 	host, port, _ := net.SplitHostPort(runServer(t))
 	if out, err := program(host, port).CombinedOutput(); err != nil || string(out) != want {
 		t.Errorf("printed %v\n%s\nwant\n%s", err, out, want)
+	}
+}
+
+// TestRecipesInShell runs the script that takes a lock by itself: alone, beside somebody
+// who has the lock, and while it loses it.
+func TestRecipesInShell(t *testing.T) {
+	t.Parallel()
+	address, folder := runServer(t), t.TempDir()
+	for name, text := range map[string]string{
+		"lockcached": "exec env " + asProgram + "=1 " + os.Args[0] + ` "$@"`,
+		"report":     `test ${#1} = 19 && echo reporting; test "$LOSE" = "" || lockcached release job:report --force`,
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := strings.Replace(recipes(t, "sh")[0], "locks:11211", address, 1)
+	runs := func(variable string) (told string, code int) {
+		shell := exec.Command("sh", "-c", strings.Replace(script, "--wait 10s", "--no-wait", 1))
+		shell.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), variable)
+		out, _ := shell.CombinedOutput() // its error is the exit code
+		return string(out), shell.ProcessState.ExitCode()
+	}
+	if told, code := runs(""); code != 0 || !strings.HasPrefix(told, "reporting\nreleased job:report ") {
+		t.Errorf("exit %d: %s", code, told)
+	}
+	if told, code := runs("LOSE=it"); code != 0 || !strings.HasSuffix(told, "the lock was lost\n") {
+		t.Errorf("lost: exit %d: %s", code, told)
+	}
+	is(t, "add", clientOf(t, address).Add(item("job:report", "alice", 0)), nil)
+	if told, code := runs(""); code != 75 || !strings.HasPrefix(told, "lockcached: job:report: lock not obtained: somebody else has it") {
+		t.Errorf("held: exit %d: %s", code, told)
 	}
 }
