@@ -1,15 +1,18 @@
 package protocol
 
-import "encoding/base64"
+import (
+	"encoding/base64"
+	"math"
+)
 
 // Meta is what the flags of a meta command say. Flags that only ask for
 // something in the reply are found in Request.Args, in the order of the reply.
 type Meta struct {
 	has uint64 // flags present: bit c-'@' for the letter c
 
-	TTL     int64  // T: exptime of the item
-	Vivify  int64  // N: exptime of a placeholder made on a miss
-	Recache int64  // R: win if less than that is left
+	TTL     int32  // T: exptime of the item
+	Vivify  int32  // N: exptime of a placeholder made on a miss
+	Recache int32  // R: win if less than that is left
 	Compare uint64 // C: only if the id is this one
 	NewCAS  uint64 // E: the id to set
 	Initial uint64 // J: what ma starts from
@@ -144,19 +147,21 @@ func (m *Meta) flag(c byte, arg []byte, q *Request) error {
 	case 'b':
 		return q.decodeKey()
 	case 'T':
-		m.TTL, ok = parseInt(arg)
+		m.TTL, ok = ParseExptime(arg)
 	case 'N':
-		m.Vivify, ok = parseInt(arg)
+		m.Vivify, ok = ParseExptime(arg)
 	case 'R':
-		m.Recache, ok = parseInt(arg)
+		m.Recache, ok = ParseExptime(arg)
 	case 'C':
 		m.Compare, ok = parseUint(arg)
 	case 'E':
 		m.NewCAS, ok = parseUint(arg)
 	case 'F':
-		if q.Flags, ok = parseFlags(arg); !ok {
+		var n uint64
+		if n, ok = parseUint(arg); !ok || n > math.MaxUint32 {
 			return ErrBadFormat
 		}
+		q.Flags = uint32(n)
 	case 'J':
 		if m.Initial, ok = parseUint(arg); !ok {
 			return ErrBadInitial

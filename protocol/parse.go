@@ -1,6 +1,9 @@
 package protocol
 
-import "math"
+import (
+	"bytes"
+	"math"
+)
 
 // noBlock is the size of the data block of a request that has none.
 const noBlock = -1
@@ -156,7 +159,7 @@ func parseGat(args []byte, q *Request) error {
 		return ErrBadFormat
 	}
 	var ok bool
-	if q.Exptime, ok = parseInt(when); !ok {
+	if q.Exptime, ok = ParseExptime(when); !ok {
 		return ErrBadExptime
 	}
 	q.Args = keys
@@ -201,7 +204,7 @@ func parseStore(args []byte, q *Request) (size int, err error) {
 	if q.Flags, ok = parseFlags(flags); !ok {
 		return size, ErrBadFormat
 	}
-	if q.Exptime, ok = parseInt(exptime); !ok {
+	if q.Exptime, ok = parseStoredExptime(exptime); !ok {
 		return size, ErrBadFormat
 	}
 	return size, nil
@@ -237,7 +240,7 @@ func parseTouch(args []byte, q *Request) error {
 		return ErrBadFormat
 	}
 	var ok bool
-	if q.Exptime, ok = parseInt(exptime); !ok {
+	if q.Exptime, ok = ParseExptime(exptime); !ok {
 		return ErrBadExptime
 	}
 	return nil
@@ -272,24 +275,29 @@ func parseUint(s []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// parseInt reads a signed decimal of 64 bits.
+// parseInt reads a signed decimal of 64 bits. A plus is no part of a number here:
+// memcached 1.6.45 takes it in flags and exptimes of storage commands only.
 func parseInt(s []byte) (int64, bool) {
-	negative := len(s) > 0 && s[0] == '-'
-	if len(s) > 1 && (s[0] == '-' || s[0] == '+') {
-		s = s[1:]
-	}
-	n, ok := parseUint(s)
-	if !ok || n > math.MaxInt64 {
-		return 0, false
-	}
+	digits, negative := bytes.CutPrefix(s, []byte{'-'})
+	n, ok := parseUint(digits)
 	if negative {
-		return -int64(n), true
+		return -int64(n), ok && n <= 1<<63
 	}
-	return int64(n), true
+	return int64(n), ok && n < 1<<63
 }
 
-// parseFlags reads client flags; memcached silently cuts them to 32 bits.
+// parseFlags reads the client flags of a storage command as memcached does, with
+// strtoul: a sign is fine as long as the result does not look negative, and what is
+// over 32 bits is cut off in silence.
 func parseFlags(s []byte) (uint32, bool) {
-	n, ok := parseUint(s)
+	digits, negative := bytes.CutPrefix(s, []byte{'-'})
+	if !negative {
+		digits = bytes.TrimPrefix(s, []byte{'+'})
+	}
+	n, ok := parseUint(digits)
+	if negative {
+		n = -n
+		ok = ok && n < 1<<63
+	}
 	return uint32(n), ok
 }

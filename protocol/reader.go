@@ -33,7 +33,7 @@ type Reader struct {
 
 // longGet is what is kept of a get whose line is longer than the buffer.
 type longGet struct {
-	exptime  int64
+	exptime  int32
 	verb     Verb
 	dropping bool // the rest of the line is only read over, after a fault
 }

@@ -56,7 +56,7 @@ type Request struct {
 	Key     []byte
 	Value   []byte // the data block
 	Flags   uint32
-	Exptime int64
+	Exptime int32
 	CAS     uint64
 	Delta   uint64
 	// Args is the rest of the line: the keys of a get or gat, the words behind

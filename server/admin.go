@@ -44,10 +44,10 @@ func (c *conn) flushAll(q *protocol.Request) {
 		c.say(q, "CLIENT_ERROR flush_all not allowed")
 		return
 	}
-	delay := int64(0)
+	delay := int32(0)
 	if word, _ := protocol.NextWord(q.Args); len(word) > 0 {
-		var err error
-		if delay, err = strconv.ParseInt(string(word), 10, 64); err != nil {
+		var ok bool
+		if delay, ok = protocol.ParseExptime(word); !ok {
 			c.fault(q, protocol.ErrBadExptime)
 			return
 		}

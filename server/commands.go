@@ -41,7 +41,7 @@ func (c *conn) letOthersLead() {
 	}
 }
 
-func lease(exptime int64) time.Duration { return protocol.Lease(exptime, time.Now) }
+func lease(exptime int32) time.Duration { return protocol.Lease(exptime, time.Now) }
 
 // words are what the sentinels of locks are called on the wire. The first three
 // keep a pooled connection alive; the others are faults.
@@ -107,7 +107,7 @@ func (c *conn) get(q *protocol.Request) bool {
 	return true
 }
 
-func (c *conn) getOne(key []byte, touch bool, exptime int64) (err error) {
+func (c *conn) getOne(key []byte, touch bool, exptime int32) (err error) {
 	var hit bool
 	switch {
 	case bytes.HasPrefix(key, reserved):
