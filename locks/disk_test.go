@@ -116,7 +116,9 @@ func (p *process) Commit() error {
 }
 
 func (d *disk) apply(e *journal.Entry) {
-	d.token = max(d.token, e.Token)
+	if !e.Chosen {
+		d.token = max(d.token, e.Token)
+	}
 	if e.Kind == journal.End {
 		delete(d.holds, string(e.Key))
 	} else {

@@ -152,7 +152,6 @@ func TestTokensRiseOverRestarts(t *testing.T) {
 		}{
 			{"clock set back", uint64(time.Now().Add(1000 * time.Hour).UnixNano()), uint64(time.Now().Add(1000 * time.Hour).UnixNano())},
 			{"clock went on", 17, uint64(time.Now().UnixNano())},
-			{"an id that a client chose", 1<<64 - 1, uint64(time.Now().UnixNano())},
 		} {
 			d := newDisk()
 			d.token = tt.known
@@ -160,6 +159,39 @@ func TestTokensRiseOverRestarts(t *testing.T) {
 			must(t, newClient(m, "a").add(key, time.Minute))
 			if token := m.Lookup([]byte(key), nil).Token; token <= tt.above || token >= tt.above+1e9 {
 				t.Errorf("%s: token %d after %d", tt.name, token, tt.above)
+			}
+		}
+	})
+}
+
+// An id that a client chose comes back with its lock, and is no token however often
+// that happens: neither while it is above all tokens nor once it is not.
+func TestChosenIDsOverRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		token := uint64(0)
+		for _, chosen := range []uint64{5, 1<<63 - 1, 1<<64 - 1} {
+			for range 3 {
+				m, p := d.boot(t, Config{})
+				mustPut(t, m, Put{Op: Set, Key: []byte("other"), Lease: time.Minute})
+				_ = newClient(m, "a").add(key, time.Hour)
+				mustPut(t, m, Put{Op: Set, Key: []byte(key), Lease: time.Hour, NewCAS: chosen})
+				innocent := newClient(m, "b").claim("lock:innocent", time.Hour)
+				next := mustPut(t, m, *innocent).CAS
+				if next <= token || next >= 1<<63 {
+					t.Errorf("token %d after %d", next, token)
+				}
+				token = next
+				must(t, remove(m, "lock:innocent"))
+				must(t, m.Commit())
+				m.checkpoint()
+				if got := m.Lookup([]byte(key), nil).Token; got != chosen {
+					t.Errorf("the chosen id is %d, want %d", got, chosen)
+				}
+				p.kill()
+				if d.token != token {
+					t.Errorf("the largest token is %d on the disk, want %d", d.token, token)
+				}
 			}
 		}
 	})

@@ -110,7 +110,7 @@ func (sh *shard) note(it *item) {
 // noteEnd tells the journal that a hold has ended.
 func (sh *shard) noteEnd(it *item) {
 	if sh.m.journal != nil {
-		sh.entry = journal.Entry{Kind: journal.End, Key: it.Key(), Token: it.CAS()}
+		sh.entry = journal.Entry{Kind: journal.End, Key: it.Key(), Token: it.CAS(), Chosen: sh.m.isChosen(it.CAS())}
 		sh.m.journal.Append(&sh.entry)
 	}
 }
@@ -124,6 +124,7 @@ func (sh *shard) describe(it *item) {
 		Value:   it.Value(),
 		Flags:   it.Flags,
 		Token:   it.CAS(),
+		Chosen:  sh.m.isChosen(it.CAS()),
 		Since:   it.Attached.since + drift,
 		Expires: journal.Forever,
 		Binary:  it.Has(store.Binary),

@@ -46,7 +46,7 @@ type Manager struct {
 	delays  []lockDelay
 	settled time.Duration // no grants before
 
-	token atomic.Uint64 // the latest CAS id
+	token atomic.Uint64 // the latest CAS id that was not chosen by a client; below 2^63
 	limit atomic.Int64  // bytes; 0 is no limit
 	used  atomic.Int64  // bytes, as settled by the shards
 
@@ -151,6 +151,10 @@ func (m *Manager) measureDrift() {
 
 // nextToken returns a CAS id larger than every one before.
 func (m *Manager) nextToken() uint64 { return m.token.Add(1) }
+
+// isChosen reports whether an id was chosen by a client, and is larger than every
+// token. A smaller one does no harm where the largest token is looked for.
+func (m *Manager) isChosen(id uint64) bool { return id > m.token.Load() }
 
 // shardOf returns the key's shard and its hash. The low bits choose the shard,
 // the high ones the bucket.

@@ -283,8 +283,9 @@ func (sh *shard) noteOverrun(key []byte, token uint64, taken bool) {
 	}
 }
 
-// keepPart removes of an item what is not to be kept. A held lock stays held; if
-// it is invalidated, its token changes like the id of any item would.
+// keepPart removes of an item what is not to be kept. A held lock stays held, and
+// what is left is a new version with an id of its own. (memcached 1.6.45 keeps the id
+// of an item that it empties, so that a cas finds the version that it has read.)
 func (sh *shard) keepPart(it *item, r *Removal, now time.Duration) {
 	lease, touched := r.Lease, r.HasLease
 	if r.Empty {
@@ -301,9 +302,7 @@ func (sh *shard) keepPart(it *item, r *Removal, now time.Duration) {
 		it.Mark(store.Stale)
 		it.Clear(store.Won) // the next to read it is told to recache it
 	}
-	if r.Invalidate || r.NewCAS != 0 {
-		sh.setCAS(it, r.NewCAS)
-	}
+	sh.setCAS(it, r.NewCAS)
 	if touched {
 		sh.touch(it, lease, now)
 	} else {

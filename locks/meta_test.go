@@ -217,17 +217,39 @@ func TestRemove(t *testing.T) {
 	}
 }
 
-func TestInvalidationChangesTheID(t *testing.T) {
+func TestWhatIsLeftHasAnotherID(t *testing.T) {
 	m := NewManager(Config{})
 	before := mustPut(t, m, Put{Op: Add, Key: metaKey, Lease: time.Minute}).CAS
-	if err := m.Remove(&Removal{Key: metaKey, Empty: true}); err != nil || m.Lookup(metaKey, nil).Token != before {
-		t.Errorf("emptying changed it: %v", err)
+	for _, r := range []Removal{{Empty: true}, {Invalidate: true}, {Empty: true, Invalidate: true}} {
+		r.Key = metaKey
+		if err := m.Remove(&r); err != nil {
+			t.Fatal(err)
+		}
+		if after := m.Lookup(metaKey, nil).Token; after <= before {
+			t.Errorf("%+v: %d after %d", r, after, before)
+		} else {
+			before = after
+		}
+		r.NewCAS = 5
+		if err := m.Remove(&r); err != nil || m.Lookup(metaKey, nil).Token != 5 {
+			t.Errorf("not the one that was asked for: %v", err)
+		}
 	}
-	if err := m.Remove(&Removal{Key: metaKey, Invalidate: true}); err != nil || m.Lookup(metaKey, nil).Token <= before {
-		t.Errorf("invalidating gave no later one: %v", err)
-	}
-	if err := m.Remove(&Removal{Key: metaKey, Invalidate: true, NewCAS: 5}); err != nil || m.Lookup(metaKey, nil).Token != 5 {
-		t.Errorf("not the one that was asked for: %v", err)
+}
+
+// Whatever ids clients choose, tokens go on as if they had not.
+func TestChosenIDsAreNoTokens(t *testing.T) {
+	const chosen = 1<<64 - 1
+	m := NewManager(Config{})
+	first := mustPut(t, m, Put{Op: Add, Key: []byte("first"), Lease: time.Minute}).CAS
+	mustPut(t, m, Put{Op: Add, Key: metaKey, Lease: time.Minute, NewCAS: chosen})
+	mustPut(t, m, Put{Op: Set, Key: metaKey, Value: []byte("1"), Lease: time.Minute, NewCAS: chosen})
+	must(t, m.Count(&Delta{Key: metaKey, By: 1, NewCAS: chosen}, viewFunc(func(*View) {})))
+	must(t, m.Remove(&Removal{Key: metaKey, Empty: true, NewCAS: chosen}))
+	must(t, m.Remove(&Removal{Key: metaKey, Invalidate: true, NewCAS: chosen}))
+	look(m, Look{Key: []byte("made"), Vivify: true, NewCAS: chosen}, nil)
+	if next := mustPut(t, m, Put{Op: Add, Key: []byte("next"), Lease: time.Minute}).CAS; next != first+1 {
+		t.Errorf("%d follows %d", next, first)
 	}
 }
 

@@ -22,9 +22,7 @@ func (m *Manager) Recover() (r journal.Recovered, err error) {
 	if err != nil {
 		return r, err
 	}
-	if r.MaxToken < tokenLimit {
-		m.token.Store(max(m.token.Load(), r.MaxToken))
-	}
+	m.token.Store(max(m.token.Load(), r.MaxToken))
 	for _, sh := range m.shards {
 		sh.mu.Lock()
 		sh.settle(0)
@@ -38,10 +36,6 @@ func (m *Manager) Recover() (r journal.Recovered, err error) {
 	}
 	return r, nil
 }
-
-// tokenLimit is more than the clock in nanoseconds will be for centuries: a larger
-// token is an id that a client chose, and the next one could overflow.
-const tokenLimit = 1 << 63
 
 // restore puts back a hold. It is none that begins: nothing is counted, and nobody is
 // told. As a renewal does, it finds room in any case.

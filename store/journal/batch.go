@@ -10,6 +10,7 @@ import (
 
 // preface is the first record of a segment.
 type preface struct {
+	version  byte   // of the format
 	number   uint64 // the segment's own, from 1
 	after    uint64 // the segment that it goes on from, 0 if there is none
 	afterEnd int64  // where that one ends: all of it is on the disk
@@ -22,7 +23,10 @@ type preface struct {
 
 const (
 	magic   = "lockcached journal\n"
-	version = 1
+	version = 2
+
+	// unmarked is the format in which an id that a client chose looks like a token.
+	unmarked = 1
 
 	prefaceSize = len(magic) + 1 + 1 + 8*6 // version, gap, and six numbers
 )
@@ -47,11 +51,12 @@ func (p *preface) decode(b []byte) error {
 		return errPreface
 	}
 	b = b[len(magic):]
-	if b[0] != version {
-		return fmt.Errorf("%w: format %d is not format %d, which this version reads: use the version that wrote it", ErrCorrupt, b[0], version)
+	if b[0] != version && b[0] != unmarked {
+		return fmt.Errorf("%w: format %d is neither %d nor %d, which this version reads: use the version that wrote it", ErrCorrupt, b[0], unmarked, version)
 	}
 	number := func(i int) uint64 { return binary.LittleEndian.Uint64(b[2+8*i:]) }
 	*p = preface{
+		version:  b[0],
 		number:   number(0),
 		after:    number(1),
 		afterEnd: int64(number(2)),

@@ -135,6 +135,52 @@ func TestTokensOutliveLocks(t *testing.T) {
 	}
 }
 
+// What a client chose is no token: not in an entry, and not in what a checkpoint hands
+// on. A segment of the format that did not tell them apart is judged by size.
+func TestChosenIDs(t *testing.T) {
+	const chosen = 1<<63 - 1
+	older := func(dir string) string {
+		return copyDir(t, dir, func(_ string, b []byte) []byte {
+			b[chunkHead+len(magic)] = unmarked
+			return mend(b)
+		})
+	}
+	for _, tt := range []struct {
+		name        string
+		mark, older bool
+		id, want    uint64
+	}{
+		{name: "marked", mark: true, id: chosen, want: 17},
+		{name: "not-marked", id: chosen, want: chosen},
+		{name: "older", older: true, id: chosen, want: 17},
+		{name: "older-64-bits", older: true, id: 1<<64 - 1, want: 17},
+		{name: "older-token", older: true, id: unlikely - 1, want: unlikely - 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := Config{Dir: t.TempDir()}
+			j, _, _ := open(t, c)
+			e := put("b", "bob", tt.id)
+			e.Chosen = tt.mark
+			commit(t, j, put("a", "alice", 17), e)
+			crash(j)
+			if tt.older {
+				c.Dir = older(c.Dir)
+			}
+			e.Chosen = tt.id != tt.want // as whoever replays it can tell
+			for range 3 {
+				j, got, r := open(t, c)
+				if r.MaxToken != tt.want || got["b"] != describe(e) {
+					t.Errorf("%+v, %v", r, got)
+				}
+				if err := j.Checkpoint(func(emit func(*Entry)) error { emit(e); return nil }); err != nil {
+					t.Fatal(err)
+				}
+				crash(j)
+			}
+		})
+	}
+}
+
 // A crash at any time of a checkpoint loses nothing: the old segment and the new
 // one are there, or the new one alone.
 func TestCrashDuringCheckpoint(t *testing.T) {

@@ -11,7 +11,9 @@ const flushSize = 256 << 10
 // that lock locked.
 func (j *Journal) Append(e *Entry) {
 	j.mu.Lock()
-	j.tokens = max(j.tokens, e.Token)
+	if !e.Chosen {
+		j.tokens = max(j.tokens, e.Token)
+	}
 	if !j.dropping {
 		j.pending = e.appendTo(j.pending)
 	}

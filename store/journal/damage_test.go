@@ -310,7 +310,7 @@ func TestOtherFormat(t *testing.T) {
 		return mend(b)
 	})
 	_, _, err := look(dir)
-	if want := "format 2 is not format 1"; !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), want) {
+	if want := "format 3 is neither 1 nor 2"; !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 }

@@ -30,6 +30,7 @@ type Entry struct {
 	Value   []byte        // the holder's name
 	Flags   uint32        // the client's
 	Token   uint64        // CAS id of the present version; with End, of the one that ended
+	Chosen  bool          // the Token is an id that a client chose: it does not count towards the largest
 	Since   time.Duration // the grant; below 0 if that was before the machine started
 	Expires time.Duration // end of the lease, or Forever
 	Binary  bool          // the key came as base64
@@ -38,7 +39,8 @@ type Entry struct {
 var errEntry = errors.New("journal: not an entry")
 
 const (
-	kindBits  = 0x7f
+	kindBits  = 0x3f
+	chosenBit = 0x40
 	binaryBit = 0x80
 
 	shortEntry = 1 + 1 + 8     // kind, length of the key, token
@@ -51,6 +53,9 @@ func (e *Entry) appendTo(b []byte) []byte {
 	kind := byte(e.Kind)
 	if e.Binary {
 		kind |= binaryBit
+	}
+	if e.Chosen {
+		kind |= chosenBit
 	}
 	b = append(b, kind, byte(len(e.Key)))
 	b = binary.LittleEndian.AppendUint64(b, e.Token)
@@ -74,6 +79,7 @@ func (e *Entry) decode(b []byte) (rest []byte, err error) {
 	*e = Entry{
 		Kind:   Kind(b[0] & kindBits),
 		Binary: b[0]&binaryBit != 0,
+		Chosen: b[0]&chosenBit != 0,
 		Token:  binary.LittleEndian.Uint64(b[2:]),
 		Key:    b[shortEntry : shortEntry+int(b[1])],
 	}

@@ -9,7 +9,7 @@ import (
 
 // Recovered tells of a Replay.
 type Recovered struct {
-	MaxToken uint64        // the largest that any entry ever had
+	MaxToken uint64        // the largest that any entry ever had, but for those that clients chose
 	Locks    int           // visited
 	Records  int           // entries read
 	Lost     int64         // bytes of a torn tail
@@ -202,28 +202,42 @@ func (r *replay) apply(found surveyed) error {
 	}
 	defer s.close()
 	r.line.reach(s.at)
-	r.MaxToken = max(r.MaxToken, s.tokens)
+	r.seen(s.tokens, s.version == unmarked && s.tokens >= unlikely)
 	for s.end < found.end {
 		h, entries, err := s.next()
 		if err != nil {
 			return err
 		}
 		r.line.reach(h.at)
-		if err := r.applyBatch(entries); err != nil {
+		if err := r.applyBatch(entries, s.version == unmarked); err != nil {
 			return corrupt(path, fmt.Sprintf("has a batch at byte %d that makes no sense", h.offset))
 		}
 	}
 	return nil
 }
 
-func (r *replay) applyBatch(entries []byte) (err error) {
+// unlikely is beyond the clock in nanoseconds of a machine of today, which tokens begin
+// at: that of the year 2116. So large an id was chosen by a client, in a segment whose
+// format does not tell; and should it not have been, 2^62 tokens are left.
+const unlikely = 1 << 62
+
+// seen notes a token that is not to be given again.
+func (r *replay) seen(token uint64, chosen bool) {
+	if !chosen {
+		r.MaxToken = max(r.MaxToken, token)
+	}
+}
+
+// applyBatch reads the entries of a batch into the state. In a format that marks no
+// chosen ids they are told by their size.
+func (r *replay) applyBatch(entries []byte, bySize bool) (err error) {
 	var e Entry
 	for len(entries) > 0 {
 		if entries, err = e.decode(entries); err != nil {
 			return err
 		}
 		r.Records++
-		r.MaxToken = max(r.MaxToken, e.Token)
+		r.seen(e.Token, e.Chosen || bySize && e.Token >= unlikely)
 		if e.Kind == End {
 			delete(r.held, string(e.Key))
 			continue
