@@ -113,6 +113,7 @@ func configure(args []string) (server.Config, locks.Config, error) {
 		// The other options are about what lockcached does not have.
 		seconds, isTimeout := strings.CutPrefix(text, "idle_timeout=")
 		if !isTimeout {
+			s.Settings.NoLRUCrawler = text == "no_lru_crawler"
 			return nil
 		}
 		n, err := strconv.Atoi(seconds)

@@ -89,7 +89,8 @@ var values = []struct {
 var (
 	commands = prometheus.NewDesc("memcached_commands_total", "Requests by command and by what they found.",
 		[]string{"command", "status"}, nil)
-	version = prometheus.NewDesc("memcached_version", "The version of the server.", []string{"version"}, nil)
+	version = prometheus.NewDesc("memcached_version", "The memcached whose protocol is spoken.", []string{"version"}, nil)
+	build   = prometheus.NewDesc("lockcached_build_info", "The version of lockcached.", []string{"version"}, nil)
 )
 
 func memcached(name, help string) *prometheus.Desc {
@@ -102,6 +103,7 @@ func (memcachedCollector) Describe(descs chan<- *prometheus.Desc) {
 	}
 	descs <- commands
 	descs <- version
+	descs <- build
 }
 
 func (m memcachedCollector) Collect(out chan<- prometheus.Metric) {
@@ -110,6 +112,7 @@ func (m memcachedCollector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(v.desc, v.kind, v.of(t))
 	}
 	out <- prometheus.MustNewConstMetric(version, prometheus.GaugeValue, 1, server.Version)
+	out <- prometheus.MustNewConstMetric(build, prometheus.GaugeValue, 1, server.Release)
 	collectCommands(&t.Counts, t.Flushes, out)
 }
 

@@ -84,7 +84,7 @@ func TestAccess(t *testing.T) {
 		t.Errorf("lock, and released within: %+v", got)
 	}
 	for command, want := range map[string]string{
-		"ping":        "lockcached-0.1.0\n",
+		"ping":        "lockcached 0.1.0\n",
 		"ls":          "KEY ",
 		"show k":      "1 acquired",
 		"top":         "0 held, ",

@@ -21,7 +21,7 @@ import (
 
 // Client test suites look for memcached's name and version in the first line
 // of -h and -V.
-const versionLine = "memcached " + server.MemcachedVersion + " (lockcached " + server.Release + ")"
+const versionLine = "memcached " + server.Version + " (lockcached " + server.Release + ")"
 
 // Main runs the command line args, the program's name included, and returns
 // the exit code.

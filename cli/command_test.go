@@ -184,13 +184,17 @@ func TestPing(t *testing.T) {
 	server, away := start(t, "-p-1"), nowhere(t)
 	defer server.stop(testSignal)
 	got := execute("ping", "--server", server.addrs[0])
-	if fields := strings.Fields(got.stdout); got.code != 0 || len(fields) != 3 ||
-		fields[0] != server.addrs[0] || fields[2] != "1.6.45-lockcached-0.1.0" {
+	if fields := strings.Fields(got.stdout); got.code != 0 || len(fields) != 4 ||
+		fields[0] != server.addrs[0] || strings.Join(fields[2:], " ") != "lockcached 0.1.0" {
 		t.Errorf("%+v", got)
 	}
 	got = execute("ping", "--server", away+","+server.addrs[0])
-	if got.code != exitFailed || !strings.Contains(got.stdout, "lockcached-0.1.0") ||
+	if got.code != exitFailed || !strings.Contains(got.stdout, "lockcached 0.1.0") ||
 		got.stderr != "lockcached: "+away+": connect: connection refused\n" {
+		t.Errorf("%+v", got)
+	}
+	got = execute("ping", "--json", "--server", server.addrs[0])
+	if got.code != 0 || !strings.Contains(got.stdout, `"version": "1.6.45",`) || !strings.Contains(got.stdout, `"lockcached_version": "0.1.0"`) {
 		t.Errorf("%+v", got)
 	}
 	got = execute("ping", "--json", "--server", away)

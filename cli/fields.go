@@ -58,7 +58,7 @@ func (f fields) ms(name string) time.Duration {
 
 // textual are the values that are text whatever they look like. A token is one
 // because readers of JSON that know but one kind of number would round it.
-var textual = []string{"key", "owner", "server", "token", "version"}
+var textual = []string{"key", "owner", "server", "token", "version", "lockcached_version"}
 
 // MarshalJSON writes an object with the names in order. Numbers stay numbers as
 // long as every reader can hold them.

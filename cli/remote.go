@@ -183,7 +183,7 @@ func goesOn(line string) (bool, error) {
 			return false, errNoLogin
 		}
 		return false, wireError{line}
-	case "STAT", "PREFIX", "ITEM":
+	case "STAT", "PREFIX", "ITEM", "VALUE":
 		return true, nil
 	}
 	return false, nil

@@ -206,7 +206,8 @@ func (s *service) logStart(listeners []listener) {
 		addrs[i] = l.Addr().String()
 	}
 	e := s.log.Info().
-		Str("version", server.Version).
+		Str("version", server.Release).
+		Str("memcached_version", server.Version).
 		Int("pid", os.Getpid()).
 		Strs("listen", addrs).
 		Int("threads", c.threads).

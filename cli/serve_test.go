@@ -115,7 +115,7 @@ func TestServe(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	t.Setenv("MEMCACHED_PORT_FILENAME", ports)
 	s := start(t, "-p", "-1", "-P", pid)
-	if got := ask(t, "tcp", s.addrs[0], "version"); got != "VERSION 1.6.45-lockcached-0.1.0\r\n" {
+	if got := ask(t, "tcp", s.addrs[0], "version"); got != "VERSION 1.6.45\r\n" {
 		t.Errorf("%q", got)
 	}
 	_, port, _ := net.SplitHostPort(s.addrs[0])

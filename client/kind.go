@@ -40,7 +40,7 @@ func (c *Client) kindOf(ctx context.Context, s *peer, key string, by maker) (kin
 	}
 	k := lockcached
 	err := by(ctx, key, func() error {
-		_, err := c.mc.Get(retryPrefix + key)
+		_, err := c.mc.Get(versionPrefix + key)
 		if errors.Is(err, memcache.ErrCacheMiss) {
 			k, err = plain, nil
 		}

@@ -13,11 +13,14 @@ const (
 	waitPrefix  = reserved + "wait=" // DURATION:KEY
 	lockPrefix  = reserved + "lock:"
 	retryPrefix = reserved + "retry:"
+	// What the version is of the server that the key after it lives on. A memcached
+	// knows no such key.
+	versionPrefix = reserved + "version:"
 )
 
 // NewSelector returns a selector that sends what is asked about a lock where the
 // lock lives: it leaves the choice to inner, by the key without lockcached:wait=D:,
-// lockcached:lock: or lockcached:retry:. A Client that is made from Servers has one.
+// lockcached:lock:, lockcached:retry: or lockcached:version:. A Client that is made from Servers has one.
 // A *memcache.Client that is brought along needs it if it has several servers.
 func NewSelector(inner memcache.ServerSelector) memcache.ServerSelector { return selector{inner} }
 
@@ -40,7 +43,7 @@ func lockOf(key string) string {
 		}
 		return key
 	}
-	for _, prefix := range []string{lockPrefix, retryPrefix} {
+	for _, prefix := range []string{lockPrefix, retryPrefix, versionPrefix} {
 		if lock, found := strings.CutPrefix(key, prefix); found {
 			return lock
 		}

@@ -31,7 +31,7 @@ func TestSelector(t *testing.T) {
 	for i := range 100 {
 		key := fmt.Sprint("lock:user:", i)
 		want, _ := list.PickServer(key)
-		for _, asks := range []string{key, "lockcached:wait=2s:" + key, "lockcached:lock:" + key, "lockcached:retry:" + key} {
+		for _, asks := range []string{key, "lockcached:wait=2s:" + key, "lockcached:lock:" + key, "lockcached:retry:" + key, "lockcached:version:" + key} {
 			if got, _ := s.PickServer(asks); got != want {
 				t.Errorf("%s is sent to %v, want %v", asks, got, want)
 			}

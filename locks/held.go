@@ -72,7 +72,7 @@ func (s *shortlist) add(key []byte, waiters int, since time.Duration) {
 }
 
 // cut drops what is too much, and returns the best. A lock that was proposed
-// twice, since a table has grown or a holder has gone, counts once.
+// twice, since its holder has gone meanwhile, counts once.
 func (s *shortlist) cut() []candidate {
 	slices.SortStableFunc(s.best, candidate.compare)
 	known := make(map[string]bool, len(s.best))
@@ -93,15 +93,8 @@ func (s *shortlist) cut() []candidate {
 func (sh *shard) propose(list *shortlist) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for from, size := 0, sh.table.Buckets(); from < size; {
-		next := min(from+stride, size)
-		sh.table.Range(from, next, func(it *item) { proposeHeld(list, it) })
-		from = next
-		sh.yield()
-		if now := sh.table.Buckets(); now != size { // items are elsewhere
-			from, size = 0, now
-		}
-	}
+	sh.eachPiece(func(it *item) { proposeHeld(list, it) })
+	sh.yield()
 	lines := slices.AppendSeq(make([]*line, 0, len(sh.lines)), maps.Values(sh.lines))
 	for some := range slices.Chunk(lines, stride) {
 		for _, l := range some {

@@ -2,6 +2,7 @@ package locks
 
 import (
 	"net/url"
+	"runtime"
 	"slices"
 	"time"
 
@@ -270,25 +271,29 @@ func (m *Manager) ResetCounters() {
 	m.peak.Store(m.waiters.Load())
 }
 
-// Keys visits up to limit items, for "stats cachedump".
-func (m *Manager) Keys(limit int, visit func(it *Item, ttl time.Duration)) {
+// Dump shows all items, in no particular order, for listings. After a few of them it
+// calls more, while no shard is locked: to send what was collected, or to end it by
+// false. What comes or goes meanwhile may be among them; everything else is, once.
+func (m *Manager) Dump(r Viewer, more func() bool) {
 	for _, sh := range m.shards {
-		sh.mu.Lock()
-		now := m.now()
-		sh.table.All(func(it *item) bool {
-			if it.Expires() > now {
-				ttl := forever
-				if it.Expires() != forever {
-					ttl = it.Expires() - now
-				}
-				visit(it, ttl)
-				limit--
+		for cursor, done := uint32(0), false; !done; done = cursor == 0 {
+			cursor = sh.dump(cursor, r)
+			if !more() {
+				return
 			}
-			return limit > 0
-		})
-		sh.mu.Unlock()
-		if limit <= 0 {
-			return
+			runtime.Gosched() // as yield does
 		}
 	}
+}
+
+// dump shows the live items of some buckets, and returns the cursor for the next ones.
+func (sh *shard) dump(cursor uint32, r Viewer) (next uint32) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	now := sh.m.now()
+	return sh.table.Scan(cursor, stride, func(it *item) {
+		if it.Expires() > now {
+			r.View(sh.viewOf(it, false, now))
+		}
+	})
 }

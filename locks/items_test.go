@@ -158,7 +158,7 @@ func TestEvictionCounts(t *testing.T) {
 	})
 }
 
-func TestKeys(t *testing.T) {
+func TestDump(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		for i := range 100 {
 			must(t, set(m, fmt.Sprint(i), "x", time.Minute))
@@ -167,14 +167,15 @@ func TestKeys(t *testing.T) {
 		must(t, set(m, "expired", "x", time.Second))
 		pass(time.Second)
 		seen := make(map[string]time.Duration)
-		m.Keys(1000, func(it *Item, ttl time.Duration) { seen[string(it.Key())] = ttl })
+		collect := viewFunc(func(v *View) { seen[string(v.Item.Key())] = v.TTL })
+		m.Dump(collect, func() bool { return true })
 		if len(seen) != 101 || seen["forever"] != Forever || seen["7"] != 59*time.Second {
 			t.Errorf("%d keys, one for %v, one for %v", len(seen), seen["forever"], seen["7"])
 		}
-		n := 0
-		m.Keys(10, func(*Item, time.Duration) { n++ })
-		if n != 10 {
-			t.Errorf("%d keys, want 10", n)
+		clear(seen)
+		m.Dump(collect, func() bool { return len(seen) == 0 })
+		if len(seen) == 0 || len(seen) == 101 {
+			t.Errorf("ended after %d keys", len(seen))
 		}
 	})
 }

@@ -56,11 +56,11 @@ func (m *Manager) checkpoint() {
 	m.logger.Debug().Dur("took_ms", m.now()-began).Msg("the journal begins anew")
 }
 
-// eachHold emits the holds of the shard, some of them twice if it grows meanwhile.
+// eachHold emits the holds of the shard.
 func (sh *shard) eachHold(emit func(*journal.Entry)) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.eachPiece(func() {}, func(it *item) {
+	sh.eachPiece(func(it *item) {
 		if held(it) {
 			sh.describe(it)
 			emit(&sh.entry)

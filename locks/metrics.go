@@ -225,20 +225,16 @@ func (sh *shard) survey() {
 		sh.countWaiters(some)
 		sh.yield()
 	}
-	sh.eachPiece(sh.forgetHolds, sh.countHold)
+	sh.eachMetrics(func(c *classMetrics) { c.Held, c.Oldest = 0, 0 })
+	sh.eachPiece(sh.countHold)
 }
 
-// eachPiece visits all items, and unlocks the shard in between. If the table grows
-// meanwhile items are elsewhere, and it begins again; begin is called each time.
-func (sh *shard) eachPiece(begin func(), visit func(*item)) {
-	begin()
-	for from, size := 0, sh.table.Buckets(); from < size; {
-		from = sh.piece(from, visit)
+// eachPiece visits all items, and unlocks the shard in between.
+func (sh *shard) eachPiece(visit func(*item)) {
+	cursor := sh.table.Scan(0, stride, visit)
+	for cursor != 0 {
 		sh.yield()
-		if now := sh.table.Buckets(); now != size {
-			begin()
-			from, size = 0, now
-		}
+		cursor = sh.table.Scan(cursor, stride, visit)
 	}
 }
 
@@ -278,11 +274,6 @@ func (sh *shard) countWaiters(lines []*line) {
 	}
 }
 
-// forgetHolds begins anew to count holds.
-func (sh *shard) forgetHolds() {
-	sh.eachMetrics(func(c *classMetrics) { c.Held, c.Oldest = 0, 0 })
-}
-
 // countHold counts an item if it is a held lock.
 func (sh *shard) countHold(it *item) {
 	if held(it) {
@@ -290,11 +281,4 @@ func (sh *shard) countHold(it *item) {
 		c.Held++
 		c.Oldest = max(c.Oldest, sh.m.now()-it.Attached.since)
 	}
-}
-
-// piece visits the items in some buckets from that one on, and returns the next bucket.
-func (sh *shard) piece(from int, visit func(*item)) (next int) {
-	next = min(from+stride, sh.table.Buckets())
-	sh.table.Range(from, next, visit)
-	return next
 }

@@ -235,8 +235,8 @@ func longestLook(m *Manager) (longest time.Duration) {
 		for some := range slices.Chunk(lines, stride) {
 			timed(func() { sh.countWaiters(some) })
 		}
-		for from := 0; from < sh.table.Buckets(); {
-			timed(func() { from = sh.piece(from, sh.countHold) })
+		for cursor, more := uint32(0), true; more; more = cursor != 0 {
+			timed(func() { cursor = sh.table.Scan(cursor, stride, sh.countHold) })
 		}
 	}
 	return longest

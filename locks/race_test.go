@@ -150,7 +150,7 @@ func lookAround(m *Manager, step int) {
 	case 2:
 		m.Contended(3)
 	case 3:
-		m.Keys(10, func(*Item, time.Duration) {})
+		m.Dump(viewFunc(func(*View) {}), func() bool { return step%5 != 0 })
 	case 4:
 		m.FlushAfter(time.Duration(rand.IntN(50)) * time.Millisecond)
 	case 5:

@@ -22,8 +22,10 @@ func (c *conn) admin(q *protocol.Request) bool {
 		return c.shutdown(q)
 	case protocol.CacheMemlimit:
 		c.say(q, c.cacheMemlimit(q))
-	case protocol.Slabs, protocol.LRU, protocol.LRUCrawler:
+	case protocol.Slabs, protocol.LRU:
 		c.say(q, tuning(q))
+	case protocol.LRUCrawler:
+		return c.lruCrawler(q)
 	case protocol.Watch:
 		c.say(q, "CLIENT_ERROR watch commands not allowed")
 	case protocol.RefreshCerts:
@@ -125,13 +127,6 @@ func tuning(q *protocol.Request) string {
 	what, args := protocol.NextWord(q.Args)
 	word, _ := protocol.NextWord(args)
 	switch {
-	case q.Verb == protocol.LRUCrawler && len(what) > 0:
-		switch string(what) {
-		case "enable", "disable", "sleep", "tocrawl":
-			return "OK"
-		case "crawl", "metadump", "mgdump":
-			return "CLIENT_ERROR lru crawler disabled"
-		}
 	case q.Verb == protocol.LRU && string(what) == "tune" && wordCount(args) >= 4:
 		return "OK"
 	case q.Verb == protocol.Slabs && string(what) == "reassign":

@@ -26,7 +26,7 @@ func (c *conn) run(q *protocol.Request) bool {
 		return c.meta(q)
 	case protocol.Stats:
 		c.letOthersLead()
-		c.stats(q)
+		return c.stats(q)
 	default:
 		c.letOthersLead()
 		return c.admin(q)

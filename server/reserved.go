@@ -94,6 +94,9 @@ func (c *conn) getReserved(key []byte) {
 // reservedValue is what an item below the prefix tells.
 func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 	what, name, _ := bytes.Cut(key[len(reserved):], []byte{':'})
+	if string(what) == "version" {
+		return []byte(Release), true
+	}
 	if len(name) == 0 {
 		return nil, false
 	}

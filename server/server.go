@@ -43,6 +43,7 @@ type Server struct {
 	badHandshakes seldom
 
 	verbosity atomic.Int32
+	crawler   atomic.Bool // enabled: items can be listed
 
 	mu        sync.Mutex // guards what follows
 	loop      *loop      // started when there is a socket to serve
@@ -97,6 +98,7 @@ func New(c Config) *Server {
 			s.policies = append(s.policies, policy{pattern, p.Wait})
 		}
 	}
+	s.crawler.Store(!c.Settings.NoLRUCrawler)
 	s.verbosity.Store(int32(c.Settings.Verbosity))
 	s.detail.init(c.Settings.StatKeyPrefix, c.Settings.DetailEnabled)
 	return s

@@ -63,7 +63,7 @@ func (s *Server) settings() []field {
 	l.text("slab_automove_ratio", "0.80")
 	l.text("slab_automove_window", "10")
 	num("slab_chunk_max", conf.ItemSizeMax)
-	l.text("lru_crawler", "no")
+	l.text("lru_crawler", yesNo(s.crawler.Load()))
 	l.text("lru_crawler_sleep", "100")
 	l.zero("lru_crawler_tocrawl tail_repair_time")
 	l.text("flush_enabled", yesNo(!s.config.NoFlush))

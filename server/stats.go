@@ -19,14 +19,14 @@ import (
 type field = stats.Field
 
 // stats answers the stats commands.
-func (c *conn) stats(q *protocol.Request) {
+func (c *conn) stats(q *protocol.Request) (goesOn bool) {
 	what, args := protocol.NextWord(q.Args)
 	name, more := protocol.NextWord(args)
 	switch string(what) {
 	case "":
 		if q.NoReply { // there is no such sub-command, nor a stats without an answer
 			c.out.Line("ERROR")
-			return
+			return true
 		}
 		c.fields(c.srv.general())
 	case "settings":
@@ -43,19 +43,26 @@ func (c *conn) stats(q *protocol.Request) {
 		c.srv.resetStats()
 		c.out.Line("RESET")
 	case "detail", "cachedump", "held":
-		switch {
-		case c.srv.config.NoDump:
-			c.out.Line("CLIENT_ERROR stats " + string(what) + " not allowed")
-		case string(what) == "held":
-			c.statsHeld(name)
-		case string(what) == "detail":
-			c.statsDetail(string(name))
-		default:
-			c.cachedump(name, more)
-		}
+		return c.statsOfKeys(string(what), name, more)
 	default:
 		c.lockStats(string(what), name)
 	}
+	return true
+}
+
+// statsOfKeys answers what an operator can forbid, for it tells keys.
+func (c *conn) statsOfKeys(what string, arg, more []byte) (goesOn bool) {
+	switch {
+	case c.srv.config.NoDump:
+		c.out.Line("CLIENT_ERROR stats " + what + " not allowed")
+	case what == "held":
+		c.statsHeld(arg)
+	case what == "detail":
+		c.statsDetail(string(arg))
+	default:
+		return c.cachedump(arg, more)
+	}
+	return true
 }
 
 // fields appends a whole answer.
@@ -160,6 +167,7 @@ func (s *Server) process(l *sheet) {
 	l.num("uptime", uint64(now.Sub(s.started).Seconds()))
 	l.num("time", uint64(now.Unix()))
 	l.text("version", Version)
+	l.text("lockcached_version", Release)
 	l.text("libevent", runtime.Version())
 	l.num("pointer_size", strconv.IntSize)
 	l.text("rusage_user", cpuTime(usage.Utime))
@@ -200,7 +208,7 @@ func (s *Server) memory(l *sheet, t *locks.Totals) {
 		"slab_reassign_busy_items slab_reassign_busy_deletes slab_reassign_busy_nomem")
 	l.text("slab_reassign_last_busy_status", "none")
 	l.zero("slab_reassign_running slabs_moved")
-	if !s.config.Settings.NoLRUCrawler {
+	if s.crawler.Load() {
 		l.zero("lru_crawler_running lru_crawler_starts")
 	}
 	if !s.config.Settings.NoLRUMaintainer {
@@ -351,40 +359,4 @@ func (c *conn) statsDetail(what string) {
 	default:
 		c.out.Line("CLIENT_ERROR usage: stats detail on|off|dump")
 	}
-}
-
-// maxDump bounds a cachedump, as memcached's buffer of one page does.
-const maxDump = 10_000
-
-// cachedump lists items, all of which are of class 1.
-func (c *conn) cachedump(class, args []byte) {
-	limitWord, _ := protocol.NextWord(args)
-	if len(class) == 0 || len(limitWord) == 0 {
-		c.out.Line("CLIENT_ERROR bad command line")
-		return
-	}
-	id, err1 := strconv.ParseUint(string(class), 10, 32)
-	limit, err2 := strconv.ParseUint(string(limitWord), 10, 32)
-	switch {
-	case err1 != nil || err2 != nil:
-		c.out.Line(protocol.ErrBadFormat.Line)
-		return
-	case id >= 64:
-		c.out.Line("CLIENT_ERROR Illegal slab id")
-		return
-	case id == 1:
-		if limit == 0 || limit > maxDump {
-			limit = maxDump
-		}
-		c.srv.locks.Keys(int(limit), c.dumpItem)
-	}
-	c.out.Line("END")
-}
-
-func (c *conn) dumpItem(it *locks.Item, ttl time.Duration) {
-	expires := int64(0)
-	if ttl != locks.Forever {
-		expires = time.Now().Add(ttl).Unix()
-	}
-	c.out.Line(fmt.Sprintf("ITEM %s [%d b; %d s]", word(string(it.Key())), len(it.Value()), expires))
 }
