@@ -148,7 +148,7 @@ var typed = []struct {
 	names   string // a pattern
 	value   string
 }{
-	{"stats", `version|libevent`, `\S+`},
+	{"stats", `(lockcached_)?version|libevent`, `\S+`},
 	{"stats", `rusage_(user|system)`, `\d+\.\d{6}`},
 	{"stats", `slab_reassign_last_busy_status`, `none`},
 	{"stats", `accepting_conns|hash_is_expanding|slab_reassign_running|lru_crawler_running`, `[01]`},

@@ -126,7 +126,7 @@ var flags = []flag{
 	{short: "F", long: "disable-flush-all", section: commands, set: on(noFlush),
 		usage: "refuse \"flush_all\", which frees every lock"},
 	{short: "X", long: "disable-dumping", section: commands, set: on(noDump),
-		usage: "refuse \"stats cachedump\", \"stats held\" and \"stats detail\""},
+		usage: "refuse \"stats cachedump\", \"held\", \"detail\" and the dumps of \"lru_crawler\""},
 	{short: "B", long: "protocol", arg: "name", section: commands, set: setProtocol,
 		usage: "auto, ascii or binary; only ascii is spoken (default: auto)"},
 

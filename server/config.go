@@ -36,7 +36,8 @@ type Config struct {
 	Certificates Certificates
 	// NoFlush makes flush_all a CLIENT_ERROR (memcached's -F).
 	NoFlush bool
-	// NoDump refuses "stats cachedump", "stats held" and "stats detail" (memcached's -X).
+	// NoDump refuses what lists keys: "stats cachedump", "stats held", "stats detail" and
+	// the dumps of "lru_crawler" (memcached's -X).
 	NoDump bool
 	// Shutdown is called for the shutdown command; nil answers that it is not
 	// enabled (memcached's -A turns it on).
