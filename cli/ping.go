@@ -18,10 +18,9 @@ func (p *pinging) run(a *app, args arguments) error {
 		return err
 	}
 	answers := p.askAll("version")
-	releases := p.askAll("get lockcached:version") // of which a memcached knows nothing
 	servers := make([]fields, len(answers))
 	for i, x := range answers {
-		servers[i] = pinged(x, releases[i])
+		servers[i] = p.describe(x)
 	}
 	err := a.print(p.json, servers, func() string {
 		t := newTable()
@@ -35,13 +34,15 @@ func (p *pinging) run(a *app, args arguments) error {
 	return cmp.Or(err, a.complain(answers))
 }
 
-// pinged tells of one server, by what it answered to version and to a get of its release.
-func pinged(version, release answer) fields {
-	if version.err != nil {
-		return fields{{"server", version.server}, {"up", "0"}, {"error", version.err.Error()}}
+// describe tells of a server by its answer to version. One that has answered is asked
+// what else it is, of which a memcached knows nothing.
+func (p *pinging) describe(x answer) fields {
+	if x.err != nil {
+		return fields{{"server", x.server}, {"up", "0"}, {"error", x.err.Error()}}
 	}
-	f := fields{{"server", version.server}, {"up", "1"}, {"round_trip_ms", milliseconds(version.took)},
-		{"version", strings.TrimPrefix(strings.Join(version.lines, " "), "VERSION ")}}
+	f := fields{{"server", x.server}, {"up", "1"}, {"round_trip_ms", milliseconds(x.took)},
+		{"version", strings.TrimPrefix(strings.Join(x.lines, " "), "VERSION ")}}
+	release := p.ask(x.server, "get lockcached:version")
 	if len(release.lines) == 2 { // the line with VALUE, and the value
 		f = append(f, field{"lockcached_version", release.lines[1]})
 	}
