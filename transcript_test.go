@@ -130,6 +130,12 @@ func configure(args []string) (server.Config, locks.Config, error) {
 		s.WaitPolicies = append(s.WaitPolicies, server.WaitPolicy{Pattern: pattern, Wait: d})
 		return err
 	})
+	flags.Func("lock-delay", "", func(text string) error {
+		pattern, delay, _ := strings.Cut(text, "=")
+		d, err := time.ParseDuration(delay)
+		l.LockDelays = append(l.LockDelays, locks.LockDelay{Pattern: pattern, Delay: d})
+		return err
+	})
 	flags.DurationVar(&l.MaxWait, "max-wait", 0, "")
 	flags.IntVar(&l.MaxWaiters, "max-waiters", 0, "")
 	flags.IntVar(&l.MaxWaitersTotal, "max-waiters-total", 0, "")

@@ -30,7 +30,7 @@ var counters = []struct {
 		func(c *locks.ClassMetrics) uint64 { return c.WaitTimeouts }},
 	{byClass("lock_withdrawn_total", "Grants taken back because the client had gone."),
 		func(c *locks.ClassMetrics) uint64 { return c.Withdrawn }},
-	{byClass("lock_deadlocks_total", "Waits that were refused because they would have closed a circle."),
+	{byClass("lock_deadlocks_total", "Waits that were ended because they had closed a circle."),
 		func(c *locks.ClassMetrics) uint64 { return c.Deadlocks }},
 }
 

@@ -15,7 +15,7 @@ import (
 // gomemcache's, whose requests cannot be called off and end after Timeout: closing it
 // takes the claim out of line.
 //
-// A server may refuse a wait that closes a circle of connections which hold and wait.
+// A server may end a wait that has closed a circle of connections which hold and wait.
 // So the line on which a lock was granted after a wait belongs to the lock until it is
 // unlocked. Locks that were free are too many for that; should a circle only seem to be
 // one because of them, the claim is refused and asks again.

@@ -2,20 +2,29 @@ package locks
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 )
 
-// A circle is a dead-lock: sessions each of which holds a lock that another one of
-// them waits for. A claim that would close one is refused instead of queued.
+// A circle is sessions each of which holds a lock that another one of them waits for.
+// If each is one client it is a dead-lock. But the clients of a pool share connections,
+// so that the holder of a lock may be at work while somebody else waits on the
+// connection over which it was granted. Nothing tells the two apart at once. So a circle
+// has to stand for a while before it is believed; then the wait that closed it is ended.
 //
 // Only waits that were asked for by name count. One that a policy has asked for is
 // short, and ends by itself when its client has more to say.
 
+// circleStands is for how long a circle stands before it is taken for a dead-lock: much
+// longer than most holds, much shorter than somebody would look on for.
+const circleStands = 2 * time.Second
+
 // claimant is where the holds of a session meet its wait. It outlives the session
 // for as long as a hold that was granted to it, and then waits for nothing.
 type claimant struct {
-	wants *line // what it waits for, if it asked for that by name
+	wants *line  // what it waits for, if it asked for that by name
+	wait  uint64 // the number of that wait, or of its latest
 	// shared tells that several clients use the connection, as those of a pool do:
 	// who holds a lock need not be who waits.
 	shared atomic.Bool
@@ -40,9 +49,9 @@ func (h *hold) releasedBy(s *Session) {
 	}
 }
 
-// beginWait notes that c waits for a lock that is held by holder, unless that
-// closed a circle: then it returns whose locks are in it.
-func (m *Manager) beginWait(c *claimant, l *line, holder *claimant) (circle []string) {
+// beginWait notes that c waits for a lock that is held by holder, and reports whether
+// that has closed a circle.
+func (m *Manager) beginWait(c *claimant, l *line, holder *claimant) (closes bool) {
 	m.waits.Lock()
 	defer m.waits.Unlock()
 	l.holder = holder
@@ -50,23 +59,33 @@ func (m *Manager) beginWait(c *claimant, l *line, holder *claimant) (circle []st
 		// No client waits for itself: there are several.
 		c.shared.Store(true)
 	}
-	if n := c.circle(l); n > 0 {
-		for ; n > 0; n-- {
-			circle = append(circle, l.key)
-			l = l.holder.wants
+	m.namedWaits++
+	c.wants, c.wait = l, m.namedWaits
+	return c.circle(l) > 0
+}
+
+// circleClosedBy returns the locks of the circle that the present wait of c has closed,
+// if it still stands. One that was closed later is left to whoever did that.
+func (m *Manager) circleClosedBy(c *claimant) (circle []string) {
+	m.waits.Lock()
+	defer m.waits.Unlock()
+	l := c.wants
+	for n := c.circle(l); n > 0; n-- {
+		if l.holder.wait > c.wait {
+			return nil
 		}
-		return circle
+		circle = append(circle, l.key)
+		l = l.holder.wants
 	}
-	c.wants = l
-	return nil
+	return circle
 }
 
 // maxCircle bounds how many waits are followed. A longer circle is not found and
 // ends as all do, when one of its waits or leases is over.
 const maxCircle = 256
 
-// circle is the length of the circle that c closed if it waited in l, 0 if it closed
-// none. Manager.waits is locked, and no other circle exists.
+// circle is the length of the circle that c is in because it waits in l, 0 if it is in
+// none. Manager.waits is locked.
 func (c *claimant) circle(l *line) int {
 	for n := 1; n <= maxCircle; n++ {
 		h := l.holder
@@ -99,29 +118,36 @@ func (m *Manager) handedTo(l *line, holder *claimant) {
 	}
 }
 
-// closesCircle reports whether a claim on a held or closed lock closed a circle if it waited,
-// and counts that. If it does not, it waits from now on.
-func (sh *shard) closesCircle(c *Put, l *line, it *item) bool {
-	var holder *claimant // nobody's, if the lock is closed
+// closesCircle notes that a claim waits for the item, which is nil if the lock is closed,
+// and reports whether that has closed a circle.
+func (sh *shard) closesCircle(w *Waiting, it *item) bool {
+	var holder *claimant
 	if it != nil {
 		holder = it.Attached.by
 	}
-	circle := sh.m.beginWait(c.Session.claimant(), l, holder)
-	if circle == nil {
+	return sh.m.beginWait(w.claim.Session.claimant(), w.line, holder)
+}
+
+// isDeadlock reports whether the circle that a wait has closed still stands, and counts
+// that.
+func (sh *shard) isDeadlock(w *Waiting) bool {
+	circle := sh.m.circleClosedBy(w.claim.Session.self)
+	it := sh.table.Find(w.claim.hash, w.claim.Key)
+	if circle == nil || it == nil {
 		return false
 	}
 	sh.totals.Deadlocks++
 	sh.statsOf(it).deadlocked()
-	sh.circles = append(sh.circles, deadlock{printable(c.Value), circle})
+	sh.circles = append(sh.circles, deadlock{printable(w.claim.Value), circle})
 	return true
 }
 
 // maxCirclesLogged bounds how many circles a second get into the log. All are counted.
 const maxCirclesLogged = 10
 
-// deadlock is a circle of which one wait was refused.
+// deadlock is a circle of which one wait was ended.
 type deadlock struct {
-	claimant string   // what the refused claim wanted to store
+	claimant string   // what that claim wanted to store
 	keys     []string // the lock it wanted, the one that its holder waits for, and so on
 }
 
@@ -132,7 +158,7 @@ func (m *Manager) reportCircles(circles []deadlock) {
 			locks.Dict(zerolog.Dict().Str("lock", key).Str("owner", m.ownerOf(key)))
 		}
 		m.circleLog.Warn().Str("claimant", d.claimant).Array("circle", locks).
-			Msg("refused to wait: it would be a dead-lock")
+			Msg("ended a wait: it was a dead-lock")
 	}
 }
 

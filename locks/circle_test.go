@@ -40,7 +40,22 @@ func ring(t *testing.T, m *Manager, n int) (clients []*client) {
 	return clients
 }
 
-// The claim that would close a circle is refused, the others go on to wait.
+// wantDeadlock fails the test unless a wait that has closed a circle just now is ended
+// when the circle has stood for long enough, and not before.
+func wantDeadlock(t *testing.T, what string, p *place, err error) {
+	t.Helper()
+	want(t, what, err, ErrQueued)
+	pass(circleStands - 1)
+	if p.String() != "waits" {
+		t.Errorf("%s: %v before the circle has stood for %v", what, p, circleStands)
+	}
+	pass(1)
+	if p.String() != "timed out" {
+		t.Errorf("%s: %v, want it timed out", what, p)
+	}
+}
+
+// The claim that closes a circle is refused after a while, the others go on to wait.
 func TestCircle(t *testing.T) {
 	for _, tt := range []struct {
 		length int
@@ -54,12 +69,14 @@ func TestCircle(t *testing.T) {
 				want(t, "a wait in a row", err, ErrQueued)
 				line = append(line, p)
 			}
-			_, err := clients[tt.length-1].waitByName("0")
+			p, err := clients[tt.length-1].waitByName("0")
 			if !tt.found {
 				want(t, "the last wait of a circle too long", err, ErrQueued)
+				pass(circleStands)
+				wantOutcomes(t, []*place{p}, "waits")
 				return
 			}
-			want(t, "the last wait of a circle", err, ErrNotStored)
+			wantDeadlock(t, "the last wait of a circle", p, err)
 			l := m.Lookup([]byte("0"), nil)
 			if n := m.Totals().Deadlocks; n != 1 || l.Deadlocks != 1 || l.Polling != 1 {
 				t.Errorf("%d deadlocks are counted in all, %d and %d pollers at the lock", n, l.Deadlocks, l.Polling)
@@ -130,8 +147,10 @@ func TestNoCircle(t *testing.T) {
 				must(t, a.add("a", time.Hour))
 				must(t, b.add("b", time.Hour))
 				prepare(t, a, b)
-				_, err := b.waitByName("a")
+				p, err := b.waitByName("a")
 				want(t, "the wait that closes nothing", err, ErrQueued)
+				pass(2 * circleStands)
+				wantOutcomes(t, []*place{p}, "waits")
 				if n := m.Totals().Deadlocks; n != 0 {
 					t.Errorf("%d deadlocks are counted", n)
 				}
@@ -154,8 +173,8 @@ func TestCircleAfterHandOff(t *testing.T) {
 		wantOutcomes(t, []*place{first}, "granted")
 		must(t, m.Touch([]byte("x"), time.Hour))
 		must(t, set(m, "x", "somebody", time.Hour))
-		_, err = b.waitByName("y")
-		want(t, "b waits for c, which waits for b", err, ErrNotStored)
+		p, err := b.waitByName("y")
+		wantDeadlock(t, "b waits for c, which waits for b", p, err)
 	})
 }
 
@@ -164,24 +183,138 @@ func TestCircleInTheLog(t *testing.T) {
 	var log bytes.Buffer
 	bubble(t, Config{Logger: zerolog.New(&log)}, func(t *testing.T, m *Manager) {
 		clients := ring(t, m, 3)
-		for i := range 2 {
-			_, err := clients[i].waitByName(fmt.Sprint(i + 1))
+		for i := range clients {
+			_, err := clients[i].waitByName(fmt.Sprint((i + 1) % len(clients)))
 			want(t, "wait", err, ErrQueued)
 		}
-		for range 20 {
-			_, err := clients[2].waitByName("0")
-			want(t, "the last wait", err, ErrNotStored)
-		}
+		pass(circleStands)
 	})
 	const line = `{"level":"warn","claimant":"owner2","circle":[{"lock":"0","owner":"owner0"},{"lock":"1","owner":"owner1"},` +
-		`{"lock":"2","owner":"owner2"}],"message":"refused to wait: it would be a dead-lock"}` + "\n"
-	if got := log.String(); got != strings.Repeat(line, maxCirclesLogged) {
+		`{"lock":"2","owner":"owner2"}],"message":"ended a wait: it was a dead-lock"}` + "\n"
+	if got := log.String(); got != line {
 		t.Errorf("logged %s", got)
 	}
 }
 
-// Where all close the circle at the same moment, at least one is refused; it gives
-// way, and all get on without any time passing.
+// All circles are counted, some are logged.
+func TestManyCirclesInTheLog(t *testing.T) {
+	const circles = 2 * maxCirclesLogged
+	var log bytes.Buffer
+	bubble(t, Config{Logger: zerolog.New(&log)}, func(t *testing.T, m *Manager) {
+		for i := range circles {
+			a, b := newClient(m, "a"), newClient(m, "b")
+			x, y := fmt.Sprint("x", i), fmt.Sprint("y", i)
+			must(t, a.add(x, time.Hour))
+			must(t, b.add(y, time.Hour))
+			_, errA := a.waitByName(y)
+			_, errB := b.waitByName(x)
+			want(t, "a waits", errA, ErrQueued)
+			want(t, "b waits", errB, ErrQueued)
+		}
+		pass(circleStands)
+		if n := m.Totals().Deadlocks; n != circles {
+			t.Errorf("%d are counted, want %d", n, circles)
+		}
+	})
+	if n := strings.Count(log.String(), "\n"); n != maxCirclesLogged {
+		t.Errorf("%d are logged, want %d", n, maxCirclesLogged)
+	}
+}
+
+// What looks like a circle need not be one: workers share two connections, each of which
+// was granted a lock to one of them and has another one wait. Nobody is refused, for the
+// holders get on.
+func TestCircleOfAPool(t *testing.T) {
+	for _, later := range []time.Duration{0, 10 * time.Millisecond, circleStands - 1} {
+		bubble(t, Config{}, func(t *testing.T, m *Manager) {
+			x, y := newClient(m, "x"), newClient(m, "y")
+			must(t, x.add("a", time.Hour))
+			must(t, y.add("b", time.Hour))
+			forB, err := x.waitByName("b")
+			want(t, "a wait over x", err, ErrQueued)
+			forA, err := y.waitByName("a")
+			want(t, "a wait over y", err, ErrQueued)
+			pass(later)
+			third := newClient(m, "third") // the pool has opened it because the others are in use
+			third.release(t, "a")
+			third.release(t, "b")
+			wantOutcomes(t, []*place{forB, forA}, "granted", "granted")
+			if n := m.Totals().Deadlocks; n != 0 {
+				t.Errorf("%d deadlocks are counted", n)
+			}
+		})
+	}
+}
+
+// A circle that was broken and closed again begins to stand anew.
+func TestCircleClosedAgain(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		clients := ring(t, m, 2)
+		other, err := clients[0].waitByName("1")
+		want(t, "wait", err, ErrQueued)
+		first, err := clients[1].waitByName("0")
+		want(t, "the wait that closes the circle", err, ErrQueued)
+		pass(circleStands / 2)
+		other.giveUp(false)
+		again, err := clients[0].waitByName("1")
+		wantDeadlock(t, "the wait that closes it again", again, err)
+		wantOutcomes(t, []*place{first}, "waits")
+	})
+}
+
+// A hold that ends over another connection than it began on shows that the latter is
+// shared, whatever ends it.
+func TestReleaseOverAnotherConnection(t *testing.T) {
+	key := []byte("other")
+	for name, end := range map[string]func(m *Manager, by *Session) error{
+		"delete": func(m *Manager, by *Session) error { return m.Remove(&Removal{Key: key, Session: by}) },
+		"md x T-1": func(m *Manager, by *Session) error {
+			return m.Remove(&Removal{Key: key, Session: by, Empty: true, HasLease: true})
+		},
+		"md I T-1": func(m *Manager, by *Session) error {
+			return m.Remove(&Removal{Key: key, Session: by, Invalidate: true, HasLease: true})
+		},
+		"touch -1": func(m *Manager, by *Session) error { return m.Renew(&Renewal{Key: key, Session: by}) },
+		"gat -1": func(m *Manager, by *Session) error {
+			return m.Renew(&Renewal{Key: key, Session: by, Reader: new(reading)})
+		},
+		"mg T-1": func(m *Manager, by *Session) error {
+			return m.Look(&Look{Key: key, Session: by, Touch: true}, viewFunc(func(v *View) { v.Touch(0) }))
+		},
+		"ma T-1": func(m *Manager, by *Session) error {
+			return m.Count(&Delta{Key: key, Session: by, Touch: true}, viewFunc(func(v *View) { v.Touch(0) }))
+		},
+		"set -1": func(m *Manager, by *Session) error {
+			_, err := m.Put(&Put{Op: Set, Key: key, Session: by})
+			return err
+		},
+		"replace -1": func(m *Manager, by *Session) error {
+			_, err := m.Put(&Put{Op: Replace, Key: key, Session: by})
+			return err
+		},
+		"flush_all": func(m *Manager, by *Session) error { m.Flush(by); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, own := range []bool{false, true} {
+				bubble(t, Config{}, func(t *testing.T, m *Manager) {
+					holder := newClient(m, "1") // a number, for ma
+					must(t, holder.add(string(key), time.Hour))
+					by := &holder.session
+					if !own {
+						by = new(Session)
+					}
+					must(t, end(m, by))
+					if shared := holder.session.self.shared.Load(); shared == own {
+						t.Errorf("released over its own connection: %v; that counts as shared: %v", own, shared)
+					}
+				})
+			}
+		})
+	}
+}
+
+// Where all close the circle at the same moment, one is refused when it has stood for
+// long enough; it gives way, and all get on without any more time passing.
 func TestCircleClosedByAll(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
@@ -202,7 +335,7 @@ func TestCircleClosedByAll(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if n := m.Totals().Deadlocks; n == 0 || time.Since(began) != 0 {
+			if n := m.Totals().Deadlocks; n != 1 || time.Since(began) != circleStands {
 				t.Errorf("%d were refused, it took %v", n, time.Since(began))
 			}
 		})
@@ -214,7 +347,7 @@ func TestCircleClosedByAll(t *testing.T) {
 func TestCircleModel(t *testing.T) {
 	seed := rand.Uint64()
 	t.Log("seed", seed)
-	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+	bubble(t, Config{MaxWait: Forever}, func(t *testing.T, m *Manager) {
 		w := &circleWorld{m: m, random: rand.New(rand.NewPCG(seed, 0)), held: make(map[string]*circleClient)}
 		for i := range 8 {
 			w.clients = append(w.clients, &circleClient{client: newClient(m, fmt.Sprint(i))})
@@ -264,7 +397,7 @@ func (w *circleWorld) step(t *testing.T) {
 			}
 		}
 	case holder == nil:
-		must(t, c.add(key, time.Hour))
+		must(t, c.add(key, Forever))
 		w.held[key] = c
 	case holder == c && w.random.IntN(50) > 0 || w.random.IntN(100) == 0:
 		c.release(t, key)
@@ -278,17 +411,21 @@ func (w *circleWorld) step(t *testing.T) {
 // wait claims a lock that is held, perhaps by the client itself.
 func (w *circleWorld) wait(t *testing.T, c *circleClient, key string) {
 	t.Helper()
-	expected := ErrQueued
 	c.shared = c.shared || w.held[key] == c
-	if w.reaches(key, c) {
-		expected = ErrNotStored
+	closes := w.reaches(key, c)
+	p := &place{m: w.m}
+	claim := c.claim(key, Forever)
+	claim.Value = nil // does not tell it from others, so that no place is kept for it
+	claim.Wait, claim.Waiter, claim.Waiting, claim.Named = Forever, p, &p.Waiting, true
+	_, err := w.m.Put(claim)
+	if closes {
+		wantDeadlock(t, c.name+" waits for "+key, p, err)
+		w.m.Close(&c.session) // it polls no more
+		return
 	}
-	p, err := c.waitByName(key)
-	want(t, c.name+" waits for "+key, err, expected)
-	if err == ErrQueued {
-		c.at, c.wants = p, key
-		w.line = append(w.line, c)
-	}
+	want(t, c.name+" waits for "+key, err, ErrQueued)
+	c.at, c.wants = p, key
+	w.line = append(w.line, c)
 }
 
 // reaches reports whether who holds the lock waits for c, directly or not.

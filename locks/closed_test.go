@@ -28,7 +28,7 @@ func TestLockDelay(t *testing.T) {
 		"withdrawal": {func(m *Manager) { m.Withdraw([]byte(key), m.Lookup([]byte(key), nil).Token) }, pause},
 		"delete":     {func(m *Manager) { _ = remove(m, key) }, 0},
 		"touch":      {func(m *Manager) { _ = m.Touch([]byte(key), -1) }, 0},
-		"flush":      {func(m *Manager) { m.Flush() }, 0},
+		"flush":      {func(m *Manager) { m.Flush(nil) }, 0},
 	}
 	for name, tt := range ends {
 		t.Run(name, func(t *testing.T) {

@@ -58,7 +58,7 @@ type Config struct {
 	// RetryMax is the longest advice. 0 means DefaultRetryMax.
 	RetryMax time.Duration
 	// Logger gets a warning for a lock that expires while somebody waits for it, and
-	// for a wait that would have been a dead-lock.
+	// for a wait that was a dead-lock.
 	Logger zerolog.Logger
 }
 

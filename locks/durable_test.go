@@ -46,7 +46,7 @@ func TestCrashKeepsHolds(t *testing.T) {
 		"emptied":         func(m *Manager) error { return m.Remove(&Removal{Key: []byte(key), Empty: true, Flags: 9}) },
 		"deleted":         func(m *Manager) error { return remove(m, key) },
 		"set-to-expire":   func(m *Manager) error { return set(m, key, "x", -1) },
-		"flushed":         func(m *Manager) error { m.Flush(); return nil },
+		"flushed":         func(m *Manager) error { m.Flush(nil); return nil },
 		"withdrawn":       func(m *Manager) error { m.Withdraw([]byte(key), cas(m)); return nil },
 		"taken-by-others": func(m *Manager) error { _ = remove(m, key); return newClient(m, "b").add(key, time.Hour) },
 	} {
@@ -259,6 +259,7 @@ func TestFullDisk(t *testing.T) {
 		for _, k := range []string{"lock:1", "lock:2", "lock:3"} {
 			must(t, a.add(k, time.Minute))
 		}
+		must(t, newClient(m, "5").add("lock:5", time.Minute))
 		must(t, m.Commit())
 		line := []*place{b.wait(t, "lock:1", time.Minute, time.Minute), newClient(m, "c").wait(t, "lock:1", time.Minute, time.Minute)}
 		d.fail(syscall.ENOSPC)
@@ -272,7 +273,7 @@ func TestFullDisk(t *testing.T) {
 		for name, err := range map[string]error{
 			"claim":      b.add("lock:4", time.Minute),
 			"touch":      m.Touch(lock3, time.Minute),
-			"gat":        m.GetAndTouch(lock3, time.Minute, new(reading)),
+			"gat":        m.Renew(&Renewal{Key: lock3, Lease: time.Minute, Reader: new(reading)}),
 			"set":        set(m, "lock:3", "x", time.Minute),
 			"incr":       arith,
 			"mg T":       m.Look(&Look{Key: lock3, Touch: true, Lease: 1}, viewFunc(func(v *View) { v.Touch(1) })),
@@ -286,6 +287,8 @@ func TestFullDisk(t *testing.T) {
 		want(t, "set of an item", set(m, "item", "x", time.Minute), nil)
 		want(t, "release", remove(m, "lock:1"), nil)
 		want(t, "release by touch", m.Touch([]byte("lock:2"), -1), nil)
+		over := &Delta{Key: []byte("lock:5"), By: 1, Touch: true}
+		want(t, "release by ma", m.Count(over, viewFunc(func(v *View) { v.Touch(0) })), nil)
 		wantOutcomes(t, line, "timed out", "timed out")
 
 		d.fail(nil)
@@ -295,7 +298,7 @@ func TestFullDisk(t *testing.T) {
 		must(t, m.Commit())
 		p.kill()
 		m, _ = d.boot(t, Config{})
-		for k, owner := range map[string]string{"lock:1": "", "lock:2": "", "lock:3": "a", "lock:4": "b"} {
+		for k, owner := range map[string]string{"lock:1": "", "lock:2": "", "lock:3": "a", "lock:4": "b", "lock:5": ""} {
 			wantOwner(t, m, k, owner)
 		}
 	})
@@ -341,6 +344,7 @@ func TestSlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		d.slow = time.Second
+		t.Cleanup(func() { time.Sleep(time.Minute) }) // a commit may be under way at the end
 		m, _ := d.boot(t, Config{})
 		must(t, newClient(m, "a").add(key, time.Minute))
 		must(t, m.Commit())

@@ -77,7 +77,7 @@ func (m *Manager) expireDue() (next time.Duration) {
 		if at > now {
 			next = at
 		} else if m.flushAt.CompareAndSwap(int64(at), 0) { // or a later one took its place
-			m.flushNow()
+			m.flushNow(nil)
 		}
 	}
 	for _, sh := range m.shards {
@@ -123,7 +123,11 @@ func (sh *shard) expireOne(now time.Duration) bool {
 		return true
 	}
 	if w, due, ok := sh.deadlines.Top(); ok && due <= now {
-		sh.timeOut(w, now)
+		if w.waitEnd <= now || sh.isDeadlock(w) {
+			sh.timeOut(w, now)
+		} else {
+			sh.deadlines.Move(w.due, w.waitEnd)
+		}
 		return true
 	}
 	return false

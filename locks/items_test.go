@@ -56,7 +56,7 @@ func TestExpiredItemIsAbsent(t *testing.T) {
 		time.Sleep(time.Second)
 		_, err := m.Arith(&Delta{Key: []byte("item"), By: 1})
 		want(t, "incr", err, ErrNotFound)
-		want(t, "gat", m.GetAndTouch([]byte("item"), time.Minute, new(reading)), ErrNotFound)
+		want(t, "gat", m.Renew(&Renewal{Key: []byte("item"), Lease: time.Minute, Reader: new(reading)}), ErrNotFound)
 	})
 }
 

@@ -151,7 +151,7 @@ func holdOps(m *Manager, lease time.Duration) map[string]func() error {
 		"set": put(Set), "replace": put(Replace), "cas": put(CompareAndSwap),
 		"append": put(Append), "prepend": put(Prepend),
 		"touch": func() error { return m.Touch([]byte(key), lease) },
-		"gat":   func() error { return m.GetAndTouch([]byte(key), lease, new(reading)) },
+		"gat":   func() error { return m.Renew(&Renewal{Key: []byte(key), Lease: lease, Reader: new(reading)}) },
 	}
 }
 
@@ -204,7 +204,7 @@ func TestReleases(t *testing.T) {
 		delete(all, "append") // which have no say in the expiry
 		delete(all, "prepend")
 		all["delete"] = func() error { return remove(m, key) }
-		all["flush"] = func() error { m.Flush(); return nil }
+		all["flush"] = func() error { m.Flush(nil); return nil }
 		return all
 	}
 	for name := range releases(nil) {
@@ -269,7 +269,7 @@ func TestFlush(t *testing.T) {
 		must(t, newClient(m, "a").add("unwanted", time.Minute))
 		must(t, set(m, "item", "x", Forever))
 		line := enqueue(t, m, 2, key, time.Minute, time.Minute)
-		m.Flush()
+		m.Flush(nil)
 		wantOutcomes(t, line, "granted", "waits") // one flush, one step
 		wantOwner(t, m, key, "0")
 		wantOwner(t, m, "unwanted", "")
@@ -310,7 +310,7 @@ func TestFlushAfterIsReplaced(t *testing.T) {
 	}{
 		{"later", func(m *Manager) { m.FlushAfter(20 * time.Second) }, 20 * time.Second},
 		{"sooner", func(m *Manager) { m.FlushAfter(6 * time.Second) }, 6 * time.Second},
-		{"now", (*Manager).Flush, 0},
+		{"now", func(m *Manager) { m.Flush(nil) }, 0},
 		{"now-by-delay", func(m *Manager) { m.FlushAfter(0) }, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -55,8 +55,9 @@ type Manager struct {
 	waiters atomic.Int64 // now
 	peak    atomic.Int64 // most waiters at a time
 
-	waits     sync.Mutex // guards every claimant.wants and line.holder; taken after a shard's
-	circleLog zerolog.Logger
+	waits      sync.Mutex // guards what follows, every claimant's wait, and line.holder; taken after a shard's
+	namedWaits uint64     // asked for by name, ever
+	circleLog  zerolog.Logger
 
 	tries meter                         // of all locks, as far as they were refused
 	laws  *lru.Cache[string, *classLaw] // of contended classes

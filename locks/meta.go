@@ -79,13 +79,14 @@ func (sh *shard) viewOf(it *item, made bool, now time.Duration) *View {
 
 // Look is what mg asks for.
 type Look struct {
-	Key    []byte
-	Touch  bool          // the Viewer gives the item another lease; counted as a touch
-	Lease  time.Duration // with Touch: that lease
-	Unseen bool          // the item does not count as used
-	Vivify bool          // make an empty item if there is none; the Viewer gives it its lease
-	NewCAS uint64        // the id of that one, if not 0
-	Binary bool          // the key of that one is shown in base64
+	Key     []byte
+	Session *Session      // who asks, nil if that is not known
+	Touch   bool          // the Viewer gives the item another lease; counted as a touch
+	Lease   time.Duration // with Touch: that lease
+	Unseen  bool          // the item does not count as used
+	Vivify  bool          // make an empty item if there is none; the Viewer gives it its lease
+	NewCAS  uint64        // the id of that one, if not 0
+	Binary  bool          // the key of that one is shown in base64
 }
 
 // Look shows the item of a key, unless that is ErrNotFound. An item made on a miss is
@@ -138,7 +139,7 @@ func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (err er
 	if v.Won {
 		it.Mark(store.Won)
 	}
-	sh.afterView(v, now)
+	sh.afterView(v, l.Session, now)
 	return nil
 }
 
@@ -152,9 +153,9 @@ func (sh *shard) vivify(c *Put, now time.Duration) (*item, error) {
 }
 
 // afterView does what a Viewer has decided. The item may be gone after it.
-func (sh *shard) afterView(v *View, now time.Duration) {
+func (sh *shard) afterView(v *View, by *Session, now time.Duration) {
 	if v.touched {
-		sh.touch(v.Item, v.TTL, now)
+		sh.touch(v.Item, v.TTL, by, now)
 	}
 	v.Item = nil
 }
@@ -214,7 +215,7 @@ func (sh *shard) count(d *Delta, hash uint64, r Viewer, now time.Duration) (err 
 	v := sh.viewOf(it, made, now)
 	v.Number = n
 	r.View(v)
-	sh.afterView(v, now)
+	sh.afterView(v, d.Session, now)
 	return nil
 }
 
@@ -264,8 +265,7 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 	if keeps {
 		sh.keepPart(it, r, now)
 	} else {
-		it.Attached.releasedBy(r.Session)
-		sh.end(it, release, now)
+		sh.release(it, r.Session, now)
 	}
 	return nil
 }
@@ -304,7 +304,7 @@ func (sh *shard) keepPart(it *item, r *Removal, now time.Duration) {
 	}
 	sh.setCAS(it, r.NewCAS)
 	if touched {
-		sh.touch(it, lease, now)
+		sh.touch(it, lease, r.Session, now)
 	} else {
 		sh.note(it)
 	}

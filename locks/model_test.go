@@ -344,7 +344,7 @@ func (w *world) withdraw(l *modelLock) {
 
 func (w *world) flush() {
 	w.note("flush_all")
-	w.m.Flush()
+	w.m.Flush(nil)
 	for _, l := range w.locks {
 		if l.owner != "" {
 			w.end(l)

@@ -33,42 +33,50 @@ func (m *Manager) Get(key []byte, r Reader) bool {
 	return true
 }
 
-// GetAndTouch shows the item of the key, unless that is ErrNotFound, and gives it a
-// new lease: a renewal if it is a held lock, a release if the lease is over.
-func (m *Manager) GetAndTouch(key []byte, lease time.Duration, r Reader) error {
-	sh, hash := m.shardOf(key)
+// Renewal is what touch and gat ask for.
+type Renewal struct {
+	Key     []byte
+	Lease   time.Duration // from now; zero or less ends what is there
+	Session *Session      // who asks, nil if that is not known
+	Reader  Reader        // is shown the item, unless it is nil
+}
+
+// Renew gives the item of the key, unless that is ErrNotFound, a new lease: a renewal
+// if it is a held lock, a release if the lease is over.
+func (m *Manager) Renew(r *Renewal) error {
+	sh, hash := m.shardOf(r.Key)
 	sh.mu.Lock()
 	defer sh.unlock()
 	now := m.now()
 	sh.counts.CmdTouch++
-	it := sh.find(hash, key, now)
+	it := sh.find(hash, r.Key, now)
 	if it == nil {
 		sh.counts.TouchMisses++
 		return ErrNotFound
 	}
 	sh.counts.TouchHits++
-	if err := sh.keepable(it); err != nil && lease > 0 {
+	if err := sh.keepable(it); err != nil && r.Lease > 0 {
 		return err
 	}
-	if r != nil {
-		r.Item(it)
+	if r.Reader != nil {
+		r.Reader.Item(it)
 		it.Mark(store.Fetched)
 	}
 	sh.table.Use(it, now)
-	sh.touch(it, lease, now)
+	sh.touch(it, r.Lease, r.Session, now)
 	return nil
 }
 
-// Touch is GetAndTouch for those who do not want to see the item.
+// Touch renews the item of the key, or ends it if the lease is over.
 func (m *Manager) Touch(key []byte, lease time.Duration) error {
-	return m.GetAndTouch(key, lease, nil)
+	return m.Renew(&Renewal{Key: key, Lease: lease})
 }
 
 // touch renews or, with a lease that is over, releases. That the renewal of a held
 // lock can be kept has been found out before.
-func (sh *shard) touch(it *item, lease, now time.Duration) {
+func (sh *shard) touch(it *item, lease time.Duration, by *Session, now time.Duration) {
 	if lease <= 0 {
-		sh.end(it, release, now)
+		sh.release(it, by, now)
 		return
 	}
 	sh.setLease(it, lease, now)
@@ -95,15 +103,18 @@ func (m *Manager) Delete(key []byte) error { return m.Remove(&Removal{Key: key})
 
 // Delta is what incr, decr and ma ask for.
 type Delta struct {
-	Key  []byte
-	By   uint64
-	Decr bool
+	Key     []byte
+	By      uint64
+	Decr    bool
+	Session *Session // who asks, nil if that is not known
 
-	Compare uint64 // only this version, if not 0
-	NewCAS  uint64 // the id to set instead of the next one, if not 0
-	Vivify  bool   // make the item if there is none,
-	Initial uint64 // and let it begin with this
-	Binary  bool   // the key of an item that is made is shown in base64
+	Touch   bool          // the Viewer gives the item another lease,
+	Lease   time.Duration // this one; one that is over is a release
+	Compare uint64        // only this version, if not 0
+	NewCAS  uint64        // the id to set instead of the next one, if not 0
+	Vivify  bool          // make the item if there is none,
+	Initial uint64        // and let it begin with this
+	Binary  bool          // the key of an item that is made is shown in base64
 }
 
 // Arith adds to the number that the item's value is, or subtracts from it, and
@@ -124,7 +135,7 @@ func (sh *shard) arith(it *item, d *Delta, now time.Duration) (uint64, error) {
 	if d.Compare != 0 && d.Compare != it.CAS() {
 		return 0, ErrExists
 	}
-	if err := sh.keepable(it); err != nil {
+	if err := sh.keepable(it); err != nil && !(d.Touch && d.Lease <= 0) {
 		return 0, err
 	}
 	n, ok := number(it.Value())
@@ -177,19 +188,19 @@ func number(v []byte) (n uint64, ok bool) {
 func isSpace(c byte) bool { return c == ' ' || c-'\t' <= '\r'-'\t' }
 
 // Flush lets every item expire that was stored before now, and releases every
-// lock: the next in line gets it.
-func (m *Manager) Flush() {
+// lock: the next in line gets it. by is who asks, nil if that is not known.
+func (m *Manager) Flush(by *Session) {
 	m.flushAt.Store(0)
-	m.flushNow()
+	m.flushNow(by)
 }
 
-func (m *Manager) flushNow() {
+func (m *Manager) flushNow(by *Session) {
 	for _, sh := range m.shards {
-		sh.flush()
+		sh.flush(by)
 	}
 }
 
-func (sh *shard) flush() {
+func (sh *shard) flush(by *Session) {
 	sh.mu.Lock()
 	now := sh.m.now()
 	var all []*item
@@ -202,7 +213,7 @@ func (sh *shard) flush() {
 			continue
 		}
 		if held(it) || it.Attached.line != nil {
-			sh.end(it, release, now)
+			sh.release(it, by, now)
 			continue
 		}
 		it.Mark(store.Flushed)
@@ -217,7 +228,7 @@ func (sh *shard) flush() {
 // place of one that is pending.
 func (m *Manager) FlushAfter(delay time.Duration) {
 	if delay <= 0 {
-		m.Flush()
+		m.Flush(nil)
 		return
 	}
 	at := expiresAt(delay, m.now())

@@ -27,6 +27,7 @@ type Put struct {
 	Value   []byte
 	Flags   uint32
 	Lease   time.Duration // from now; zero or less ends what is there
+	Dated   bool          // Lease ends at a date, which a wait does not put off
 	Session *Session      // who asks
 
 	Compare    uint64 // with HasCompare or CompareAndSwap: only this version
@@ -46,8 +47,8 @@ type Put struct {
 	Wait    time.Duration
 	Waiter  Waiter
 	Waiting *Waiting
-	// Named says that the client itself asked to wait, in its Session. Then it is
-	// refused a wait that would be a dead-lock.
+	// Named says that the client itself asked to wait, in its Session. Such a wait is
+	// ended if it is a dead-lock.
 	Named bool
 
 	hash uint64
@@ -219,8 +220,7 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 	}
 	joins := c.Op == Append || c.Op == Prepend
 	if c.Lease <= 0 && !joins && !stale {
-		it.Attached.releasedBy(c.Session)
-		sh.end(it, release, now)
+		sh.release(it, c.Session, now)
 		return Stored{CAS: sh.m.nextToken(), Size: len(c.Value)}, nil
 	}
 	if joins && !sh.m.fits(c, len(it.Value())+len(c.Value)) {

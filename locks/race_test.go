@@ -80,7 +80,7 @@ func TestAllAtOnce(t *testing.T) {
 		}
 		all.Wait()
 		m.EndWaits()
-		m.Flush()
+		m.Flush(nil)
 		pass(time.Minute)
 		total := m.Totals()
 		if total.Items+total.Held+total.Queued+total.Polling != 0 || total.Bytes != 0 || lines(m) != 0 {

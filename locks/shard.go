@@ -64,7 +64,7 @@ type shard struct {
 	// What is to be done once the shard is unlocked.
 	served  *Waiting   // whose wait is over, linked by next
 	lost    []lostLock // expired while wanted
-	circles []deadlock // that claims would have closed
+	circles []deadlock // that claims have closed
 	last    *Waiting   // end of served
 }
 
@@ -199,6 +199,12 @@ const (
 	eviction // never of a held lock
 )
 
+// release ends an item because by, nil if that is not known, has asked for it.
+func (sh *shard) release(it *item, by *Session, now time.Duration) {
+	it.Attached.releasedBy(by)
+	sh.end(it, release, now)
+}
+
 // end removes an item, ends its hold if it is a held lock, and hands over to the
 // next in line, unless the lock is closed now. It is the only place that does.
 func (sh *shard) end(it *item, why ending, now time.Duration) {
@@ -248,21 +254,38 @@ func (sh *shard) succeed(l *line, now time.Duration) {
 	if l.queue.Len() > 0 && sh.m.JournalErr() != nil {
 		sh.refuseQueue(l, now)
 	}
-	if w := l.queue.Pop(); w != nil {
+	for w := l.queue.Pop(); w != nil; w = l.queue.Pop() {
 		sh.leftQueue(w.X)
-		it := sh.grant(&w.X.claim, w.X.since, now)
-		sh.totals.HandedOff++
-		ks := sh.statsOf(it)
-		ks.handedOff()
-		w.X.token = it.CAS()
-		sh.tell(w.X, Granted, now)
-		return
+		if sh.handOff(w.X, now) {
+			return
+		}
 	}
 	l.prune(now, false)
 	if !l.empty() {
 		l.freeSince = now
 	}
 	sh.tidy(l)
+}
+
+// handOff serves the next in line, and reports whether that holds the lock now. A
+// claim whose lease is over by then is served as memcached does it: what it stores is
+// gone at once, so that it neither holds the lock nor has lost it.
+func (sh *shard) handOff(w *Waiting, now time.Duration) (holds bool) {
+	if w.claim.Dated {
+		w.claim.Lease = w.leaseEnd - now
+	}
+	if w.claim.Lease <= 0 {
+		sh.counts.TotalItems++
+		w.token = sh.m.nextToken()
+		sh.tell(w, Granted, now)
+		return false
+	}
+	it := sh.grant(&w.claim, w.since, now)
+	sh.totals.HandedOff++
+	sh.statsOf(it).handedOff()
+	w.token = it.CAS()
+	sh.tell(w, Granted, now)
+	return true
 }
 
 // refuseQueue ends all waits for a lock that could not be granted.

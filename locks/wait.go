@@ -36,9 +36,12 @@ type Waiting struct {
 	since  time.Duration // when the wait began, as a poller perhaps
 	token  uint64        // of the grant
 	stored Stored        // what the wait has led to
-	due    int32         // index in shard.deadlines
-	how    Outcome
-	next   *Waiting // in shard.served
+
+	leaseEnd time.Duration // if the lease is Dated
+	waitEnd  time.Duration // when the wait is over
+	due      int32         // index in shard.deadlines
+	how      Outcome
+	next     *Waiting // in shard.served
 
 	patient bool // it may wait for more than a moment
 }
@@ -64,8 +67,6 @@ func (sh *shard) admit(c *Put, l *line, it *item) error {
 		return ErrNotStored
 	case !sh.evict(int64(len(c.Key)+len(c.Value)), it):
 		return errNoRoom
-	case c.Named && sh.closesCircle(c, l, it):
-		return ErrNotStored
 	}
 	return nil
 }
@@ -82,6 +83,7 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	data := append(append(w.claim.Key[:0], c.Key...), c.Value...) // the caller's are gone when it waits
 	*w = Waiting{claim: *c, line: l, shard: sh, waiter: c.Waiter, since: l.since(c.Session, identity(c, it), now)}
 	w.claim.Key, w.claim.Value = data[:len(c.Key)], data[len(c.Key):]
+	w.leaseEnd = expiresAt(c.Lease, now)
 	w.node.X = w
 	l.queue.Insert(&w.node, func(other *Waiting) bool { return other.since <= w.since })
 	if w.patient = c.Wait > momentary; w.patient {
@@ -100,7 +102,11 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	sh.claims += w.size()
 	sh.settle(settleStep)
 	sh.m.addWaiter()
-	deadline := expiresAt(min(c.Wait, sh.m.config.MaxWait), now)
+	w.waitEnd = expiresAt(min(c.Wait, sh.m.config.MaxWait), now)
+	deadline := w.waitEnd
+	if c.Named && sh.closesCircle(w, it) {
+		deadline = min(deadline, now+circleStands)
+	}
 	sh.deadlines.Push(w, deadline)
 	sh.m.dueAt(deadline)
 	return ErrQueued

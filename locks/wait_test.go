@@ -225,7 +225,7 @@ func TestWaitForAnOrdinaryItem(t *testing.T) {
 		"delete":   func(m *Manager) { _ = remove(m, key) },
 		"set":      func(m *Manager) { _ = set(m, key, "x", -1) },
 		"touch":    func(m *Manager) { _ = m.Touch([]byte(key), -1) },
-		"flush":    (*Manager).Flush,
+		"flush":    func(m *Manager) { m.Flush(nil) },
 		"expiry":   func(*Manager) { pass(10 * time.Second) },
 		"eviction": func(m *Manager) { m.SetMemoryLimit(1) },
 	} {

@@ -12,6 +12,9 @@ const Forever = time.Duration(math.MaxInt64)
 // it an exptime is a Unix time. (memcached's REALTIME_MAXDELTA.)
 const maxRelative = 60 * 60 * 24 * 30
 
+// IsDate reports whether an exptime is a Unix time, and not one from now.
+func IsDate(exptime int32) bool { return exptime > maxRelative }
+
 // Lease turns an exptime into the time from now until the end: Forever for 0,
 // zero or less if it is over already. now is asked for the wall clock only
 // where the exptime is a Unix time.

@@ -115,7 +115,7 @@ func (c *conn) getOne(key []byte, touch bool, exptime int32) (err error) {
 		return nil
 	case touch:
 		d := lease(exptime)
-		err = c.srv.locks.GetAndTouch(key, d, c)
+		err = c.srv.locks.Renew(&locks.Renewal{Key: key, Lease: d, Session: &c.session, Reader: c})
 		hit = err == nil
 		c.promiseLease(key, d, err)
 	default:
@@ -157,6 +157,7 @@ func (c *conn) store(q *protocol.Request) bool {
 		Value:   q.Value,
 		Flags:   q.Flags,
 		Lease:   lease(q.Exptime),
+		Dated:   protocol.IsDate(q.Exptime),
 		Compare: q.CAS,
 		Session: &c.session,
 	}
@@ -188,7 +189,7 @@ func (c *conn) store(q *protocol.Request) bool {
 
 func (c *conn) touch(q *protocol.Request) {
 	d := lease(q.Exptime)
-	err := c.srv.locks.Touch(q.Key, d)
+	err := c.srv.locks.Renew(&locks.Renewal{Key: q.Key, Lease: d, Session: &c.session})
 	c.reply(q, "TOUCHED", err)
 	c.promiseLease(q.Key, d, err)
 }

@@ -124,17 +124,19 @@ func TestTakenBack(t *testing.T) {
 		d := &disk{}
 		s, dial := durable(t, network, journal.Interval, d)
 		c := dial()
-		c.send("add lock:held 0 600 1", "1", "add lock:also 0 600 1", "1")
-		c.gets("STORED", "STORED")
+		c.send("add lock:held 0 600 1", "1", "add lock:also 0 600 1", "1", "add lock:number 0 600 1", "1")
+		c.gets("STORED", "STORED", "STORED")
 		d.fill(true)
 		c.send("set item 0 0 1", "5", "add lock:new 0 600 1", "a", "get lock:new", "add lock:new 0 600 1", "b",
 			"add lock:quiet 0 30 1 noreply", "a", "touch lock:held 60", "incr lock:held 1", "incr item 1",
 			"gat 60 lock:held lock:also none", "ms lock:meta 1 ME T30 k c", "a", "ms lock:q 1 ME T30 q", "a",
-			"mg lock:held T60 v", "md lock:held I", "delete lock:also", "touch lock:held -1", "mn")
+			"mg lock:held T60 v", "md lock:held I", "delete lock:also", "touch lock:held -1",
+			"ma lock:number T60", "ma lock:number T-1 v", "mn")
 		c.gets("STORED", noSpace, "VALUE lock:new 0 1", "a", "END", "NOT_STORED",
 			noSpace, noSpace, "6",
 			noSpace, noSpace, noSpace,
-			noSpace, noSpace, "DELETED", "TOUCHED", "MN")
+			noSpace, noSpace, "DELETED", "TOUCHED",
+			noSpace, "VA 1", "3", "MN")
 		c.send("get lock:new lock:meta lock:q lock:also lock:held item")
 		c.gets("VALUE item 0 1", "6", "END")
 		if n := s.locks.Totals().Held; n != 1 { // the one that nobody was to hear of
@@ -149,8 +151,9 @@ func TestWhileTheDiskIsFull(t *testing.T) {
 	d := &disk{}
 	s, dial := durable(t, "tcp", journal.Interval, d)
 	a, b := dial(), dial()
-	a.send("add lock:1 0 600 1", "1", "add lock:2 0 600 1", "1", "add lock:3 0 600 1", "1")
-	a.gets("STORED", "STORED", "STORED")
+	a.send("add lock:1 0 600 1", "1", "add lock:2 0 600 1", "1", "add lock:3 0 600 1", "1",
+		"add lock:4 0 600 1", "1")
+	a.gets("STORED", "STORED", "STORED", "STORED")
 	b.send("add lockcached:wait=30s:lock:1 0 600 1", "b")
 	s.waitForLine(t, 1)
 	d.fill(true)
@@ -158,13 +161,13 @@ func TestWhileTheDiskIsFull(t *testing.T) {
 	a.gets(noSpace)
 
 	a.send("add lock:new 0 600 1", "a", "add lock:2 0 600 1", "a", "set lock:2 0 600 1", "a", "cas lock:2 0 30 1 5", "a",
-		"append lock:2 0 600 1", "a", "decr lock:2 1", "gat 60 lock:2", "mg lock:2 T60", "ma lock:2", "md lock:2 x",
+		"append lock:2 0 600 1", "a", "decr lock:2 1", "gat 60 lock:2", "mg lock:2 T60", "ma lock:2", "ma lock:2 T60", "md lock:2 x",
 		"ms lock:new 1 ME", "a", "get lock:2", "set item 0 0 1", "a", "get item")
 	a.gets(noSpace, "NOT_STORED", noSpace, "EXISTS",
-		noSpace, noSpace, noSpace, noSpace, noSpace, noSpace,
+		noSpace, noSpace, noSpace, noSpace, noSpace, noSpace, noSpace,
 		noSpace, "VALUE lock:2 0 1", "1", "END", "STORED", "VALUE item 0 1", "a", "END")
-	a.send("delete lock:1", "gat -1 lock:2", "mg lock:3 T-1")
-	a.gets("DELETED", "VALUE lock:2 0 1", "1", "END", "HD")
+	a.send("delete lock:1", "gat -1 lock:2", "mg lock:3 T-1", "ma lock:4 D0 T-1 v")
+	a.gets("DELETED", "VALUE lock:2 0 1", "1", "END", "HD", "VA 1", "1")
 	b.gets("NOT_STORED")
 	a.send("stats locks")
 	if got := a.untilEnd(); !strings.Contains(got, "STAT journal_failed 1\r\n") || !strings.Contains(got, "STAT held 0\r\n") {

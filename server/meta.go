@@ -98,21 +98,28 @@ func (c *conn) metaArith(q *protocol.Request) {
 		c.fault(q, errReserved)
 		return
 	}
+	d := lease(m.TTL)
 	err := c.srv.locks.Count(&locks.Delta{
 		Key:     q.Key,
 		By:      m.Delta,
 		Decr:    m.Mode == 'D' || m.Mode == '-',
+		Session: &c.session,
+		Touch:   m.Has('T'),
+		Lease:   d,
 		Compare: m.Compare,
 		NewCAS:  m.NewCAS,
 		Vivify:  m.Has('N'),
 		Initial: m.Initial,
 		Binary:  m.Has('b'),
 	}, (*counted)(c))
-	if err != nil {
+	switch {
+	case err != nil:
 		c.metaStatus(q, err)
-		return
+	case m.Has('T'):
+		c.promiseLease(q.Key, d, nil)
+	default:
+		c.promise(q.Key, 0, nil)
 	}
-	c.promise(q.Key, 0, nil)
 }
 
 // counted is a connection that answers an ma.

@@ -16,13 +16,14 @@ func (c *conn) metaGet(q *protocol.Request) {
 	}
 	d := lease(m.TTL)
 	err := c.srv.locks.Look(&locks.Look{
-		Key:    q.Key,
-		Touch:  m.Has('T'),
-		Lease:  d,
-		Unseen: m.Has('u'),
-		Vivify: m.Has('N'),
-		NewCAS: m.NewCAS,
-		Binary: m.Has('b'),
+		Key:     q.Key,
+		Session: &c.session,
+		Touch:   m.Has('T'),
+		Lease:   d,
+		Unseen:  m.Has('u'),
+		Vivify:  m.Has('N'),
+		NewCAS:  m.NewCAS,
+		Binary:  m.Has('b'),
 	}, (*looked)(c))
 	switch {
 	case err == nil && m.Has('T'):

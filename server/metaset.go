@@ -49,6 +49,7 @@ func fillPut(put *locks.Put, q *protocol.Request) {
 		Value:      q.Value,
 		Flags:      q.Flags,
 		Lease:      lease(m.TTL),
+		Dated:      protocol.IsDate(m.TTL),
 		Compare:    m.Compare,
 		HasCompare: m.Compare != 0,
 		NewCAS:     m.NewCAS,

@@ -11,7 +11,7 @@ type Counters struct {
 	WaitTimeouts uint64 // queued claims whose wait ended without a grant
 	Withdrawn    uint64 // grants taken back because the claimant had gone
 	Overrun      uint64 // releases that came after the hold's own expiry: its lease was too short
-	Deadlocks    uint64 // waits refused because they would have closed a circle
+	Deadlocks    uint64 // waits ended because they had closed a circle
 }
 
 // Merge adds the counts of o.
