@@ -211,6 +211,15 @@ func (m *Manager) Withdraw(key []byte, token uint64) {
 	m.deliver(m.withdraw(key, token, withdrawal))
 }
 
+// Holds reports whether the lock of the key is held by the grant with that token.
+func (m *Manager) Holds(key []byte, token uint64) bool {
+	sh, hash := m.shardOf(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	it := sh.table.Find(hash, key)
+	return it != nil && held(it) && it.CAS() == token
+}
+
 // withdraw returns who is served instead.
 func (m *Manager) withdraw(key []byte, token uint64, why ending) *Waiting {
 	sh, hash := m.shardOf(key)

@@ -175,14 +175,14 @@ func (c *conn) store(q *protocol.Request) bool {
 		c.srv.detail.set(put.Key)
 	}
 	done, err := c.srv.locks.Put(put)
-	switch {
-	case err == locks.ErrQueued:
+	if err == locks.ErrQueued {
 		c.startWaiting()
 		return true
-	case err == nil && wait > 0:
-		c.granted(put.Key, done.CAS, time.Now())
 	}
 	c.reply(q, "STORED", err)
+	if err == nil && put.Op == locks.Add && !q.NoReply {
+		c.maybeUnsure(put.Key, done.CAS, wait > 0)
+	}
 	c.promisePut(put, done, err)
 	return true
 }

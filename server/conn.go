@@ -46,7 +46,7 @@ type conn struct {
 	replying bool      // there is such a request
 	kept     bool      // what the replies have seen is committed
 
-	unsure    bool          // that the last grant in spare has arrived
+	unsure    *unsureGrants // nil if there are none
 	withCAS   bool          // the get at hand wants ids
 	known     atomic.Bool   // the client may ask for something
 	finishing atomic.Bool   // what has arrived is to be finished, then it closes

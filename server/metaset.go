@@ -28,14 +28,14 @@ func (c *conn) metaSet(q *protocol.Request) bool {
 		c.spare.keepAnswer(&answer)
 	}
 	done, err := c.srv.locks.Put(put)
-	switch {
-	case err == locks.ErrQueued:
+	if err == locks.ErrQueued {
 		c.startWaiting()
 		return true
-	case err == nil && wait > 0:
-		c.granted(put.Key, done.CAS, time.Now())
 	}
 	answer.append(&c.out, done, err)
+	if err == nil && put.Op == locks.Add {
+		c.maybeUnsure(put.Key, done.CAS, wait > 0)
+	}
 	c.promisePut(put, done, err)
 	return true
 }

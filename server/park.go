@@ -21,21 +21,14 @@ type parked struct {
 	text     []byte    // memory for its flags and key
 
 	how    locks.Outcome
-	over   atomic.Bool // the answer is written, or for the stream to write
-	behind atomic.Bool // input waits behind the claim: nudge the connection when over
-	failed atomic.Bool // the answer could not be written
-	at     time.Time   // when it was written
-	last   grant
+	over   atomic.Bool   // the answer is written, or for the stream to write
+	behind atomic.Bool   // input waits behind the claim: nudge the connection when over
+	failed atomic.Bool   // the answer could not be written
+	err    error         // why it could not
+	at     int64         // when it was written, on the server's clock
 	done   chan struct{} // holds one element once over
 
 	out protocol.Writer // where the answer is put together
-}
-
-// grant is one of which it is not sure yet that the client knows.
-type grant struct {
-	key   []byte
-	token uint64
-	at    time.Time
 }
 
 var past = time.Unix(1, 0)
@@ -51,9 +44,11 @@ func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
 		p = &parked{conn: c, done: make(chan struct{}, 1)}
 		c.spare = p
 	}
-	c.unsure = false // of a grant before this one
+	if c.unsure != nil {
+		c.unsure.asked = true
+	}
 	p.byPolicy, p.meta.flags = byPolicy, nil
-	p.how = 0
+	p.how, p.err = 0, nil
 	p.over.Store(false)
 	p.behind.Store(c.sock == nil) // a stream's goroutine reads on, and has to be told
 	put.Wait, put.Waiter, put.Waiting, put.Named = d, p, &p.waiting, !byPolicy
@@ -65,6 +60,9 @@ func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
 func (c *conn) startWaiting() {
 	c.parked = c.spare
 	c.state.Store(stateWait)
+	if c.parked.over.Load() {
+		c.state.Store(stateParse)
+	}
 	if c.in.Buffered() > 0 {
 		c.parked.behind.Store(true)
 	}
@@ -75,13 +73,16 @@ func (c *conn) startWaiting() {
 // what it is sent, is cut off.
 func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 	c := p.conn
-	p.how, p.at = how, time.Now()
+	p.how, p.at = how, c.srv.now()
 	answered := c.sock == nil || p.answer()
 	if !answered {
 		p.failed.Store(true)
 		c.cutOff()
 	}
 	p.over.Store(true)
+	// From now on it is the client that is waited for, whoever looks after the connection.
+	c.lastRead.Store(p.at)
+	c.state.Store(stateParse)
 	behind := p.behind.Load() // before the connection may use p for another wait
 	p.done <- struct{}{}
 	if behind {
@@ -97,12 +98,15 @@ func (p *parked) answer() bool {
 	c.appendOutcome(&p.out, p, p.how)
 	b := p.out.Bytes()
 	n, err := transfer(syscall.SYS_WRITE, c.sock.fd, b)
-	answered := err == nil && n == len(b)
-	p.out.Drop()
-	if answered {
-		c.bytesWritten.Add(uint64(n))
+	if err == nil && n < len(b) {
+		err = errUnread
 	}
-	return answered
+	p.out.Drop()
+	if p.err = err; err != nil {
+		return false
+	}
+	c.bytesWritten.Add(uint64(n))
+	return true
 }
 
 // endWait ends the wait, if it has not ended, because the client has gone or sent
@@ -135,11 +139,16 @@ func (c *conn) waitUntil(done <-chan struct{}) {
 
 // afterOutcome goes on after a wait that another goroutine has ended.
 func (c *conn) afterOutcome(p *parked) bool {
-	if p.failed.Load() || c.sock == nil && !c.answerStream(p) {
+	if p.failed.Load() {
+		c.writeErr = p.err
 		return false // withdrawn by whoever granted it
 	}
+	if c.sock == nil && !c.answerStream(p) {
+		return false
+	}
 	if p.how == locks.Granted {
-		c.granted(p.waiting.Key(), p.waiting.Token(), p.at)
+		// What was sent before the answer is read below, and is no proof.
+		c.addUnsure(p.waiting.Key(), unsureGrant{token: p.waiting.Token(), at: p.at, sure: proof - 1})
 	}
 	if c.sock == nil {
 		c.clearDeadline()
@@ -147,8 +156,6 @@ func (c *conn) afterOutcome(p *parked) bool {
 			c.read() // as below
 		}
 	} else if !broken(c.readErr) {
-		// What was sent before the answer does not show that it arrived; what
-		// comes after this will.
 		c.receive()
 	}
 	return !broken(c.readErr) // a client that has closed is read to its end
@@ -165,23 +172,4 @@ func (c *conn) answerStream(p *parked) bool {
 		c.srv.locks.Withdraw(p.waiting.Key(), p.waiting.Token())
 	}
 	return false
-}
-
-// granted notes a grant to a claim that was ready to wait. Such a client may have
-// given up by now, even if it was served at once: until it sends something else it
-// is not sure that the answer has arrived.
-func (c *conn) granted(key []byte, token uint64, at time.Time) {
-	last := &c.spare.last
-	last.key, last.token, last.at = append(last.key[:0], key...), token, at
-	c.unsure = true
-}
-
-// withdrawUnsure takes back a grant whose client has gone without its answer.
-func (c *conn) withdrawUnsure() {
-	if !c.unsure {
-		return
-	}
-	if c.seeOff(); !c.arrived(c.spare.last.at) {
-		c.srv.locks.Withdraw(c.spare.last.key, c.spare.last.token)
-	}
 }

@@ -101,33 +101,6 @@ func pollNow(fd int, events int16) int16 {
 	}
 }
 
-// A client of which nothing was heard since a grant has it withdrawn when the
-// connection is reset within justGranted. A reset that comes later may be some
-// middlebox tired of an idle connection, while the client works under its lock.
-const justGranted = 5 * time.Second
-
-// arrived reports, when the connection has ended, whether the client had received
-// what was sent to it up to a grant. A kernel sends a reset when the receiver
-// closes with answers unread, or is not there. After a FIN it answers what
-// comes too late in the same way, but a client that has only stopped sending
-// acknowledges it: that is waited for.
-func (c *conn) arrived(granted time.Time) bool {
-	if endedHere(c.readErr) && c.writeErr == nil {
-		return true
-	}
-	if reset(c.readErr) || reset(c.writeErr) {
-		return time.Since(granted) > justGranted
-	}
-	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		unsent, open := c.inFlight()
-		if unsent == 0 || !open || time.Since(granted) > c.srv.config.UserTimeout {
-			return unsent == 0
-		}
-		c.letGo()
-		time.Sleep(pause)
-	}
-}
-
 // inFlight is how many bytes the client's kernel has not confirmed, and whether it
 // may still do so. What has no socket is there at once.
 func (c *conn) inFlight() (unsent int, open bool) {

@@ -38,11 +38,12 @@ func (c *conn) fill() bool {
 	if c.parked != nil {
 		return c.await()
 	}
+	c.answersSent()
 	for {
 		c.read()
 		switch {
 		case c.readErr == nil:
-			c.unsure = false
+			c.heard()
 			c.lastRead.Store(c.srv.now())
 			if c.finishing.Load() {
 				c.nudge()

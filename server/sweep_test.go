@@ -253,3 +253,57 @@ func TestUnreadAnswersShareMemory(t *testing.T) {
 		}
 	})
 }
+
+// A client that waits in line is not idle. One whose wait is over is, though it has sent
+// nothing since.
+func TestIdleAfterAWait(t *testing.T) {
+	for outcome, wait := range map[string]string{"STORED": "30s", "NOT_STORED": "10ms"} {
+		onNetworks(t, outcome, func(t *testing.T, network string) {
+			t.Parallel()
+			s, dial := listening(t, network, Config{IdleTimeout: 2 * time.Second})
+			holder, waiter := dial(), dial()
+			holder.send("add lock 0 60 1", "x")
+			holder.gets("STORED")
+			waiter.send("add lockcached:wait="+wait+":lock 0 60 1", "y")
+			if outcome == "STORED" {
+				s.waitForLine(t, 1)
+				holder.send("delete lock")
+				holder.gets("DELETED")
+			}
+			waiter.gets(outcome)
+			eventually(t, "nobody counts as waiting", func() bool {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				for c := range s.conns {
+					if c.isParked() {
+						return false
+					}
+				}
+				return true
+			})
+			waiter.endsWith()
+			if n := s.counts.idleKicks.Load(); n == 0 {
+				t.Error("nobody was cut off")
+			}
+		})
+	}
+}
+
+// The time in line does not count as idle, not even afterwards.
+func TestIdleTimeBeginsAfterTheWait(t *testing.T) {
+	bubble(t, Config{IdleTimeout: 5 * time.Second}, func(t *testing.T, s *Server) {
+		hold(t, s, "lock") // and then idle, but its lock lasts
+		waiter := connect(t, s)
+		waiter.send("add lockcached:wait=20s:lock 0 60 1", "y")
+		pass(20 * time.Second)
+		waiter.gets("NOT_STORED")
+		pass(4 * time.Second)
+		if waiter.isClosed() {
+			t.Error("closed at once")
+		}
+		pass(3 * time.Second)
+		if !waiter.isClosed() {
+			t.Error("not closed")
+		}
+	})
+}

@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // handshakeTime bounds a handshake, from the connection's start.
@@ -68,12 +66,6 @@ func (c *conn) wire() net.Conn {
 		return t.NetConn()
 	}
 	return c.stream
-}
-
-// unread is how many bytes have arrived for a stream and are not read yet.
-func (c *conn) unread() (n int) {
-	onDescriptor(c.wire(), func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
-	return n
 }
 
 // goodbyeTime is how long after the end of TLS that of TCP is waited for.

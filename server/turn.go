@@ -79,6 +79,7 @@ func (c *conn) settle() bool {
 			s.loop.remove(c)
 			return s.worker != nil
 		}
+		c.answersSent()
 		w, unfinished := s.worker, c.parked == nil && (s.again || !s.drained)
 		s.watchLess()
 		if s.state.CompareAndSwap(attended, unattended) {
@@ -167,13 +168,13 @@ func (c *conn) takeTurn() bool {
 	if c.finishing.Load() && !s.last {
 		// A client that goes on to send must not keep the server from its end.
 		s.last = true
-		s.unread, _ = unix.IoctlGetInt(s.fd, unix.TIOCINQ)
+		s.unread = c.unread()
 	}
 	if c.parked == nil && !s.again {
 		if !c.receive() {
 			return c.readErr == nil
 		}
-		c.unsure = false
+		c.heard()
 		c.lastRead.Store(s.loop.now.Load())
 	}
 	s.again = false
@@ -238,7 +239,7 @@ func (c *conn) stir() (over, goesOn bool) {
 	switch {
 	case gone:
 		s.hungUp, c.readErr = true, io.EOF
-		return true, c.endWait(true)
+		return true, c.endWait(true) // to answer will tell if it was reset
 	case more && p.byPolicy:
 		return true, c.endWait(false)
 	case more || c.finishing.Load(): // to finish, all waits are being ended
