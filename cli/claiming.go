@@ -42,7 +42,7 @@ func newClaiming() claiming { return claiming{ttl: client.DefaultTTL, conflict: 
 func (l *claiming) options() []option {
 	return append(l.serverOptions(), []option{
 		{flag: flag{long: "ttl", arg: "duration", usage: "the lease, in whole seconds (default: " + client.DefaultTTL.String() + ")"}, take: l.setTTL},
-		{flag: flag{short: "w", long: "wait", arg: "duration", usage: "how long to wait for the lock (default: as long as it takes)"}, take: func(value string) (err error) {
+		{flag: flag{short: "w", long: "wait", arg: "duration", usage: "how long to wait for the lock; 0 asks once (default: as long as it takes)"}, take: func(value string) (err error) {
 			l.wait, err = parseDuration(value)
 			l.waits = true
 			return err
@@ -72,12 +72,9 @@ func turnOn(to *bool) func(string) error {
 	}
 }
 
-// maxTTL is the longest lease; the protocol takes more seconds for a date.
-const maxTTL = 30 * 24 * time.Hour
-
 func (l *claiming) setTTL(value string) (err error) {
-	if l.ttl, err = parseDuration(value); err == nil && (l.ttl < time.Second || l.ttl > maxTTL) {
-		err = errors.New("should be from 1s to 720h")
+	if l.ttl, err = parseDuration(value); err == nil && (l.ttl < time.Second || client.CheckTTL(l.ttl) != nil) {
+		err = errors.New("should be at least 1s, and end before 19 January 2038, where the protocol's dates end")
 	}
 	return err
 }
@@ -222,7 +219,7 @@ func (l *claiming) unlessQuiet(held *client.HeldError) error {
 		return nil
 	}
 	why := fmt.Errorf("%s: lock not obtained: somebody else has it", l.key)
-	if held.Waited > 0 {
+	if l.wait > 0 {
 		why = fmt.Errorf("%w, and the wait of %s is over", why, about(held.Waited))
 	}
 	return why

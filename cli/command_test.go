@@ -138,7 +138,8 @@ func TestCommandRefusals(t *testing.T) {
 		{"lock k --", "lock k: needs a command behind --"},
 		{"lock k true -- true", "true: is one word too many in front of --"},
 		{"lock k --wait 1s --no-wait -- true", "--no-wait: give either --wait or --no-wait"},
-		{"lock k --ttl 500ms -- true", "--ttl 500ms: should be from 1s to 720h"},
+		{"lock k --ttl 500ms -- true", "--ttl 500ms: should be at least 1s, and end before 19 January 2038"},
+		{"lock k --ttl 200000h -- true", "--ttl 200000h: should be at least 1s, and end before 19 January 2038"},
 		{"lock k --wait never -- true", "--wait never: should be a duration"},
 		{"lock k --strategy hope -- true", "--strategy hope: should be one of auto, queue, "},
 	}

@@ -84,8 +84,8 @@ func (l *holding) setOnLoss(value string) error {
 }
 
 func (l *holding) setMinHold(value string) (err error) {
-	if l.minHold, err = parseDuration(value); err == nil && l.minHold > maxTTL {
-		err = errors.New("should be at most 720h")
+	if l.minHold, err = parseDuration(value); err == nil && client.CheckTTL(l.minHold) != nil {
+		err = errors.New("should end before 19 January 2038, where the protocol's dates end")
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -131,6 +132,11 @@ func TestLockExitCodes(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
 	away := nowhere(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // where nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
 	folder := t.TempDir()
 	file := func(name, text string, mode os.FileMode) string {
 		path := filepath.Join(folder, name)
@@ -165,6 +171,13 @@ func TestLockExitCodes(t *testing.T) {
 		{"too-long", "k --max-run 50ms -- sleep 1000", 124, "k: the command has run for 50ms; ending it\n" +
 			"lockcached: k: the command ran for longer than 50ms; it was ended: terminated\n"},
 		{"not-too-long", "k --max-run 1h -- sh -c exit~3", 3, ""},
+		{"no-wait-at-all", "free --wait 0 -- true", 0, ""},
+		{"hardly-any-wait", "free:2 --wait 1us -- true", 0, ""},
+		{"held-no-wait-at-all", "held --wait 0 -- true", 75, "held: lock not obtained: somebody else has it\n"},
+		{"silent", "k --wait 0 --server " + silent.Addr().String() + " -- true", 75,
+			"k: lock not obtained: no answer within the time to wait: server unavailable: "},
+		{"thirty-days", "long --ttl 720h -- true", 0, ""},
+		{"a-year", "longer --ttl 8760h -- true", 0, ""},
 		{"not-found", "k -- no-such-command", 127, "no-such-command: command not found\n"},
 		{"path-not-found", "k -- /no/such/command", 127, "/no/such/command: command not found\n"},
 		{"not-executable", "k -- " + plain, 126, plain + ": cannot be executed: permission denied\n"},
@@ -409,6 +422,11 @@ func TestLockOnMemcached(t *testing.T) {
 	t.Parallel()
 	server := startMemcached(t)
 	takeTurns(t, server, filepath.Join(t.TempDir(), "diary"), 3)
+	for _, flags := range []string{"--ttl 720h", "--ttl 721h", "--wait 0", "--wait 1us"} {
+		if got := ended(t, program(strings.Fields("lock k "+flags+" --server "+server+" -- true")...)); got != (finished{}) {
+			t.Errorf("%s: %+v", flags, got)
+		}
+	}
 	if err := memcache.New(server).Add(&memcache.Item{Key: "k", Value: []byte("alice")}); err != nil {
 		t.Fatal(err)
 	}

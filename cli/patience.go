@@ -51,7 +51,7 @@ func (l *claiming) ask(ctx context.Context, a *app, c *client.Client, opts []cli
 
 // claim claims the lock once, for as long as a server answers.
 func (l *claiming) claim(ctx context.Context, c *client.Client, begun time.Time, opts []client.Option) (*client.Lock, error) {
-	if l.noWait || l.waits && l.wait == 0 {
+	if l.noWait {
 		return c.TryLock(ctx, l.key, opts...)
 	}
 	if l.waits {

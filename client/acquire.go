@@ -15,7 +15,8 @@ import (
 const maxKey = 200
 
 // Lock takes the lock and waits for it as long as others have it, until ctx ends or
-// the time given by Wait is over, which is ErrHeld. The lock's own context follows
+// the time given by Wait is over, which is ErrHeld. When ctx ends during a request other
+// than a wait in line, Lock returns when that is over. The lock's own context follows
 // ctx, see Lock.Context.
 func (c *Client) Lock(ctx context.Context, key string, opts ...Option) (*Lock, error) {
 	o := optionsOf(opts)
@@ -23,16 +24,18 @@ func (c *Client) Lock(ctx context.Context, key string, opts ...Option) (*Lock, e
 	return c.obtain(ctx, key, o)
 }
 
-// TryLock takes the lock if it is free. If not, or if another goroutine of this Client
-// waits for it, that is ErrHeld at once.
+// TryLock takes the lock if it is free. If not, that is ErrHeld at once.
 func (c *Client) TryLock(ctx context.Context, key string, opts ...Option) (*Lock, error) {
 	o := optionsOf(opts)
 	o.strategy = never
 	return c.obtain(ctx, key, o)
 }
 
-// errWaitOver is the cause of a context that ended because of Wait.
-var errWaitOver = errors.New("client: the time to wait is over")
+// Causes of contexts that end because of Wait.
+var (
+	errWaitOver = errors.New("client: the time to wait is over")
+	errNoAnswer = errors.New("client: no answer within the time to wait")
+)
 
 // obtain is Lock and TryLock, told as a span.
 func (c *Client) obtain(ctx context.Context, key string, o options) (*Lock, error) {
@@ -72,8 +75,8 @@ func checkKey(key string) error {
 
 func (o *options) check() error {
 	switch {
-	case o.ttl < 0 || o.ttl > maxTTL:
-		return fmt.Errorf("%w: %v", ErrTTL, o.ttl)
+	case CheckTTL(o.ttl) != nil:
+		return CheckTTL(o.ttl)
 	case o.wait < 0:
 		return fmt.Errorf("client: Wait(%v), want 0 or more", o.wait)
 	case o.every <= 0:
@@ -96,15 +99,12 @@ func (cl *claim) obtain(asking, life context.Context) (l *Lock, err error) {
 	if err := cl.adapt(asking); err != nil {
 		return nil, err
 	}
-	if cl.opts.bounded && cl.opts.strategy != never {
-		var cancel context.CancelFunc
-		asking, cancel = context.WithTimeoutCause(asking, cl.opts.wait, errWaitOver)
-		defer cancel()
-	}
-	if err := cl.takeTurn(asking); err != nil {
+	defer cl.bound(asking)()
+	pass, err := cl.takeTurn(asking)
+	if err != nil {
 		return nil, err
 	}
-	defer cl.client.turns.pass(cl.hold.key)
+	defer pass()
 	for range grants {
 		if err = cl.ask(asking); err != nil {
 			return nil, err
@@ -121,19 +121,35 @@ func (cl *claim) obtain(asking, life context.Context) (l *Lock, err error) {
 // takes a grant back if the connection breaks right after it.
 const grants = 3
 
-func (cl *claim) takeTurn(ctx context.Context) error {
+// takeTurn waits for the turn to ask, as long as the claim may wait. Then it asks
+// without one: that another goroutine asks for the lock does not mean that it is held.
+// That goroutine may be in line, so that a look comes first. A look is no claim.
+func (cl *claim) takeTurn(ctx context.Context) (pass func(), err error) {
+	turns, key := &cl.client.turns, cl.hold.key
+	pass = func() { turns.pass(key) }
+	if turns.tryTake(key) {
+		return pass, nil
+	}
 	if cl.opts.strategy != never {
-		return cl.client.turns.take(ctx, cl.hold.key)
+		ctx, cancel := cl.untilWaitIsOver(ctx)
+		defer cancel()
+		if err := turns.take(ctx, key); !errors.Is(err, errWaitOver) {
+			return pass, err
+		}
 	}
-	if !cl.client.turns.tryTake(cl.hold.key) {
-		return memcache.ErrNotStored
+	err = cl.client.do(cl.patience, key, func() error { return cl.client.look(&cl.hold) })
+	switch {
+	case errors.Is(err, memcache.ErrCacheMiss):
+		return func() {}, nil
+	case err == nil || errors.Is(err, ErrLost):
+		err = memcache.ErrNotStored
 	}
-	return nil
+	return nil, err
 }
 
 // ask makes the claim until it is granted.
 func (cl *claim) ask(ctx context.Context) (err error) {
-	if cl.kind, err = cl.client.kindOf(ctx, cl.server, cl.hold.key, cl.client.do); err != nil {
+	if cl.kind, err = cl.client.kindOf(cl.patience, cl.server, cl.hold.key, cl.client.do); err != nil {
 		return err
 	}
 	next, err := cl.pace()
@@ -145,13 +161,13 @@ func (cl *claim) ask(ctx context.Context) (err error) {
 	if cl.kind == lockcached && (cl.chosen == Queue || cl.chosen == never) {
 		err = cl.wait(ctx) // a lock that is free is granted at once
 	} else {
-		err = cl.add(ctx)
+		err = cl.add()
 	}
 	cl.contested = cl.chosen == Queue && time.Since(asked) > roundTrip
 	for ; isNotStored(err); err = next.again(ctx, cl) {
 		cl.contested = true
 		cl.refused++
-		if cl.chosen == never {
+		if cl.chosen == never || cl.left() <= 0 {
 			break
 		}
 		if ctx.Err() != nil {
@@ -172,10 +188,12 @@ func (cl *claim) explain(err error) error {
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		return err
-	case isNotStored(err):
+	case isNotStored(err) && cl.opts.strategy == never:
 		return &HeldError{Key: cl.hold.key, Tries: cl.tries}
-	case errors.Is(err, errWaitOver):
+	case isNotStored(err):
 		return &HeldError{Key: cl.hold.key, Waited: time.Since(cl.begun), Tries: cl.tries}
+	case errors.Is(err, errNoAnswer):
+		return &FaultError{Server: cl.server.name, Tries: cl.tries, Spent: time.Since(cl.begun), Err: errNoAnswer}
 	case errors.Is(err, errInterrupted):
 		return fmt.Errorf("client: lock %s, after %v, tries: %d: %w",
 			cl.hold.key, time.Since(cl.begun).Round(time.Millisecond), cl.tries, err)

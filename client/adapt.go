@@ -22,7 +22,7 @@ func (cl *claim) adapt(ctx context.Context) error {
 		return err
 	}
 	if o.adaptiveTTL && ttl > 0 {
-		cl.ttl = min(max(ttl, leastTTL), maxTTL)
+		cl.ttl = min(max(ttl, leastTTL), maxRelative)
 	}
 	if o.adaptiveWait {
 		switch {

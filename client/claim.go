@@ -26,9 +26,12 @@ type claim struct {
 	ttl    time.Duration
 	opts   options
 
+	patience  context.Context // how long what fails is repeated; see bound
+	until     time.Time       // how long it waits; zero is as long as its context allows
 	begun     time.Time
-	sent      time.Time // when the try that was granted was sent, or the first that may have been
-	unsure    bool      // an answer was lost: the claim may have been granted, or may be yet
+	sent      time.Time // before the grant: of the try that was granted, or the earliest that may be
+	open      int       // tries that were granted, or may have been
+	late      bool      // some of these had no answer, and may be granted yet
 	unsettled bool      // we have not looked since
 	queued    bool      // it has waited in line
 	contested bool      // it was refused, or waited
@@ -62,27 +65,22 @@ func claimedAt(owner string) (time.Time, bool) {
 }
 
 // item is what the claim stores.
-func (cl *claim) item() *memcache.Item {
-	return &memcache.Item{Key: cl.hold.key, Value: []byte(cl.hold.owner), Expiration: seconds(cl.ttl, cl.kind)}
-}
-
-// seconds is a lease as the protocol has it. On plain memcached, whose clock ticks
-// once a second, n seconds may last n-1 and a little.
-func seconds(ttl time.Duration, k kind) int32 {
-	n := int32((ttl + time.Second - 1) / time.Second)
-	if k == plain {
-		n++
-	}
-	return n
+func (cl *claim) item() (*memcache.Item, error) {
+	n, err := exptime(cl.ttl, cl.kind, time.Now())
+	return &memcache.Item{Key: cl.hold.key, Value: []byte(cl.hold.owner), Expiration: n}, err
 }
 
 // add claims the lock without asking to wait in line.
-func (cl *claim) add(ctx context.Context) error {
-	return cl.client.do(ctx, cl.hold.key, func() error {
+func (cl *claim) add() error {
+	return cl.client.do(cl.patience, cl.hold.key, func() error {
 		if ours, err := cl.settle(); err != nil || ours {
 			return err
 		}
-		return cl.try(func() error { return cl.client.mc.Add(cl.item()) })
+		item, err := cl.item()
+		if err != nil {
+			return err
+		}
+		return cl.try(func() error { return cl.client.mc.Add(item) })
 	})
 }
 
@@ -92,6 +90,7 @@ func (cl *claim) settle() (ours bool, err error) {
 	if !cl.unsettled {
 		return false, nil
 	}
+	asked := time.Now()
 	err = cl.client.look(&cl.hold)
 	held := errors.Is(err, ErrLost)
 	switch {
@@ -99,6 +98,7 @@ func (cl *claim) settle() (ours bool, err error) {
 		return true, nil
 	case held || errors.Is(err, memcache.ErrCacheMiss):
 		cl.unsettled = false
+		cl.sent = asked // a grant that comes now began later
 		if held && cl.chosen != Queue {
 			return false, memcache.ErrNotStored
 		}
@@ -109,20 +109,30 @@ func (cl *claim) settle() (ours bool, err error) {
 
 // try sends the claim once.
 func (cl *claim) try(send func() error) error {
-	if !cl.unsure {
-		cl.sent = time.Now()
+	now := time.Now()
+	if cl.open == 0 {
+		cl.sent = now
 	}
 	cl.tries++
 	err := send()
 	switch {
-	case isNotStored(err) && cl.unsure:
+	case err == nil:
+		cl.sent = now
+		cl.open++
+	case isNotStored(err) && cl.open > 0:
 		// A try that was thought to be lost may have come through meanwhile.
 		cl.unsettled = true
 		if ours, lookErr := cl.settle(); lookErr != nil || ours {
 			return lookErr
 		}
+	case isUnsent(err):
 	case isFault(err) || errors.Is(err, errInterrupted):
-		cl.unsure, cl.unsettled = true, true
+		cl.open++
+		cl.unsettled = true
+		cl.late = cl.late || !isBusy(err)
+	}
+	if cl.opts.hasty {
+		return unable(err)
 	}
 	return err
 }
@@ -131,8 +141,8 @@ func (cl *claim) try(send func() error) error {
 // take. What an attempt has achieved stays: a line that is connected, a look.
 func (cl *claim) wait(ctx context.Context) error {
 	s := cl.server
-	return cl.client.repeat(ctx, s, cl.hold.key, func() error {
-		ours, err := cl.prepare(ctx)
+	return cl.client.repeat(cl.patience, s, cl.hold.key, func() error {
+		ours, err := cl.prepare()
 		if err != nil || ours {
 			return err
 		}
@@ -148,16 +158,16 @@ func (cl *claim) wait(ctx context.Context) error {
 
 // prepare makes sure that the claim may be sent: that it was not granted already, and
 // that it is lockcached that gets it.
-func (cl *claim) prepare(ctx context.Context) (ours bool, err error) {
+func (cl *claim) prepare() (ours bool, err error) {
 	c, s := cl.client, cl.server
 	if cl.unsettled {
-		err := s.attempt(ctx, func() (err error) { ours, err = cl.settle(); return err })
+		err := s.attempt(cl.patience, func() (err error) { ours, err = cl.settle(); return err })
 		if err != nil || ours {
 			return ours, err
 		}
 	}
 	if c.config.Memcache != nil {
-		k, err := c.kindOf(ctx, s, cl.hold.key, c.once)
+		k, err := c.kindOf(cl.patience, s, cl.hold.key, c.once)
 		if err == nil && k != lockcached {
 			err = ErrPlain
 		}
@@ -169,7 +179,7 @@ func (cl *claim) prepare(ctx context.Context) (ours bool, err error) {
 	if cl.line.isConnected() {
 		return false, nil
 	}
-	return false, s.attempt(ctx, func() error { return cl.line.greet(cl.hold.key) })
+	return false, s.attempt(cl.patience, func() error { return cl.line.greet(cl.hold.key) })
 }
 
 // longestWait is how long one request waits in line: what lockcached's --max-wait
@@ -178,7 +188,11 @@ const longestWait = time.Minute
 
 // send makes one request that waits in line.
 func (cl *claim) send(ctx context.Context) error {
-	wait := longestWait
+	item, err := cl.item()
+	if err != nil {
+		return err
+	}
+	wait := min(longestWait, cl.left())
 	if end, bounded := ctx.Deadline(); bounded {
 		// The answer is to arrive before ctx ends, which would cost the connection.
 		wait = min(wait, max(time.Until(end)-2*roundTrip, time.Millisecond))
@@ -189,33 +203,22 @@ func (cl *claim) send(ctx context.Context) error {
 	if cl.client.config.Memcache != nil {
 		// It would close its connection in the middle of a longer wait.
 		wait = min(wait, cl.client.config.Timeout*4/5)
-		return cl.client.mc.Add(waiting(cl.item(), wait))
+		return cl.client.mc.Add(waiting(item, wait))
 	}
-	return cl.line.add(ctx, cl.item(), wait)
+	return cl.line.add(ctx, item, wait)
 }
 
-// untilNextRelease is how long a claim that was given up lets its server alone that is
-// away.
-const untilNextRelease = time.Second
-
 // abandon makes sure that the lock is not ours in the end, when the claim is given up
-// after a try whose answer is not known. Nobody waits for that. A server that keeps
-// its locks on disk still has it when it comes back.
+// after a try that was granted, or whose answer is not known. Nobody waits for that.
 func (cl *claim) abandon() {
-	if !cl.unsure {
+	if cl.open == 0 {
 		cl.line.done()
 		return
 	}
 	cl.line.hangUp()
-	over := time.Now().Add(whole(cl.ttl)) // then it ends by itself
-	cl.client.background(func(ctx context.Context) {
-		h := &hold{key: cl.hold.key, owner: cl.hold.owner}
-		err := cl.client.release(ctx, h, time.Time{})
-		for errors.Is(err, ErrUnavailable) && time.Now().Before(over) && sleep(cl.client.closing, untilNextRelease) {
-			err = cl.client.release(ctx, h, time.Time{})
-		}
-		if err != nil && !errors.Is(err, ErrLost) {
-			cl.client.log.Warn().Str("key", cl.hold.key).Err(err).Msg("a claim that was given up may hold its lock until its TTL is over")
-		}
-	})
+	left := newStray(cl.hold.key, cl.hold.owner, cl.open, cl.ttl)
+	if !cl.late {
+		left.until = time.Now() // one look tells
+	}
+	cl.client.watch(cl.server, left)
 }

@@ -117,7 +117,7 @@ func (c *Client) serverOf(key string) (*peer, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.peers[name] == nil {
-		c.peers[name] = &peer{name: name, addr: addr, onAway: c.lost}
+		c.peers[name] = &peer{name: name, addr: addr, onAway: c.lost, strayed: make(chan struct{}, 1)}
 	}
 	return c.peers[name], nil
 }

@@ -36,7 +36,8 @@ type Config struct {
 	TLS *tls.Config
 	// User and Password are, with Servers, for memcached's ASCII authentication.
 	User, Password string
-	// TTL is how long a lock lasts that is not told. 0 means DefaultTTL.
+	// TTL is how long a lock lasts that is not told, see the option TTL. 0 means
+	// DefaultTTL.
 	TTL time.Duration
 	// Strategy is how a claim goes on that was refused. The zero value chooses.
 	Strategy Strategy
@@ -60,8 +61,7 @@ const (
 
 const (
 	maxTries = 10
-	maxTTL   = 30 * 24 * time.Hour // the protocol takes more for a date
-	maxOwner = 32                  // bytes
+	maxOwner = 32 // bytes
 )
 
 // check fills in the defaults and says what is wrong.
@@ -73,7 +73,7 @@ func (c *Config) check() error {
 		return errors.New("client: Config.Servers and Config.Memcache exclude each other")
 	case c.Selector != nil && c.Memcache == nil:
 		return errors.New("client: Config.Selector goes with Config.Memcache")
-	case c.TTL < 0 || c.TTL > maxTTL:
+	case CheckTTL(c.TTL) != nil:
 		return fmt.Errorf("client: Config.TTL is %v: %w", c.TTL, ErrTTL)
 	case c.Tries < 0 || c.Tries > maxTries:
 		return fmt.Errorf("client: Config.Tries is %d, want 1 to %d", c.Tries, maxTries)

@@ -25,7 +25,9 @@
 // every grant: let whatever is written to refuse a smaller one than it has seen.
 //
 // Unlock and Renew touch our own hold only. They compare the value and the CAS id, so
-// that one who comes too late gets ErrLost, and its successor keeps the lock.
+// that one who comes too late gets ErrLost, and its successor keeps the lock. An Unlock
+// whose answer was lost, and that finds the lock gone, has succeeded; an earlier Renew
+// whose answer was lost changes nothing about that.
 //
 // # Waiting
 //
@@ -35,6 +37,11 @@
 // at once. On plain memcached it is Local. Within one Client one goroutine at a time
 // asks for a key; the others wait for their turn, so that a process is one waiter
 // however many goroutines it has.
+//
+// Wait bounds the waiting, not the way to the server and back. The lock is asked for at
+// least once, and for the last time when the wait is over; Wait(0) asks once. ErrHeld
+// means that the server said so. Without an answer, for as long as the wait and one
+// Timeout more, the error is ErrUnavailable.
 //
 // # Faults
 //
@@ -46,14 +53,30 @@
 // Every retry is logged and is an event of the span lock.acquire.
 //
 // A claim whose answer is lost is not sent again blindly. Its value is like no other's,
-// so a look tells whether it was granted. A claim that is given up while an answer is
-// outstanding is released in the background, if need be when the server is back.
+// so a look tells whether it was granted.
+//
+// A claim that had no answer may also arrive late: a proxy, or a network, can hold it
+// back for seconds, although its context has ended, or although it was sent again and
+// that lock was unlocked long ago. It would be granted, and held by nobody. So the key
+// is looked at in the background for two minutes, some fifty times and ever more rarely,
+// and what is found is released: nobody holds the lock for longer than about a fourth of
+// the time that the claim was late. A server that is away is looked at when it is back.
+// Close looks once more, and logs what it cannot wait for; then only the TTL ends such a
+// lock.
 //
 // # Cached values
 //
 // GetOrCompute and Cached keep a value that many want and that takes time to compute:
 // what is missing is computed by one caller of all processes, under a lock, while the
 // others wait for the value.
+//
+// A value that the server does not keep (it is too large, memory is full of locks, it is
+// evicted at once) cannot be waited for. Whoever finds out leaves a notice in the place
+// of the value, or for a second in that of the lock. Then each process computes for
+// itself, all at the same time and without the lock, and for ten seconds nobody tries to
+// store the value again. With CacheConfig.WaitOver set to GiveUp such notices are
+// ignored: computing stays one caller's business at a time. A server that has no room
+// for the lock is CacheConfig.ServerAway.
 //
 // # What users of other lock packages complain about
 //

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 
 // What can become of a lock. Compare with errors.Is.
 var (
-	// ErrHeld: somebody else has the lock, and the time to wait for it is over.
+	// ErrHeld: the server answered that somebody else has the lock, and the time to wait
+	// for it is over.
 	ErrHeld = errors.New("client: lock is held")
 	// ErrLost: the lock is not ours any more, or will not be in a moment. Its lease
 	// ran out, somebody deleted it, or the server forgot it.
@@ -24,7 +26,7 @@ var (
 // What can be wrong with a request, a server, or the Client.
 var (
 	// ErrUnavailable: the server could not be reached in all the tries that there
-	// are. The error is a *FaultError.
+	// are, or did not answer within the time to wait. The error is a *FaultError.
 	ErrUnavailable = errors.New("client: server unavailable")
 	// ErrRefused: the server does not let us in, for want of the right password or
 	// certificate.
@@ -36,8 +38,8 @@ var (
 	ErrMisrouted = errors.New("client: reserved keys are sent to another server; the Memcache needs the selector of client.NewSelector")
 	// ErrKey: the key cannot be a lock's.
 	ErrKey = errors.New("client: a key is 1 to 200 bytes without spaces and control characters, and does not begin with the prefix of lockcached")
-	// ErrTTL: the lease is negative or longer than 30 days, which would be a date.
-	ErrTTL = errors.New("client: a TTL is from 0 to 30 days")
+	// ErrTTL: the lease is negative, or ends later than the protocol's dates.
+	ErrTTL = errors.New("client: a TTL is not negative, and ends before 19 January 2038, where the protocol's dates end")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("client: closed")
 )
@@ -94,12 +96,25 @@ func isNotStored(err error) bool { return errors.Is(err, memcache.ErrNotStored) 
 // isBusy: the server answered that it cannot do it now. gomemcache has no error of
 // its own for that, but shows the line.
 func isBusy(err error) bool {
-	if isRefusal(err) {
+	if isRefusal(err) || errors.Is(err, errUnable) {
 		return false
 	}
 	text := err.Error()
-	return strings.Contains(text, "SERVER_ERROR") && !strings.Contains(text, "too large") ||
+	return strings.Contains(text, serverError) && !strings.Contains(text, "too large") ||
 		strings.Contains(text, "ERROR Too many open connections")
+}
+
+const serverError = "SERVER_ERROR"
+
+// errUnable: the server answered that it cannot do it, and nobody waits until it can.
+var errUnable = errors.New("client: the server cannot do it")
+
+// unable is the error of a request that is not to be made again after a SERVER_ERROR.
+func unable(err error) error {
+	if !isRefusal(err) && strings.Contains(err.Error(), serverError) {
+		return fmt.Errorf("%w: %w", errUnable, err)
+	}
+	return err
 }
 
 // isAway: there was no answer. Whether the request was carried out is not known.
@@ -111,9 +126,18 @@ func isAway(err error) bool {
 	return !strings.HasPrefix(text, "memcache: unexpected") && !strings.Contains(text, "memcache: client error")
 }
 
+// isUnsent: the request never left, since there was no connection to send it on.
+func isUnsent(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	_, late := errors.AsType[*memcache.ConnectTimeoutError](err)
+	return late
+}
+
 // isOurs: the request was wrong, or never sent for a reason that does not pass.
 func isOurs(err error) bool {
-	for _, known := range []error{memcache.ErrMalformedKey, memcache.ErrNoServers, ErrRefused, ErrPlain, ErrLost, errInterrupted} {
+	for _, known := range []error{memcache.ErrMalformedKey, memcache.ErrNoServers, ErrRefused, ErrPlain, ErrLost, ErrTTL, errUnable, errInterrupted} {
 		if errors.Is(err, known) {
 			return true
 		}

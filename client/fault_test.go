@@ -188,10 +188,6 @@ func repeated(n int) int {
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, addr string) {
-		network := "tcp"
-		if strings.HasPrefix(addr, "/") {
-			network = "unix"
-		}
 		for _, every := range []int32{2, 3, 5} {
 			t.Run(fmt.Sprint("every ", every), func(t *testing.T) {
 				t.Parallel()
@@ -199,7 +195,7 @@ func TestLostAnswers(t *testing.T) {
 				var holders atomic.Int32
 				var all sync.WaitGroup
 				for range 3 {
-					r := newRelay(t, network, addr, every)
+					r := newRelay(t, networkOf(addr), addr, every)
 					c := newClient(t, Config{Tries: maxTries}, r.addr())
 					all.Go(func() {
 						for range repeated(2) {
@@ -259,8 +255,10 @@ func unansweredClaim(t *testing.T, c *Client, key string) *claim {
 	cl := &claim{client: c, server: server, hold: hold{key: key}, by: "me", ttl: time.Hour}
 	cl.name()
 	is(t, "begin", c.begin(), nil)
+	item, err := cl.item()
+	is(t, "the item", err, nil)
 	err = cl.try(func() error {
-		if err := c.mc.Add(cl.item()); err != nil {
+		if err := c.mc.Add(item); err != nil {
 			t.Error(err)
 		}
 		return io.EOF

@@ -2,14 +2,13 @@ package client
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
 // granted makes a Lock of a claim that was granted.
 func (cl *claim) granted(asking, life context.Context) (*Lock, error) {
-	cl.unsure = true // until it is seen; from here on giving up means releasing
-	if asking.Err() != nil && !errors.Is(context.Cause(asking), errWaitOver) {
+	// From here on giving up means releasing.
+	if asking.Err() != nil {
 		return nil, interrupted(asking)
 	}
 	expires, err := cl.inspect(context.WithoutCancel(asking))
@@ -23,6 +22,10 @@ func (cl *claim) granted(asking, life context.Context) (*Lock, error) {
 	l := &Lock{
 		client: cl.client, kind: cl.kind, token: cl.hold.cas, ttl: cl.ttl, granted: time.Now(),
 		life: life, hold: cl.hold, line: cl.line, expires: expires, keeper: make(chan struct{}), along: cl.along,
+		server: cl.server,
+	}
+	if cl.late {
+		l.late = cl.open - 1
 	}
 	ctx, span := cl.client.startHold(life, l)
 	l.span = span
@@ -69,9 +72,4 @@ func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
 		}
 	}
 	return cl.sent.Add(whole(cl.ttl)), nil
-}
-
-// whole is a lease as the server keeps it, in whole seconds.
-func whole(ttl time.Duration) time.Duration {
-	return (ttl + time.Second - 1).Truncate(time.Second)
 }

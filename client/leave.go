@@ -8,13 +8,16 @@ import (
 )
 
 // Leave ends the work under the lock, but not the lock: nobody gets it for a time that
-// begins now, in whole seconds, rounded up, and of 30 days at most. Nothing renews it any
+// begins now, in whole seconds, rounded up; the bound is that of CheckTTL. Nothing renews it any
 // more. That is for a short job which must not be done again by a host whose clock is
 // slow. ErrLost says that the lock is not ours any more. After a Leave that returned nil
 // or ErrLost, Unlock does nothing and returns the same.
 func (l *Lock) Leave(ctx context.Context, rest time.Duration) error {
-	if rest <= 0 || rest > maxTTL {
+	if rest <= 0 {
 		return fmt.Errorf("%w: %v", ErrTTL, rest)
+	}
+	if err := CheckTTL(rest); err != nil {
+		return err
 	}
 	l.cancel(ErrUnlocked)
 	<-l.keeper
@@ -23,7 +26,7 @@ func (l *Lock) Leave(ctx context.Context, rest time.Duration) error {
 	if l.done {
 		return fmt.Errorf("client: leave %s: %w", l.hold.key, ErrUnlocked)
 	}
-	_, err := l.client.swap(ctx, &l.hold, seconds(rest, l.kind))
+	_, err := l.client.swap(ctx, &l.hold, l.leaseOf(rest))
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrLost):

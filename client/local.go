@@ -120,27 +120,27 @@ const longestLocal = time.Minute
 func (l *local) again(ctx context.Context, cl *claim) error {
 	if !l.counted {
 		l.counted = true
-		l.count(ctx, cl)
+		l.count(cl)
 	}
-	pause, err := l.pause(ctx, cl)
+	pause, err := l.pause(cl)
 	if err != nil {
 		return err
 	}
-	if !sleep(ctx, pause) {
+	if !cl.pause(ctx, pause) {
 		return interrupted(ctx)
 	}
-	if !cl.unsure {
+	if cl.open == 0 {
 		cl.name() // so that the value tells when the hold began
 	}
-	return cl.add(ctx)
+	return cl.add()
 }
 
 // pause looks at the lock and at the books, and reckons. Without an answer it goes by
 // what it knew.
-func (l *local) pause(ctx context.Context, cl *claim) (time.Duration, error) {
+func (l *local) pause(cl *claim) (time.Duration, error) {
 	c, key := cl.client, cl.hold.key
 	var items map[string]*memcache.Item
-	err := c.once(ctx, key, func() (err error) {
+	err := c.once(cl.patience, key, func() (err error) {
 		items, err = c.mc.GetMulti([]string{key, key + statSuffix, key + waitSuffix})
 		return err
 	})
@@ -182,9 +182,9 @@ func (l *local) age(lock *memcache.Item, now time.Time) time.Duration {
 
 // count counts us among those who wait. It is not repeated, for an incr whose answer
 // was lost may have been carried out.
-func (l *local) count(ctx context.Context, cl *claim) {
+func (l *local) count(cl *claim) {
 	key := cl.hold.key + waitSuffix
-	_ = cl.client.once(ctx, cl.hold.key, func() error { // uncounted we only ask a little too often
+	_ = cl.client.once(cl.patience, cl.hold.key, func() error { // uncounted we only ask a little too often
 		_, err := cl.client.mc.Increment(key, 1)
 		if errors.Is(err, memcache.ErrCacheMiss) {
 			err = cl.client.mc.Add(&memcache.Item{Key: key, Value: []byte("1"), Expiration: waitExpiration})

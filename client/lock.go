@@ -27,6 +27,8 @@ type Lock struct {
 	keeper  chan struct{}  // closed when nothing keeps the lock alive any more
 	along   *memcache.Item // of the key that was read together with it; nil: a miss
 	line    *line          // on which the lock was granted, nil if it was not in line
+	server  *peer
+	late    int // tries of its claim that had no answer, and may arrive yet
 
 	op   sync.Mutex // one Renew or Unlock at a time; guards what follows, but for key and owner
 	hold hold
@@ -96,7 +98,7 @@ func (l *Lock) lose(why error) {
 // counts.
 func (l *Lock) end(err error) {
 	l.mu.Lock()
-	first := !l.ended
+	first, over := !l.ended, time.Until(l.expires)
 	l.ended = true
 	l.timer.Stop()
 	l.mu.Unlock()
@@ -106,8 +108,15 @@ func (l *Lock) end(err error) {
 	l.client.endHold(l, err)
 	if err == nil {
 		l.line.done()
+		over = 0
 	} else {
 		l.line.hangUp()
+	}
+	if l.late > 0 && l.client.begin() == nil {
+		defer l.client.pending.Done()
+		// What is lost because its lease ends is left to whoever has to stop now.
+		over = min(max(over, 0), margin(l.ttl))
+		l.client.watch(l.server, newStray(l.hold.key, l.hold.owner, l.late, l.ttl).after(over))
 	}
 }
 
@@ -115,15 +124,19 @@ func (l *Lock) end(err error) {
 // the one the lock had. ErrLost says that the lock is not ours any more.
 func (l *Lock) Renew(ctx context.Context, ttl time.Duration) error {
 	ttl = cmp.Or(ttl, l.ttl)
-	if ttl < 0 || ttl > maxTTL {
-		return fmt.Errorf("%w: %v", ErrTTL, ttl)
+	if err := CheckTTL(ttl); err != nil {
+		return err
 	}
 	l.op.Lock()
 	defer l.op.Unlock()
-	if l.done {
+	switch {
+	case l.done:
 		return fmt.Errorf("client: renew %s: %w", l.hold.key, ErrUnlocked)
+	case l.late > 0 && l.hasEnded():
+		// What stands there now may be a late claim of ours, granted to nobody.
+		return fmt.Errorf("%w: %s is not ours any more", ErrLost, l.hold.key)
 	}
-	sent, err := l.client.swap(ctx, &l.hold, seconds(ttl, l.kind))
+	sent, err := l.client.swap(ctx, &l.hold, l.leaseOf(ttl))
 	switch {
 	case errors.Is(err, ErrLost):
 		err = fmt.Errorf("%w: %s is not ours any more", ErrLost, l.hold.key)
@@ -134,6 +147,17 @@ func (l *Lock) Renew(ctx context.Context, ttl time.Duration) error {
 		l.renewed(sent, ttl)
 	}
 	return err
+}
+
+// leaseOf is a lease for the lock where it lives.
+func (l *Lock) leaseOf(ttl time.Duration) lease {
+	return func(sent time.Time) (int32, error) { return exptime(ttl, l.kind, sent) }
+}
+
+func (l *Lock) hasEnded() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended
 }
 
 func (l *Lock) renewed(sent time.Time, ttl time.Duration) {
@@ -147,8 +171,8 @@ func (l *Lock) renewed(sent time.Time, ttl time.Duration) {
 	metrics.renewals.WithLabelValues(metrics.class(l.hold.key)).Inc()
 }
 
-// Unlock ends the hold, and never somebody else's: ErrLost says that it was over. It
-// works also when the context of Lock has ended; while the server is away it takes as
+// Unlock ends the hold, and never somebody else's: ErrLost says that it was over before.
+// It works also when the context of Lock has ended; while the server is away it takes as
 // long as the tries take. Calling it again returns the same. Only after an
 // ErrUnavailable it tries again.
 func (l *Lock) Unlock() error {

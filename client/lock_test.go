@@ -66,6 +66,7 @@ func TestLife(t *testing.T) {
 			t.Errorf("token %d after %d, %v more", l.Token(), token, l.Expires().Sub(expires))
 		}
 		is(t, "a TTL below 0", l.Renew(t.Context(), -1), ErrTTL)
+		is(t, "a TTL beyond all dates", l.Renew(t.Context(), 20*365*24*time.Hour), ErrTTL)
 		cancel()
 		if cause := context.Cause(l.Context()); !errors.Is(cause, context.Canceled) {
 			t.Errorf("the lock's context ended with %v", cause)
@@ -277,7 +278,7 @@ func TestWrong(t *testing.T) {
 		_, err := c.Lock(t.Context(), key)
 		is(t, fmt.Sprintf("key %.20q", key), err, ErrKey)
 	}
-	for _, o := range []Option{TTL(-1), TTL(31 * 24 * time.Hour), Wait(-1), Every(0), Using(77)} {
+	for _, o := range []Option{TTL(-1), TTL(20 * 365 * 24 * time.Hour), Wait(-1), Every(0), Using(77)} {
 		if _, err := c.Lock(t.Context(), "k", o); err == nil || errors.Is(err, ErrUnavailable) {
 			t.Errorf("a wrong option: %v", err)
 		}

@@ -118,7 +118,7 @@ func (m *metrics) claimed(cl *claim, err error) {
 		if cl.contested {
 			m.wait.WithLabelValues(class).Observe(time.Since(cl.begun).Seconds())
 		}
-	case errors.Is(err, ErrHeld) && cl.chosen != never:
+	case errors.Is(err, ErrHeld) && cl.opts.strategy != never:
 		m.waitTimeouts.WithLabelValues(class).Inc()
 	}
 }

@@ -68,6 +68,7 @@ type options struct {
 	keepAlive    bool
 	every        time.Duration
 	along        string // a key that is read together with the lock when it is granted
+	hasty        bool   // a claim that is answered SERVER_ERROR is not made again
 }
 
 func optionsOf(all []Option) (o options) {
@@ -81,8 +82,10 @@ func optionsOf(all []Option) (o options) {
 // defaultEvery is the interval of Fixed.
 const defaultEvery = 100 * time.Millisecond
 
-// TTL is how long the lock lasts unless it is renewed or unlocked, up to 30 days. The
-// protocol knows whole seconds: it is rounded up.
+// TTL is how long the lock lasts unless it is renewed or unlocked. The protocol knows
+// whole seconds: it is rounded up. More than 30 days are sent as a date, so that the
+// clocks of this host and of the server should agree; that date must be before 19
+// January 2038.
 func TTL(d time.Duration) Option { return func(o *options) { o.ttl = d } }
 
 // AdaptiveTTL lets the statistics say how long the lock lasts: a time that one hold
@@ -91,8 +94,9 @@ func TTL(d time.Duration) Option { return func(o *options) { o.ttl = d } }
 func AdaptiveTTL() Option { return func(o *options) { o.adaptiveTTL = true } }
 
 // Wait is how long Lock waits for the lock before it returns ErrHeld, apart from how
-// long the lock lasts and from what the context allows. Without it, only the context
-// bounds the wait.
+// long the lock lasts and from what the context allows. However short it is, the lock is
+// asked for once, and the answer is waited for. Without it, only the context bounds the
+// wait.
 func Wait(d time.Duration) Option { return func(o *options) { o.wait, o.bounded = d, true } }
 
 // AdaptiveWait lets the server's statistics say how long to wait: as long as 19 of 20

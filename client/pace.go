@@ -53,18 +53,18 @@ func (p *polling) again(ctx context.Context, cl *claim) error {
 	if err != nil {
 		return err
 	}
-	if !sleep(ctx, pause) {
+	if !cl.pause(ctx, pause) {
 		return interrupted(ctx)
 	}
-	return cl.add(ctx)
+	return cl.add()
 }
 
 func (*polling) done(context.Context, *claim) {}
 
 // advised is when the server says to come back. What else it tells goes into the span.
-func advised(ctx context.Context, cl *claim) (time.Duration, error) {
+func advised(_ context.Context, cl *claim) (time.Duration, error) {
 	retry, lock := retryPrefix+cl.hold.key, lockPrefix+cl.hold.key
-	items, err := cl.client.get(ctx, retry, lock)
+	items, err := cl.client.get(cl.patience, retry, lock)
 	if err != nil {
 		return 0, err
 	}
@@ -112,7 +112,7 @@ func (q *queue) again(ctx context.Context, cl *claim) error {
 	}
 	began, before := time.Now(), q.turnedAway
 	err := cl.wait(ctx)
-	q.turnedAway = isNotStored(err) && time.Since(began) < soon && ctx.Err() == nil
+	q.turnedAway = isNotStored(err) && time.Since(began) < soon && cl.left() > 0 && ctx.Err() == nil
 	if !q.turnedAway {
 		return err
 	}
@@ -124,7 +124,7 @@ func (q *queue) again(ctx context.Context, cl *claim) error {
 		}
 		pause = max(advice, tooSoon)
 	}
-	if !sleep(ctx, pause) {
+	if !cl.pause(ctx, pause) {
 		return interrupted(ctx)
 	}
 	return err

@@ -35,6 +35,9 @@ type peer struct {
 	probe   chan struct{} // closed when the probe under way is over; nil if there is none
 	cause   error         // of the latest fault
 	lines   []*line       // idle
+	strays  []*stray      // the oldest first
+	watched bool          // somebody watches the strays, and hears of strayed
+	strayed chan struct{} // has room for one
 }
 
 // Why a request was not made.

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -153,20 +152,6 @@ func (t *task[T]) store(ctx context.Context, made *envelope) {
 	if err != nil {
 		t.log(zerolog.WarnLevel, err, "computed value cannot be stored")
 	}
-}
-
-// expiration is an exptime that is over a little after a time to keep: memcached's
-// second may be nearly over when it begins. Of 30 days and more it wants the date, and
-// a date that has no room it need not know: the envelope says when the value is over.
-func expiration(keep time.Duration, now time.Time) int32 {
-	keep = max(keep, 0) + 2*time.Second
-	if keep < maxTTL {
-		return int32(keep / time.Second)
-	}
-	if date := now.Add(keep).Unix(); date <= math.MaxInt32 {
-		return int32(date)
-	}
-	return 0 // never
 }
 
 func (t *task[T]) log(level zerolog.Level, err error, what string) {
