@@ -35,7 +35,11 @@ func (l *claiming) ask(ctx context.Context, a *app, c *client.Client, opts []cli
 			return nil, context.Cause(ctx)
 		}
 		o.add(fault)
-		if !l.isWorthWaiting(&o) {
+		switch {
+		case l.isWorthWaiting(&o):
+		case o.rounds == 1:
+			return nil, err
+		default:
 			return nil, &o.total
 		}
 		if o.rounds == 1 && !l.quiet {

@@ -33,7 +33,8 @@ type CacheConfig[T any] struct {
 	// 0: as long as its context allows.
 	Wait time.Duration
 	// WaitOver is what a caller does then, and ServerAway what it does if the server
-	// cannot be reached. 0 means FallThrough.
+	// cannot be reached, or has no room for the lock. 0 means FallThrough. With GiveUp
+	// for WaitOver, values that cannot be stored are computed under the lock, too.
 	WaitOver, ServerAway Fallback
 	// LockPrefix and the key make the key of the lock. "" means DefaultLockPrefix.
 	LockPrefix string

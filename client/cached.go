@@ -51,6 +51,8 @@ func (c *Cached[T]) getFor(ctx context.Context, key string, ttl time.Duration, c
 	switch now := time.Now(); {
 	case err != nil:
 		return found.value, err
+	case found.unstorable:
+		task.unstorable = true
 	case found.fresh(now):
 		if found.failed {
 			c.counts.negative.Add(1)

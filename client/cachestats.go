@@ -22,6 +22,7 @@ type CacheStats struct {
 	Failed      uint64 // computations that failed
 	Lost        uint64 // computations whose lock was lost before they ended
 	Unreadable  uint64 // values found that nobody could make sense of
+	Unstorable  uint64 // values that the server did not store, or did not keep
 }
 
 // cacheCounters are CacheStats while they are counted.
@@ -29,7 +30,7 @@ type cacheCounters struct {
 	hits, stale, negative, misses  atomic.Uint64
 	stampedes, waited, fellThrough atomic.Uint64
 	early, computed, failed        atomic.Uint64
-	lost, unreadable               atomic.Uint64
+	lost, unreadable, unstorable   atomic.Uint64
 }
 
 func (c *cacheCounters) stats() CacheStats {
@@ -37,7 +38,7 @@ func (c *cacheCounters) stats() CacheStats {
 		Hits: c.hits.Load(), Stale: c.stale.Load(), Negative: c.negative.Load(), Misses: c.misses.Load(),
 		Stampedes: c.stampedes.Load(), Waited: c.waited.Load(), FellThrough: c.fellThrough.Load(),
 		Early: c.early.Load(), Computed: c.computed.Load(), Failed: c.failed.Load(),
-		Lost: c.lost.Load(), Unreadable: c.unreadable.Load(),
+		Lost: c.lost.Load(), Unreadable: c.unreadable.Load(), Unstorable: c.unstorable.Load(),
 	}
 }
 
@@ -79,6 +80,7 @@ var cacheFields = []struct {
 	{byCache("failed_total", "Computations that failed."), func(s *CacheStats) uint64 { return s.Failed }},
 	{byCache("lost_total", "Computations whose lock was lost before they ended."), func(s *CacheStats) uint64 { return s.Lost }},
 	{byCache("unreadable_total", "Values found that could not be read."), func(s *CacheStats) uint64 { return s.Unreadable }},
+	{byCache("unstorable_total", "Values that the server did not store, or did not keep."), func(s *CacheStats) uint64 { return s.Unstorable }},
 }
 
 func byCache(name, help string) *prometheus.Desc {

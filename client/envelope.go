@@ -15,11 +15,13 @@ import (
 //	{"name":"Alice"}
 //
 // fresh_until is a Unix time in milliseconds. The word "error" at the end of the
-// line says that computing failed, and that the error's text follows.
+// line says that computing failed, and that the error's text follows; "unstorable", that
+// the value is not there because the server does not store it.
 type envelope struct {
 	computed   time.Duration // how long computing took
 	freshUntil time.Time     // by the wall clock, since other hosts read it
 	failed     bool
+	unstorable bool
 	payload    []byte
 }
 
@@ -33,6 +35,9 @@ func (e *envelope) seal() []byte {
 	line := fmt.Sprintf("%s computed_ms=%.3f fresh_until=%d", envelopeMark, milliseconds(e.computed), e.freshUntil.UnixMilli())
 	if e.failed {
 		line += " error"
+	}
+	if e.unstorable {
+		line += " unstorable"
 	}
 	return append(append([]byte(line), '\n'), e.payload...)
 }
@@ -64,6 +69,8 @@ func unseal(stored []byte) (e envelope, ok bool) {
 			e.freshUntil = time.UnixMilli(ms)
 		case "error":
 			e.failed = true
+		case "unstorable":
+			e.unstorable = true
 		}
 	}
 	e.payload = stored[end+1:]

@@ -19,6 +19,9 @@ import (
 func (t *task[T]) fly(ctx context.Context) (value T, err error) {
 	ctx, span := t.trace(ctx)
 	defer span.End()
+	if t.unstorable {
+		return t.alone(ctx)
+	}
 	for began := time.Now(); ; {
 		value, err := t.round(ctx, began)
 		if err != errTakenAway {
@@ -30,9 +33,9 @@ func (t *task[T]) fly(ctx context.Context) (value T, err error) {
 // round waits for the lock or for the value, whichever comes first, and computes if it
 // is the lock.
 func (t *task[T]) round(ctx context.Context, began time.Time) (value T, err error) {
-	ctx, cancel := context.WithCancel(ctx)
+	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
-	watching, stop := context.WithCancel(ctx)
+	watching, stop := context.WithCancel(asking)
 	defer stop()
 	watched := make(chan *entry[T], 1)
 	go func() {
@@ -42,7 +45,7 @@ func (t *task[T]) round(ctx context.Context, began time.Time) (value T, err erro
 		}
 		watched <- news
 	}()
-	hold, err := t.lock(ctx, began)
+	hold, err := t.lock(asking, began)
 	stop()
 	news := <-watched
 	span := trace.SpanFromContext(ctx)
@@ -103,7 +106,9 @@ func (t *task[T]) watchPause(waited time.Duration) time.Duration {
 // granted: it is a round trip less until the next one in line has it.
 func (t *task[T]) options() []Option {
 	alongValue := func(o *options) { o.along = t.key }
-	return []Option{TTL(t.config.Lease), KeepAlive(), Using(t.config.Strategy), alongValue}
+	// A server that has no room for the lock need not be asked again: this is a cache.
+	hasty := func(o *options) { o.hasty = true }
+	return []Option{TTL(t.config.Lease), KeepAlive(), Using(t.config.Strategy), alongValue, hasty}
 }
 
 // longestLockKey leaves room, within the 250 bytes of a key, for what is put in
@@ -129,6 +134,7 @@ var errTakenAway = errors.New("client: the lock was lost while computing")
 func (t *task[T]) withLock(ctx context.Context, hold *Lock) (value T, err error) {
 	defer t.unlock(hold)
 	if news, found := t.newsIn(hold.along); found {
+		t.unlock(hold)
 		return t.accept(ctx, &news)
 	}
 	value, made, err := t.produce(hold.Context())
@@ -156,7 +162,9 @@ func (t *task[T]) storeAsHolder(ctx context.Context, hold *Lock, made *envelope)
 		t.log(zerolog.WarnLevel, err, "computed value is not stored")
 		return
 	}
-	t.store(ctx, made)
+	if !t.store(ctx, made) && !made.failed {
+		t.giveNotice(ctx, hold, made.computed)
+	}
 }
 
 func (t *task[T]) unlock(hold *Lock) {
@@ -175,7 +183,7 @@ func (t *task[T]) withoutLock(ctx context.Context, why error) (value T, err erro
 		}
 		t.meet()
 		fallback = t.config.WaitOver
-	case errors.Is(why, ErrUnavailable):
+	case errors.Is(why, ErrUnavailable) || errors.Is(why, errUnable):
 		fallback = t.config.ServerAway
 	}
 	if fallback == GiveUp {
@@ -192,8 +200,11 @@ func (t *task[T]) withoutLock(ctx context.Context, why error) (value T, err erro
 // accept takes what somebody else has computed, or failed to.
 func (t *task[T]) accept(ctx context.Context, news *entry[T]) (T, error) {
 	t.meet()
-	if news.failed {
+	switch {
+	case news.failed:
 		return news.value, end(ctx, "waited", news.failure(t.key))
+	case news.unstorable && !t.background:
+		return t.alone(ctx)
 	}
 	if !t.background {
 		t.counts.waited.Add(1)

@@ -50,7 +50,7 @@ func newHost(t *testing.T, c locks.Config) *host {
 }
 
 // memcached starts a real one and returns its socket.
-func memcached(t *testing.T) string {
+func memcached(t *testing.T, flags ...string) string {
 	t.Helper()
 	binary := testenv.Memcached(t)
 	dir, err := os.MkdirTemp("", "client") // of t.TempDir the path may be too long for a socket
@@ -62,7 +62,7 @@ func memcached(t *testing.T) string {
 	if os.Geteuid() == 0 {
 		args = append(args, "-u", "root") // memcached will not run as root unless told
 	}
-	process := exec.Command(binary, args...)
+	process := exec.Command(binary, append(args, flags...)...)
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}

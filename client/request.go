@@ -136,8 +136,20 @@ func (c *Client) get(ctx context.Context, keys ...string) (map[string]*memcache.
 	return found, nil
 }
 
-// set stores an ordinary item. It is repeated while the server is away, so that it
-// may be carried out twice.
+// set stores an ordinary item, and sees to it that it is there: a server whose memory is
+// full may evict it at once. If it is not, or the server answers that it cannot store
+// it, that is errUnable. While the server is away it is repeated, so that it may be
+// carried out twice.
 func (c *Client) set(ctx context.Context, item *memcache.Item) error {
-	return c.do(ctx, item.Key, func() error { return c.mc.Set(item) })
+	return c.do(ctx, item.Key, func() (err error) {
+		for range 2 { // somebody may have deleted it in that moment
+			if err = c.mc.Set(item); err != nil {
+				return unable(err)
+			}
+			if err = c.mc.Touch(item.Key, item.Expiration); !errors.Is(err, memcache.ErrCacheMiss) {
+				return err
+			}
+		}
+		return fmt.Errorf("%w: it is gone at once", errUnable)
+	})
 }

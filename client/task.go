@@ -22,6 +22,8 @@ type task[T any] struct {
 
 	background bool // nobody waits for it
 
+	unstorable bool // the value cannot be stored: there is nothing to wait for
+
 	met atomic.Bool // that others were found computing is counted
 }
 
@@ -72,6 +74,9 @@ func (t *task[T]) decode(item *memcache.Item) (e entry[T], err error) {
 	if !ok {
 		return e, errForeign
 	}
+	if stored.unstorable {
+		return t.withoutValue(stored), nil
+	}
 	if !stored.failed {
 		e.value, err = t.config.Codec.Decode(stored.payload)
 	}
@@ -82,13 +87,19 @@ func (t *task[T]) decode(item *memcache.Item) (e entry[T], err error) {
 	return e, nil
 }
 
-// look reads what somebody has stored since the caller looked first.
+// look reads what somebody has stored since the caller looked first, or left in the
+// lock because it could not.
 func (t *task[T]) look(ctx context.Context) (news entry[T], found bool) {
-	items, err := t.client.get(ctx, t.key)
+	lock := t.lockKey()
+	items, err := t.client.get(ctx, t.key, lock)
 	if err != nil {
 		return news, false
 	}
-	return t.newsIn(items[t.key])
+	if news, found = t.newsIn(items[t.key]); !found && isNotice(items[lock]) {
+		news = t.withoutValue(t.notice(0))
+		return news, news.unstorable
+	}
+	return news, found
 }
 
 // newsIn tells a value that somebody has stored since the caller looked first, or a
@@ -141,17 +152,22 @@ func (t *task[T]) failure(ctx context.Context, err error) *envelope {
 	return &envelope{freshUntil: now.Add(t.config.NegativeTTL), failed: true, payload: []byte(err.Error())}
 }
 
-// store stores what was made. If it cannot, others will have to compute again; our
-// callers have their value all the same.
-func (t *task[T]) store(ctx context.Context, made *envelope) {
+// store stores what was made, and reports whether that can be done at all. If it is not
+// stored, others will have to compute again; our callers have their value all the same.
+func (t *task[T]) store(ctx context.Context, made *envelope) (storable bool) {
 	keep := time.Until(made.freshUntil)
 	if !made.failed {
 		keep += t.config.Stale
 	}
-	err := t.client.set(ctx, &memcache.Item{Key: t.key, Value: made.seal(), Expiration: expiration(keep, time.Now())})
+	err := t.put(ctx, made, keep)
 	if err != nil {
 		t.log(zerolog.WarnLevel, err, "computed value cannot be stored")
 	}
+	return !errors.Is(err, errUnable)
+}
+
+func (t *task[T]) put(ctx context.Context, e *envelope, keep time.Duration) error {
+	return t.client.set(ctx, &memcache.Item{Key: t.key, Value: e.seal(), Expiration: expiration(keep, time.Now())})
 }
 
 func (t *task[T]) log(level zerolog.Level, err error, what string) {
