@@ -12,6 +12,7 @@ import (
 // and on its server, what package locks does.
 type bookkeeping struct {
 	keeps, ranked bool
+	faults
 
 	hold     stats.Moments
 	holds    stats.Histogram
@@ -23,14 +24,21 @@ type bookkeeping struct {
 	cycle   time.Duration // mean time between grants while there is contention
 }
 
-func (b *bookkeeping) init(p *Policy) {
-	b.keeps, b.ranked = p.needs&(tells|advises) != 0, p.ranked
+func (b *bookkeeping) init(t trial) {
+	b.keeps, b.ranked = t.policy.needs&(tells|advises) != 0, t.policy.ranked
+	b.faults = t.faults
 }
 
 func (b *bookkeeping) released(took time.Duration) {
 	if b.keeps {
 		b.hold.Add(took)
 		b.holds.Add(took)
+	}
+}
+
+func (b *bookkeeping) expired(took time.Duration) {
+	if b.keeps {
+		b.holds.Censor(took)
 	}
 }
 
@@ -75,6 +83,9 @@ func (b *bookkeeping) advise(client int, now time.Duration) time.Duration {
 		Now: now, Since: b.held,
 		Law: &b.hazard, Mean: b.hold.Mean(), Weight: b.holds.Weight(),
 		Cycle: b.cycle,
+	}
+	if b.dying > 0 {
+		s.Expires = b.leaseEnd(b.held, now)
 	}
 	var at time.Duration
 	if b.ranked {

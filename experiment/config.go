@@ -21,6 +21,10 @@ type Config struct {
 	Duration     time.Duration // live: of the whole run for each law and load
 	Quick        bool          // less of everything, for a first look
 
+	// What goes wrong, simulated only.
+	Dying float64 // the share of holders that die instead of releasing the lock, below 1
+	Cold  bool    // the server knows nothing when a burst begins
+
 	Server string // live: an address; "" starts a server of its own
 	Out    string // folder for results and pictures; "" for none
 

@@ -18,6 +18,7 @@ const (
 	claimed                    // its try reaches the server
 	started                    // it learns that it has the lock
 	freed                      // its release reaches the server
+	expired                    // it has died, and its lease ends
 	parkEnded                  // the server holds its refusal back no longer
 )
 

@@ -58,7 +58,7 @@ func (e *exampleRow) plan(law Law, seed uint64) {
 		return
 	}
 	var server bookkeeping
-	server.init(policy)
+	server.init(trial{policy: policy})
 	chance := rand.New(rand.NewPCG(seed, mix("example")))
 	for range warmHolds {
 		server.released(law.hold(chance) + roundTrip)

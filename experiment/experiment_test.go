@@ -226,7 +226,8 @@ func TestCSVHeader(t *testing.T) {
 	}
 	header, _, _ := strings.Cut(b.String(), "\n")
 	const want = "mode,law,load,policy,acquisitions,tries_per_acquisition,idle_ms,in_use,tries_p50,tries_p99,idle_p50_ms,idle_p99_ms," +
-		"wait_mean_ms,wait_p50_ms,wait_p99_ms,wait_max_ms,jain,acquisitions_per_second,not_served,seconds"
+		"wait_mean_ms,wait_p50_ms,wait_p99_ms,wait_max_ms,jain,acquisitions_per_second,not_served,seconds," +
+		"dead,idle_after_death_ms,idle_after_death_p99_ms"
 	if header != want {
 		t.Errorf("header %s", header)
 	}

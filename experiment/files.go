@@ -18,6 +18,7 @@ var columns = []string{
 	"tries_p50", "tries_p99", "idle_p50_ms", "idle_p99_ms",
 	"wait_mean_ms", "wait_p50_ms", "wait_p99_ms", "wait_max_ms",
 	"jain", "acquisitions_per_second", "not_served", "seconds",
+	"dead", "idle_after_death_ms", "idle_after_death_p99_ms",
 }
 
 func (s *Summary) record() []string {
@@ -26,6 +27,7 @@ func (s *Summary) record() []string {
 		s.TriesP50.text(), s.TriesP99.text(), s.IdleP50.text(), s.IdleP99.text(),
 		s.WaitMeanMS.text(), s.WaitP50MS.text(), s.WaitP99MS.text(), s.WaitMaxMS.text(),
 		s.Jain.text(), s.PerSecond.text(), strconv.Itoa(s.Waiting), s.Seconds.text(),
+		s.Dead.text(), s.AfterDeathMS.text(), s.AfterDeathP99.text(),
 	}
 }
 

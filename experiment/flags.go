@@ -50,6 +50,14 @@ var flagTable = []flag{
 		return nil
 	}},
 	{name: "acquisitions", set: func(c *options, value string) error { return countOf(&c.Acquisitions, value) }},
+	{name: "dying", set: func(c *options, value string) error {
+		percent, err := strconv.ParseFloat(strings.TrimSuffix(value, "%"), 64)
+		if err != nil || !(percent >= 0 && percent <= mostDying) {
+			return fmt.Errorf("should be a percentage from 0 to %d", mostDying)
+		}
+		c.Dying = percent / 100
+		return nil
+	}},
 	{name: "rounds", set: func(c *options, value string) error { return countOf(&c.Rounds, value) }},
 	{name: "duration", set: func(c *options, value string) error {
 		d, err := parseDuration(value)
@@ -76,7 +84,10 @@ var flagTable = []flag{
 	}},
 }
 
-var switches = []string{"simulate", "quick", "progress"}
+// mostDying leaves enough holders that release the lock.
+const mostDying = 90
+
+var switches = []string{"simulate", "quick", "cold", "progress"}
 
 func allFlags() []urfave.Flag {
 	var list []urfave.Flag
@@ -103,7 +114,7 @@ type options struct {
 // need each other: a law is made of --hold and --stddev.
 func parseFlags(ctx *urfave.Context) (Config, error) {
 	c := options{hold: DefaultMean}
-	c.Simulate, c.Quick, c.Seed = ctx.Bool("simulate"), ctx.Bool("quick"), 1
+	c.Simulate, c.Quick, c.Cold, c.Seed = ctx.Bool("simulate"), ctx.Bool("quick"), ctx.Bool("cold"), 1
 	if word := ctx.Args().First(); word != "" {
 		return c.Config, misuse{word, "belongs to no flag; experiment -h lists them"}
 	}
@@ -170,7 +181,7 @@ func (c *options) check(ctx *urfave.Context) error {
 			return misuse{"--load " + l.String(), "chance arrivals are simulated only: add --simulate, or use b10 or c10"}
 		}
 	}
-	return only("simulated", "acquisitions")
+	return only("simulated", "acquisitions", "dying", "cold")
 }
 
 func holdTime(to *time.Duration, value string) error {
@@ -222,6 +233,9 @@ Both:
 Simulated:
   --simulate             in virtual time: the same seed gives the same numbers
   --acquisitions <num>   to measure for each line of the report (default: 20000)
+  --dying <percent>      of the holders that die instead of releasing the lock, which stays held
+                         until a lease of 25 mean holds ends (default: 0)
+  --cold                 the server knows nothing of the lock when a burst begins
 Live:
   --clients <num>        short for --load b<num>
   --duration <duration>  of each table (default: 30s)

@@ -53,6 +53,10 @@ func TestRefusals(t *testing.T) {
 		{"--duration 1ms", "--duration 1ms: should be at least 1s"},
 		{"--simulate --out=", "--out : needs the name of a folder"},
 		{"--simulate=maybe", "--simulate=maybe: takes no value"},
+		{"--dying 5", "--dying: is for simulated runs only"},
+		{"--cold", "--cold: is for simulated runs only"},
+		{"--simulate --dying 91", "--dying 91: should be a percentage from 0 to 90"},
+		{"--simulate --dying few", "--dying few: should be a percentage from 0 to 90"},
 		{"--simulate now", "now: belongs to no flag"},
 		{"simulate", "simulate: belongs to no flag"},
 	}

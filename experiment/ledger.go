@@ -20,6 +20,10 @@ type ledger struct {
 	began    time.Duration // of what is measured
 	until    time.Duration // the same, its end
 	left     int           // clients that still wanted the lock then
+
+	dead       time.Duration   // that the lock was held by clients that had died
+	afterDeath []time.Duration // idle times that followed
+	orphaned   bool            // the hold before ended so
 }
 
 // An acquisition is what it took a client to get the lock.
@@ -64,6 +68,9 @@ func (l *ledger) uses(client int, now, wantedAt time.Duration, tries int) {
 	}
 	idle := l.idleUntil(now)
 	l.idle += idle
+	if l.orphaned {
+		l.afterDeath, l.orphaned = append(l.afterDeath, idle), false
+	}
 	l.acquired = append(l.acquired, acquisition{tries, now - wantedAt, idle})
 	for len(l.grants) <= client {
 		l.grants = append(l.grants, 0)
@@ -78,14 +85,24 @@ func (l *ledger) idleUntil(now time.Duration) time.Duration {
 
 // used notes that a use ended.
 func (l *ledger) used(from, to time.Duration) {
-	l.lastUse, l.using = to, false
+	l.lastUse, l.using, l.orphaned = to, false, false
 	if l.measuring {
-		l.inUse += to - max(from, l.began)
+		l.inUse += max(to-max(from, l.began), 0)
+	}
+}
+
+// died notes that a use ended by the death of the client, and its lease now.
+func (l *ledger) died(from, to, now time.Duration) {
+	l.used(from, to)
+	l.lastUse, l.orphaned = now, true
+	if l.measuring {
+		l.dead += now - max(to, l.began)
 	}
 }
 
 // restart forgets what was measured so far.
 func (l *ledger) restart(now time.Duration) {
 	l.acquired, l.tries, l.idle, l.inUse, l.began = nil, 0, 0, 0, now
+	l.dead, l.afterDeath = 0, nil
 	clear(l.grants)
 }

@@ -73,7 +73,7 @@ func (l Load) Title() string {
 	return fmt.Sprintf("%d clients, each again and again", l.Clients)
 }
 
-// until returns the time to the next arrival.
+// until returns the time to the next arrival, if a client occupies the lock for so long.
 func (l Load) until(mean time.Duration, r *rand.Rand) time.Duration {
 	return time.Duration(r.ExpFloat64() * float64(mean) / l.Rate)
 }

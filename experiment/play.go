@@ -16,8 +16,8 @@ const (
 // simulate plays a trial until about so many acquisitions are measured.
 func simulate(ctx context.Context, t trial, acquisitions int) (*ledger, error) {
 	s := newSimulation(t)
-	for range warmHolds {
-		s.lock.server.released(s.law.hold(s.comings) + roundTrip)
+	if !t.cold {
+		s.warmUp()
 	}
 	var err error
 	switch t.load.Kind {
@@ -31,19 +31,35 @@ func simulate(ctx context.Context, t trial, acquisitions int) (*ledger, error) {
 	return &s.ledger, err
 }
 
+// warmUp shows the server some holds.
+func (s *simulation) warmUp() {
+	for range warmHolds {
+		took := s.law.hold(s.comings) + roundTrip
+		if s.dies(s.deaths) {
+			s.lock.server.expired(s.leaseEnd(0, took))
+		} else {
+			s.lock.server.released(took)
+		}
+	}
+}
+
 // playBursts lets all clients come at once and waits until each has had the
-// lock, again and again with what the server has learned.
+// lock, again and again with what the server has learned, unless it is to be cold.
 func (s *simulation) playBursts(ctx context.Context, rounds int) error {
 	for range rounds {
 		s.heap = s.heap[:0]
 		s.lock.clear()
+		if s.cold {
+			s.lock.server = bookkeeping{}
+			s.lock.server.init(s.trial)
+		}
 		s.clients = make([]simClient, s.load.Clients)
 		s.ledger.wanting, s.ledger.using = 0, false
 		s.measure(s.now)
 		for i := range s.clients {
 			s.in(0, arrival, i)
 		}
-		end := s.now + time.Duration(s.load.Clients)*givenUp*s.law.Mean
+		end := s.now + time.Duration(s.load.Clients)*givenUp*s.occupied(&s.law)
 		err := s.play(ctx, func() bool { return s.heap[0].at > end })
 		if s.wanting > 0 {
 			s.now = end
@@ -67,7 +83,7 @@ func (s *simulation) playArrivals(ctx context.Context, acquisitions int) error {
 		if coming == warm {
 			s.measure(s.now)
 		}
-		due := s.now + s.load.until(s.law.Mean, s.comings)
+		due := s.now + s.load.until(s.occupied(&s.law), s.comings)
 		if err := s.play(ctx, func() bool { return s.heap[0].at > due }); err != nil {
 			return err
 		}

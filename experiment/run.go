@@ -101,7 +101,7 @@ func (c *Config) trials() []trial {
 	for _, law := range c.Laws {
 		for _, load := range c.Loads {
 			for _, policy := range c.Policies {
-				all = append(all, trial{policy: policy, law: law, load: load, seed: c.Seed})
+				all = append(all, trial{policy: policy, law: law, load: load, seed: c.Seed, faults: c.faultsOf(&law)})
 			}
 		}
 	}

@@ -17,7 +17,8 @@ type trial struct {
 	law    Law
 	load   Load
 	seed   uint64
-	trace  *trace // if wanted
+	faults
+	trace *trace // if wanted
 }
 
 // A simulation is a trial being played in virtual time.
@@ -33,6 +34,7 @@ type simulation struct {
 	holds   *rand.Rand // its own, so that all policies meet the same holds
 	chance  *rand.Rand // of the policy's jitter
 	comings *rand.Rand
+	deaths  *rand.Rand
 }
 
 type simClient struct {
@@ -63,10 +65,10 @@ func newSimulation(t trial) *simulation {
 		return rand.New(rand.NewPCG(t.seed, place^mix(what)))
 	}
 	s := &simulation{
-		trial: t, holds: source("holds"), comings: source("arrivals"),
+		trial: t, holds: source("holds"), comings: source("arrivals"), deaths: source("deaths"),
 		network: source("network" + t.policy.Name), chance: source("chance" + t.policy.Name),
 	}
-	s.lock.server.init(t.policy)
+	s.lock.server.init(t)
 	return s
 }
 
@@ -109,7 +111,9 @@ func (s *simulation) handle(e event) {
 	case started:
 		s.start(e.client)
 	case freed:
-		s.free(e.client)
+		s.release(e.client)
+	case expired:
+		s.expire(e.client)
 	case parkEnded:
 		if c := &s.clients[e.client]; c.parked && c.turn == e.turn {
 			s.unpark(e.client)
@@ -195,14 +199,33 @@ func (s *simulation) start(client int) {
 	c.start = s.now
 	s.uses(client, s.now, c.wanted, c.tries)
 	c.end = s.now + s.law.hold(s.holds)
+	if s.dies(s.deaths) {
+		s.plan(event{at: s.leaseEnd(s.lock.since, c.end), what: expired, client: client})
+		return
+	}
 	s.plan(event{at: c.end + s.halfTrip(), what: freed, client: client})
 }
 
-func (s *simulation) free(client int) {
+func (s *simulation) release(client int) {
 	c := &s.clients[client]
 	s.used(c.start, c.end)
-	s.trace.use(client, c.start, c.end)
 	s.lock.server.released(s.now - s.lock.since)
+	s.free(client)
+}
+
+// expire ends the lease of a client that died when it was to release the lock.
+func (s *simulation) expire(client int) {
+	c := &s.clients[client]
+	s.died(c.start, c.end, s.now)
+	s.lock.server.expired(s.now - s.lock.since)
+	s.free(client)
+}
+
+// free hands the lock on. In a closed loop whoever had it will want it again, as will
+// what takes the place of a client that has died.
+func (s *simulation) free(client int) {
+	c := &s.clients[client]
+	s.trace.use(client, c.start, c.end)
 	s.lock.held = false
 	if len(s.lock.line) > 0 {
 		next := s.lock.line[0]

@@ -32,6 +32,10 @@ type Summary struct {
 	PerSecond    Number `json:"acquisitions_per_second"`
 	Waiting      int    `json:"not_served"` // clients that had to give up at the end
 	Seconds      Number `json:"seconds"`    // that were measured
+
+	Dead          Number `json:"dead"`                // share of the time in which the holder had died and its lease went on
+	AfterDeathMS  Number `json:"idle_after_death_ms"` // mean idle time after such a lease
+	AfterDeathP99 Number `json:"idle_after_death_p99_ms"`
 }
 
 // A Number is written in JSON with four digits, and as null if it is NaN.
@@ -75,6 +79,7 @@ func (l *ledger) summarise(load Load) Summary {
 		Jain:         Number(math.NaN()),
 		PerSecond:    Number(n / l.until.Seconds()),
 		Seconds:      Number(l.until.Seconds()),
+		Dead:         Number(float64(l.dead) / float64(l.inUse+l.idle+l.dead)),
 	}
 	if load.Kind == closed {
 		s.Jain = jain(l.grants, load.Clients)
@@ -86,6 +91,8 @@ func (l *ledger) summarise(load Load) Summary {
 	s.IdleP50, s.IdleP99 = quantile(idles, 0.5), quantile(idles, 0.99)
 	s.WaitMeanMS, s.WaitMaxMS = mean(waits), quantile(waits, 1)
 	s.WaitP50MS, s.WaitP99MS = quantile(waits, 0.5), quantile(waits, 0.99)
+	orphaned := sorted(l.afterDeath)
+	s.AfterDeathMS, s.AfterDeathP99 = mean(orphaned), quantile(orphaned, 0.99)
 	return s
 }
 
@@ -100,6 +107,16 @@ func (l *ledger) samples() (tries, waits, idles []float64) {
 	slices.Sort(waits)
 	slices.Sort(idles)
 	return tries, waits, idles
+}
+
+// sorted are times in milliseconds, in order.
+func sorted(times []time.Duration) []float64 {
+	var list []float64
+	for _, t := range times {
+		list = append(list, ms(t))
+	}
+	slices.Sort(list)
+	return list
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -20,10 +20,18 @@ func (r *results) printTable(w io.Writer) {
 		}
 		fmt.Fprintf(w, "\n%s: %s; holds %s\n", load, load.Title(), r.lawTitles())
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintln(t, "policy\ttries\tidle ms\tin use\twait ms\tp50\tp99\tmax\tfairness\tper s\tnot served\t")
+		header := "policy\ttries\tidle ms\tin use\twait ms\tp50\tp99\tmax\tfairness\tper s\tnot served\t"
+		if r.config.Dying > 0 {
+			header += "dead\tidle after\tp99\t"
+		}
+		fmt.Fprintln(t, header)
 		for _, p := range r.config.Policies {
 			if row := byPolicy(lines, p.Name); len(row) > 0 {
-				fmt.Fprintln(t, tableRow(p.Name, row))
+				line := tableRow(p.Name, row)
+				if r.config.Dying > 0 {
+					line += deathColumns(row)
+				}
+				fmt.Fprintln(t, line)
 			}
 		}
 		t.Flush()
@@ -79,6 +87,16 @@ func tableRow(policy string, s []Summary) string {
 		fraction(least(s, func(s *Summary) Number { return s.Jain })),
 		three(least(s, func(s *Summary) Number { return s.PerSecond })),
 		strconv.Itoa(left),
+		"",
+	}, "\t")
+}
+
+// deathColumns are what holders that died have cost.
+func deathColumns(s []Summary) string {
+	return strings.Join([]string{
+		percent(most(s, func(s *Summary) Number { return s.Dead })),
+		three(most(s, func(s *Summary) Number { return s.AfterDeathMS })),
+		three(most(s, func(s *Summary) Number { return s.AfterDeathP99 })),
 		"",
 	}, "\t")
 }
