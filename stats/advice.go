@@ -14,6 +14,9 @@ const (
 	// maxAbsent is the share of promises not kept from which ranks only keep places
 	// free for those who do not come.
 	maxAbsent = 0.1
+	// plateau is by how much a gap between two checks of a hold has to be longer than what
+	// the rate of releases in the long run asks for to be cut to that.
+	plateau = 3
 	// maxPlanned is how many checks of one hold are planned ahead. It matters, and keeps
 	// advice cheap, when many wait for a hold that lasts longer than any before.
 	maxPlanned = 64
@@ -104,7 +107,7 @@ func (p *Promises) near(v *view) (at time.Duration, found bool) {
 			at = pending[i]
 			continue
 		}
-		gap := clamp(v.Law.Gap(at-v.Now+v.age, v.price), v.least, v.longest)
+		gap := v.gap(at)
 		if i == len(pending) {
 			return at + gap, true
 		}
@@ -114,6 +117,32 @@ func (p *Promises) near(v *view) (at time.Duration, found bool) {
 		at = pending[i]
 	}
 	return at, false
+}
+
+// gap is the time from a check at that time to the next one. By then the hold may have
+// ended, and somebody who was told to come earlier may hold the lock; then releases
+// come at the rate of the long run, see step. So the next check is no later than their
+// rate alone asks for. It matters where holds either end soon or, as their holders
+// have died, not before their lease.
+func (v *view) gap(at time.Duration) time.Duration {
+	age := at - v.Now + v.age
+	gap := clamp(v.Law.Gap(age, v.price), v.least, v.longest)
+	if renewal := v.renewal(at); plateau*renewal < float64(gap) {
+		return time.Duration(renewal)
+	}
+	return gap
+}
+
+// renewal is the time to the next check after one at that time if the present hold, as
+// far as it may last, were never to end.
+func (v *view) renewal(at time.Duration) float64 {
+	return float64(v.far) / math.Sqrt(v.ended(at))
+}
+
+// ended is the chance that the present hold has ended at that time.
+func (v *view) ended(at time.Duration) float64 {
+	h := v.Law.cumulative()
+	return 1 - math.Exp(h.at(v.age)-h.at(at-v.Now+v.age))
 }
 
 // reach is how far off the next promise may be to cover a gap. In less than twice
@@ -146,7 +175,10 @@ func (v *view) spare(from, to time.Duration) bool {
 	}
 	age := clamp(from-v.Now+v.age, 0, oldest)
 	h := v.Law.cumulative()
-	return float64(gap)*psi(h.at(age+gap)-h.at(age)) < float64(v.price)
+	if float64(gap)*psi(h.at(age+gap)-h.at(age)) >= float64(v.price) {
+		return false
+	}
+	return float64(gap) <= plateau*v.renewal(from)
 }
 
 // behind is the first free time when checks of the present hold go up to at: after
@@ -154,7 +186,7 @@ func (v *view) spare(from, to time.Duration) bool {
 // at the hold of the last of them.
 func (p *Promises) behind(v *view, at time.Duration) time.Duration {
 	if v.Queued > 0 {
-		at = v.Now + v.residual(0.5) + time.Duration(v.Queued-1)*v.mean + v.Law.Gap(0, v.price)
+		at = v.Now + v.rest() + time.Duration(v.Queued-1)*v.mean + v.Law.Gap(0, v.price)
 		if p.tail < at {
 			return at
 		}
@@ -179,6 +211,18 @@ func (v *view) residual(q float64) time.Duration {
 	r := v.Law.Residual(v.age, q)
 	if v.Expires > v.Now {
 		r = min(r, v.Expires-v.Now)
+	}
+	return r
+}
+
+// rest is how long the present hold probably lasts: the median, but no longer than the
+// longest hold that was seen to end and, past that, than its age. Beyond its last event
+// a law is a guess, and one of a hold left by a dead holder may say anything; whoever
+// comes back once the age has doubled is never far off.
+func (v *view) rest() time.Duration {
+	r := v.residual(0.5)
+	if last := v.Law.lastEvent(); last > 0 {
+		r = min(r, max(last-v.age, v.age))
 	}
 	return r
 }
@@ -217,7 +261,7 @@ func (p *Promises) place(s *Scene, rank int) (at, tail time.Duration) {
 	k := float64(min(rank, maxPromises) + 1)
 	n := max(float64(p.Len()+1), k)
 	harmonic := math.Log(n) + 0.5772 + 1/(2*n)
-	turn := v.residual(0.5) + time.Duration(min(k*harmonic*float64(v.far), float64(v.latest-v.Now)))
+	turn := v.rest() + time.Duration(min(k*harmonic*float64(v.far), float64(v.latest-v.Now)))
 	at = p.widestHole(v.Now+turn-turn/20*7, v.Now+turn+turn/20*7)
 	return p.settle(&v, at), p.tail
 }

@@ -14,6 +14,7 @@ import (
 type Hazard struct {
 	table  *cumulative // nil: the law of a lock of which nothing is known
 	seen   uint64      // observations at the last Rebuild
+	last   int         // the bucket after the longest hold that was seen to end; 0: none was
 	smooth bool
 }
 
@@ -66,7 +67,8 @@ func (h *Hazard) Rebuild(key, class *Histogram, hold *Moments) {
 	if class != nil && class.total > 0 {
 		s.observe(class, min(1/class.unit, shrinkage/class.total))
 	}
-	h.seen = observations(key, class)
+	h.seen, h.last = observations(key, class), s.last()
+	s.doubtExpiries()
 	smoothness := s.smoothness()
 	h.smooth = smoothness >= smoothFrom
 	if hold != nil && (smoothness == 0 || smoothness > twoModes) {
@@ -121,6 +123,14 @@ func (c *cumulative) at(t time.Duration) float64 {
 	from := edge(b)
 	part := float64(t-from) / float64(edge(b+1)-from)
 	return float64(c[b]) + part*float64(c[b+1]-c[b])
+}
+
+// lastEvent is the longest hold that was seen to end, or a little more; 0 if none was.
+func (h *Hazard) lastEvent() time.Duration {
+	if h == nil {
+		return 0
+	}
+	return edge(h.last)
 }
 
 // Survival is the chance that a hold exceeds t.

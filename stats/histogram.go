@@ -117,8 +117,8 @@ func (h *Histogram) Weight() float64 { return h.total / max(h.unit, 1) }
 
 // Quantile is the time that a share q of the observations, from 0 to 1, does not
 // exceed, within 3.2 % or 0.5 us: the middle of a bucket. It is 0 if everything was
-// censored or nothing observed. Where censoring hides the quantile, it is the
-// longest observation, which the quantile is known to exceed.
+// censored or nothing observed. Where censoring hides the quantile, it is the longest
+// observation that is not censored: beyond its last event the law is unknown.
 //
 // Censored observations count as long as they were there to be seen: the product
 // limit of E. L. Kaplan and P. Meier (1958), with half of what is censored within
@@ -130,13 +130,11 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	const rounding = 1e-6 // of float32 counts that add up to one
 	target := 1 - within(q, 0, 1) + rounding
 	from, to := h.span()
-	atRisk, survival, longest := h.total, 1.0, 0
+	atRisk, survival, last := h.total, 1.0, 0
 	for b := from; b < to; b++ {
 		d, m := float64(h.released.at(b)), float64(h.censored.at(b))
-		if d+m > 0 {
-			longest = b
-		}
 		if d > 0 {
+			last = b
 			survival *= 1 - d/max(atRisk-m/2, d)
 			if survival <= target {
 				return middle(b)
@@ -144,7 +142,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 		}
 		atRisk -= d + m
 	}
-	return middle(longest)
+	return middle(last)
 }
 
 // span is the range of buckets that may not be empty.

@@ -11,6 +11,10 @@ const (
 	lognormalWeight = 16  // of a lognormal law with the moments observed
 	unknownWeight   = 0.5 // of the law of a lock of which nothing is known
 
+	// fewExpiries is how many holds have to expire, after the longest that was seen to
+	// end, to count for half as many.
+	fewExpiries = 4
+
 	shortest = time.Millisecond // of a lock of which nothing is known
 	longest  = time.Minute
 )
@@ -85,22 +89,49 @@ func (s *sample) believeLognormal(hold *Moments) {
 	s.beyond += weight * before
 }
 
+// doubtExpiries lets holds count for less that expired after the longest that was seen
+// to end, if they are few. Many of them show that holders die, and that there is nothing
+// to look for until the lease ends. One may be an accident, and must not make a heavy
+// tail of a small sample.
+func (s *sample) doubtExpiries() {
+	last, expired := s.last(), 0.0
+	for _, n := range s.censored[last:] {
+		expired += n
+	}
+	for b := last; b < buckets; b++ {
+		s.censored[b] *= expired / (expired + fewExpiries)
+	}
+}
+
 // stretch is by how much holds are longer than those that were seen to end:
 // exposure, censored holds included, over occurrence gives the mean of a memoryless
 // law under censoring, and moves others in the right direction.
+//
+// Exposure counts up to the longest hold that was seen to end. A hold that expired long
+// after that was probably left by a holder that had died, and tells nothing of how
+// long the living take.
 func (s *sample) stretch() float64 {
+	last := max(s.last()-1, 0)
 	var ended, censored float64
 	for b := range buckets {
 		if s.ended[b]+s.censored[b] > 0 {
-			t := float64(middle(b))
-			ended += t * s.ended[b]
-			censored += t * s.censored[b]
+			ended += float64(middle(b)) * s.ended[b]
+			censored += float64(middle(min(b, last))) * s.censored[b]
 		}
 	}
 	if !(ended > 0) {
 		return 1
 	}
 	return 1 + censored/ended
+}
+
+// last is the bucket after the last in which something ended, 0 if there is none.
+func (s *sample) last() int {
+	b := buckets
+	for b > 0 && s.ended[b-1] == 0 {
+		b--
+	}
+	return b
 }
 
 // logEdges are the logarithms of the edges in nanoseconds.

@@ -82,26 +82,27 @@ func merged(into, h *Histogram) *Histogram {
 // quantile is 0, too, for as long as there was no contention to measure it for: a
 // dashboard wants the same names at all times, and nobody wants a guess.
 func (r *Record) Fields() []Field {
-	longest := max(r.Hold.Max(), r.Censored.Max())
-	f := momentsFields("hold", &r.Hold, r.HoldLaw, longest, 50, 90, 99)
-	f = append(f, countField("censored_count", r.Censored.Count()))
-	f = append(f, momentsFields("wait", &r.Wait, r.WaitLaw, r.Wait.Max(), 50, 99)...)
+	f := momentsFields("hold", &r.Hold, r.HoldLaw, 50, 90, 99)
+	f = append(f, countField("censored_count", r.Censored.Count()),
+		msField("censored_max_ms", float64(r.Censored.Max())))
+	f = append(f, momentsFields("wait", &r.Wait, r.WaitLaw, 50, 99)...)
 	f = append(f, msField("gap_mean_ms", r.Gap.Mean()))
 	return append(f, r.Counters.Fields()...)
 }
 
 // momentsFields names what Moments and, as far as there is one, a Histogram know. No
-// quantile is longer than the longest observation, as the middle of its bucket is.
-func momentsFields(of string, m *Moments, law *Histogram, longest time.Duration, percentiles ...int) []Field {
+// quantile, and no mean, is outside of what was observed, as the middle of a bucket or
+// a rounding error may be.
+func momentsFields(of string, m *Moments, law *Histogram, percentiles ...int) []Field {
 	f := []Field{
 		countField(of+"_count", m.Count()),
-		msField(of+"_mean_ms", m.Mean()),
+		msField(of+"_mean_ms", within(m.Mean(), float64(m.Min()), float64(m.Max()))),
 		msField(of+"_stddev_ms", m.Stddev()),
 	}
 	for _, p := range percentiles {
 		x := time.Duration(0)
-		if law != nil {
-			x = clamp(law.Quantile(float64(p)/100), 0, longest)
+		if law != nil && law.Quantile(1) > 0 {
+			x = clamp(law.Quantile(float64(p)/100), m.Min(), m.Max())
 		}
 		f = append(f, msField(of+"_p"+strconv.Itoa(p)+"_ms", float64(x)))
 	}

@@ -38,7 +38,7 @@ func TestRecordFields(t *testing.T) {
 		Counters: Counters{1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
 	}
 	const want = "hold_count=2 hold_mean_ms=1.5 hold_stddev_ms=0 hold_p50_ms=0 hold_p90_ms=0 hold_p99_ms=0 hold_min_ms=1.5 hold_max_ms=1.5" +
-		" censored_count=1" +
+		" censored_count=1 censored_max_ms=30000" +
 		" wait_count=1 wait_mean_ms=20 wait_stddev_ms=0 wait_p50_ms=0 wait_p99_ms=0 wait_min_ms=20 wait_max_ms=20" +
 		" gap_mean_ms=0 acquired=1 refused=2 handed_off=3 released=4 expired=5" +
 		" renewed=6 wait_timeouts=7 withdrawn=8 overrun=9 deadlocks=10"

@@ -2,12 +2,13 @@ package stats
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
-// SuggestedTTL is a lease that about one hold in a thousand outlives, or fewer, in whole
-// milliseconds; 0 if that is unknown: fewer than eight recent holds, or none
-// released.
+// SuggestedTTL is a lease that about one hold in a thousand outlives, or fewer, as long
+// as its holder lives, in whole milliseconds; 0 if that is unknown: fewer than eight
+// recent holds, or none released.
 //
 // It is twice the longest recent hold, or what the tail says if that is more. The
 // longest tenth of the holds is taken to fall off as a power of the time, which
@@ -15,6 +16,11 @@ import (
 // (1978), with g by B. M. Hill (1975), here as exposure over occurrence on the
 // logarithmic scale, so that expired holds count. A few holds may pretend any tail,
 // so it stops at five times the longest.
+//
+// A hold that expired counts as long as it lasted, but for no more than twice the
+// longest that was released: one that expired long after that was probably left by a
+// holder that had died, and a longer lease only keeps others waiting. Only where a
+// quarter of all holds or more expired the lease is not suggested to be shorter.
 func SuggestedTTL(hold *Histogram) time.Duration {
 	const (
 		fewest  = 8
@@ -22,37 +28,44 @@ func SuggestedTTL(hold *Histogram) time.Duration {
 		most    = 5
 		beyond  = 0.1 // the share of holds that makes the tail
 		outlive = 0.001
+		often   = 0.25 // the share of holds that expire from which the lease matters
 	)
 	if hold == nil || hold.Weight() < fewest || hold.Quantile(0.5) == 0 {
 		return 0
 	}
 	from := hold.Quantile(1 - beyond)
-	far := float64(from) * math.Pow(beyond/outlive, hold.tailIndex(from))
-	longest := float64(hold.longest())
-	return wholeMs(max(margin*longest, min(far, most*longest)))
+	released, lease := max(hold.longest(&hold.released), from), hold.longest(&hold.censored)
+	longest := max(released, min(lease, margin*released))
+	far := float64(from) * math.Pow(beyond/outlive, hold.tailIndex(from, longest))
+	ttl := max(margin*float64(longest), min(far, most*float64(longest)))
+	if hold.censored.sum() >= often*hold.total {
+		ttl = max(ttl, float64(lease))
+	}
+	return wholeMs(ttl)
 }
 
-// longest is an upper bound of the longest recent observation: recent enough that
-// it has not decayed to less than 1/64.
-func (h *Histogram) longest() time.Duration {
+// longest is an upper bound of the longest recent observation of one kind: recent enough
+// that it has not decayed to less than 1/64. It is 0 if there is none.
+func (h *Histogram) longest(c *counts) time.Duration {
 	least := float32(max(h.unit, 1) / 64)
-	from, to := h.span()
-	for b := to - 1; b > from; b-- {
-		if h.released.at(b)+h.censored.at(b) >= least {
-			return edge(b + 1)
+	for i, n := range slices.Backward(c.n) {
+		if n >= least {
+			return edge(c.from + i + 1)
 		}
 	}
-	return edge(from + 1)
+	return 0
 }
 
-// tailIndex is g if the chance to exceed t falls like t^(-1/g) from there on.
-func (h *Histogram) tailIndex(from time.Duration) float64 {
+// tailIndex is g if the chance to exceed t falls like t^(-1/g) from there on. What is
+// longer than most counts as long as that.
+func (h *Histogram) tailIndex(from, most time.Duration) float64 {
 	_, to := h.span()
 	var exposure, ended float64
 	for b := bucketOf(from) + 1; b < to; b++ {
 		d := float64(h.released.at(b))
 		ended += d
-		exposure += (d + float64(h.censored.at(b))) * math.Log(float64(middle(b))/float64(from))
+		length := float64(min(middle(b), most))
+		exposure += (d + float64(h.censored.at(b))) * math.Log(length/float64(from))
 	}
 	if ended == 0 {
 		return 0
