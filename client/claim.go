@@ -186,26 +186,45 @@ func (cl *claim) prepare() (ours bool, err error) {
 // allows unless told otherwise. The place in line is kept from one to the next.
 const longestWait = time.Minute
 
+// A slice is the part of a wait that one request waits for.
+type slice struct {
+	wait time.Duration
+	last bool // if it is in vain the claim is given up
+}
+
+// slice is what the next request may wait for.
+func (cl *claim) slice(ctx context.Context) slice {
+	if cl.chosen == never {
+		return slice{last: true} // whatever the server's policy is
+	}
+	s := slice{wait: longestWait}
+	if cl.client.config.Memcache != nil {
+		// It would close its connection in the middle of a longer wait.
+		s.wait = min(s.wait, cl.client.config.Timeout*4/5)
+	}
+	if left := cl.left(); left <= s.wait {
+		s = slice{left, true}
+	}
+	if end, bounded := ctx.Deadline(); bounded {
+		// The answer is to arrive before ctx ends, which would cost the connection.
+		if left := max(time.Until(end)-2*roundTrip, time.Millisecond); left <= s.wait {
+			s = slice{left, true}
+		}
+	}
+	return s
+}
+
 // send makes one request that waits in line.
 func (cl *claim) send(ctx context.Context) error {
 	item, err := cl.item()
 	if err != nil {
 		return err
 	}
-	wait := min(longestWait, cl.left())
-	if end, bounded := ctx.Deadline(); bounded {
-		// The answer is to arrive before ctx ends, which would cost the connection.
-		wait = min(wait, max(time.Until(end)-2*roundTrip, time.Millisecond))
-	}
-	if cl.chosen == never {
-		wait = 0 // whatever the server's policy is
-	}
+	s := cl.slice(ctx)
 	if cl.client.config.Memcache != nil {
-		// It would close its connection in the middle of a longer wait.
-		wait = min(wait, cl.client.config.Timeout*4/5)
-		return cl.client.mc.Add(waiting(item, wait))
+		return cl.client.mc.Add(waiting(item, s))
 	}
-	return cl.line.add(ctx, item, wait)
+	return cl.line.add(ctx, item, s)
 }
 
 // abandon makes sure that the lock is not ours in the end, when the claim is given up

@@ -6,7 +6,6 @@ import (
 	"net"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
 )
@@ -147,10 +146,10 @@ func (l *line) greet(key string) error {
 
 // add claims a lock and waits in line for it, until it is granted, the wait is over,
 // or ctx ends.
-func (l *line) add(ctx context.Context, item *memcache.Item, wait time.Duration) error {
+func (l *line) add(ctx context.Context, item *memcache.Item, s slice) error {
 	stop := context.AfterFunc(ctx, l.hangUp)
-	l.mc.Timeout = wait + l.client.config.Timeout
-	err := l.mc.Add(waiting(item, wait))
+	l.mc.Timeout = s.wait + l.client.config.Timeout
+	err := l.mc.Add(waiting(item, s))
 	calledOff := !stop()
 	answered := err == nil || isNotStored(err)
 	if calledOff || !answered {
@@ -162,9 +161,14 @@ func (l *line) add(ctx context.Context, item *memcache.Item, wait time.Duration)
 	return err
 }
 
-// waiting is a claim that waits in line.
-func waiting(claim *memcache.Item, wait time.Duration) *memcache.Item {
+// waiting is a claim that waits in line. A plus sign tells the server that a slice is not
+// the last.
+func waiting(claim *memcache.Item, s slice) *memcache.Item {
 	item := *claim
-	item.Key = waitPrefix + strconv.FormatInt(wait.Milliseconds(), 10) + ":" + claim.Key
+	item.Key = waitPrefix + strconv.FormatInt(s.wait.Milliseconds(), 10)
+	if !s.last {
+		item.Key += "+"
+	}
+	item.Key += ":" + claim.Key
 	return &item
 }

@@ -110,6 +110,10 @@ func (q *queue) again(ctx context.Context, cl *claim) error {
 	if cl.client.config.Memcache != nil {
 		soon = min(soon, cl.client.config.Timeout/2) // its waits may be short
 	}
+	if end, bounded := ctx.Deadline(); bounded && time.Until(end) <= 3*roundTrip {
+		<-ctx.Done() // the last slice is over, and what is left is too short for another
+		return interrupted(ctx)
+	}
 	began, before := time.Now(), q.turnedAway
 	err := cl.wait(ctx)
 	q.turnedAway = isNotStored(err) && time.Since(began) < soon && cl.left() > 0 && ctx.Err() == nil

@@ -104,6 +104,48 @@ func TestBroughtMemcache(t *testing.T) {
 	})
 }
 
+// A wait that needs several requests is one wait in the server's statistics, and is in
+// vain only if it is given up.
+func TestWaitInSlicesIsOneWait(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, locks.Config{})
+	const timeout = 50 * time.Millisecond
+	inSlices := func() *Client {
+		mc := memcache.New(h.addr)
+		mc.Timeout = patience
+		t.Cleanup(func() { _ = mc.Close() })
+		return newClient(t, Config{Memcache: mc, Timeout: timeout})
+	}
+	l := take(t, newClient(t, Config{}, h.addr), "lock:k")
+	_, err := inSlices().Lock(t.Context(), "lock:k", Wait(10*timeout))
+	var held *HeldError
+	if !errors.As(err, &held) || held.Tries < 2 {
+		t.Fatalf("not refused after several slices: %v", err)
+	}
+	if n := h.locks.Totals().WaitTimeouts; n != 1 {
+		t.Errorf("%d waits in vain of one with %d slices", n, held.Tries)
+	}
+
+	granted := make(chan *Lock)
+	began := time.Now()
+	c := inSlices()
+	go func() {
+		l, err := c.Lock(t.Context(), "lock:k")
+		if err != nil {
+			t.Error(err)
+		}
+		granted <- l
+	}()
+	h.queued("lock:k", 1)
+	eventually(t, "several slices are over", func() bool { return time.Since(began) > 10*timeout })
+	is(t, "unlock", l.Unlock(), nil)
+	is(t, "unlock", (<-granted).Unlock(), nil)
+	r := h.locks.Lookup([]byte("lock:k"), nil)
+	if r.WaitTimeouts != 1 || r.Wait.Count() != 1 || time.Duration(r.Wait.Mean()) < 5*timeout {
+		t.Errorf("%d waits in vain, and %d granted after %v", r.WaitTimeouts, r.Wait.Count(), time.Duration(r.Wait.Mean()))
+	}
+}
+
 // A selector that spreads the reserved keys is found out.
 func TestMisrouted(t *testing.T) {
 	t.Parallel()
@@ -154,7 +196,7 @@ func TestServersAreSwapped(t *testing.T) {
 		r.hangUp()
 	}
 	for _, wait := range []time.Duration{0, longestWait} {
-		_, err := behind.mc.Get(waiting(&memcache.Item{Key: "k"}, wait).Key)
+		_, err := behind.mc.Get(waiting(&memcache.Item{Key: "k"}, slice{wait: wait}).Key)
 		is(t, "a claim that waits, on memcached", err, memcache.ErrCacheMiss)
 	}
 }

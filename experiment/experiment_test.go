@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func mustLoad(t *testing.T, s string) Load {
@@ -205,6 +206,43 @@ func TestTargets(t *testing.T) {
 		if !v.Met {
 			t.Errorf("%s %s %s: %.4g in %s, limit %.4g", v.Policy, v.Load, v.What, v.Measured, v.Where, v.Limit)
 		}
+	}
+}
+
+// With holders that die the lock is idle for hardly longer, and not at all after the end
+// of a dead holder's lease.
+func TestTargetsWithDyingHolders(t *testing.T) {
+	for _, dying := range []float64{0.05, 0.2, 0.5} {
+		r := run(t, Config{
+			Seed: 1, Acquisitions: 2000, Dying: dying, Loads: loads(t, "b2", "b10", "b100", "p0.5", "c10"),
+			Policies: policies(t, "exp100cap1s", "fulljit", "slots", "slots+park50", "queue"),
+		})
+		list := r.judgeEach(dyingPromised)
+		if len(list) != len(dyingPromised) {
+			t.Errorf("%d of %d targets were judged", len(list), len(dyingPromised))
+		}
+		for _, v := range list {
+			if !v.Met {
+				t.Errorf("%v die: %s %s %s: %.4g in %s, limit %.4g", dying, v.Policy, v.Load, v.What, v.Measured, v.Where, v.Limit)
+			}
+		}
+	}
+}
+
+// A dead holder's lease is lost time, and neither use nor idleness.
+func TestDeathByHand(t *testing.T) {
+	law, lease := mustLaw(t, "constant"), 5*time.Second
+	all := faults{dying: 1, lease: lease}
+	l, err := simulate(t.Context(), trial{policy: mustPolicy(t, "oracle"), law: law, load: mustLoad(t, "b10"), seed: 1, faults: all}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.inUse != 10*DefaultMean || l.idle != 0 || l.dead != 10*(lease-DefaultMean) || len(l.afterDeath) != 9 {
+		t.Errorf("ten holders that die use the lock for %v, leave it idle for %v and block it for %v, %d times",
+			l.inUse, l.idle, l.dead, len(l.afterDeath))
+	}
+	if last := l.acquired[9].wait; last != 9*lease {
+		t.Errorf("the tenth waits for %v", last)
 	}
 }
 

@@ -120,11 +120,16 @@ func advicePromises(policy string, most, idlest, crowded float64, ratios []ratio
 		{policy: policy, load: "c100", what: "fairness", of: fair, limit: 0.98, least: true},
 	}
 	for _, r := range ratios {
-		list = append(list,
-			target{policy: policy, load: r.load, against: r.against, what: "idle", of: idle, limit: r.idle},
-			target{policy: policy, load: r.load, against: r.against, what: "tries", of: tries, limit: r.tries})
+		list = append(list, r.promisedBy(policy)...)
 	}
 	return list
+}
+
+func (r *ratio) promisedBy(policy string) []target {
+	return []target{
+		{policy: policy, load: r.load, against: r.against, what: "idle", of: idle, limit: r.idle},
+		{policy: policy, load: r.load, against: r.against, what: "tries", of: tries, limit: r.tries},
+	}
 }
 
 // enough is how many acquisitions it takes for chance to be out of the way.
@@ -133,7 +138,11 @@ const enough = 10_000
 // judgeAll judges what the run has the lines for.
 func (r *results) judgeAll(ctx context.Context) []verdict {
 	switch c := &r.config; {
-	case !r.standard():
+	case !r.standard() || c.Cold:
+		return nil
+	case c.Simulate && c.Dying > 0 && c.Acquisitions >= enough:
+		return r.judgeEach(dyingPromised)
+	case c.Dying > 0:
 		return nil
 	case c.Simulate && c.Acquisitions >= enough:
 		return slices.Concat(r.judgeEach(promised), judgeExample(c.Seed), r.judgeJump(ctx))

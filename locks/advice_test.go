@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -272,6 +273,32 @@ func TestSuggestedTTLOfAFreeLock(t *testing.T) {
 					t.Errorf("a lease of %v for holds of a second", ttl)
 				}
 			})
+		})
+	}
+}
+
+// One holder has died: whoever comes behind the two that queue is told about what the
+// holds take that were released.
+func TestRetryAfterOneExpiredHold(t *testing.T) {
+	const took, lease = 200 * time.Millisecond, 5 * time.Second
+	for good := range 11 {
+		bubble(t, Config{}, func(t *testing.T, m *Manager) {
+			holder, dead := newClient(m, "holder"), newClient(m, "dead")
+			must(t, dead.add(key, lease))
+			line := enqueue(t, m, good+3, key, lease, time.Minute)
+			pass(lease) // and one has it now
+			for range good {
+				pass(took)
+				must(t, remove(m, key))
+				synctest.Wait()
+			}
+			retry := m.Lookup([]byte(key), &holder.session).Retry
+			if good > 0 && (retry < took || retry > 4*took) {
+				t.Errorf("after %d holds of %v: come back in %v", good, took, retry)
+			}
+			if l := m.Lookup([]byte(key), nil); l.Queued != 2 || line[good].String() != "granted" {
+				t.Errorf("after %d holds %d wait", good, l.Queued)
+			}
 		})
 	}
 }

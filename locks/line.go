@@ -41,6 +41,7 @@ type poller struct {
 	number   uint64        // tells apart those that were refused at the same time
 	last     time.Duration // its latest
 	interval time.Duration // the longest of its recent pauses
+	goesOn   bool          // it has waited in line, and said that it will wait on
 }
 
 // A poller is taken to have given up when it has stayed away for patience times
@@ -88,6 +89,9 @@ func (l *line) prune(now time.Duration, force bool) {
 	l.pruned = now
 	for s, p := range l.pollers {
 		if p.gaveUp(now) {
+			if p.goesOn {
+				l.shard.waitedInVain(bytesOf(l.key), l.shard.itemOf(l.key))
+			}
 			l.dropPoller(s)
 		}
 	}
@@ -118,23 +122,25 @@ func (l *line) returned(p *poller, now time.Duration) {
 
 // poll counts s as a poller, since its first refusal or, if it queued before,
 // since it joined the line. If value is not 0 it tells waiters apart better than
-// their connections do. Where too many wait already it is not remembered.
-func (l *line) poll(s *Session, value uint64, since, now time.Duration) {
+// their connections do. Where too many wait already it is not remembered: nil.
+func (l *line) poll(s *Session, value uint64, since, now time.Duration) *poller {
 	if p := l.known(s, value); p != nil {
 		p.refused(now)
 		l.returned(p, now)
-		return
+		return p
 	}
 	if l.shard.m.crowded() {
-		return
+		return nil
 	}
 	if l.pollers == nil {
 		l.pollers = make(map[*Session]*poller)
 	}
 	l.arrived++
-	l.pollers[s] = &poller{value: value, owed: 1, since: l.resume(value, since), number: l.arrived, last: now}
+	p := &poller{value: value, owed: 1, since: l.resume(value, since), number: l.arrived, last: now}
+	l.pollers[s] = p
 	l.shard.polling++
 	l.shard.m.addWaiter()
+	return p
 }
 
 // resume is since when somebody waits who may have kept a place when it left. It

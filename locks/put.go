@@ -50,6 +50,9 @@ type Put struct {
 	// Named says that the client itself asked to wait, in its Session. Such a wait is
 	// ended if it is a dead-lock.
 	Named bool
+	// GoesOn says that the client will wait on when this wait is over: it is a part of
+	// a longer one, and no wait in vain unless the client does not come back.
+	GoesOn bool
 
 	hash uint64
 	line *line // that the session waits in now

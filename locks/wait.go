@@ -102,7 +102,11 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	sh.claims += w.size()
 	sh.settle(settleStep)
 	sh.m.addWaiter()
-	w.waitEnd = expiresAt(min(c.Wait, sh.m.config.MaxWait), now)
+	wait := c.Wait
+	if limit := sh.m.config.MaxWait; wait > limit { // a client that asks for more will wait on
+		wait, w.claim.GoesOn = limit, c.GoesOn || c.Named
+	}
+	w.waitEnd = expiresAt(wait, now)
 	deadline := w.waitEnd
 	if c.Named && sh.closesCircle(w, it) {
 		deadline = min(deadline, now+circleStands)
@@ -168,19 +172,27 @@ func (sh *shard) timeOut(w *Waiting, now time.Duration) {
 	sh.tidy(w.line)
 }
 
-// timedOut counts a wait that ended without a grant. The waiter is expected to
-// come back, so it is a poller from now on and keeps the beginning of its wait.
+// timedOut follows a wait that ended without a grant. The waiter is expected to
+// come back, so it is a poller from now on and keeps the beginning of its wait. A wait
+// that goes on counts as one in vain only when the waiter turns out not to come.
 func (sh *shard) timedOut(w *Waiting, now time.Duration) {
-	sh.totals.WaitTimeouts++
-	value := uint64(0)
-	if it := sh.table.Find(w.claim.hash, w.claim.Key); it != nil {
-		sh.statsOf(it).waitTimedOut()
-		value = identity(&w.claim, it)
-	} else {
-		sh.statsOfKey(w.claim.Key).waitTimedOut()
-		value = identity(&w.claim, nil)
+	it := sh.table.Find(w.claim.hash, w.claim.Key)
+	p := w.line.poll(w.claim.Session, identity(&w.claim, it), w.since, now)
+	if p != nil && w.claim.GoesOn {
+		p.goesOn = true
+		return
 	}
-	w.line.poll(w.claim.Session, value, w.since, now)
+	sh.waitedInVain(w.claim.Key, it)
+}
+
+// waitedInVain counts a wait for the lock of a key, whose item it is if there is one.
+func (sh *shard) waitedInVain(key []byte, it *item) {
+	sh.totals.WaitTimeouts++
+	if it != nil {
+		sh.statsOf(it).waitTimedOut()
+	} else {
+		sh.statsOfKey(key).waitTimedOut()
+	}
 }
 
 // GiveUp ends a wait because its client wants or needs no answer through its

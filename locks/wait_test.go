@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/stats"
 )
 
 func TestHandOffInOrder(t *testing.T) {
@@ -103,6 +105,93 @@ func TestWaitIsCapped(t *testing.T) {
 		line := enqueue(t, m, 1, key, time.Hour, Forever)
 		pass(time.Second)
 		wantOutcomes(t, line, "timed out")
+	})
+}
+
+// waitInSlices waits in line as a client does whose requests are shorter than its wait: one
+// request after the other, all but the last with the word that it goes on.
+func waitInSlices(t *testing.T, c *client, n int, slice time.Duration) (last *place) {
+	t.Helper()
+	for i := range n {
+		last = &place{m: c.m}
+		claim := c.claim(key, time.Minute)
+		claim.Wait, claim.Waiter, claim.Waiting, claim.Named = slice, last, &last.Waiting, true
+		claim.GoesOn = i < n-1
+		if _, err := c.m.Put(claim); err != ErrQueued {
+			t.Fatalf("slice %d does not wait: %v", i, err)
+		}
+		pass(slice)
+	}
+	return last
+}
+
+func wantWaits(t *testing.T, m *Manager, timeouts, waits uint64, mean time.Duration) {
+	t.Helper()
+	l := m.Lookup([]byte(key), nil)
+	class, _ := m.Class("lock")
+	for of, r := range map[string]*stats.Record{"lock": &l.Record, "class": &class} {
+		if r.WaitTimeouts != timeouts || r.Wait.Count() != waits || time.Duration(r.Wait.Mean()) != mean {
+			t.Errorf("the %s counts %d waits in vain and %d others of %v, want %d, %d, %v", of,
+				r.WaitTimeouts, r.Wait.Count(), time.Duration(r.Wait.Mean()), timeouts, waits, mean)
+		}
+	}
+	if total := m.Totals().WaitTimeouts; total != timeouts {
+		t.Errorf("in total %d waits in vain, want %d", total, timeouts)
+	}
+}
+
+// A wait that goes on slice by slice is one wait.
+func TestWaitInSlices(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, 9500*time.Millisecond))
+		p := waitInSlices(t, newClient(m, "b"), 10, time.Second)
+		wantOutcomes(t, []*place{p}, "granted")
+		wantWaits(t, m, 0, 1, 9500*time.Millisecond)
+
+		c := newClient(m, "c")
+		wantOutcomes(t, []*place{waitInSlices(t, c, 3, time.Second)}, "timed out")
+		wantWaits(t, m, 1, 1, 9500*time.Millisecond)
+	})
+}
+
+// Whoever says that it goes on, and does not come back, has waited in vain after all.
+func TestWaitThatDoesNotGoOn(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Hour))
+		p := &place{m: m}
+		c := newClient(m, "b")
+		claim := c.claim(key, time.Minute)
+		claim.Wait, claim.Waiter, claim.Waiting, claim.Named, claim.GoesOn = time.Second, p, &p.Waiting, true, true
+		if _, err := m.Put(claim); err != ErrQueued {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		wantOutcomes(t, []*place{p}, "timed out")
+		wantWaits(t, m, 0, 0, 0)
+		pass(patienceFloor + lookAtLeast)
+		wantWaits(t, m, 1, 0, 0)
+		if l := m.Lookup([]byte(key), nil); l.Waiters() != 0 {
+			t.Errorf("%d wait", l.Waiters())
+		}
+	})
+}
+
+// A wait that --max-wait has cut goes on, too: its client has asked for more.
+func TestCutWaitGoesOn(t *testing.T) {
+	bubble(t, Config{MaxWait: time.Second}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, 2500*time.Millisecond))
+		c := newClient(m, "b")
+		for left := 10 * time.Second; left > 7*time.Second; left -= time.Second {
+			p := &place{m: m}
+			claim := c.claim(key, time.Minute)
+			claim.Wait, claim.Waiter, claim.Waiting, claim.Named = left, p, &p.Waiting, true
+			if _, err := m.Put(claim); err != ErrQueued {
+				t.Fatal(err)
+			}
+			pass(time.Second)
+		}
+		wantOwner(t, m, key, "b")
+		wantWaits(t, m, 0, 1, 2500*time.Millisecond)
 	})
 }
 

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/base64"
 	"math"
 )
@@ -19,6 +20,7 @@ type Meta struct {
 	Delta   uint64 // D: step of ma, 1 if not given
 	Mode    byte   // M: upper-case mode letter, 0 if not given
 	WaitMs  uint64 // W: how long a claim may wait, in milliseconds
+	GoesOn  bool   // W with a plus sign: its client will wait on after that
 }
 
 // Limits of the meta commands.
@@ -201,6 +203,7 @@ func (m *Meta) ownFlag(c byte, arg []byte, q *Request) error {
 		return nil
 	case 'W':
 		var ok bool
+		arg, m.GoesOn = bytes.CutSuffix(arg, []byte{'+'})
 		if m.WaitMs, ok = parseUint(arg); !ok {
 			return ErrBadToken
 		}

@@ -18,7 +18,7 @@ func (c *conn) metaSet(q *protocol.Request) bool {
 		return true
 	}
 	if q.Meta.Has('W') {
-		wait, byPolicy = waitOf(&q.Meta), false
+		wait, byPolicy, put.GoesOn = waitOf(&q.Meta), false, q.Meta.GoesOn
 	}
 	answer := setAnswer{flags: q.Args, key: q.Key, binary: put.Binary, quiet: q.Meta.Has('q')}
 	if wait > 0 {

@@ -37,6 +37,7 @@ func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait time.Duration,
 		return 0, false, errOnlyClaim
 	}
 	text, key, ok := bytes.Cut(option, []byte{':'})
+	text, put.GoesOn = bytes.CutSuffix(text, []byte{'+'})
 	wait, err := parseWait(string(text))
 	if !ok || err != nil || len(key) == 0 || bytes.HasPrefix(key, reserved) {
 		return 0, false, errBadWait

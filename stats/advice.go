@@ -134,8 +134,11 @@ func (v *view) gap(at time.Duration) time.Duration {
 }
 
 // renewal is the time to the next check after one at that time if the present hold, as
-// far as it may last, were never to end.
+// far as it may last, were never to end. Of a lock of which nothing is known no rate is.
 func (v *view) renewal(at time.Duration) float64 {
+	if v.Law.lastEvent() == 0 {
+		return float64(horizon)
+	}
 	return float64(v.far) / math.Sqrt(v.ended(at))
 }
 
