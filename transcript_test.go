@@ -136,6 +136,7 @@ func configure(args []string) (server.Config, locks.Config, error) {
 		l.LockDelays = append(l.LockDelays, locks.LockDelay{Pattern: pattern, Delay: d})
 		return err
 	})
+	flags.DurationVar(&l.Settle, "settle", 0, "")
 	flags.DurationVar(&l.MaxWait, "max-wait", 0, "")
 	flags.IntVar(&l.MaxWaiters, "max-waiters", 0, "")
 	flags.IntVar(&l.MaxWaitersTotal, "max-waiters-total", 0, "")

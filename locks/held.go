@@ -2,6 +2,7 @@ package locks
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"math"
 	"slices"
@@ -14,12 +15,13 @@ type NamedLock struct {
 	Lock
 }
 
-// Held returns, without their past, the n locks most worth looking at of those that are held or waited
-// for: the most wanted first, then the oldest holds. It looks at all of them, but
-// keeps no shard locked for long and remembers little more than n. A lock that is
-// taken or given back meanwhile may be missing.
-func (m *Manager) Held(n int) []NamedLock {
-	list := shortlist{size: n, bar: candidate{waiters: -1}}
+// Held returns, without their past, the n locks most worth looking at of those that are
+// held, waited for, or closed by their lock-delay: the most wanted first, then the oldest
+// holds. A pattern leaves out all other keys. It looks at all
+// locks, but keeps no shard locked for long and remembers little more than n. A lock that
+// is taken or given back meanwhile may be missing.
+func (m *Manager) Held(n int, pattern *Pattern) []NamedLock {
+	list := shortlist{size: n, bar: candidate{waiters: -1}, pattern: pattern}
 	for _, sh := range m.shards {
 		sh.propose(&list)
 	}
@@ -31,7 +33,7 @@ func (m *Manager) Held(n int) []NamedLock {
 		now := m.now()
 		l := sh.present(key, sh.find(hash, key, now), nil, now)
 		sh.unlock()
-		if l.Held || l.Waiters() > 0 {
+		if l.Held || l.Waiters() > 0 || l.Delay > 0 {
 			all = append(all, NamedLock{c.key, l})
 		}
 	}
@@ -54,15 +56,19 @@ func (c candidate) compare(o candidate) int {
 
 // A shortlist keeps the best candidates, up to twice as many as are asked for.
 type shortlist struct {
-	size int
-	best []candidate
-	bar  candidate // those that are worse are not among the best
+	size    int
+	best    []candidate
+	bar     candidate // those that are worse are not among the best
+	pattern *Pattern  // of the keys; nil for all
 }
 
 // add takes a candidate whose key is only good until add returns.
 func (s *shortlist) add(key []byte, waiters int, since time.Duration) {
 	c := candidate{waiters: waiters, since: since}
 	if s.bar.waiters >= 0 && c.compare(s.bar) >= 0 {
+		return
+	}
+	if s.pattern != nil && !s.pattern.Match(key) {
 		return
 	}
 	c.key = string(key)
@@ -95,12 +101,25 @@ func (sh *shard) propose(list *shortlist) {
 	defer sh.mu.Unlock()
 	sh.eachPiece(func(it *item) { proposeHeld(list, it) })
 	sh.yield()
-	lines := slices.AppendSeq(make([]*line, 0, len(sh.lines)), maps.Values(sh.lines))
-	for some := range slices.Chunk(lines, stride) {
-		for _, l := range some {
-			if n := l.waiters(); n > 0 && sh.lines[l.key] == l {
-				list.add(bytesOf(l.key), n, math.MaxInt64)
-			}
+	visitAll(sh, maps.Values(sh.lines), func(l *line) {
+		if n := l.waiters(); n > 0 && sh.lines[l.key] == l {
+			list.add(bytesOf(l.key), n, math.MaxInt64)
+		}
+	})
+	visitAll(sh, maps.Values(sh.closed), func(c *closedLock) {
+		if c.until > sh.m.settled && sh.closed[c.key] == c {
+			list.add(bytesOf(c.key), 0, math.MaxInt64)
+		}
+	})
+}
+
+// visitAll visits what there is now, and lets others have the shard every now and then:
+// what is visited may be gone by then.
+func visitAll[V any](sh *shard, values iter.Seq[V], visit func(V)) {
+	all := slices.Collect(values)
+	for some := range slices.Chunk(all, stride) {
+		for _, v := range some {
+			visit(v)
 		}
 		sh.yield()
 	}

@@ -11,7 +11,7 @@ import (
 // told is what Held tells: names, and how many wait.
 func told(m *Manager, n int) string {
 	var words []string
-	for _, l := range m.Held(n) {
+	for _, l := range m.Held(n, nil) {
 		words = append(words, fmt.Sprintf("%s:%d", l.Name, l.Waiters()))
 	}
 	return strings.Join(words, " ")
@@ -47,7 +47,7 @@ func TestHeld(t *testing.T) {
 				t.Errorf("%d: %s, want %s", n, got, want)
 			}
 		}
-		d := m.Held(1)[0]
+		d := m.Held(1, nil)[0]
 		if !d.Held || d.Owner != "alice" || d.Queued != 1 || d.Polling != 1 || d.Age != 1003*time.Millisecond || d.Retry == 0 {
 			t.Errorf("%+v", d.Lock)
 		}
@@ -73,7 +73,7 @@ func TestHeldOfMany(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 		names := make(map[string]bool)
-		for _, l := range m.Held(10_000) {
+		for _, l := range m.Held(10_000, nil) {
 			names[l.Name] = true
 		}
 		if len(names) != 10_000 {
@@ -105,7 +105,7 @@ func TestHeldWhileTablesGrow(t *testing.T) {
 	}()
 	for range 8 {
 		var names []string
-		for _, l := range m.Held(30_000) {
+		for _, l := range m.Held(30_000, nil) {
 			if strings.HasPrefix(l.Name, "steady:") {
 				names = append(names, l.Name)
 			}
@@ -128,6 +128,6 @@ func BenchmarkHeld(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		m.Held(100)
+		m.Held(100, nil)
 	}
 }

@@ -15,9 +15,18 @@ const (
 	maxHeld     = 10_000
 )
 
-// statsHeld answers "stats held [LIMIT]".
-func (c *conn) statsHeld(limitWord []byte) {
+// statsHeld answers "stats held [LIMIT [PATTERN]]".
+func (c *conn) statsHeld(limitWord, glob []byte) {
 	limit := defaultHeld
+	var pattern *locks.Pattern
+	if len(glob) > 0 {
+		p, err := locks.NewPattern(string(glob))
+		if err != nil {
+			c.out.Line(protocol.ErrBadFormat.Line)
+			return
+		}
+		pattern = &p
+	}
 	if len(limitWord) > 0 {
 		var ok bool
 		if limit, ok = parseHeldLimit(limitWord); !ok {
@@ -25,7 +34,7 @@ func (c *conn) statsHeld(limitWord []byte) {
 			return
 		}
 	}
-	c.fields(c.srv.heldTable(limit))
+	c.fields(c.srv.heldTable(limit, pattern))
 }
 
 // heldValue answers a get of lockcached:held:LIMIT: a line for each lock.
@@ -36,7 +45,7 @@ func (c *conn) heldValue(limitWord []byte) (value []byte, ok bool) {
 	}
 	c.letOthersLead()
 	var b bytes.Buffer
-	for _, f := range c.srv.heldTable(limit) {
+	for _, f := range c.srv.heldTable(limit, nil) {
 		b.WriteString(f.Name + " " + f.Text + "\n")
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), true
@@ -47,11 +56,11 @@ func parseHeldLimit(word []byte) (limit int, ok bool) {
 	return int(min(n, maxHeld)), err == nil && n > 0
 }
 
-// heldTable has a line for each lock that is held or waited for, the most wanted
+// heldTable has a line for each lock that is held, waited for or closed, the most wanted
 // first.
-func (s *Server) heldTable(limit int) []field {
+func (s *Server) heldTable(limit int, pattern *locks.Pattern) []field {
 	var l sheet
-	for _, lock := range s.locks.Held(limit) {
+	for _, lock := range s.locks.Held(limit, pattern) {
 		l.text(word(lock.Name), present(&lock.Lock))
 	}
 	return l
@@ -61,6 +70,12 @@ func (s *Server) heldTable(limit int) []field {
 func present(l *locks.Lock) string {
 	f := presentFields(l)
 	f.text("retry_ms", ms(l.Retry))
+	if !l.Held && l.Delay > 0 {
+		f.text("delay_ms", ms(l.Delay))
+	}
+	if !l.Held && l.Settling > 0 {
+		f.text("settling_ms", ms(l.Settling))
+	}
 	pairs := make([]string, len(f))
 	for i := range f {
 		pairs[i] = f[i].Name + "=" + f[i].Text

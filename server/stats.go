@@ -56,7 +56,8 @@ func (c *conn) statsOfKeys(what string, arg, more []byte) (goesOn bool) {
 	case c.srv.config.NoDump:
 		c.out.Line("CLIENT_ERROR stats " + what + " not allowed")
 	case what == "held":
-		c.statsHeld(arg)
+		glob, _ := protocol.NextWord(more)
+		c.statsHeld(arg, glob)
 	case what == "detail":
 		c.statsDetail(string(arg))
 	default:
