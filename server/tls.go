@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -26,7 +27,7 @@ func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error { return s.s
 // welcomeTLS begins to serve a connection from a goroutine of its own, which shakes
 // hands first.
 func (s *Server) welcomeTLS(nc net.Conn, l net.Listener, config *tls.Config) {
-	c := newStream(s, tls.Server(nc, config))
+	c := newStream(s, tls.Server(&tlsTransport{Conn: nc}, config))
 	c.listener = l.Addr()
 	if !s.register(c) {
 		s.turnAway(nc) // in plain text, as memcached does
@@ -35,6 +36,27 @@ func (s *Server) welcomeTLS(nc net.Conn, l net.Listener, config *tls.Config) {
 	}
 	onDescriptor(nc, s.tune)
 	go c.serve()
+}
+
+// A tlsTransport carries TLS, and knows whether the client has sent anything. One goroutine
+// reads it, the connection's.
+type tlsTransport struct {
+	net.Conn
+	heard bool
+}
+
+func (t *tlsTransport) Read(b []byte) (int, error) {
+	n, err := t.Conn.Read(b)
+	t.heard = t.heard || n > 0
+	return n, err
+}
+
+// SyscallConn leads to the socket.
+func (t *tlsTransport) SyscallConn() (syscall.RawConn, error) {
+	if socket, ok := t.Conn.(syscall.Conn); ok {
+		return socket.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // shakeHands reports whether the client may go on: it speaks TLS, if it has to, and
@@ -48,6 +70,9 @@ func (c *conn) shakeHands() bool {
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		c.srv.counts.handshakeErrors.Add(1)
+		if transport, ok := t.NetConn().(*tlsTransport); ok && !transport.heard {
+			return false // a probe of the port, or a connection kept in reserve: nothing went wrong
+		}
 		if unlogged, ok := c.srv.badHandshakes.due(); ok {
 			c.srv.config.Logger.Warn().Err(err).Stringer("client", c.remote()).
 				Int("unlogged", unlogged).Msg("TLS handshake failed")

@@ -1,14 +1,18 @@
 package server
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // certificates are read again whenever that is asked for, and bad if they have an
@@ -65,6 +69,47 @@ func TestPlainTextInsteadOfTLS(t *testing.T) {
 	_, err := c.raw.Write([]byte("version\r\n"))
 	must(t, err)
 	eventually(t, "a bad handshake", func() bool { return s.counts.handshakeErrors.Load() == 1 })
+}
+
+// A logBuffer collects what a server logs from several goroutines.
+type logBuffer struct {
+	mu   sync.Mutex // guards what follows
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// Those who connect to see whether the port is open, and send nothing, are not worth a warning
+// each; they are counted.
+func TestProbesOfTLSAreSilent(t *testing.T) {
+	var log logBuffer
+	s, dial := listening(t, "tls", Config{Logger: zerolog.New(&log)})
+	must(t, dial().raw.Close())
+	reset := dial()
+	must(t, reset.raw.(*net.TCPConn).SetLinger(0))
+	must(t, reset.raw.Close())
+	eventually(t, "two probes", func() bool { return s.counts.handshakeErrors.Load() == 2 })
+	if text := log.String(); text != "" {
+		t.Errorf("probes: %s", text)
+	}
+	started := dial()
+	_, err := started.raw.Write([]byte{22, 3, 1}) // a handshake begins so
+	must(t, err)
+	must(t, started.raw.Close())
+	eventually(t, "a handshake that was broken off", func() bool { return strings.Contains(log.String(), "TLS handshake failed") })
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"unlogged":0`) {
+		t.Errorf("probes were counted: %s", text)
+	}
 }
 
 // Nonsense behind a good handshake is counted as such.
