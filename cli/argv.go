@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -12,7 +14,7 @@ import (
 // differently. It returns each flag as --name or --name=value, and apart from
 // them the words that belong to no flag.
 func normalise(args []string) (named, rest []string, err error) {
-	a := argv{byShort: byShort, byLong: byLong, help: "lockcached -h", unread: args}
+	a := argv{byShort: byShort, byLong: byLong, unread: args}
 	if err := a.read(); err != nil {
 		return nil, nil, err
 	}
@@ -22,7 +24,7 @@ func normalise(args []string) (named, rest []string, err error) {
 // An argv is a command line on its way to its normal form.
 type argv struct {
 	byShort, byLong map[string]*flag // those there are
-	help            string           // how to learn of them
+	command         string           // whose they are; "" for the server's
 
 	unread      []string
 	named, rest []string
@@ -140,6 +142,39 @@ func (a *argv) addSwitch(f *flag) {
 	a.add(f, "true")
 }
 
+// unknown refuses a flag that is not there, and says where it is or what is like it.
 func (a *argv) unknown(as string) error {
-	return refusal{as, "unknown flag; " + a.help + " lists those there are"}
+	help := strings.TrimSpace("lockcached "+a.command) + " -h"
+	near := a.byLong
+	if a.command == "" {
+		if command := commandWith(as); command != "" {
+			return refusal{as, "belongs to a command, as in lockcached " + command + " " + as + "; lockcached -h lists commands and the server's flags"}
+		}
+		near = new(flagNames).load().long
+	} else if (&flagNames{short: byShort, long: byLong}).find(as) != notThere {
+		return refusal{as, "is a flag of the server; " + help + " lists those of lockcached " + a.command}
+	}
+	return refusal{as, "unknown flag" + suggestFlag(as, near) + "; " + help + " lists those there are"}
+}
+
+// commandWith names a command that has that long flag; "" if there is none.
+func commandWith(as string) string {
+	for _, c := range allCommands() {
+		if _, long := indexOptions(c.task().options()); long[strings.TrimPrefix(as, "--")] != nil {
+			return c.name
+		}
+	}
+	return ""
+}
+
+func suggestFlag(as string, byLong map[string]*flag) string {
+	name, isLong := strings.CutPrefix(as, "--")
+	if !isLong {
+		return ""
+	}
+	near := nearest(name, slices.Sorted(maps.Keys(byLong)), max(1, len(name)/3))
+	if near == "" {
+		return ""
+	}
+	return suggest("--" + near)
 }

@@ -19,9 +19,12 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// Client test suites look for memcached's name and version in the first line
-// of -h and -V.
-const versionLine = "memcached " + server.Version + " (lockcached " + server.Release + ")"
+// The first line of -h and -V. Client test suites, which start the server under the
+// name memcached, look there for memcached's name and version.
+const (
+	versionLine   = "lockcached " + server.Release + " (speaks memcached " + server.Version + ")"
+	memcachedLine = "memcached " + server.Version + " (lockcached " + server.Release + ")"
+)
 
 // Main runs the command line args, the program's name included, and returns
 // the exit code.
@@ -30,7 +33,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	// locks are read for.
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 
-	if c, _ := findCommand(args[1:]); c.ownSignals {
+	if c, _ := route(args); c != nil && c.ownSignals {
 		return run(args, stdout, stderr, nil)
 	}
 	// Room for the signal that asks to stop and the one that means it.
@@ -45,14 +48,14 @@ func Main(args []string, stdout, stderr io.Writer) int {
 
 // run is Main for a given source of signals.
 func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int {
-	a := &app{stdout: stdout, stderr: stderr, signals: signals}
-	err := a.run(args[1:])
-	if err == nil {
+	a := &app{stdout: stdout, stderr: stderr, signals: signals, args: args, asMemcached: isMemcached(args[0]), parent: openParent()}
+	err := a.run(args)
+	if err == nil || errors.Is(err, errPipeClosed) {
 		return 0
 	}
 	end, own := errors.AsType[failure](err)
 	if !own || end.err != nil {
-		fmt.Fprintf(stderr, "lockcached: %v\n", err)
+		a.report(err)
 	}
 	if _, ok := errors.AsType[refusal](err); ok {
 		return exitRefused
@@ -61,6 +64,15 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 		return end.code
 	}
 	return exitFailed
+}
+
+// report says what went wrong, where somebody reads it.
+func (a *app) report(err error) {
+	if a.parent != nil {
+		fmt.Fprint(a.parent, err)
+		return
+	}
+	fmt.Fprintf(a.stderr, "lockcached: %v\n", err)
 }
 
 // A failure has an exit code of its own. Without an error there is nothing to say
@@ -84,15 +96,31 @@ func (r refusal) Error() string { return r.where + ": " + r.why }
 type app struct {
 	stdout, stderr io.Writer
 	signals        <-chan os.Signal
+	args           []string // the command line, the program's name included
+	asMemcached    bool     // started under that name
+	parent         *os.File // of a server in the background, until it serves
 }
 
+// run does what the command line says; its first word is the program's name.
 func (a *app) run(args []string) error {
-	if c, found := findCommand(args); found {
-		return a.do(c, args[1:])
+	if c, rest := route(args); c != nil {
+		a.warnOfVariables()
+		return a.do(*c, rest)
+	}
+	return a.serverOrFlag(args[1:])
+}
+
+// serverOrFlag runs the server, or prints what flags such as --version ask for.
+func (a *app) serverOrFlag(args []string) error {
+	if i := firstWord(args); i >= 0 && !a.asMemcached {
+		return noCommand(args[i])
 	}
 	named, rest, err := normalise(args)
 	if err != nil {
 		return err
+	}
+	if len(rest) > 0 && !a.asMemcached {
+		return refusal{shown(rest[0]), "belongs to no flag; lockcached -h lists them"} // it stands behind "--"
 	}
 	cmd := a.command(func(ctx *urfave.Context) error { return a.act(ctx, named, rest) })
 	return cmd.Run(append([]string{cmd.Name}, named...))
@@ -104,7 +132,7 @@ func (a *app) command(action urfave.ActionFunc) *urfave.App {
 		Name:                  "lockcached",
 		Flags:                 urfaveFlags(),
 		Action:                action,
-		CustomAppHelpTemplate: helpText() + commandNotes(),
+		CustomAppHelpTemplate: a.helpText(),
 		HideHelpCommand:       true, // memcached has no commands, so "help" would be a stray word
 		HideHelp:              true, // its flag is one for all servers in a process, and is written to
 		HideVersion:           true, // its -v is memcached's --verbose
@@ -121,17 +149,22 @@ func (a *app) act(ctx *urfave.Context, named, rest []string) error {
 	}
 	switch {
 	case ctx.Bool("version"):
-		fmt.Fprintln(a.stdout, versionLine)
-		return nil
+		return a.write(a.versionLine() + "\n")
 	case ctx.Bool("license"):
-		fmt.Fprintln(a.stdout, "lockcached is free software under the MIT License; see the file LICENSE.")
-		return nil
+		return a.write("lockcached is free software under the MIT License; see the file LICENSE.\n")
 	}
 	c, err := configure(ctx, named, rest)
 	if err != nil {
 		return err
 	}
-	return serve(c, newLogger(a.stderr, c.logFormat, c.level()), a.signals)
+	if c.daemon && a.parent == nil {
+		why := staysInForeground()
+		if why == "" {
+			return a.daemonise()
+		}
+		c.warn("-d: staying in the foreground: %s", why)
+	}
+	return serve(c, newLogger(a.stderr, c.logFormat, c.level()), a.signals, a.toldServing)
 }
 
 // refuseAbsent refuses the flags that nobody may take for granted, also to those

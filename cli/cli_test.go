@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"io"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -31,11 +33,11 @@ func output(t *testing.T, args ...string) string {
 
 func TestHelp(t *testing.T) {
 	help := output(t, "-h")
-	if help != output(t, "--help") || help != output(t, "-vh", "word") {
+	if help != output(t, "--help") || help != output(t, "-vh") {
 		t.Error("-h, --help and -vh differ")
 	}
 	first, _, _ := strings.Cut(help, "\n")
-	if first != "memcached 1.6.45 (lockcached 0.1.0)" {
+	if first != "lockcached 0.1.0 (speaks memcached 1.6.45)" {
 		t.Errorf("first line %q", first)
 	}
 	// By these words memcached's test suite decides what a server can do.
@@ -58,7 +60,7 @@ func TestHelp(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	for _, arg := range []string{"-V", "--version"} {
-		if got := output(t, arg); got != "memcached 1.6.45 (lockcached 0.1.0)\n" {
+		if got := output(t, arg); got != "lockcached 0.1.0 (speaks memcached 1.6.45)\n" {
 			t.Errorf("%s: %q", arg, got)
 		}
 	}
@@ -74,7 +76,7 @@ func TestVersionOfWhatIsNotThere(t *testing.T) {
 
 // TestVersionWithTLS: gomemcache's tests learn so whether they can test TLS.
 func TestVersionWithTLS(t *testing.T) {
-	if got := output(t, "--enable-ssl", "--version"); got != "memcached 1.6.45 (lockcached 0.1.0)\n" {
+	if got := output(t, "--enable-ssl", "--version"); got != "lockcached 0.1.0 (speaks memcached 1.6.45)\n" {
 		t.Errorf("%q", got)
 	}
 }
@@ -98,6 +100,22 @@ func TestLogFormats(t *testing.T) {
 		log.Debug().Msg("chatter")
 		if !strings.Contains(b.String(), tt.want) || strings.Count(b.String(), "\n") != 1 {
 			t.Errorf("%s: %q", tt.format, &b)
+		}
+	}
+}
+
+// On a terminal the line that says that the server serves is one that people can read.
+func TestServingOnATerminal(t *testing.T) {
+	for _, tt := range []struct{ listen, want string }{
+		{"127.0.0.1:0", `INF serving listen=127\.0\.0\.1:\d+ pid=\d+ version=\S+\n`},
+		{"127.0.0.1:0,127.0.0.2:0", `INF serving listen=127\.0\.0\.1:\d+,127\.0\.0\.2:\d+ pid=\d+ version=\S+\n`},
+	} {
+		var stderr bytes.Buffer
+		signals := make(chan os.Signal, 1)
+		signals <- testSignal
+		code := run([]string{"lockcached", "-l", tt.listen, "--log-format", formatConsole}, io.Discard, &stderr, signals)
+		if code != 0 || !regexp.MustCompile(tt.want).MatchString(stderr.String()) {
+			t.Errorf("exit %d, %s", code, &stderr)
 		}
 	}
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// A command is what the first word of the command line can be. Only the first:
-// elsewhere words mean to us what they mean to memcached, which is nothing.
+// A command is what the first word of the command line can be that is no flag.
 type command struct {
 	name  string
 	args  string // what may follow, in its help
@@ -56,35 +55,22 @@ func allCommands() []command {
 		{name: "stats", args: "[WORD...]", about: "print what a server counts", task: newStats, notes: statsNotes},
 		{name: "ping", about: "see which servers answer, how fast, and what they are", task: newPing},
 		{name: completionWord, args: "bash | zsh | fish", about: "print what makes a shell complete all this", task: newCompletion, notes: completionNotes},
+		{name: "version", about: "print the version of this program", task: newVersion},
 		{name: "help", args: "[COMMAND]", about: "print the help of a command", task: newHelp},
 	}
-}
-
-// findCommand returns the command that the arguments begin with.
-func findCommand(args []string) (c command, found bool) {
-	if len(args) == 0 {
-		return c, false
-	}
-	for _, c := range allCommands() {
-		if c.name == args[0] {
-			return c, true
-		}
-	}
-	return c, false
 }
 
 // do runs a command.
 func (a *app) do(c command, args []string) error {
 	t := c.task()
 	options := withHelp(t.options())
-	argv := argv{help: "lockcached " + c.name + " -h", unread: args}
+	argv := argv{command: c.name, unread: args}
 	argv.byShort, argv.byLong = indexOptions(options)
 	if err := argv.read(); err != nil {
 		return err
 	}
 	if slices.Contains(argv.named, "--help") {
-		fmt.Fprint(a.stdout, c.help(options))
-		return nil
+		return a.write(c.help(options))
 	}
 	if err := takeAll(options, argv.named); err != nil {
 		return err
@@ -222,11 +208,11 @@ func (helping) options() []option { return nil }
 func (helping) run(a *app, args arguments) error {
 	words := args.all()
 	if len(words) == 0 {
-		return a.run([]string{"--help"})
+		return a.serverOrFlag([]string{"--help"})
 	}
-	c, found := findCommand(words)
-	if !found {
-		return refusal{"help " + words[0], "there is no such command; lockcached -h lists them"}
+	c := findCommand(words[0])
+	if c == nil {
+		return noCommand(words[0])
 	}
-	return a.do(c, []string{"--help"})
+	return a.do(*c, []string{"--help"})
 }

@@ -42,7 +42,13 @@ func dial(t *testing.T, addr string) wire {
 // add claims a lock, and returns the answer.
 func (w wire) add(key, owner string) string {
 	w.t.Helper()
-	fmt.Fprintf(w.conn, "add %s 0 60 %d\r\n%s\r\n", key, len(owner), owner)
+	return w.send(fmt.Sprintf("add %s 0 60 %d\r\n%s", key, len(owner), owner))
+}
+
+// send sends a request, and returns the answer.
+func (w wire) send(request string) string {
+	w.t.Helper()
+	fmt.Fprintf(w.conn, "%s\r\n", request)
 	answer := make([]byte, 100)
 	n, err := w.conn.Read(answer)
 	if err != nil {
@@ -122,6 +128,12 @@ func TestCommandRefusals(t *testing.T) {
 		{"ls --timeout soon", "--timeout soon: should be a duration"},
 		{"ls --timeout 0", "--timeout 0: should be longer than 0"},
 		{"ls lock:x", "lock:x: belongs to no flag; lockcached ls -h lists them"},
+		{"ls --sevrer x", "--sevrer: unknown flag (did you mean --server?); lockcached ls -h lists"},
+		{"ls -p 1", "-p: is a flag of the server; lockcached ls -h lists those of lockcached ls"},
+		{"-p 1 ls", "-p: is a flag of the server; lockcached ls -h lists those of lockcached ls"},
+		{"--server x", "--server: belongs to a command, as in lockcached lock --server"},
+		{"--sever x ls", "--sever: unknown flag (did you mean --server?); lockcached -h lists"},
+		{"version of what", "of: belongs to no flag; lockcached version -h lists them"},
 		{"top -n 0", "--interval 0: should be longer than 0"},
 		{"ping -- x", "x: belongs to no flag"},
 		{"show", "show: needs the key of a lock: lockcached show KEY"},
@@ -132,7 +144,8 @@ func TestCommandRefusals(t *testing.T) {
 		{"release k --token 1 --force", "--force: give either --token or --force"},
 		{"completion", "completion: should be followed by bash, zsh or fish"},
 		{"completion tcsh", "completion: should be followed by bash, zsh or fish"},
-		{"help me", "help me: there is no such command; lockcached -h lists them"},
+		{"help me", "me: there is no such command; lockcached -h lists them"},
+		{"help lokc", "lokc: there is no such command (did you mean lock?); lockcached -h lists them"},
 		{"lock", "lock: needs the key of a lock: lockcached lock KEY [flags] -- COMMAND"},
 		{"lock k", "lock k: needs a command behind --"},
 		{"lock k --", "lock k: needs a command behind --"},
@@ -140,6 +153,11 @@ func TestCommandRefusals(t *testing.T) {
 		{"lock k --wait 1s --no-wait -- true", "--no-wait: give either --wait or --no-wait"},
 		{"lock k --ttl 500ms -- true", "--ttl 500ms: should be at least 1s, and end before 19 January 2038"},
 		{"lock k --ttl 200000h -- true", "--ttl 200000h: should be at least 1s, and end before 19 January 2038"},
+		{"lock k --wait 5 -- true", "--wait 5: a duration needs a unit: 5s or 5ms"},
+		{"lock k --ttl=30 -- true", "--ttl 30: a duration needs a unit: 30s or 30ms"},
+		{"--ttl 30 lock k -- true", "--ttl 30: a duration needs a unit: 30s or 30ms"},
+		{"top -n 2", "--interval 2: a duration needs a unit: 2s or 2ms"},
+		{"ls --timeout .5", "--timeout .5: a duration needs a unit: .5s or .5ms"},
 		{"lock k --wait never -- true", "--wait never: should be a duration"},
 		{"lock k --strategy hope -- true", "--strategy hope: should be one of auto, queue, "},
 	}
@@ -153,16 +171,6 @@ func TestCommandRefusals(t *testing.T) {
 	t.Setenv(serverEnv, "a:b")
 	if got := execute("ls"); got.code != exitRefused || !strings.HasPrefix(got.stderr, "lockcached: LOCKCACHED_SERVER=a:b: should be host") {
 		t.Errorf("%+v", got)
-	}
-}
-
-// Only the first argument can be a command; elsewhere it belongs to memcached's
-// command line.
-func TestCommandIsTheFirstWord(t *testing.T) {
-	for _, c := range allCommands() {
-		if got := output(t, "-V", c.name); !strings.HasPrefix(got, "memcached ") {
-			t.Errorf("%s: %q", c.name, got)
-		}
 	}
 }
 

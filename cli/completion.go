@@ -79,11 +79,12 @@ func candidates(line string) []string {
 		words = words[:len(words)-1]
 	}
 	var all []string
-	switch c, found := findCommand(words); {
+	c, rest := route(append([]string{"lockcached"}, words...))
+	switch {
 	case slices.Contains(words, "--"):
-	case found:
-		all = c.candidates(words[1:], last)
-	case len(words) == 0 && !strings.HasPrefix(last, "-"):
+	case c != nil:
+		all = c.candidates(rest, last)
+	case !strings.HasPrefix(last, "-") && firstWord(append(words, "")) == len(words):
 		for _, c := range allCommands() {
 			all = append(all, c.name)
 		}

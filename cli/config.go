@@ -58,6 +58,7 @@ type config struct {
 	shutdownCommand bool
 	user            string
 	pidFile         string
+	daemon          bool
 	drain           time.Duration
 	logFormat       string
 	logLevel        string
@@ -127,6 +128,7 @@ func configure(ctx *urfave.Context, named, rest []string) (*config, error) {
 		}
 	}
 	c.ignored = append(c.ignored, rest...)
+	c.warnings = append(c.warnings, unknownVariables()...)
 	return c, c.finish()
 }
 

@@ -45,7 +45,8 @@ func mustConfig(t *testing.T, args ...string) *config {
 func TestRefused(t *testing.T) {
 	const (
 		factor   = "factor must be greater than 1"
-		duration = "should be a duration such as 500ms, 5s or 1m30s, or a number of milliseconds"
+		duration = "should be a duration such as 500ms, 5s or 1m30s"
+		unit     = "a duration needs a unit: "
 		endpoint = "should be host, host:port, [IPv6] or [IPv6]:port, such as 127.0.0.1 or [::1]:11211"
 		half     = "cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m"
 		itemSize = "item max size is a number of bytes, with suffix k or m for more, such as 512k"
@@ -83,7 +84,10 @@ func TestRefused(t *testing.T) {
 		{"-c many", "maximum connections must be greater than 0"},
 		{"--keepalive 0", "should be longer than 0"}, {"--keepalive 5x", duration},
 		{"--user-timeout -1s", duration}, {"--max-wait 0ms", "should be longer than 0"},
-		{"--drain 5x", duration}, {"--drain -1", duration}, {"--drain 9223372036855", duration},
+		{"--drain 5x", duration}, {"--drain -1", duration}, {"--drain 9223372036855", unit + "9223372036855s or 9223372036855ms"},
+		{"--drain 5", unit + "5s or 5ms"}, {"--drain 1.5", unit + "1.5s or 1.5ms"}, {"--drain 1e3", duration}, {"--drain 0x5", duration},
+		{"--drain 300000000000s", duration}, {"--max-wait 60", unit + "60s or 60ms"}, {"--settle 30", unit + "30s or 30ms"},
+		{"--fsync-interval 1", unit + "1s or 1ms"}, {"--lock-delay a=10", unit + "10s or 10ms"},
 		{"-o x", `Illegal suboption "x": ` + subopt},
 		{"-o x=1", `Illegal suboption "x": ` + subopt},
 		{"-o idle_timeout", "idle_timeout is a number of seconds, 0 for none"},
@@ -91,7 +95,7 @@ func TestRefused(t *testing.T) {
 		{"-o proxy_config=x.lua", "there is no proxy mode"},
 		{"--lock-keys [a", `"[a"` + glob},
 		{"--wait lock", "should be pattern=duration, such as lock:*=200ms"},
-		{"--wait =1s", `""` + glob}, {"--wait a=", duration}, {"--wait a=1", ""}, {"--wait [=1", `"["` + glob},
+		{"--wait =1s", `""` + glob}, {"--wait a=", duration}, {"--wait a=1", unit + "1s or 1ms"}, {"--wait a=0", ""}, {"--wait [=1", `"["` + glob},
 		{"--lock-delay lock", "should be pattern=duration, such as lock:*=200ms"},
 		{"--lock-delay a=", duration}, {"--lock-delay a=1m", ""}, {"--settle soon", duration}, {"--settle 0", ""},
 		{"--data ~", "needs a directory"}, {"--data d --fsync always", ""},
@@ -220,13 +224,13 @@ func TestAccepted(t *testing.T) {
 		{"-o no_lru_crawler,no_lru_maintainer", lruOff, []bool{true, true}},
 		{"-o no_modern,lru_crawler", lruOff, []bool{false, true}},
 		{"-o no_lru_crawler,modern", lruOff, []bool{true, false}},
-		{"--keepalive 1m --user-timeout 1500", func(c *config) any { return []any{c.server.KeepAlive, c.server.UserTimeout} },
+		{"--keepalive 1m --user-timeout 1500ms", func(c *config) any { return []any{c.server.KeepAlive, c.server.UserTimeout} },
 			[]any{time.Minute, 1500 * time.Millisecond}},
-		{"--send-timeout 5s --request-timeout 1500", func(c *config) any { return []any{c.server.SendTimeout, c.server.RequestTimeout} },
+		{"--send-timeout 5s --request-timeout 1500ms", func(c *config) any { return []any{c.server.SendTimeout, c.server.RequestTimeout} },
 			[]any{5 * time.Second, 1500 * time.Millisecond}},
 		{"--max-waiters-total 7", func(c *config) any { return c.locks.MaxWaitersTotal }, 7},
 		{"--lock-keys lock:* --lock-keys job:*,cron:?", func(c *config) any { return c.locks.LockKeys }, []string{"lock:*", "job:*", "cron:?"}},
-		{"--wait lock:vip=0 --wait lock:*=200,a=b=1s", func(c *config) any { return c.server.WaitPolicies },
+		{"--wait lock:vip=0 --wait lock:*=200ms,a=b=1s", func(c *config) any { return c.server.WaitPolicies },
 			[]server.WaitPolicy{{Pattern: "lock:vip"}, {Pattern: "lock:*", Wait: 200 * time.Millisecond}, {Pattern: "a=b", Wait: time.Second}}},
 		{"-D /:", func(c *config) any { return c.locks.ClassDelimiter }, byte('/')},
 		{"-D |", func(c *config) any {

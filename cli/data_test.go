@@ -19,12 +19,12 @@ import (
 // A lock is there again after a restart, with its statistics.
 func TestServeKeepsLocks(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "data")
-	s := start(t, "-p", "-1", "--data", dir, "--fsync", "always")
+	s := start(t, "-p", "-1", "--data", dir, "--fsync", "always", "-v")
+	if line := s.logged("settings"); s.serving["data"] != dir || line["fsync"] != "always" {
+		t.Errorf("logged %v, %v", s.serving, line)
+	}
 	if got := ask(t, "tcp", s.addrs[0], "add lock:job 0 60 1\r\na"); got != "STORED\r\n" {
 		t.Fatalf("add: %q", got)
-	}
-	if s.serving["data"] != dir || s.serving["fsync"] != "always" {
-		t.Errorf("logged %v", s.serving)
 	}
 	s.stop(syscall.SIGTERM)
 	if info, err := os.Stat(dir); err != nil || info.Mode() != fs.ModeDir|0o700 {

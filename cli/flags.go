@@ -136,8 +136,8 @@ var flags = []flag{
 		usage: "become this user (only when started as root)"},
 	{short: "P", long: "pidfile", arg: "file", section: process, set: text(pidFile, "a file name"),
 		usage: "write the process id there; removed at exit"},
-	{short: "d", long: "daemon", section: process, set: setDaemon,
-		usage: "no effect: leave the background to a service manager"},
+	{short: "d", long: "daemon", section: process, set: on(daemonOf),
+		usage: "serve in the background; what is logged is kept only if stderr is a file"},
 	{long: "drain", arg: "duration", section: process, set: duration(drain),
 		usage: "at SIGTERM, SIGINT or SIGUSR1, time to finish requests (default: 5s)"},
 	{short: "v", long: "verbose", counted: true, section: process, set: setVerbosity,
@@ -203,7 +203,7 @@ func (f *flag) name() string {
 
 // env is the environment variable that stands for the flag.
 func (f *flag) env() string {
-	return "LOCKCACHED_" + strings.ToUpper(strings.ReplaceAll(f.long, "-", "_"))
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(f.long, "-", "_"))
 }
 
 // urfaveFlags is the table for urfave/cli, which adds the environment. Short

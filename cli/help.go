@@ -5,10 +5,18 @@ import (
 	"strings"
 )
 
+// versionLine is the answer to -V, and the first line of that to -h.
+func (a *app) versionLine() string {
+	if a.asMemcached {
+		return memcachedLine
+	}
+	return versionLine
+}
+
 // helpText is the whole answer to -h. urfave/cli aligns what follows a tab.
-func helpText() string {
+func (a *app) helpText() string {
 	var b strings.Builder
-	fmt.Fprintln(&b, versionLine)
+	fmt.Fprintln(&b, a.versionLine())
 	fmt.Fprintln(&b, "A lock server that speaks memcached's protocol. Without flags it serves on 127.0.0.1:11211.")
 	for _, section := range sections {
 		fmt.Fprintf(&b, "\n%s:\n", section)
@@ -19,11 +27,14 @@ func helpText() string {
 		}
 	}
 	b.WriteString(helpNotes)
+	if !a.asMemcached {
+		b.WriteString(commandNotes())
+	}
 	return b.String()
 }
 
 const helpNotes = `
-A <duration> is like 500ms, 5s or 1m30s; a bare number counts milliseconds.
+A <duration> has a unit: 500ms, 5s, 1m30s.
 -l, -o, --lock-keys, --wait and --lock-delay can be repeated, or given a list separated by commas.
 
 Environment:

@@ -27,6 +27,14 @@ type endpoint struct {
 	tls     tlsMode
 }
 
+// portFlag is the flag that the port comes from.
+func (e *endpoint) portFlag() string {
+	if e.ownPort {
+		return "-l"
+	}
+	return "-p"
+}
+
 // A listener is an address that is open, and how TLS is spoken there.
 type listener struct {
 	net.Listener
@@ -143,18 +151,19 @@ func listenTCP(c *config, e endpoint) ([]listener, error) {
 	var list []listener
 	var absent error
 	for _, addr := range addrs {
-		l, err := listenAddr(netip.AddrPortFrom(addr, uint16(e.port)), c.server.Settings.Backlog)
+		at := netip.AddrPortFrom(addr, uint16(e.port))
+		l, err := listenAddr(at, c.server.Settings.Backlog)
 		switch {
 		case err == nil:
 			list = append(list, listener{l, e.tls})
 		case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
 			absent = err
 		default:
-			return list, fmt.Errorf("cannot listen on -l %s: %w", e.text, err)
+			return list, cannotListen("-l "+e.text, at.String(), e.portFlag(), err)
 		}
 	}
 	if len(list) == 0 {
-		return nil, refusal{"-l " + e.text, absent.Error()}
+		return nil, refusal{"-l " + e.text, noSuchAddress(absent)}
 	}
 	if absent != nil {
 		c.warn("-l %s: one of its addresses is left out: %v", e.text, absent)
@@ -216,7 +225,7 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	defer syscall.Umask(old)
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on -s %s: %w", path, err)
+		return nil, cannotListenUnix(path, err)
 	}
 	return l, nil
 }
@@ -229,7 +238,7 @@ func removeStaleSocket(path string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("cannot listen on -s: %w", err)
+		return cannotListenUnix(path, err)
 	}
 	if info.Mode().Type() != fs.ModeSocket {
 		return refusal{"-s " + path, "exists and is no socket; name a file that does not exist"}
@@ -237,10 +246,10 @@ func removeStaleSocket(path string) error {
 	conn, err := net.Dial("unix", path)
 	if err == nil {
 		conn.Close()
-		return fmt.Errorf("cannot listen on -s %s: another server does", path)
+		return cannotListenUnix(path, syscall.EADDRINUSE)
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("cannot listen on -s %s: %w", path, err)
+		return cannotListenUnix(path, err)
 	}
 	return os.Remove(path)
 }

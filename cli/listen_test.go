@@ -85,7 +85,7 @@ func TestUnixSocket(t *testing.T) {
 	if err != nil || info.Mode() != fs.ModeSocket|0o760 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if _, err := listen(mustConfig(t, "-s", path)); err == nil || !strings.Contains(err.Error(), "another server") {
+	if _, err := listen(mustConfig(t, "-s", path)); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("a socket in use was taken over: %v", err)
 	}
 	closeAll(list)

@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"strings"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
@@ -21,9 +22,36 @@ var logLevels = []string{"trace", "debug", "info", "warn", "error"}
 func newLogger(w io.Writer, format string, level zerolog.Level) zerolog.Logger {
 	terminal := isTerminal(w)
 	if format == formatConsole || format == formatAuto && terminal {
-		w = zerolog.ConsoleWriter{Out: w, NoColor: !terminal, TimeFormat: "15:04:05.000"}
+		w = zerolog.ConsoleWriter{
+			Out: w, NoColor: !terminal, TimeFormat: "15:04:05.000",
+			FieldsOrder: []string{"listen"}, FormatPrepare: plainLists,
+		}
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+// plainLists shows lists of words as people write them, without brackets and quotes.
+func plainLists(event map[string]any) error {
+	for name, value := range event {
+		if list, ok := value.([]any); ok {
+			if words, ok := wordsOf(list); ok {
+				event[name] = strings.Join(words, ",")
+			}
+		}
+	}
+	return nil
+}
+
+// wordsOf returns the elements of a list if all are text.
+func wordsOf(list []any) (words []string, ok bool) {
+	for _, element := range list {
+		word, isText := element.(string)
+		if !isText {
+			return nil, false
+		}
+		words = append(words, word)
+	}
+	return words, true
 }
 
 func isTerminal(w io.Writer) bool {

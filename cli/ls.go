@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -106,18 +105,4 @@ func lease(lock fields) string {
 		return "no end"
 	}
 	return about(lock.ms("ttl_ms"))
-}
-
-// print writes to the standard output: what it is given as JSON, or the text.
-func (a *app) print(asJSON bool, document any, text func() string) error {
-	if !asJSON {
-		_, err := fmt.Fprint(a.stdout, text())
-		return err
-	}
-	b, err := json.MarshalIndent(document, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(a.stdout, "%s\n", b)
-	return err
 }

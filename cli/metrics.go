@@ -3,10 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -50,12 +50,16 @@ func (w *web) listen(e *endpoint) error {
 	if host == "*" {
 		host = ""
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(e.port)))
+	addr := net.JoinHostPort(host, strconv.Itoa(e.port))
+	l, err := net.Listen("tcp", addr)
 	if unknown, ok := errors.AsType[*net.DNSError](err); ok {
 		return refusal{"--metrics " + e.text, "cannot resolve: " + unknown.Error()}
 	}
+	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
+		return refusal{"--metrics " + e.text, noSuchAddress(err)}
+	}
 	if err != nil {
-		return fmt.Errorf("cannot listen on --metrics %s: %w", e.text, err)
+		return cannotListen("--metrics "+e.text, addr, "--metrics", err)
 	}
 	w.listener = l
 	return nil
@@ -103,6 +107,6 @@ func (w *web) stop(ctx context.Context) {
 // log adds what is in effect to the line that says so.
 func (w *web) log(e *zerolog.Event, c *config) {
 	if w.listener != nil {
-		e.Stringer("metrics", w.listener.Addr()).Int("metrics_classes", c.metricsClasses).Bool("pprof", c.pprof)
+		e.Int("metrics_classes", c.metricsClasses).Bool("pprof", c.pprof)
 	}
 }

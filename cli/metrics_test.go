@@ -29,12 +29,11 @@ func get(t *testing.T, url string) (code int, body string) {
 }
 
 func TestServeMetrics(t *testing.T) {
-	s := start(t, "-p-1", "--metrics", "127.0.0.1:0", "--metrics-classes", "7")
-	line := s.serving
-	if line["metrics_classes"] != 7.0 || line["pprof"] != false {
+	s := start(t, "-p-1", "--metrics", "127.0.0.1:0", "--metrics-classes", "7", "-v")
+	if line := s.logged("settings"); line["metrics_classes"] != 7.0 || line["pprof"] != false {
 		t.Errorf("%v", line)
 	}
-	url := "http://" + line["metrics"].(string)
+	url := "http://" + s.serving["metrics"].(string)
 	ask(t, "tcp", s.addrs[0], "add lock:1 0 30 1\r\nx")
 	if _, body := get(t, url+"/metrics"); !strings.Contains(body, `lockcached_lock_acquisitions_total{class="lock"} 1`) {
 		t.Errorf("no acquisition in\n%s", body)
@@ -101,8 +100,8 @@ func TestServeMetricsPortInUse(t *testing.T) {
 		addr, want string
 		code       int
 	}{
-		{l.Addr().String(), "cannot listen on --metrics " + l.Addr().String() + ": listen tcp " + l.Addr().String() +
-			": bind: address already in use\n", exitFailed},
+		{l.Addr().String(), "cannot listen on --metrics " + l.Addr().String() + ": address already in use" +
+			"; another process listens there: stop it, or choose another port with --metrics\n", exitFailed},
 		{"a..b:1", "--metrics a..b:1: cannot resolve: lookup a..b: no such host\n", exitRefused},
 	} {
 		var stdout, stderr bytes.Buffer

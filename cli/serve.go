@@ -36,8 +36,9 @@ type service struct {
 	recovered journal.Recovered
 }
 
-// serve runs the server until a signal or the shutdown command ends it.
-func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
+// serve runs the server until a signal or the shutdown command ends it. It calls ready
+// when clients are accepted.
+func serve(c *config, log zerolog.Logger, signals <-chan os.Signal, ready func()) error {
 	s := &service{config: c, log: log, signals: signals, commanded: make(chan string, 1)}
 	runtime.GOMAXPROCS(c.threads + 1) // the loops wait in system calls: one for all else
 	raiseFileLimit(c)
@@ -76,6 +77,7 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal) error {
 	defer cancel()
 	srv := s.start(ctx, manager, listeners)
 	s.notify(daemon.SdNotifyReady)
+	ready()
 	if err := s.wait(); err != nil {
 		return err
 	}
@@ -198,18 +200,28 @@ func (s *service) drain(srv *server.Server) {
 	s.log.Info().Dur("after_ms", time.Since(began)).Msg("stopped")
 }
 
-// logStart writes the one line with all that is in effect.
+// logStart says that the server serves, and at debug with which settings.
 func (s *service) logStart(listeners []listener) {
-	c := s.config
 	addrs := make([]string, len(listeners))
 	for i, l := range listeners {
 		addrs[i] = l.Addr().String()
 	}
-	e := s.log.Info().
-		Str("version", server.Release).
+	e := s.log.Info().Strs("listen", addrs).Str("version", server.Release).Int("pid", os.Getpid())
+	if s.metrics.listener != nil {
+		e.Stringer("metrics", s.metrics.listener.Addr())
+	}
+	if dir := s.config.journal.Dir; dir != "" {
+		e.Str("data", dir)
+	}
+	e.Msg("serving")
+	s.logSettings()
+}
+
+// logSettings writes one line with all that is in effect.
+func (s *service) logSettings() {
+	c := s.config
+	e := s.log.Debug().
 		Str("memcached_version", server.Version).
-		Int("pid", os.Getpid()).
-		Strs("listen", addrs).
 		Int("threads", c.threads).
 		Int64("memory_limit", c.locks.MemoryLimit).
 		Int64("process_memory_limit", debug.SetMemoryLimit(-1)).
@@ -237,7 +249,7 @@ func (s *service) logStart(listeners []listener) {
 	s.metrics.log(e, c)
 	logLocks(e, c)
 	logJournal(e, c)
-	e.Msg("serving")
+	e.Msg("settings")
 }
 
 // logLocks adds what is in effect for locks.

@@ -37,11 +37,17 @@ type instance struct {
 // start runs the command line until it serves.
 func start(t *testing.T, args ...string) *instance {
 	t.Helper()
+	return startAs(t, "lockcached", args...)
+}
+
+// startAs is start for a program that was started under another name.
+func startAs(t *testing.T, name string, args ...string) *instance {
+	t.Helper()
 	r, w := io.Pipe()
 	s := &instance{t: t, signals: make(chan os.Signal, 3), log: make(chan map[string]any, 100), exit: make(chan int, 1)}
 	go s.readLog(r)
 	go func() {
-		s.exit <- run(append([]string{"lockcached"}, args...), io.Discard, w, s.signals)
+		s.exit <- run(append([]string{name}, args...), io.Discard, w, s.signals)
 		w.Close()
 	}()
 	s.serving = s.logged("serving")
@@ -215,7 +221,7 @@ func TestServeNowhere(t *testing.T) {
 }
 
 func TestServeSaysWhatItIgnores(t *testing.T) {
-	s := start(t, "-p-1", "-n", "96", "-o", "modern,relaxed_privileges", "-d", "logfile", "/var/log/memcached.log")
+	s := startAs(t, "/usr/bin/memcached", "-p-1", "-n", "96", "-o", "modern,relaxed_privileges", "logfile", "/var/log/memcached.log")
 	s.stop(syscall.SIGTERM)
 	var said []string
 	for _, line := range s.pending {
@@ -241,7 +247,8 @@ func TestServePortInUse(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	code := run([]string{"lockcached", "-p", port}, &stdout, &stderr, nil)
-	want := "lockcached: cannot listen on -l 127.0.0.1: listen tcp4 127.0.0.1:" + port + ": bind: address already in use\n"
+	want := "lockcached: cannot listen on -l 127.0.0.1: 127.0.0.1:" + port + ": address already in use" +
+		"; another process listens there: stop it, or choose another port with -p\n"
 	if code != exitFailed || stderr.String() != want {
 		t.Errorf("exit %d, %q, want %q", code, &stderr, want)
 	}

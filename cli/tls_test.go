@@ -185,9 +185,9 @@ func TestServePasswords(t *testing.T) {
 		}
 	}
 	write("foo:bar\n")
-	s := start(t, "-p-1", "-Y", file)
-	if s.serving["authentication"] != true || s.serving["protocol"] != "ascii" {
-		t.Errorf("%v", s.serving)
+	s := start(t, "-p-1", "-Y", file, "-v")
+	if line := s.logged("settings"); line["authentication"] != true || line["protocol"] != "ascii" {
+		t.Errorf("%v", line)
 	}
 	for _, tt := range []struct{ line, want string }{
 		{"version", "CLIENT_ERROR unauthenticated\r\n"},

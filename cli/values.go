@@ -35,6 +35,7 @@ func noEvict(c *config) *bool                 { return &c.locks.NoEvict }
 func noDump(c *config) *bool                  { return &c.server.NoDump }
 func noFlush(c *config) *bool                 { return &c.server.NoFlush }
 func casDisabled(c *config) *bool             { return &c.server.Settings.CASDisabled }
+func daemonOf(c *config) *bool                { return &c.daemon }
 func shutdownCommand(c *config) *bool         { return &c.shutdownCommand }
 func pprof(c *config) *bool                   { return &c.pprof }
 func keepAlive(c *config) *time.Duration      { return &c.server.KeepAlive }
@@ -142,20 +143,23 @@ func interval(field func(*config) *time.Duration) setter {
 	}
 }
 
-var errDuration = errors.New("should be a duration such as 500ms, 5s or 1m30s, or a number of milliseconds")
+var errDuration = errors.New("should be a duration such as 500ms, 5s or 1m30s")
 
-// parseDuration reads what a client may write in lockcached:wait=, too: a Go
-// duration or whole milliseconds.
+// parseDuration reads a Go duration. A number without a unit is refused unless it is 0:
+// on the wire it would count milliseconds, while people mean seconds.
 func parseDuration(value string) (time.Duration, error) {
 	d, err := time.ParseDuration(value)
-	if ms, notMS := strconv.ParseInt(value, 10, 64); notMS == nil && ms <= math.MaxInt64/int64(time.Millisecond) {
-		d, err = time.Duration(ms)*time.Millisecond, nil
+	if err == nil && d >= 0 {
+		return d, nil
 	}
-	if err != nil || d < 0 {
-		return 0, errDuration
+	if n, notNumber := strconv.ParseFloat(value, 64); notNumber == nil && n > 0 && err != nil && isDecimal(value) {
+		return 0, fmt.Errorf("a duration needs a unit: %ss or %sms", value, value)
 	}
-	return d, nil
+	return 0, errDuration
 }
+
+// isDecimal leaves out what Go takes for a number and nobody means as one: 1e3, 0x5, inf.
+func isDecimal(value string) bool { return strings.Trim(value, "0123456789.") == "" }
 
 func setPort(c *config, value string) error {
 	port, err := parsePort(value)
@@ -269,11 +273,6 @@ func setGrowthFactor(c *config, value string) error {
 		return errors.New("factor must be greater than 1")
 	}
 	c.server.Settings.GrowthFactor = factor
-	return nil
-}
-
-func setDaemon(c *config, _ string) error {
-	c.warn("-d: staying in the foreground; leave the background to a service manager")
 	return nil
 }
 

@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+)
+
+// parentEnv tells a server in the background which descriptor leads to the process that
+// started it with -d, and waits to hear whether it serves.
+const parentEnv = envPrefix + "DAEMON_PARENT_FD"
+
+// servingWord is what the parent hears when all is well; anything else is an error.
+const servingWord = "serving"
+
+// openParent returns the way to the parent of a server in the background, or nil.
+func openParent() *os.File {
+	fd, err := strconv.Atoi(os.Getenv(parentEnv))
+	if err != nil {
+		return nil
+	}
+	_ = os.Unsetenv(parentEnv)
+	syscall.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), "parent")
+}
+
+// toldServing lets the parent go, if there is one.
+func (a *app) toldServing() {
+	if a.parent != nil {
+		fmt.Fprint(a.parent, servingWord)
+		_ = a.parent.Close()
+		a.parent = nil
+	}
+}
+
+// staysInForeground says why -d does not move this process to the background; "" if it does.
+func staysInForeground() string {
+	switch {
+	case os.Getenv("NOTIFY_SOCKET") != "" || os.Getenv("LISTEN_PID") != "":
+		return "systemd waits for this process"
+	case os.Getpid() == 1:
+		return "a container ends with its first process"
+	}
+	return ""
+}
+
+// daemonise starts the server as a process of its own without a terminal, and returns when it
+// serves. An error or exit code at its start becomes ours, so that scripts notice it.
+func (a *app) daemonise() error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("-d: %w", err)
+	}
+	report, parent, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("-d: %w", err)
+	}
+	defer report.Close()
+	cmd := &exec.Cmd{
+		Path: program, Args: a.args, ExtraFiles: []*os.File{parent},
+		Env:         append(os.Environ(), parentEnv+"=3"), // the first behind the standard ones
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if log := a.regularLog(); log != nil {
+		cmd.Stderr = log
+	}
+	err = cmd.Start()
+	_ = parent.Close()
+	if err != nil {
+		return fmt.Errorf("-d: %w", err)
+	}
+	heard := make(chan struct{})
+	go a.passSignals(cmd.Process, heard)
+	said, err := io.ReadAll(report)
+	close(heard)
+	if string(said) == servingWord {
+		return cmd.Process.Release()
+	}
+	return notServing(string(said), cmp.Or(cmd.Wait(), err))
+}
+
+// passSignals lets a signal to us end the server that we wait for.
+func (a *app) passSignals(server *os.Process, heard <-chan struct{}) {
+	for {
+		select {
+		case sig := <-a.signals:
+			_ = server.Signal(sig)
+		case <-heard:
+			return
+		}
+	}
+}
+
+// notServing is how it ends that a server in the background did not start: it said why, or
+// died.
+func notServing(said string, err error) error {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	switch {
+	case said != "" && ok:
+		return failure{exit.ExitCode(), errors.New(said)}
+	case said != "":
+		return errors.New(said)
+	case err != nil:
+		return fmt.Errorf("-d: the server ended before it served: %w", err)
+	}
+	return errors.New("-d: the server was stopped before it served")
+}
+
+// regularLog is our standard error if that is a file. A terminal or a pipe would wait for the
+// server to end.
+func (a *app) regularLog() *os.File {
+	f, ok := a.stderr.(*os.File)
+	if !ok {
+		return nil
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	return f
+}
