@@ -213,12 +213,12 @@ func (l *claiming) notTaken(err error) error {
 	return failure{exitNotTaken, fmt.Errorf("%s: lock not obtained: %s", l.key, why)}
 }
 
-// unlessQuiet says that somebody else has the lock, if that is to be said.
+// unlessQuiet says that somebody else has the lock, or why nobody gets it, if that is to be said.
 func (l *claiming) unlessQuiet(held *client.HeldError) error {
 	if l.quiet {
 		return nil
 	}
-	why := fmt.Errorf("%s: lock not obtained: somebody else has it", l.key)
+	why := fmt.Errorf("%s: lock not obtained: %s", l.key, cmp.Or(l.whyClosed(l.key), "somebody else has it"))
 	if l.wait > 0 {
 		why = fmt.Errorf("%w, and the wait of %s is over", why, about(held.Waited))
 	}

@@ -127,7 +127,9 @@ func TestCommandRefusals(t *testing.T) {
 		{"ls --server localhost,,", "--server: should be host, host:port"},
 		{"ls --timeout soon", "--timeout soon: should be a duration"},
 		{"ls --timeout 0", "--timeout 0: should be longer than 0"},
-		{"ls lock:x", "lock:x: belongs to no flag; lockcached ls -h lists them"},
+		{"ls lock:* job:*", "job:*: is one word too many: lockcached ls takes one pattern"},
+		{"ls [a", "pattern [a: \"[a\" is no glob"},
+		{"ls --sort color", "--sort color: should be one of age, key, owner, "},
 		{"ls --sevrer x", "--sevrer: unknown flag (did you mean --server?); lockcached ls -h lists"},
 		{"ls -p 1", "-p: is a flag of the server; lockcached ls -h lists those of lockcached ls"},
 		{"-p 1 ls", "-p: is a flag of the server; lockcached ls -h lists those of lockcached ls"},
@@ -266,10 +268,10 @@ func TestTop(t *testing.T) {
 	}
 	w := newTop().(*watching)
 	w.servers = server.addrs
-	w.frame(10)
+	w.frame(80, 10)
 	dial(t, server.addrs[0]).add("lock:y", "bob")
 	screen := new(bytes.Buffer)
-	draw(screen, w.frame(10), 40, 3)
+	draw(screen, w.frame(40, 10), 40, 3)
 	lines := strings.Split(screen.String(), "\n")
 	if len(lines) != 3 || !strings.HasPrefix(lines[1], "2 held, 0 queued, 1 polling; a second: ") {
 		t.Errorf("%q", lines)

@@ -148,7 +148,7 @@ func keys(options []option, words []string) (all []string) {
 		return nil
 	}
 	r.timeout = keysTimeout
-	locks, _ := r.held(mostKeys)
+	locks, _ := r.held(choice{limit: mostKeys})
 	for _, lock := range locks {
 		all = append(all, lock.text("key"))
 	}

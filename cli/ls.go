@@ -11,48 +11,111 @@ import (
 // A listing is "lockcached ls".
 type listing struct {
 	remote
-	limit int
+	choice
 }
 
-// mostListed is the longest list that a server gives.
-const mostListed = 10_000
+const listNotes = `
+PATTERN is a glob that the keys have to match, such as 'lock:*'. A lock that is closed by the
+server's --lock-delay or --settle has no owner; its TTL is how much longer it stays closed.
+On a terminal the list is made to fit: TOKEN and then other columns are left out, keys and owners
+are cut in the middle. In a pipe, and with --json, everything is there.
+`
 
-func newList() task { return &listing{remote: newRemote(), limit: 100} }
+func newList() task { return &listing{remote: newRemote(), choice: choice{limit: 100}} }
 
 func (l *listing) options() []option {
-	return append(l.remote.options(), limitOption(&l.limit))
-}
-
-func limitOption(to *int) option {
-	return option{
-		flag: flag{long: "limit", arg: "num", usage: fmt.Sprintf("locks to list (default: %d, at most %d)", *to, mostListed)},
-		take: func(value string) (err error) {
-			if *to, err = strconv.Atoi(value); err != nil || *to < 1 || *to > mostListed {
-				return fmt.Errorf("should be a number from 1 to %d", mostListed)
-			}
-			return nil
-		},
-	}
+	return append(l.remote.options(), l.choice.options()...)
 }
 
 func (l *listing) run(a *app, args arguments) error {
-	if err := cmp.Or(args.wordless("ls"), l.finish()); err != nil {
+	if err := cmp.Or(l.takePattern("ls", args), l.finish()); err != nil {
 		return err
 	}
-	locks, answers := l.held(l.limit)
-	if err := a.print(l.json, locks, func() string { return l.table(locks).String() }); err != nil {
+	locks, answers := l.held(l.choice)
+	if err := a.print(l.json, locks, func() string { return l.table(locks, a.columns()).String() }); err != nil {
 		return err
 	}
 	if len(locks) == l.limit && !l.json {
 		fmt.Fprintln(a.stderr, "lockcached: there may be more: --limit says how many to list")
 	}
+	for _, notice := range l.settling(answers) {
+		fmt.Fprintf(a.stderr, "lockcached: %s\n", notice)
+	}
 	return a.complain(answers)
 }
 
+// A choice says which locks to list, and in what order.
+type choice struct {
+	pattern string // of keys; "" for all
+	sort    string // a name in lockOrders; "" for the default
+	reverse bool
+	limit   int
+}
+
+// mostListed is the longest list that a server gives.
+const mostListed = 10_000
+
+func (c *choice) options() []option {
+	return []option{
+		{
+			flag: flag{long: "limit", arg: "num", usage: fmt.Sprintf("locks to list (default: %d, at most %d)", c.limit, mostListed)},
+			take: func(value string) (err error) {
+				if c.limit, err = strconv.Atoi(value); err != nil || c.limit < 1 || c.limit > mostListed {
+					return fmt.Errorf("should be a number from 1 to %d", mostListed)
+				}
+				return nil
+			},
+		},
+		{flag: flag{long: "sort", arg: "column", usage: "the order, by a column or by waiters (default: waiters)"}, take: func(value string) error {
+			if c.sort = value; lockOrders[value] == nil {
+				return errors.New("should be one of " + orderNames())
+			}
+			return nil
+		}},
+		{flag: flag{long: "reverse", usage: "turn the order round"}, take: func(string) error {
+			c.reverse = true
+			return nil
+		}},
+	}
+}
+
+// takePattern takes the one word that may stand beside the flags.
+func (c *choice) takePattern(command string, args arguments) error {
+	switch words := args.all(); {
+	case len(words) == 0:
+		return nil
+	case len(words) > 1:
+		return refusal{shown(words[1]), "is one word too many: lockcached " + command + " takes one pattern; quote it"}
+	default:
+		c.pattern = words[0]
+	}
+	if err := checkKey(c.pattern); err != nil {
+		return err
+	}
+	if err := checkPattern(c.pattern); err != nil {
+		return refusal{"pattern " + c.pattern, err.Error()}
+	}
+	return nil
+}
+
+// question is what to ask a server. It lists the most wanted locks first: whoever wants
+// another order has to know all of them.
+func (c *choice) question() string {
+	limit := c.limit
+	if c.sort != "" || c.reverse {
+		limit = mostListed
+	}
+	question := "stats held " + strconv.Itoa(limit)
+	if c.pattern != "" {
+		question += " " + c.pattern
+	}
+	return question
+}
+
 // held asks all servers for their locks, and puts them in one order.
-func (r *remote) held(limit int) (locks []fields, answers []answer) {
+func (r *remote) held(c choice) (locks []fields, answers []answer) {
 	locks = []fields{} // which JSON tells from nothing
-	answers = r.askAll("stats held " + strconv.Itoa(limit))
+	answers = r.askAll(c.question())
 	for i := range answers {
 		x := &answers[i]
 		if x.err == errUnknown {
@@ -63,46 +126,23 @@ func (r *remote) held(limit int) (locks []fields, answers []answer) {
 			locks = append(locks, lock)
 		}
 	}
-	slices.SortStableFunc(locks, moreWanted)
-	return locks[:min(len(locks), limit)], answers
+	slices.SortStableFunc(locks, c.order())
+	return locks[:min(len(locks), c.limit)], answers
 }
 
 // errNoList is what it means that a server does not know the question.
 var errNoList = errors.New("cannot list its locks: it is a memcached, or an older lockcached")
 
-// moreWanted is the order of the servers' lists.
-func moreWanted(a, b fields) int {
-	return cmp.Or(cmp.Compare(b.count("waiters"), a.count("waiters")), cmp.Compare(b.ms("age_ms"), a.ms("age_ms")))
-}
-
-// table shows locks to people.
-func (r *remote) table(locks []fields) *table {
-	t := newTable()
-	t.row(r.columns("KEY", "OWNER", "AGE", "TTL", "QUEUED", "POLLING", "RETRY", "TOKEN", "SERVER")...)
-	for _, lock := range locks {
-		owner, age, ttl, token := "-", "-", "-", "-"
-		if lock.text("held") == "1" {
-			owner, token = shown(lock.text("owner")), lock.text("token")
-			age, ttl = about(lock.ms("age_ms")), lease(lock)
+// settling has a sentence for each server that answered and grants no locks yet.
+func (r *remote) settling(answers []answer) (notices []string) {
+	for _, x := range answers {
+		if x.err != nil {
+			continue
 		}
-		t.row(r.columns(shown(lock.text("key")), owner, age, ttl, lock.text("queued"), lock.text("polling"),
-			about(lock.ms("retry_ms")), token, lock.text("server"))...)
+		totals := fields(parseStats(r.ask(x.server, "stats locks").lines))
+		if d := totals.ms("settling_ms"); d > 0 {
+			notices = append(notices, x.server+": no lock is granted for another "+about(d)+", after the start (--settle)")
+		}
 	}
-	return t
-}
-
-// columns leaves out the last one, the server, if there is but one.
-func (r *remote) columns(list ...string) []string {
-	if len(r.servers) == 1 {
-		return list[:len(list)-1]
-	}
-	return list
-}
-
-// lease is what is left of a lease.
-func lease(lock fields) string {
-	if lock.text("ttl_ms") == "-1" {
-		return "no end"
-	}
-	return about(lock.ms("ttl_ms"))
+	return notices
 }

@@ -1,12 +1,18 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // testSignal stops a server.
@@ -69,6 +75,109 @@ func TestListAsJSON(t *testing.T) {
 	}
 }
 
+func TestListChoice(t *testing.T) {
+	server := start(t, "-p-1")
+	defer server.stop(testSignal)
+	client := dial(t, server.addrs[0])
+	for _, key := range []string{"lock:b", "job:a", "lock:a"} {
+		client.add(key, "alice")
+	}
+	for args, want := range map[string]string{
+		"ls":                               "lock:b job:a lock:a",
+		"ls lock:*":                        "lock:b lock:a",
+		"ls *:a --sort key":                "job:a lock:a",
+		"ls --sort key":                    "job:a lock:a lock:b",
+		"ls --sort key --reverse":          "lock:b lock:a job:a",
+		"ls --sort age --limit 1 lock:*":   "lock:b",
+		"ls nobody":                        "",
+		"top --sort token --limit 2":       "lock:a job:a",
+		"--sort key --limit 1 top -- l*":   "lock:a",
+		"ls --json --sort key job:*":       "job:a",
+		"ls --reverse --limit 1 --json":    "lock:a",
+		"ls [lj]o[cb]*:? --sort key":       "job:a lock:a lock:b",
+		"ls --sort retry --sort key l?ck*": "lock:a lock:b",
+	} {
+		got := execute(append([]string{"--server", server.addrs[0]}, strings.Fields(args)...)...)
+		keys := regexp.MustCompile(`(?m)(?:^|"key": ")((?:lock|job):.)`).FindAllStringSubmatch(got.stdout, -1)
+		var list []string
+		for _, key := range keys {
+			list = append(list, key[1])
+		}
+		if strings.Join(list, " ") != want || got.code != 0 {
+			t.Errorf("%s: %q, want %s; %+v", args, list, want, got)
+		}
+	}
+}
+
+// On a terminal a list is as wide as that, and nowhere else.
+func TestListOnATerminal(t *testing.T) {
+	server := start(t, "-p-1")
+	defer server.stop(testSignal)
+	key := strings.Repeat("x", 160) + ":last"
+	dial(t, server.addrs[0]).add(key, "alice")
+	_, terminal := openTerminal(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 72}))
+	if got := (&app{stdout: terminal}).columns(); got != 72 {
+		t.Errorf("%d columns", got)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	must(err)
+	defer file.Close()
+	if got := (&app{stdout: file}).columns(); got != 0 {
+		t.Errorf("%d columns of a file", got)
+	}
+	if got := output(t, "ls", "--server", server.addrs[0]); !strings.Contains(got, key) {
+		t.Errorf("in a pipe: %s", got)
+	}
+}
+
+// A reader that has read enough, as head has, is no failure.
+func TestPipeIsClosed(t *testing.T) {
+	server := start(t, "-p-1")
+	defer server.stop(testSignal)
+	addr := server.addrs[0]
+	dial(t, addr).add("k", "alice")
+	for _, args := range []string{"ls", "ls --json", "show k", "stats", "ping", "top", "help ls", "-h", "-V", "version", "completion bash", "release k --force"} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		cmd := program(strings.Fields(args)...)
+		cmd.Env = append(cmd.Env, serverEnv+"="+addr)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = w, &stderr
+		err = cmd.Run()
+		w.Close()
+		if err != nil || stderr.Len() > 0 {
+			t.Errorf("%s: %v, %s", args, err, &stderr)
+		}
+	}
+}
+
+// An owner can be as long as a value: what is for people is cut, JSON is not.
+func TestReleaseOfALongOwner(t *testing.T) {
+	server := start(t, "-p-1")
+	defer server.stop(testSignal)
+	owner := "web-1" + strings.Repeat("x", 500_000) + "17"
+	client := dial(t, server.addrs[0])
+	client.add("k", owner)
+	got := output(t, "release", "k", "--force", "--server", server.addrs[0])
+	if len(got) > 300 || !strings.Contains(got, "owner web-1xx") || !strings.Contains(got, "xx17  token ") {
+		t.Errorf("%d bytes: %.300s", len(got), got)
+	}
+	client.add("k", owner)
+	if got := output(t, "release", "k", "--force", "--json", "--server", server.addrs[0]); !strings.Contains(got, owner) {
+		t.Errorf("%d bytes: %.300s", len(got), got)
+	}
+}
+
 func TestShow(t *testing.T) {
 	one, two := start(t, "-p-1"), start(t, "-p-1")
 	defer one.stop(testSignal)
@@ -84,8 +193,12 @@ func TestShow(t *testing.T) {
 	if strings.Contains(got, one.addrs[0]) {
 		t.Errorf("tells of a server that knows nothing:\n%s", got)
 	}
-	if got := output(t, "show", "nothing", "--server", both); strings.Count(got, "nobody") != 2 {
-		t.Errorf("%s", got)
+	if got := execute("show", "nothing", "--server", both); got.code != exitFailed || got.stdout != "" ||
+		got.stderr != "lockcached: nothing: nobody holds it or waits for it, and nothing is known of its past, on "+strings.ReplaceAll(both, ",", ", ")+"\n" {
+		t.Errorf("an unknown key: %+v", got)
+	}
+	if got := execute("show", "--json", "nothing", "--server", both); got.code != exitFailed || strings.Count(got.stdout, `"held": 0`) != 2 {
+		t.Errorf("an unknown key: %+v", got)
 	}
 	var locks []map[string]any
 	if err := json.Unmarshal([]byte(output(t, "show", "--json", "k", "--server", both)), &locks); err != nil || len(locks) != 1 || locks[0]["suggested_ttl_ms"] != 0.0 {

@@ -82,7 +82,7 @@ func (r *releasing) missing() error {
 func receipt(released []fields) string {
 	t := newTable()
 	for _, f := range released {
-		t.row("released "+shown(f.text("key")), "owner "+shown(f.text("owner")), "token "+f.text("token"), "on "+f.text("server"))
+		t.row("released "+shown(f.text("key")), "owner "+ownerOf(f), "token "+f.text("token"), "on "+f.text("server"))
 	}
 	return t.String()
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bradfitz/gomemcache/memcache"
@@ -20,14 +21,46 @@ func (s *showing) run(a *app, args arguments) error {
 		return err
 	}
 	locks, answers := s.look(key)
-	err = a.print(s.json, locks, func() string {
+	if err := a.show(s.json, locks); err != nil {
+		return err
+	}
+	if err := a.complain(answers); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(locks, isKnown) {
+		return s.unknown(key, locks)
+	}
+	return nil
+}
+
+func (a *app) show(asJSON bool, locks []fields) error {
+	return a.print(asJSON, locks, func() string {
 		var b strings.Builder
 		for _, lock := range locks {
-			b.WriteString(portrait(lock))
+			if isKnown(lock) {
+				b.WriteString(portrait(lock))
+			}
 		}
 		return b.String()
 	})
-	return cmp.Or(err, a.complain(answers))
+}
+
+// unknown says that no server knows anything of a lock, and why it could not be had anyway.
+func (s *showing) unknown(key string, locks []fields) error {
+	err := fmt.Errorf("%s: nobody holds it or waits for it, and nothing is known of its past, on %s", shown(key), strings.Join(s.servers, ", "))
+	for _, lock := range locks {
+		if reason := closedReason(lock); reason != "" {
+			return fmt.Errorf("%w; %s", err, reason)
+		}
+	}
+	return err
+}
+
+// isKnown tells a lock that there is or was from a key that a server never heard of, or has
+// forgotten.
+func isKnown(lock fields) bool {
+	return lock.text("held") == "1" || lock.ms("delay_ms") > 0 ||
+		lock.count("waiters")+lock.count("acquired")+lock.count("refused") > 0
 }
 
 // look asks all servers for a lock, since clients in other languages spread keys
@@ -47,7 +80,7 @@ func (r *remote) look(key string) (locks []fields, answers []answer) {
 		}
 		lock := append(fields{{"key", key}, {"server", x.server}}, told...)
 		all = append(all, lock)
-		if lock.text("held") == "1" || lock.count("waiters")+lock.count("acquired")+lock.count("refused") > 0 {
+		if isKnown(lock) {
 			known = append(known, lock)
 		}
 	}
@@ -96,11 +129,19 @@ func portrait(lock fields) string {
 	return t.String()
 }
 
+// maxOwner is how much of an owner is shown in a sentence: a plain memcached tells all of a value.
+const maxOwner = 120
+
+func ownerOf(lock fields) string { return cutMiddle(shown(lock.text("owner")), maxOwner) }
+
 func holder(lock fields) string {
 	if lock.text("held") != "1" {
+		if reason := closedReason(lock); reason != "" {
+			return "nobody; " + reason
+		}
 		return "nobody"
 	}
-	text := shown(lock.text("owner")) + ", token " + lock.text("token")
+	text := ownerOf(lock) + ", token " + lock.text("token")
 	if lock.text("age_ms") == "" {
 		return text
 	}

@@ -2,36 +2,148 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"github.com/mattn/go-runewidth"
 )
 
-// A table lines up its columns.
-type table struct {
-	text strings.Builder
-	w    *tabwriter.Writer
-}
+// columnGap is what stands between two columns of a table.
+const columnGap = 2
 
-func newTable() *table {
-	t := new(table)
-	t.w = tabwriter.NewWriter(&t.text, 0, 0, 2, ' ', 0)
-	return t
-}
+// A table lines up its columns as a terminal shows them, where some characters are two
+// columns wide and others none. Its first row may be a heading.
+type table struct{ rows [][]string }
 
-func (t *table) row(columns ...string) {
-	fmt.Fprintln(t.w, strings.Join(columns, "\t"))
-}
+func newTable() *table { return new(table) }
 
-// String ends the table.
+func (t *table) row(columns ...string) { t.rows = append(t.rows, columns) }
+
 func (t *table) String() string {
-	t.w.Flush()
+	widths := t.widths()
 	var b strings.Builder
-	for line := range strings.Lines(t.text.String()) {
-		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	for _, row := range t.rows {
+		var line strings.Builder
+		for i, cell := range row {
+			line.WriteString(cell)
+			line.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(cell)+columnGap))
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 	return b.String()
+}
+
+// widths are those of the columns.
+func (t *table) widths() (widths []int) {
+	for _, row := range t.rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], runewidth.StringWidth(cell))
+		}
+	}
+	return widths
+}
+
+// An elastic column may be cut, but not below its least width while there are others to leave out.
+type elastic struct {
+	heading string
+	least   int
+}
+
+// fit makes the table no wider than that many columns of a terminal. First the dispensable
+// columns are left out, as many as have to be, in their order; then the cells of the elastic
+// ones are cut in the middle.
+func (t *table) fit(width int, dispensable []string, cut []elastic) {
+	for _, heading := range dispensable {
+		if t.leastWidth(cut) <= width {
+			break
+		}
+		t.leaveOut(heading)
+	}
+	widths := t.widths()
+	for total(widths) > width {
+		widest := -1
+		for _, e := range cut {
+			if i := t.column(e.heading); i >= 0 && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 || widths[widest] <= 1 {
+			break
+		}
+		widths[widest]--
+	}
+	for _, row := range t.rows {
+		for i := range row {
+			row[i] = cutMiddle(row[i], widths[i])
+		}
+	}
+}
+
+// leastWidth is how wide the table is when all that may be cut is.
+func (t *table) leastWidth(cut []elastic) int {
+	widths := t.widths()
+	for _, e := range cut {
+		if i := t.column(e.heading); i >= 0 {
+			widths[i] = min(widths[i], e.least)
+		}
+	}
+	return total(widths)
+}
+
+// total is the width of a table with columns of those widths.
+func total(widths []int) (sum int) {
+	for _, w := range widths {
+		sum += w + columnGap
+	}
+	return sum - columnGap
+}
+
+// column is the index of the column with that heading, -1 if there is none.
+func (t *table) column(heading string) int { return slices.Index(t.rows[0], heading) }
+
+func (t *table) leaveOut(heading string) {
+	i := t.column(heading)
+	if i < 0 {
+		return
+	}
+	for j, row := range t.rows {
+		t.rows[j] = slices.Delete(row, i, i+1)
+	}
+}
+
+const ellipsis = "…"
+
+// cutMiddle makes a text at most that many columns wide. What it begins and ends with stays, for
+// that is what tells keys apart.
+func cutMiddle(text string, width int) string {
+	if runewidth.StringWidth(text) <= width {
+		return text
+	}
+	room := width - runewidth.StringWidth(ellipsis)
+	if room <= 0 {
+		return runewidth.Truncate(text, width, "")
+	}
+	return runewidth.Truncate(text, room-room/2, "") + ellipsis + lastColumns(text, room/2)
+}
+
+// lastColumns is the end of a text, at most that many columns wide.
+func lastColumns(text string, width int) string {
+	runes := []rune(text)
+	first := len(runes)
+	for used := 0; first > 0; first-- {
+		if used += runewidth.RuneWidth(runes[first-1]); used > width {
+			break
+		}
+	}
+	for first < len(runes) && runewidth.RuneWidth(runes[first]) == 0 { // it belongs to what was cut off
+		first++
+	}
+	return string(runes[first:])
 }
 
 // shown is a text that came from somebody else, fit for a terminal: what would

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/signal"
@@ -57,11 +58,21 @@ func (p *page) suspend() {
 	p.open()
 }
 
-// size is how much fits on the screen; a usual size if that is not known.
-func (p *page) size() (columns, rows int) {
-	w, err := unix.IoctlGetWinsize(int(p.screen.Fd()), unix.TIOCGWINSZ)
-	if err != nil || w.Col == 0 || w.Row == 0 {
+// terminalSize is how much fits on a terminal; a usual size if that is not known.
+func terminalSize(screen *os.File) (columns, rows int) {
+	w, err := unix.IoctlGetWinsize(int(screen.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
 		return 80, 24
 	}
-	return int(w.Col), int(w.Row)
+	return cmp.Or(int(w.Col), 80), cmp.Or(int(w.Row), 24)
+}
+
+// columns is how many fit in a line of the standard output; 0 if that is no terminal.
+func (a *app) columns() int {
+	screen, ok := a.stdout.(*os.File)
+	if !ok || !isTerminal(screen) {
+		return 0
+	}
+	columns, _ := terminalSize(screen)
+	return columns
 }

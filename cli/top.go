@@ -9,40 +9,45 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // A watching is "lockcached top".
 type watching struct {
 	remote
+	choice
 	interval time.Duration
-	limit    int
 	before   sample
 }
 
 const topNotes = `
 It redraws until q or Ctrl-C is pressed. Not on a terminal, and with --json, it prints once.
+PATTERN is a glob that the keys have to match, such as 'lock:*'. The list is that of lockcached ls.
 `
 
 const defaultInterval = 2 * time.Second
 
-func newTop() task { return &watching{remote: newRemote(), interval: defaultInterval, limit: 20} }
+func newTop() task {
+	return &watching{remote: newRemote(), interval: defaultInterval, choice: choice{limit: 20}}
+}
 
 func (w *watching) options() []option {
-	return append(w.remote.options(), limitOption(&w.limit), option{
+	return append(append(w.remote.options(), w.choice.options()...), option{
 		flag: flag{short: "n", long: "interval", arg: "duration", usage: "time between two looks (default: " + defaultInterval.String() + ")"},
 		take: func(value string) error { return someTime(&w.interval, value) },
 	})
 }
 
 func (w *watching) run(a *app, args arguments) error {
-	if err := cmp.Or(args.wordless("top"), w.finish()); err != nil {
+	if err := cmp.Or(w.takePattern("top", args), w.finish()); err != nil {
 		return err
 	}
 	if screen, ok := a.stdout.(*os.File); ok && isTerminal(screen) && isTerminal(os.Stdin) && !w.json {
 		return w.watch(a, screen)
 	}
-	locks, answers := w.held(w.limit)
-	err := a.print(w.json, locks, func() string { return w.summary(w.take()) + "\n\n" + w.table(locks).String() })
+	locks, answers := w.held(w.choice)
+	err := a.print(w.json, locks, func() string { return w.summary(w.take()) + "\n\n" + w.table(locks, a.columns()).String() })
 	return cmp.Or(err, a.complain(answers))
 }
 
@@ -62,8 +67,8 @@ func (w *watching) watch(a *app, screen *os.File) error {
 		awaitKey(os.Stdin, "qQ")
 	}()
 	for tick := time.NewTicker(w.interval); ; {
-		columns, rows := page.size()
-		draw(screen, w.frame(rows), columns, rows)
+		columns, rows := terminalSize(screen)
+		draw(screen, w.frame(columns, rows), columns, rows)
 		select {
 		case <-tick.C:
 		case <-suspend:
@@ -96,8 +101,7 @@ func draw(screen io.Writer, text string, columns, rows int) {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		runes := []rune(line)
-		b.WriteString(string(runes[:min(len(runes), columns)]) + "\x1b[K")
+		b.WriteString(runewidth.Truncate(line, columns, "") + "\x1b[K")
 	}
 	fmt.Fprint(screen, b.String()+"\x1b[J")
 }
@@ -106,30 +110,34 @@ func draw(screen io.Writer, text string, columns, rows int) {
 const headRows = 5
 
 // frame is all that is on the screen.
-func (w *watching) frame(rows int) string {
+func (w *watching) frame(columns, rows int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s   every %s   %s   q quits\n", strings.Join(w.servers, " "), about(w.interval), time.Now().Format(time.TimeOnly))
 	b.WriteString(w.summary(w.take()) + "\n")
-	locks, answers := w.held(max(1, min(w.limit, rows-headRows)))
+	fitting := w.choice
+	fitting.limit = max(1, min(w.limit, rows-headRows))
+	locks, answers := w.held(fitting)
 	for _, x := range answers {
 		if x.err != nil {
 			fmt.Fprintf(&b, "%s: %v\n", x.server, x.err)
 		}
 	}
-	b.WriteString("\n" + w.table(locks).String())
+	b.WriteString("\n" + w.table(locks, columns).String())
 	return b.String()
 }
 
 // A sample is what all servers have counted until a moment.
 type sample struct {
-	at     time.Time
-	counts map[string]uint64
+	at       time.Time
+	counts   map[string]uint64
+	settling time.Duration // for how much longer a server grants no locks
 }
 
 // take asks all servers what they have counted.
 func (w *watching) take() sample {
-	s := sample{time.Now(), make(map[string]uint64)}
+	s := sample{at: time.Now(), counts: make(map[string]uint64)}
 	for _, x := range w.askAll("stats locks") {
+		s.settling = max(s.settling, fields(parseStats(x.lines)).ms("settling_ms"))
 		for _, f := range parseStats(x.lines) {
 			s.counts[f.name] += fields{f}.count(f.name)
 		}
@@ -142,6 +150,9 @@ func (w *watching) summary(now sample) string {
 	before := w.before
 	w.before = now
 	text := fmt.Sprintf("%d held, %d queued, %d polling", now.counts["held"], now.counts["queued"], now.counts["polling"])
+	if now.settling > 0 {
+		text += "; no lock is granted for another " + about(now.settling) + " (--settle)"
+	}
 	if before.at.IsZero() {
 		return text
 	}

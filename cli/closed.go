@@ -1,0 +1,50 @@
+package cli
+
+import "time"
+
+// closed tells for how much longer nobody is granted a lock that nobody holds, and the flag of
+// the server that has it so; 0 if the lock is open.
+func closed(lock fields) (left time.Duration, flag string) {
+	if lock.text("held") == "1" {
+		return 0, ""
+	}
+	delay, settling := lock.ms("delay_ms"), lock.ms("settling_ms")
+	switch {
+	case settling == 0 && delay == 0:
+		return 0, ""
+	case settling >= delay:
+		return settling, "--settle"
+	}
+	return delay, "--lock-delay"
+}
+
+// closedReason is closed as part of a sentence; "" if the lock is open.
+func closedReason(lock fields) string {
+	switch left, flag := closed(lock); {
+	case left == 0:
+		return ""
+	case flag == "--settle":
+		return "the server has just started and grants no lock for another " + about(left) + " (--settle)"
+	default:
+		return "it is closed for another " + about(left) + ", because its last hold expired or was withdrawn (--lock-delay)"
+	}
+}
+
+// explainTimeout bounds the look at a lock that was refused. It is only for the message.
+const explainTimeout = time.Second
+
+// whyClosed says why nobody is granted a lock that was just refused; "" if somebody holds it, or
+// nothing is known.
+func (r remote) whyClosed(key string) (why string) {
+	r.timeout = explainTimeout
+	locks, _ := r.look(key)
+	for _, lock := range locks {
+		if lock.text("held") == "1" {
+			return ""
+		}
+		if reason := closedReason(lock); reason != "" {
+			why = "nobody has it, but " + reason
+		}
+	}
+	return why
+}
