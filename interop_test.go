@@ -211,10 +211,10 @@ func TestGomemcacheExpires(t *testing.T) {
 	_, err := c.GetAndTouch("k", 10)
 	is(t, "get and touch of nothing", err, memcache.ErrCacheMiss)
 
+	began := time.Now()
 	for _, key := range []string{"short", "touched", "got"} {
 		is(t, "set", c.Set(item(key, "x", 1)), nil)
 	}
-	began := time.Now()
 	is(t, "touch", c.Touch("touched", 600), nil)
 	got, err := c.GetAndTouch("got", 600)
 	if err != nil || string(got.Value) != "x" {
