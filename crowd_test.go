@@ -225,7 +225,9 @@ func (c *crowd) findNobody(address string) {
 	all.Wait()
 }
 
-// hasLogged checks that the tries for a key were logged, one after the other.
+// hasLogged checks that the tries for a key were logged, one after the other. There may
+// be one more that was not made in the end: the client also looks for claims that were
+// lost in outages before, and may find out by that that there is no server.
 func (m *member) hasLogged(key string, tries int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -238,7 +240,7 @@ func (m *member) hasLogged(key string, tries int) {
 			m.crowd.t.Errorf("attempt %d is logged as %d", logged, r.Attempt)
 		}
 	}
-	if logged != tries {
+	if logged != tries && logged != tries+1 {
 		m.crowd.t.Errorf("%d attempts are logged, want %d", logged, tries)
 	}
 }
