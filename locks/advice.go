@@ -243,7 +243,7 @@ const mostRanked = 64
 func (a *adviser) retry(ks *keyStats, l *line, s *Session, comes bool) time.Duration {
 	var p *poller
 	if l != nil {
-		p = l.pollers[s]
+		p = l.Poller(s)
 	}
 	var promises stats.Promises
 	known := &promises
@@ -256,14 +256,14 @@ func (a *adviser) retry(ks *keyStats, l *line, s *Session, comes bool) time.Dura
 		at = known.Peek(&a.Scene)
 	case p == nil:
 		at = known.Advise(&a.Scene)
-	case p.owed == 0 && p.at > a.Now:
-		at = p.at
-	case a.byRank && len(l.pollers) <= mostRanked:
-		at = known.AdviseRank(&a.Scene, l.rank(s)-l.queue.Len())
-		p.promised(at)
+	case a.stands(p):
+		at, _ = p.Promised()
+	case a.byRank && l.Polling() <= mostRanked:
+		at = known.AdviseRank(&a.Scene, l.Rank(s)-l.Queue.Len())
+		p.Promise(at)
 	default:
 		at = known.Advise(&a.Scene)
-		p.promised(at)
+		p.Promise(at)
 	}
 	return time.Duration(stats.RetryMs(a.Now, at, a.Max)) * time.Millisecond
 }
@@ -283,6 +283,12 @@ func (m *Manager) Retry(key []byte, s *Session) time.Duration {
 		return sh.retry(it, s, now, true)
 	}
 	return 0
+}
+
+// stands reports whether what a poller was told still holds.
+func (a *adviser) stands(p *poller) bool {
+	at, owed := p.Promised()
+	return !owed && at > a.Now
 }
 
 func (sh *shard) retry(it *item, s *Session, now time.Duration, comes bool) time.Duration {

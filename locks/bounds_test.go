@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lockcached/lockcached/waitqueue"
 )
 
 // use takes a lock and gives it back.
@@ -84,7 +86,8 @@ func TestStatsMemory(t *testing.T) {
 				tt.fill(m)
 				for _, sh := range m.shards { // nobody runs it
 					sh.mu.Lock()
-					sh.pruneLines(m.now() + time.Hour)
+					for sh.forget(m.now() + time.Hour) {
+					}
 					sh.mu.Unlock()
 				}
 				used, keys := heap()-before, uint64(m.Totals().StatsKeys)
@@ -185,7 +188,7 @@ func TestContended(t *testing.T) {
 		}
 		newClient(m, "p").poll(t, "lock:3")
 		must(t, remove(m, "lock:3"))
-		pass(patienceFloor + 1) // nobody waits for it any more
+		pass(waitqueue.MinPatience + 1) // nobody waits for it any more
 		all := m.Contended(10)
 		got := ""
 		for _, c := range all {

@@ -111,7 +111,7 @@ func (m *Manager) endWait(c *claimant) {
 
 // handedTo notes who holds the lock of a line from now on.
 func (m *Manager) handedTo(l *line, holder *claimant) {
-	if l.queue.Len() > 0 {
+	if l.Queue.Len() > 0 {
 		m.waits.Lock()
 		l.holder = holder
 		m.waits.Unlock()

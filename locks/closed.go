@@ -108,7 +108,7 @@ func (sh *shard) open(c *closedLock, now time.Duration) {
 func (sh *shard) adopt(it *item) {
 	if l := sh.lines[stringOf(it.Key())]; l != nil {
 		it.Attached.line = l
-		if l.queue.Len() > 0 {
+		if l.Queue.Len() > 0 {
 			sh.table.Hurry(it)
 		}
 	}

@@ -1,7 +1,9 @@
 package locks
 
 import (
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -85,6 +87,26 @@ func TestLeaseOverAtTheHandOff(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Any number of them may be ahead of one that takes the lock.
+func TestManyLeasesOverAtTheHandOff(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "a").add(key, time.Hour))
+		var line []*place
+		for range 2*few*batch + 1 {
+			line = append(line, newClient(m, "b").dated(t, key, time.Second))
+		}
+		line = append(line, newClient(m, "c").wait(t, key, time.Hour, time.Minute))
+		pass(10 * time.Second)
+		must(t, remove(m, key))
+		synctest.Wait()
+		wantOutcomes(t, line, slices.Repeat([]string{"granted"}, len(line))...)
+		wantOwner(t, m, key, "c")
+		if total := m.Totals(); total.Queued != 0 || total.HandedOff != 1 || total.Refused != 0 {
+			t.Errorf("%d are queued, %d handed off, %d refused", total.Queued, total.HandedOff, total.Refused)
+		}
+	})
 }
 
 // So it is where the lock was closed.

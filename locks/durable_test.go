@@ -3,6 +3,7 @@ package locks
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -315,6 +316,37 @@ func TestHandOffThatCannotBeKept(t *testing.T) {
 		d.fail(syscall.EIO)
 		must(t, remove(m, key))
 		wantOutcomes(t, line, "timed out", "timed out", "timed out")
+		wantOwner(t, m, key, "")
+	})
+}
+
+// A long line for a lock that cannot be granted is refused a few at a time, and nobody
+// gets in between.
+func TestLongLineThatCannotBeServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m, _ := d.boot(t, Config{})
+		must(t, newClient(m, "a").add(key, time.Minute))
+		line := enqueue(t, m, 20*few, key, time.Minute, time.Minute)
+		d.fail(syscall.ENOSPC)
+		must(t, newClient(m, "a").add("other", time.Minute))
+		if m.Commit() == nil {
+			t.Fatal("the disk does not fail")
+		}
+		claim := newClient(m, "newcomer").claim(key, time.Minute)
+		sh, hash := m.shardOf(claim.Key)
+		claim.hash = hash
+		sh.mu.Lock() // so that Run has no turn before the newcomer
+		sh.end(sh.itemOf(key), release, m.now())
+		queued := sh.queued
+		_, err := sh.put(claim, m.now())
+		sh.unlock()
+		if queued != 19*few {
+			t.Errorf("%d are queued, want %d", queued, 19*few)
+		}
+		want(t, "claim", err, ErrNotStored)
+		synctest.Wait()
+		wantOutcomes(t, line, slices.Repeat([]string{"timed out"}, len(line))...)
 		wantOwner(t, m, key, "")
 	})
 }

@@ -65,10 +65,6 @@ func (m *Manager) wakeEarlier(at time.Duration) bool {
 	}
 }
 
-// While somebody waits for a lock Run looks at least that often: lines of pollers
-// that never came back are found by nothing else.
-const lookAtLeast = 5 * time.Second
-
 // expireDue acts on what is due in all shards and returns when to look again.
 func (m *Manager) expireDue() (next time.Duration) {
 	now := m.now()
@@ -97,11 +93,7 @@ func (sh *shard) expireDue() (next time.Duration) {
 		for ; done < batch && sh.expireOne(now); done++ {
 		}
 		if done < batch {
-			next = sh.nextDue()
-			sh.pruneLines(now)
-			if len(sh.lines) > 0 {
-				next = min(next, now+lookAtLeast)
-			}
+			next = sh.nextDue(now)
 			sh.unlock()
 			return next
 		}
@@ -109,8 +101,8 @@ func (sh *shard) expireDue() (next time.Duration) {
 	}
 }
 
-// expireOne ends one lease, wait or lock-delay that is over and reports whether it
-// did. Leases and delays come first: a waiter whose wait is over just as its turn
+// expireOne ends one lease, wait or lock-delay that is over, or forgets somebody who did
+// not come back, and reports whether it did. Leases and delays come first: a waiter whose wait is over just as its turn
 // comes gets the lock.
 func (sh *shard) expireOne(now time.Duration) bool {
 	if it, at := sh.table.NextDue(); it != nil && at <= now {
@@ -130,27 +122,20 @@ func (sh *shard) expireOne(now time.Duration) bool {
 		}
 		return true
 	}
-	return false
+	return sh.forget(now)
 }
 
+// forgetEvery is how long Run may be late to forget those who do not come back. With
+// many of them one is due all the time.
+const forgetEvery = time.Second
+
 // nextDue is when something is due next.
-func (sh *shard) nextDue() time.Duration {
+func (sh *shard) nextDue(now time.Duration) time.Duration {
 	_, wait, _ := sh.deadlines.Top()
 	_, delay, _ := sh.reopenings.Top()
 	_, lease := sh.table.NextDue()
-	return min(wait, delay, lease)
-}
-
-// pruneLines forgets pollers that gave up, and lines that are empty then.
-func (sh *shard) pruneLines(now time.Duration) {
-	if now-sh.pruned < pruneEvery {
-		return
-	}
-	sh.pruned = now
-	for _, l := range sh.lines {
-		l.prune(now, false)
-		sh.tidy(l)
-	}
+	_, until, _ := sh.expected.Top()
+	return min(wait, delay, lease, max(until, now+forgetEvery))
 }
 
 // lostLock is a hold that expired while somebody waited for the lock.
@@ -161,12 +146,12 @@ type lostLock struct {
 }
 
 func (sh *shard) noteLost(it *item, took, now time.Duration) {
+	sh.forgetBatch(now)
 	l := it.Attached.line
 	if l == nil {
 		return
 	}
-	l.prune(now, true)
-	if n := l.waiters(); n > 0 {
+	if n := l.Waiters(); n > 0 {
 		sh.lost = append(sh.lost, lostLock{string(it.Key()), printable(it.Value()), took, n})
 	}
 }

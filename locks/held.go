@@ -2,8 +2,6 @@ package locks
 
 import (
 	"cmp"
-	"iter"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -30,6 +28,7 @@ func (m *Manager) Held(n int, pattern *Pattern) []NamedLock {
 		key := bytesOf(c.key)
 		sh, hash := m.shardOf(key)
 		sh.mu.Lock()
+		sh.forgetAll()
 		now := m.now()
 		l := sh.present(key, sh.find(hash, key, now), nil, now)
 		sh.unlock()
@@ -101,28 +100,16 @@ func (sh *shard) propose(list *shortlist) {
 	defer sh.mu.Unlock()
 	sh.eachPiece(func(it *item) { proposeHeld(list, it) })
 	sh.yield()
-	visitAll(sh, maps.Values(sh.lines), func(l *line) {
-		if n := l.waiters(); n > 0 && sh.lines[l.key] == l {
+	sh.eachLine(func(l *line) {
+		if n := l.Waiters(); n > 0 {
 			list.add(bytesOf(l.key), n, math.MaxInt64)
 		}
 	})
-	visitAll(sh, maps.Values(sh.closed), func(c *closedLock) {
-		if c.until > sh.m.settled && sh.closed[c.key] == c {
+	eachPart(sh, sh.closed, func(c *closedLock) {
+		if c.until > sh.m.settled {
 			list.add(bytesOf(c.key), 0, math.MaxInt64)
 		}
 	})
-}
-
-// visitAll visits what there is now, and lets others have the shard every now and then:
-// what is visited may be gone by then.
-func visitAll[V any](sh *shard, values iter.Seq[V], visit func(V)) {
-	all := slices.Collect(values)
-	for some := range slices.Chunk(all, stride) {
-		for _, v := range some {
-			visit(v)
-		}
-		sh.yield()
-	}
 }
 
 func proposeHeld(list *shortlist, it *item) {
@@ -131,7 +118,7 @@ func proposeHeld(list *shortlist, it *item) {
 	}
 	waiters := 0
 	if l := it.Attached.line; l != nil {
-		waiters = l.waiters()
+		waiters = l.Waiters()
 	}
 	list.add(it.Key(), waiters, it.Attached.since)
 }

@@ -1,6 +1,7 @@
 package locks
 
 import (
+	"cmp"
 	"net/url"
 	"runtime"
 	"slices"
@@ -43,6 +44,7 @@ func (m *Manager) Lookup(key []byte, s *Session) (l Lock) {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.unlock()
+	sh.forgetAll()
 	now := m.now()
 	it := sh.find(hash, key, now)
 	l = sh.present(key, it, s, now)
@@ -61,17 +63,13 @@ func (sh *shard) present(key []byte, it *item, s *Session, now time.Duration) (l
 	}
 	line := sh.lines[string(key)]
 	if line != nil {
-		line.prune(now, true)
-		l.Queued, l.Polling, l.Rank = line.queue.Len(), len(line.pollers), line.rank(s)
+		l.Queued, l.Polling, l.Rank = line.Queue.Len(), line.Polling(), line.Rank(s)
 	}
 	switch l.Delay, l.Settling = sh.closedFor(key, now); {
 	case l.Held:
 		sh.advise(&l, it, s, now)
 	case it == nil:
 		l.Retry, l.SuggestedTTL = sh.retryClosed(key, now), sh.suggestedTTL(key)
-	}
-	if line != nil {
-		sh.tidy(line)
 	}
 	return l
 }
@@ -163,42 +161,62 @@ type Contended struct {
 // Contended returns the n locks with the most waiters, and among those with as
 // many the ones that refused most claims.
 func (m *Manager) Contended(n int) []Contended {
-	var all []Contended
+	var wanted []demand
 	for _, sh := range m.shards {
-		all = sh.contended(all)
+		wanted = sh.demand(wanted)
 	}
-	slices.SortFunc(all, func(a, b Contended) int {
-		switch {
-		case a.Waiters != b.Waiters:
-			return b.Waiters - a.Waiters
-		case a.Refused+a.HandedOff != b.Refused+b.HandedOff:
-			return descending(a.Refused+a.HandedOff, b.Refused+b.HandedOff)
-		}
-		return ascending(a.Name, b.Name)
-	})
-	return all[:min(n, len(all))]
-}
-
-func (sh *shard) contended(all []Contended) []Contended {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	now := sh.m.now()
-	for _, ks := range sh.keys.Values() {
-		c := Contended{NamedRecord: NamedRecord{ks.key, ks.Clone()}}
-		if l := sh.lines[ks.key]; l != nil {
-			l.prune(now, true)
-			c.Waiters = l.waiters()
-		}
-		if c.Waiters == 0 && c.Refused == 0 && c.HandedOff == 0 {
-			continue
-		}
-		key := bytesOf(ks.key)
-		_, hash := sh.m.shardOf(key)
-		it := sh.table.Find(hash, key)
-		c.Held = it != nil && held(it) && it.Expires() > now
-		all = append(all, c)
+	slices.SortFunc(wanted, demand.compare)
+	all := make([]Contended, 0, min(n, len(wanted)))
+	for _, d := range wanted[:min(n, len(wanted))] {
+		all = append(all, m.contended(d))
 	}
 	return all
+}
+
+// demand is how much a lock is wanted.
+type demand struct {
+	ks      *keyStats
+	waiters int
+	refused uint64 // claims that did not get it at once
+}
+
+func (d demand) compare(o demand) int {
+	return cmp.Or(cmp.Compare(o.waiters, d.waiters), cmp.Compare(o.refused, d.refused), cmp.Compare(d.ks.key, o.ks.key))
+}
+
+// demand appends the shard's locks that are wanted, or were. It unlocks the shard in
+// between.
+func (sh *shard) demand(all []demand) []demand {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.forgetAll()
+	for some := range slices.Chunk(sh.keys.Values(), stride) {
+		for _, ks := range some {
+			d := demand{ks: ks, refused: ks.Refused + ks.HandedOff}
+			if l := sh.lines[ks.key]; l != nil {
+				d.waiters = l.Waiters()
+			}
+			if d.waiters > 0 || d.refused > 0 {
+				all = append(all, d)
+			}
+		}
+		sh.yield()
+	}
+	return all
+}
+
+// contended is what is known of a lock that is wanted.
+func (m *Manager) contended(d demand) Contended {
+	key := bytesOf(d.ks.key)
+	sh, hash := m.shardOf(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	it := sh.table.Find(hash, key)
+	return Contended{
+		NamedRecord: NamedRecord{d.ks.key, d.ks.Clone()},
+		Held:        it != nil && held(it) && it.Expires() > m.now(),
+		Waiters:     d.waiters,
+	}
 }
 
 func descending(a, b uint64) int {
@@ -235,10 +253,7 @@ func (m *Manager) Totals() (t Totals) {
 	now := m.now()
 	for _, sh := range m.shards {
 		sh.mu.Lock()
-		for _, l := range sh.lines {
-			l.prune(now, true)
-			sh.tidy(l)
-		}
+		sh.forgetAll()
 		t.Counts.add(&sh.counts)
 		t.Counters.Merge(&sh.totals)
 		t.Held += sh.table.PinnedLen()

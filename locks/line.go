@@ -10,231 +10,156 @@ import (
 // line is who wants one lock: those whose claims are queued, and those who were
 // refused and are expected to ask again. It exists only while there are any.
 type line struct {
+	waitqueue.Line[*Session, *Waiting]
 	shard   *shard
 	key     string
-	queue   waitqueue.Queue[*Waiting]
 	patient int       // queued claims that may wait for more than a moment
 	holder  *claimant // of the lock, while claims are queued that asked by name; guarded by Manager.waits
-	pollers map[*Session]*poller
-	// left are the places of pollers whose connection is closed, by what they
-	// want to store: some clients connect anew for each try.
-	left map[uint64]ticket
 	// contention is the lock's, nil if it was never held while somebody waited.
 	contention *contention
-	arrived    uint64 // pollers ever
 	// freeSince is when the lock became free although somebody polled for it; 0
 	// while it is held.
 	freeSince time.Duration
-	// pruned is when the pollers were last looked through for those who gave up.
-	pruned time.Duration
 }
-
-// ticket is the place in line of somebody who has gone and may come back.
-type ticket struct{ since, gone time.Duration }
 
 // poller is a waiter that is refused and comes back by itself.
-type poller struct {
-	value    uint64        // tells it from others, whatever the connection; 0 if not
-	at       time.Duration // when it was told to come back; 0 if it was not
-	owed     int           // refusals for which it has not asked for advice
-	since    time.Duration // its first refusal
-	number   uint64        // tells apart those that were refused at the same time
-	last     time.Duration // its latest
-	interval time.Duration // the longest of its recent pauses
-	goesOn   bool          // it has waited in line, and said that it will wait on
+type poller = waitqueue.Poller[*Session]
+
+// expected is a poller, or one whose place is kept, until it comes back.
+type expected struct {
+	*poller
+	line *line
 }
 
-// A poller is taken to have given up when it has stayed away for patience times
-// its longest recent pause: one that doubles its pauses comes back after twice
-// the last one. The floor is for those that were refused but once and may sleep
-// for seconds, the ceiling for those that sleep for minutes.
-const (
-	patience      = 3
-	patienceFloor = 10 * time.Second
-	patienceLimit = 10 * time.Minute
-	pruneEvery    = time.Second
-)
-
-func (p *poller) gaveUp(now time.Duration) bool {
-	return now-p.last > min(max(patience*p.interval, patienceFloor), patienceLimit)
-}
-
-// refused notes that the poller asked again. Its longest pause fades, so that
-// one long absence does not count for ever.
-func (p *poller) refused(now time.Duration) {
-	p.owed = min(p.owed+1, maxOwed)
-	pause := now - p.last
-	p.interval = max(pause, p.interval-p.interval/8)
-	p.last = now
-}
-
-// maxOwed bounds how many times in a row a poller gets new advice. A connection may
-// stand for several waiters that share it, each of whom asks.
-const maxOwed = 16
-
-// promised notes when the poller was told to come back.
-func (p *poller) promised(at time.Duration) {
-	p.at, p.owed = at, max(0, p.owed-1)
-}
-
-// empty reports whether nobody waits any more, nor has a place that is kept.
-func (l *line) empty() bool { return l.waiters() == 0 && len(l.left) == 0 }
-
-// prune forgets the pollers that gave up. To keep a release cheap it looks
-// through them once a second at most, unless forced.
-func (l *line) prune(now time.Duration, force bool) {
-	if !force && now-l.pruned < pruneEvery {
-		return
+// poll counts s as a poller that was refused now. It stands where it was first
+// refused, or, if it was queued until now, at its place there; that is zero otherwise.
+// A value that is not 0 tells it from others when it comes back on another connection.
+// Where too many wait already it is not remembered: nil.
+func (sh *shard) poll(l *line, s *Session, value uint64, at waitqueue.Place, now time.Duration) *poller {
+	if p := l.Poller(s); p != nil {
+		sh.pollAgain(l, p, now)
+		return p
 	}
-	l.pruned = now
-	for s, p := range l.pollers {
-		if p.gaveUp(now) {
-			if p.goesOn {
-				l.shard.waitedInVain(bytesOf(l.key), l.shard.itemOf(l.key))
-			}
-			l.dropPoller(s)
-		}
+	if sh.m.crowded() {
+		return nil
 	}
-	for value, was := range l.left {
-		if now-was.gone > patienceFloor {
-			delete(l.left, value)
-		}
+	if at.IsZero() {
+		at = sh.placeFor(l, s, value, now)
+	}
+	p := l.Poll(s, value, at, now)
+	sh.expected.Push(expected{p, l}, p.Until())
+	sh.m.dueAt(p.Until())
+	sh.polling++
+	sh.m.addWaiter()
+	return p
+}
+
+// pollAgain notes that a poller came back and was refused. Mostly that makes it be
+// expected for longer, which forget finds out when it looks.
+func (sh *shard) pollAgain(l *line, p *poller, now time.Duration) {
+	p.Refused(now)
+	l.returned(p, now)
+	if until := p.Until(); until < sh.expected.Due(p.Index()) {
+		sh.expected.Move(p.Index(), until)
 	}
 }
 
-func (l *line) dropPoller(s *Session) {
-	if p, ok := l.pollers[s]; ok {
-		delete(l.pollers, s)
-		l.shard.polling--
-		l.shard.m.waiters.Add(-1)
-		l.returned(p, l.shard.m.now())
+// placeFor is where s is to stand that waits from now on: where it has stood, or at the
+// end.
+func (sh *shard) placeFor(l *line, s *Session, value uint64, now time.Duration) waitqueue.Place {
+	if at := sh.takePlace(l, s, value, now); !at.IsZero() {
+		return at
 	}
+	return l.Arrive(now)
+}
+
+// takePlace returns the place of s, which polls no more, as its connection or its value
+// tells; zero if it has none. By its value it is known only if it closed the connection
+// on which it was refused.
+func (sh *shard) takePlace(l *line, s *Session, value uint64, now time.Duration) waitqueue.Place {
+	p := l.Returned(s, value)
+	if p == nil {
+		return waitqueue.Place{}
+	}
+	sh.drop(l, p, now)
+	return p.Place()
+}
+
+// drop forgets a poller, or its place if it is away.
+func (sh *shard) drop(l *line, p *poller, now time.Duration) {
+	if !p.Away() {
+		sh.stopsPolling(l, p, now)
+	}
+	sh.expected.Remove(p.Index())
+	l.Remove(p)
+}
+
+// stopsPolling does the bookkeeping for somebody who polled until now.
+func (sh *shard) stopsPolling(l *line, p *poller, now time.Duration) {
+	sh.polling--
+	sh.m.waiters.Add(-1)
+	l.returned(p, now)
 }
 
 // returned takes back what the poller was told: it is here, or has gone.
 func (l *line) returned(p *poller, now time.Duration) {
-	if p.at != 0 && l.contention != nil {
-		l.contention.kept(!p.gaveUp(now))
-		l.contention.promises.Cancel(p.at)
+	if at := p.TakeBack(); at != 0 && l.contention != nil {
+		l.contention.kept(p.Until() > now)
+		l.contention.promises.Cancel(at)
 	}
-	p.at = 0
 }
 
-// poll counts s as a poller, since its first refusal or, if it queued before,
-// since it joined the line. If value is not 0 it tells waiters apart better than
-// their connections do. Where too many wait already it is not remembered: nil.
-func (l *line) poll(s *Session, value uint64, since, now time.Duration) *poller {
-	if p := l.known(s, value); p != nil {
-		p.refused(now)
-		l.returned(p, now)
-		return p
-	}
-	if l.shard.m.crowded() {
-		return nil
-	}
-	if l.pollers == nil {
-		l.pollers = make(map[*Session]*poller)
-	}
-	l.arrived++
-	p := &poller{value: value, owed: 1, since: l.resume(value, since), number: l.arrived, last: now}
-	l.pollers[s] = p
-	l.shard.polling++
-	l.shard.m.addWaiter()
-	return p
-}
-
-// resume is since when somebody waits who may have kept a place when it left. It
-// takes the place, if so.
-func (l *line) resume(value uint64, since time.Duration) time.Duration {
-	if before, ok := l.left[value]; ok {
-		since = before.since
-		delete(l.left, value)
-	}
-	return since
-}
-
-// since is since when s waits, which polls no more: from now on, unless it has kept its
-// place.
-func (l *line) since(s *Session, value uint64, now time.Duration) time.Duration {
-	p := l.known(s, value)
-	if p == nil {
-		return l.resume(value, now)
-	}
-	l.dropPoller(s)
-	return p.since
-}
-
-// known finds the poller that s is: perhaps one that comes back on another connection
-// while the first is still open. Among very many that is not looked for.
-func (l *line) known(s *Session, value uint64) *poller {
-	if p := l.pollers[s]; p != nil {
-		return p
-	}
-	if value == 0 || len(l.pollers) > maxLeft {
-		return nil
-	}
-	for old, p := range l.pollers {
-		if p.value == value {
-			delete(l.pollers, old)
-			l.pollers[s] = p
-			return p
-		}
-	}
-	return nil
-}
-
-// maxLeft bounds the places that are kept for those whose connection is closed.
-const maxLeft = 1024
-
-// leave takes a poller out of line whose connection is closed. It may come back on
-// another one.
-func (l *line) leave(s *Session, now time.Duration) {
-	p := l.pollers[s]
+// leave takes s out of line, which polled. If its connection is closed it may come back
+// on another one: then its place is kept.
+func (sh *shard) leave(l *line, s *Session, closed bool, now time.Duration) {
+	p := l.Poller(s)
 	if p == nil {
 		return
 	}
-	l.dropPoller(s)
-	if p.value == 0 || len(l.left) >= maxLeft {
+	if !closed || !l.Keeps(p) {
+		sh.drop(l, p, now)
 		return
 	}
-	if l.left == nil {
-		l.left = make(map[uint64]ticket)
-	}
-	l.left[p.value] = ticket{p.since, now}
+	sh.stopsPolling(l, p, now)
+	l.Leave(p, now)
+	sh.expected.Move(p.Index(), p.Until())
 }
 
-// overtakes reports whether everybody who is queued came after s, which polls: those
-// who are queued are served first, and it might never find the lock free.
-func (l *line) overtakes(s *Session) bool {
-	first, p := l.queue.First(), l.pollers[s]
-	return first != nil && p != nil && first.X.since > p.since
-}
-
-// waiters is how many wait.
-func (l *line) waiters() int { return l.queue.Len() + len(l.pollers) }
-
-// rank is how many wait ahead of s. Those that poll come after those that are
-// queued, in the order of their first refusals; who does not wait would be last.
-// It takes time linear in the number of pollers.
-func (l *line) rank(s *Session) int {
-	p := l.pollers[s]
-	if p == nil {
-		return l.waiters()
-	}
-	rank := l.queue.Len()
-	for _, other := range l.pollers {
-		if other.before(p) {
-			rank++
+// forgetBatch lets go of those that are not expected to come back any more, a batch
+// at most, and reports whether these were all.
+func (sh *shard) forgetBatch(now time.Duration) bool {
+	for range batch {
+		if !sh.forget(now) {
+			return true
 		}
 	}
-	return rank
+	return false
 }
 
-func (p *poller) before(q *poller) bool {
-	if p.since != q.since {
-		return p.since < q.since
+// forget lets go of one poller or place, if there is one that is not expected any more
+// or seemed so, and reports whether there was.
+func (sh *shard) forget(now time.Duration) bool {
+	x, due, ok := sh.expected.Top()
+	if !ok || due > now {
+		return false
 	}
-	return p.number < q.number
+	if until := x.Until(); until > now { // it came back in the meantime
+		sh.expected.Move(x.Index(), until)
+		return true
+	}
+	if x.GoesOn && !x.Away() {
+		sh.waitedInVain(bytesOf(x.line.key), sh.itemOf(x.line.key))
+	}
+	sh.drop(x.line, x.poller, now)
+	sh.tidy(x.line)
+	return true
+}
+
+// forgetAll is forgetBatch until there are no more. It unlocks the shard in between.
+func (sh *shard) forgetAll() {
+	for !sh.forgetBatch(sh.m.now()) {
+		sh.yield()
+	}
 }
 
 // place tells how many wait for the key of a claim, and how many of them are
@@ -252,12 +177,10 @@ func (sh *shard) place(c *Put, granted bool, now time.Duration) (p Place) {
 			p.Retry = sh.retry(it, c.Session, now, true)
 		}
 	}
-	l.prune(now, false)
 	if !granted {
-		p.Rank = int32(l.rank(c.Session))
+		p.Rank = int32(l.Rank(c.Session))
 	}
-	p.Waiters = int32(l.waiters())
-	sh.tidy(l)
+	p.Waiters = int32(l.Waiters())
 	return p
 }
 
@@ -292,7 +215,7 @@ func (m *Manager) remember(s *Session, l *line) {
 		}
 	}
 	if len(s.lines) == maxLines {
-		m.leave(s, s.lines[0])
+		m.leave(s, s.lines[0], false)
 		s.lines = slices.Delete(s.lines, 0, 1)
 	}
 	s.lines = append(s.lines, l)
@@ -301,14 +224,14 @@ func (m *Manager) remember(s *Session, l *line) {
 // Close forgets what the session waits for as a poller.
 func (m *Manager) Close(s *Session) {
 	for _, l := range s.lines {
-		m.leave(s, l)
+		m.leave(s, l, true)
 	}
 	s.lines = nil
 }
 
-func (m *Manager) leave(s *Session, l *line) {
+func (m *Manager) leave(s *Session, l *line, closed bool) {
 	l.shard.mu.Lock()
-	l.leave(s, m.now())
+	l.shard.leave(l, s, closed, m.now())
 	l.shard.tidy(l)
 	l.shard.mu.Unlock()
 }

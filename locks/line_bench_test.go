@@ -96,7 +96,7 @@ func BenchmarkLine(b *testing.B) {
 		{"totals", false, func(c *crowd) { c.m.Totals() }},
 		{"contended", false, func(c *crowd) { c.m.Contended(10) }},
 		{"metrics", false, func(c *crowd) { c.m.Metrics() }},
-		{"held", false, func(c *crowd) { c.m.Held(10) }},
+		{"held", false, func(c *crowd) { c.m.Held(10, nil) }},
 	} {
 		for _, n := range lineLengths {
 			b.Run(fmt.Sprintf("%s/%d", bb.name, n), func(b *testing.B) {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/waitqueue"
 )
 
 // poll claims a lock that is held, as those do who come back by themselves.
@@ -88,6 +90,43 @@ func lines(m *Manager) (n int) {
 	return n
 }
 
+// Of very many pollers those are forgotten that do not come back, and those are kept that
+// do, at any moment at which somebody looks.
+func TestManyPollersAreForgotten(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, Forever))
+		var faithful []*client
+		for i := range 20 * batch {
+			c := newClient(m, fmt.Sprint(i))
+			c.poll(t, key)
+			if i%4 == 0 {
+				faithful = append(faithful, c)
+			}
+		}
+		pass(waitqueue.MinPatience / 2)
+		for _, c := range faithful {
+			c.poll(t, key)
+		}
+		pass(waitqueue.MinPatience / 2)
+		if n := polling(m, key); n != 20*batch {
+			t.Errorf("%d poll, want all", n)
+		}
+		time.Sleep(time.Nanosecond) // and nobody but us looks
+		if n := polling(m, key); n != len(faithful) {
+			t.Errorf("%d poll, want %d", n, len(faithful))
+		}
+		for i, c := range faithful {
+			if rank := m.Lookup([]byte(key), &c.session).Rank; rank != i {
+				t.Fatalf("rank %d, want %d", rank, i)
+			}
+		}
+		pass(3 * waitqueue.MinPatience / 2)
+		if n := m.Totals().Polling; n != 0 || lines(m) != 0 {
+			t.Errorf("%d poll in %d lines", n, lines(m))
+		}
+	})
+}
+
 // Pollers that never come back are forgotten though nobody looks.
 func TestPollersAreForgotten(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
@@ -96,7 +135,7 @@ func TestPollersAreForgotten(t *testing.T) {
 			must(t, newClient(m, "holder").add(key, Forever))
 			newClient(m, "poller").poll(t, key)
 		}
-		pass(patienceFloor + lookAtLeast)
+		pass(waitqueue.MinPatience + forgetEvery)
 		if n := lines(m); n != 0 {
 			t.Errorf("%d lines are left", n)
 		}
@@ -121,7 +160,7 @@ func TestClosedSessionDoesNotWait(t *testing.T) {
 			t.Errorf("%d poll, want the other in c", total.Polling)
 		}
 		m.Close(&p.session)
-		pass(patienceFloor + lookAtLeast) // its places are kept until then
+		pass(waitqueue.MinPatience + forgetEvery) // its places are kept until then
 		if n := lines(m); n != 0 {
 			t.Errorf("%d lines are left", n)
 		}
@@ -147,7 +186,7 @@ func TestSessionIsBounded(t *testing.T) {
 		if n := m.Totals().Polling; n != 0 {
 			t.Errorf("%d poll after the end", n)
 		}
-		pass(patienceFloor + lookAtLeast)
+		pass(waitqueue.MinPatience + forgetEvery)
 		if n := lines(m); n != 0 {
 			t.Errorf("%d lines are left", n)
 		}

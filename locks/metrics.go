@@ -219,12 +219,9 @@ const stride = 128
 func (sh *shard) survey() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	sh.forgetAll()
 	sh.eachMetrics(func(c *classMetrics) { c.Queued, c.Polling = 0, 0 })
-	lines := slices.AppendSeq(make([]*line, 0, len(sh.lines)), maps.Values(sh.lines))
-	for some := range slices.Chunk(lines, stride) {
-		sh.countWaiters(some)
-		sh.yield()
-	}
+	sh.eachLine(sh.countWaiters)
 	sh.eachMetrics(func(c *classMetrics) { c.Held, c.Oldest = 0, 0 })
 	sh.eachPiece(sh.countHold)
 }
@@ -235,6 +232,22 @@ func (sh *shard) eachPiece(visit func(*item)) {
 	for cursor != 0 {
 		sh.yield()
 		cursor = sh.table.Scan(cursor, stride, visit)
+	}
+}
+
+// eachLine visits all lines, and unlocks the shard in between. What begins or ends
+// meanwhile may be left out: a map allows that while it is ranged over.
+func (sh *shard) eachLine(visit func(*line)) { eachPart(sh, sh.lines, visit) }
+
+// eachPart visits what the shard has of something, and unlocks the shard in between.
+// What comes or goes meanwhile may be visited or not.
+func eachPart[V any](sh *shard, all map[string]V, visit func(V)) {
+	n := 0
+	for _, v := range all {
+		visit(v)
+		if n++; n%stride == 0 {
+			sh.yield()
+		}
 	}
 }
 
@@ -254,24 +267,16 @@ func (sh *shard) eachMetrics(visit func(*classMetrics)) {
 	visit(&sh.others)
 }
 
-// countWaiters counts who waits in those lines, as far as they still exist.
-func (sh *shard) countWaiters(lines []*line) {
-	now := sh.m.now()
+// countWaiters counts who waits in a line.
+func (sh *shard) countWaiters(l *line) {
 	var buf [256]byte
-	for _, l := range lines {
-		if sh.lines[l.key] != l {
-			continue
-		}
-		l.prune(now, true)
-		name := stats.AppendClass(buf[:0], bytesOf(l.key), sh.m.config.ClassDelimiter)
-		c := sh.named[string(name)]
-		if c == nil {
-			c = &sh.others
-		}
-		c.Queued += l.queue.Len()
-		c.Polling += len(l.pollers)
-		sh.tidy(l)
+	name := stats.AppendClass(buf[:0], bytesOf(l.key), sh.m.config.ClassDelimiter)
+	c := sh.named[string(name)]
+	if c == nil {
+		c = &sh.others
 	}
+	c.Queued += l.Queue.Len()
+	c.Polling += l.Polling()
 }
 
 // countHold counts an item if it is a held lock.

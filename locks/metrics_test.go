@@ -230,10 +230,12 @@ func longestLook(m *Manager) (longest time.Duration) {
 		longest = max(longest, time.Since(began))
 	}
 	for _, sh := range m.shards {
-		var lines []*line
-		timed(func() { lines = slices.AppendSeq(make([]*line, 0, len(sh.lines)), maps.Values(sh.lines)) })
-		for some := range slices.Chunk(lines, stride) {
-			timed(func() { sh.countWaiters(some) })
+		for some := range slices.Chunk(slices.Collect(maps.Values(sh.lines)), stride) {
+			timed(func() {
+				for _, l := range some {
+					sh.countWaiters(l)
+				}
+			})
 		}
 		for cursor, more := uint32(0), true; more; more = cursor != 0 {
 			timed(func() { cursor = sh.table.Scan(cursor, stride, sh.countHold) })

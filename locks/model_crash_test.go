@@ -39,7 +39,7 @@ func (w *world) crash(l *modelLock, c *modelClient) {
 	time.Sleep(down)
 	w.m, w.process = w.process.boot(w.t, Config{MaxWaiters: modelLine})
 	for _, l := range w.locks {
-		l.line, l.refused = nil, make(map[*modelClient]*refusal)
+		l.line, l.kept, l.refused = nil, nil, make(map[*modelClient]*refusal)
 		if l.isItem || l.expires <= w.now() {
 			l.owner, l.isItem, l.token = "", false, 0
 		}

@@ -37,6 +37,7 @@ func TestModel(t *testing.T) {
 const (
 	modelLocks   = 4
 	modelClients = 14
+	modelNames   = 9 // that they store: some store the same
 	modelLine    = 5 // the longest line
 	tick         = 10 * time.Millisecond
 )
@@ -67,6 +68,8 @@ type modelLock struct {
 	line    []*spot
 	fresh   *spot // who was just served and has not been told
 	refused map[*modelClient]*refusal
+	kept    []*refusal // of those whose connection is closed
+	arrived int        // places given out
 }
 
 // spot is a place in line.
@@ -74,6 +77,7 @@ type spot struct {
 	*place
 	client   *modelClient
 	since    time.Duration // its first refusal
+	number   int           // of those from the same moment
 	lease    time.Duration
 	deadline time.Duration
 	want     string // its outcome
@@ -82,8 +86,8 @@ type spot struct {
 // refusal is the place of a client that is expected to ask again.
 type refusal struct {
 	since, last, interval time.Duration
-	unnamed               bool // its value is the holder's
-	closed                bool // its connection is
+	number                int
+	value                 string // "" if it is the holder's
 }
 
 type modelClient struct {
@@ -97,7 +101,7 @@ func newWorld(t *testing.T, m *Manager, seed uint64) *world {
 		w.locks = append(w.locks, &modelLock{key: fmt.Sprint("lock:", i), refused: make(map[*modelClient]*refusal)})
 	}
 	for i := range modelClients {
-		w.clients = append(w.clients, &modelClient{client: newClient(m, fmt.Sprint("client", i))})
+		w.clients = append(w.clients, &modelClient{client: newClient(m, fmt.Sprint("client", i%modelNames))})
 	}
 	return w
 }
@@ -175,13 +179,13 @@ func (w *world) claim(l *modelLock, c *modelClient, wait time.Duration) {
 	switch {
 	case l.owner == "":
 		want(w.t, "claim of a free lock", err, nil)
+		l.resume(c)
 		l.hold(c.name, w.now()+lease)
-		delete(l.refused, c)
 		w.rises(done.CAS)
 	case wait == 0 || len(l.line) == modelLine:
 		want(w.t, "claim without a place in line", err, ErrNotStored)
 		if !l.isItem {
-			l.refuse(c, w.now(), w.now())
+			l.refuse(c, nil, w.now())
 		}
 	default:
 		want(w.t, "claim in line", err, ErrQueued)
@@ -193,44 +197,72 @@ func (w *world) claim(l *modelLock, c *modelClient, wait time.Duration) {
 
 // join puts a claim in line, where its client was refused first.
 func (l *modelLock) join(s *spot, now time.Duration) {
-	s.since = now
-	if r := l.resume(s.client); r != nil {
-		s.since = r.since
-	}
+	s.since, s.number = l.placeOf(s.client, now)
 	l.line = append(l.line, s)
-	slices.SortStableFunc(l.line, func(a, b *spot) int { return cmp.Compare(a.since, b.since) })
+	slices.SortFunc(l.line, func(a, b *spot) int {
+		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.number, b.number))
+	})
 }
 
-// refuse notes that a client, which waits since then, is expected to ask again.
-func (l *modelLock) refuse(c *modelClient, since, now time.Duration) {
-	r := l.resume(c)
-	switch {
-	case r == nil:
-		r = &refusal{since: since, last: now, unnamed: c.name == l.owner}
-	case r.closed:
-		r = &refusal{since: r.since, last: now}
-	default:
+// placeOf is the place that a client has kept, or a new one.
+func (l *modelLock) placeOf(c *modelClient, now time.Duration) (since time.Duration, number int) {
+	if r := l.resume(c); r != nil {
+		return r.since, r.number
+	}
+	l.arrived++
+	return now, l.arrived
+}
+
+// refuse notes that a client is expected to ask again. It may have waited at some spot.
+func (l *modelLock) refuse(c *modelClient, s *spot, now time.Duration) {
+	if r := l.refused[c]; r != nil {
 		pause := now - r.last
 		r.last, r.interval = now, max(pause, r.interval-r.interval/8)
+		return
+	}
+	r := &refusal{last: now}
+	if s != nil {
+		r.since, r.number = s.since, s.number
+	} else {
+		r.since, r.number = l.placeOf(c, now)
+	}
+	if c.name != l.owner {
+		r.value = c.name
 	}
 	l.refused[c] = r
 }
 
-// resume takes the place that a client has kept.
+// resume takes the place that a client has kept, or that another one has left which
+// stored the same and closed its connection.
 func (l *modelLock) resume(c *modelClient) *refusal {
-	r := l.refused[c]
-	delete(l.refused, c)
+	if r := l.refused[c]; r != nil {
+		delete(l.refused, c)
+		return r
+	}
+	first := -1
+	for i, r := range l.kept {
+		if r.value == c.name && c.name != l.owner && (first < 0 || r.before(l.kept[first])) {
+			first = i
+		}
+	}
+	if first < 0 {
+		return nil
+	}
+	r := l.kept[first]
+	l.kept = slices.Delete(l.kept, first, first+1)
 	return r
+}
+
+func (r *refusal) before(o *refusal) bool {
+	return r.since < o.since || r.since == o.since && r.number < o.number
 }
 
 // leave closes a client's connection.
 func (l *modelLock) leave(c *modelClient, now time.Duration) {
-	switch r := l.refused[c]; {
-	case r == nil || r.closed:
-	case r.unnamed:
-		delete(l.refused, c)
-	default:
-		l.refused[c] = &refusal{since: r.since, last: now, closed: true}
+	r := l.refused[c]
+	delete(l.refused, c)
+	if r != nil && r.value != "" {
+		l.kept = append(l.kept, &refusal{since: r.since, number: r.number, last: now, value: r.value})
 	}
 }
 
@@ -239,11 +271,10 @@ func (l *modelLock) forget(now time.Duration) (polling int) {
 	for c, r := range l.refused {
 		if now-r.last > min(max(3*r.interval, 10*time.Second), 10*time.Minute) {
 			delete(l.refused, c)
-		} else if !r.closed {
-			polling++
 		}
 	}
-	return polling
+	l.kept = slices.DeleteFunc(l.kept, func(r *refusal) bool { return now-r.last > 10*time.Second })
+	return len(l.refused)
 }
 
 // rises checks that a token is larger than all that were there before this step.
@@ -326,7 +357,7 @@ func (w *world) hangUp(c *modelClient) {
 		if i := slices.Index(l.line, c.at); i >= 0 {
 			l.line = slices.Delete(l.line, i, i+1)
 			if !gone {
-				l.refuse(c, c.at.since, w.now())
+				l.refuse(c, c.at, w.now())
 			}
 		}
 	}
@@ -375,7 +406,7 @@ func (w *world) expire(l *modelLock, now time.Duration) {
 	l.line = slices.DeleteFunc(l.line, func(s *spot) bool {
 		if s.deadline == now {
 			w.over(s, "timed out")
-			l.refuse(s.client, s.since, now)
+			l.refuse(s.client, s, now)
 		}
 		return s.deadline == now
 	})

@@ -2,8 +2,11 @@ package locks
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/waitqueue"
 )
 
 // A place in line is kept from the first refusal on.
@@ -54,10 +57,6 @@ func TestPlaceIsKept(t *testing.T) {
 			m.Close(&c.session)
 			return again
 		}, "early"},
-		{"queues-on-another-connection", func(t *testing.T, m *Manager) *client {
-			newClient(m, "early").poll(t, key)
-			return newClient(m, "early")
-		}, "early"},
 		{"reconnected-after-a-time-out", func(t *testing.T, m *Manager) *client {
 			c := newClient(m, "early")
 			c.wait(t, key, time.Minute, time.Second).giveUp(false)
@@ -101,12 +100,14 @@ func TestPlaceIsKept(t *testing.T) {
 	}
 }
 
-// Who was refused on one connection and is served on another has waited, and waits no
-// more.
+// A client that was refused on one connection, closed it and is served on another has
+// waited, and waits no more.
 func TestServedOnAnotherConnection(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
-		newClient(m, "early").poll(t, key)
+		early := newClient(m, "early")
+		early.poll(t, key)
+		m.Close(&early.session)
 		pass(time.Second)
 		must(t, remove(m, key))
 		must(t, newClient(m, "early").add(key, time.Hour))
@@ -116,10 +117,121 @@ func TestServedOnAnotherConnection(t *testing.T) {
 	})
 }
 
+// ranks are the places of clients in line as they see them, with how many wait.
+func ranks(m *Manager, clients ...*client) (ranks []int, waiters int) {
+	for _, c := range clients {
+		l := m.Lookup([]byte(key), &c.session)
+		ranks, waiters = append(ranks, l.Rank), l.Waiters()
+	}
+	return ranks, waiters
+}
+
+func wantRanks(t *testing.T, m *Manager, clients []*client, want ...int) {
+	t.Helper()
+	if got, n := ranks(m, clients...); !slices.Equal(got, want) || n != len(want) {
+		t.Errorf("%d wait, with ranks %v, want %v", n, got, want)
+	}
+}
+
+// Waiters that store the same value are as many as their connections, and each has
+// its own place.
+func TestSameValue(t *testing.T) {
+	for _, value := range []string{"1", "web-01", "", "holder"} {
+		t.Run("value-"+value, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, m *Manager) {
+				must(t, newClient(m, "holder").add(key, time.Hour))
+				var all []*client
+				for range 3 {
+					all = append(all, newClient(m, value))
+					all[len(all)-1].poll(t, key)
+					pass(time.Second)
+				}
+				wantRanks(t, m, all, 0, 1, 2)
+				all[2].poll(t, key)
+				all[1].poll(t, key)
+				wantRanks(t, m, all, 0, 1, 2)
+				newcomer := newClient(m, value)
+				p := newcomer.wait(t, key, time.Hour, time.Minute)
+				if l := m.Lookup([]byte(key), nil); l.Queued != 1 || l.Polling != 3 {
+					t.Errorf("%d are queued, %d poll, want 1 and 3", l.Queued, l.Polling)
+				}
+				p.giveUp(false)
+				wantRanks(t, m, append(all, newcomer), 0, 1, 2, 3)
+				must(t, remove(m, key))
+				must(t, all[1].add(key, time.Hour))
+				wantRanks(t, m, []*client{all[0], all[2], newcomer}, 0, 1, 2)
+			})
+		})
+	}
+}
+
+// Of several that stored the same value and closed their connections each one's place is
+// kept, and passes once, the first one's first. Nobody who is in line takes it.
+func TestSameValueAway(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Hour))
+		var all []*client
+		for _, name := range []string{"1", "1", "other", "1", "1"} {
+			all = append(all, newClient(m, name))
+			all[len(all)-1].poll(t, key)
+			pass(time.Second)
+		}
+		for _, i := range []int{1, 0, 3} { // all[4] stays
+			m.Close(&all[i].session)
+		}
+		all[4].poll(t, key)
+		wantRanks(t, m, []*client{all[2], all[4]}, 0, 1)
+		var again []*client
+		for range 4 {
+			again = append(again, newClient(m, "1"))
+			again[len(again)-1].poll(t, key)
+		}
+		wantRanks(t, m, []*client{again[0], again[1], all[2], again[2], all[4], again[3]}, 0, 1, 2, 3, 4, 5)
+	})
+}
+
+// A wait that ends keeps its own place, though somebody who stored the same left one.
+func TestTimedOutKeepsItsPlace(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Hour))
+		first, second, third := newClient(m, "1"), newClient(m, "other"), newClient(m, "1")
+		p := first.wait(t, key, time.Hour, time.Minute)
+		pass(time.Second)
+		second.poll(t, key)
+		pass(time.Second)
+		third.poll(t, key)
+		m.Close(&third.session)
+		p.giveUp(false)
+		wantRanks(t, m, []*client{first, second}, 0, 1)
+		third = newClient(m, "1")
+		third.poll(t, key)
+		wantRanks(t, m, []*client{first, second, third}, 0, 1, 2)
+	})
+}
+
+// A connection that waits for too many locks at once loses its first place. It is not
+// closed, so nobody else gets that.
+func TestPlaceOfAnOpenConnectionDoesNotPass(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, m *Manager) {
+		must(t, newClient(m, "holder").add(key, time.Hour))
+		early, other := newClient(m, "1"), newClient(m, "other")
+		early.poll(t, key)
+		pass(time.Millisecond)
+		other.poll(t, key)
+		for i := range maxLines {
+			must(t, newClient(m, "holder").add(fmt.Sprint(i), time.Hour))
+			early.poll(t, fmt.Sprint(i))
+		}
+		late := newClient(m, "1")
+		late.poll(t, key)
+		wantRanks(t, m, []*client{other, late}, 0, 1)
+	})
+}
+
 // The place of who is away is not kept for ever, and not past a grant.
 func TestPlaceIsLost(t *testing.T) {
 	for name, lose := range map[string]func(t *testing.T, m *Manager){
-		"by-staying-away": func(_ *testing.T, _ *Manager) { pass(patienceFloor + lookAtLeast) },
+		"by-staying-away": func(_ *testing.T, _ *Manager) { pass(waitqueue.MinPatience + forgetEvery) },
 		"by-a-grant": func(t *testing.T, m *Manager) {
 			must(t, remove(m, key))
 			must(t, newClient(m, "early").add(key, time.Hour))
@@ -152,15 +264,15 @@ func TestPlaceIsLost(t *testing.T) {
 func TestPlacesAreBounded(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
-		for i := range 2 * maxLeft {
+		for i := range 2 * waitqueue.MaxKept {
 			c := newClient(m, fmt.Sprint(i))
 			c.poll(t, key)
 			m.Close(&c.session)
 		}
-		if n := places(m); n != maxLeft {
-			t.Errorf("%d places are kept, want %d", n, maxLeft)
+		if n := places(m); n != waitqueue.MaxKept {
+			t.Errorf("%d places are kept, want %d", n, waitqueue.MaxKept)
 		}
-		pass(patienceFloor + lookAtLeast)
+		pass(waitqueue.MinPatience + forgetEvery)
 		if n := places(m) + lines(m); n != 0 {
 			t.Errorf("%d are left", n)
 		}
@@ -172,7 +284,7 @@ func places(m *Manager) (n int) {
 	for _, sh := range m.shards {
 		sh.mu.Lock()
 		for _, l := range sh.lines {
-			n += len(l.left)
+			n += l.Kept()
 		}
 		sh.mu.Unlock()
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/store"
+	"github.com/lockcached/lockcached/waitqueue"
 )
 
 // Op is how a Put treats what is there.
@@ -304,10 +305,10 @@ func (sh *shard) expect(c *Put, it *item, ks *keyStats, now time.Duration) {
 	ks.refused()
 	l := sh.lineOf(c.Key, it)
 	l.contention = ks.contended(sh.m)
-	l.poll(c.Session, identity(c, it), now, now)
+	sh.poll(l, c.Session, identity(c, it), waitqueue.Place{}, now)
 	c.line = l
 	switch {
-	case l.overtakes(c.Session):
+	case l.Overtaken(c.Session):
 		c.Session.overtaken = c.hash
 	case c.Session.overtaken == c.hash:
 		c.Session.overtaken = 0

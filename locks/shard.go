@@ -42,9 +42,9 @@ type shard struct {
 
 	lines     map[string]*line
 	deadlines store.Heap[*Waiting] // ends of waits
+	expected  store.Heap[expected] // to come back, until when
 	polling   int                  // pollers in all lines
 	queued    int                  // waiters in all queues
-	pruned    time.Duration        // when the lines were last looked through
 
 	closed     map[string]*closedLock // by key
 	reopenings store.Heap[*closedLock]
@@ -148,7 +148,7 @@ func (sh *shard) grantInLine(it *item, c *Put, since, now time.Duration) time.Du
 	it.Attached.line = l
 	sh.m.handedTo(l, it.Attached.by)
 	if since == 0 {
-		since = l.since(c.Session, identity(c, nil), 0)
+		since = sh.takePlace(l, c.Session, identity(c, nil), now).Since
 	}
 	if since != 0 {
 		sh.statsOf(it).wait(now - since)
@@ -248,20 +248,27 @@ func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 	}
 }
 
+// few is how many waits end at a time without a new holder. Run does that up to batch
+// times while the shard is locked.
+const few = 8
+
 // succeed gives a lock that has just become free to the next in line, in the
-// same critical section, so that no newcomer can come between.
+// same critical section, so that no newcomer can come between. If a few in line could
+// not hold it, the lock is closed until Run has come to the others.
 func (sh *shard) succeed(l *line, now time.Duration) {
-	if l.queue.Len() > 0 && sh.m.JournalErr() != nil {
-		sh.refuseQueue(l, now)
-	}
-	for w := l.queue.Pop(); w != nil; w = l.queue.Pop() {
-		sh.leftQueue(w.X)
-		if sh.handOff(w.X, now) {
+	for n := 0; l.Queue.Len() > 0; n++ {
+		switch {
+		case n == few:
+			sh.close(l.key, now)
+			sh.m.handedTo(l, nil)
+			return
+		case sh.m.JournalErr() != nil:
+			sh.timeOut(l.Queue.First().X, now)
+		case sh.handOff(l, now):
 			return
 		}
 	}
-	l.prune(now, false)
-	if !l.empty() {
+	if !l.Empty() {
 		l.freeSince = now
 	}
 	sh.tidy(l)
@@ -270,7 +277,9 @@ func (sh *shard) succeed(l *line, now time.Duration) {
 // handOff serves the next in line, and reports whether that holds the lock now. A
 // claim whose lease is over by then is served as memcached does it: what it stores is
 // gone at once, so that it neither holds the lock nor has lost it.
-func (sh *shard) handOff(w *Waiting, now time.Duration) (holds bool) {
+func (sh *shard) handOff(l *line, now time.Duration) (holds bool) {
+	w := l.Queue.Pop().X
+	sh.leftQueue(w)
 	if w.claim.Dated {
 		w.claim.Lease = w.leaseEnd - now
 	}
@@ -280,7 +289,7 @@ func (sh *shard) handOff(w *Waiting, now time.Duration) (holds bool) {
 		sh.tell(w, Granted, now)
 		return false
 	}
-	it := sh.grant(&w.claim, w.since, now)
+	it := sh.grant(&w.claim, w.node.Place().Since, now)
 	sh.totals.HandedOff++
 	sh.statsOf(it).handedOff()
 	w.token = it.CAS()
@@ -288,16 +297,9 @@ func (sh *shard) handOff(w *Waiting, now time.Duration) (holds bool) {
 	return true
 }
 
-// refuseQueue ends all waits for a lock that could not be granted.
-func (sh *shard) refuseQueue(l *line, now time.Duration) {
-	for w := l.queue.First(); w != nil; w = l.queue.First() {
-		sh.timeOut(w.X, now)
-	}
-}
-
 // tidy removes a line in which nobody waits.
 func (sh *shard) tidy(l *line) {
-	if !l.empty() || sh.lines[l.key] != l {
+	if !l.Empty() || sh.lines[l.key] != l {
 		return
 	}
 	delete(sh.lines, l.key)
@@ -322,7 +324,6 @@ func (sh *shard) lineOf(key []byte, it *item) *line {
 	if l == nil {
 		l = &line{shard: sh, key: string(key)}
 		sh.lines[l.key] = l
-		sh.m.dueAt(sh.m.now() + lookAtLeast)
 	}
 	if it != nil {
 		it.Attached.line = l

@@ -33,9 +33,8 @@ type Waiting struct {
 	line   *line
 	shard  *shard
 	waiter Waiter
-	since  time.Duration // when the wait began, as a poller perhaps
-	token  uint64        // of the grant
-	stored Stored        // what the wait has led to
+	token  uint64 // of the grant
+	stored Stored // what the wait has led to
 
 	leaseEnd time.Duration // if the lease is Dated
 	waitEnd  time.Duration // when the wait is over
@@ -63,7 +62,7 @@ func (w *Waiting) Key() []byte { return w.claim.Key }
 // it wants to store.
 func (sh *shard) admit(c *Put, l *line, it *item) error {
 	switch {
-	case l.queue.Len() >= sh.m.config.MaxWaiters || sh.m.crowded() || sh.m.ending.Load():
+	case l.Queue.Len() >= sh.m.config.MaxWaiters || sh.m.crowded() || sh.m.ending.Load():
 		return ErrNotStored
 	case !sh.evict(int64(len(c.Key)+len(c.Value)), it):
 		return errNoRoom
@@ -81,11 +80,11 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	}
 	w := c.Waiting
 	data := append(append(w.claim.Key[:0], c.Key...), c.Value...) // the caller's are gone when it waits
-	*w = Waiting{claim: *c, line: l, shard: sh, waiter: c.Waiter, since: l.since(c.Session, identity(c, it), now)}
+	*w = Waiting{claim: *c, line: l, shard: sh, waiter: c.Waiter}
 	w.claim.Key, w.claim.Value = data[:len(c.Key)], data[len(c.Key):]
 	w.leaseEnd = expiresAt(c.Lease, now)
 	w.node.X = w
-	l.queue.Insert(&w.node, func(other *Waiting) bool { return other.since <= w.since })
+	l.Queue.Insert(&w.node, sh.placeFor(l, c.Session, identity(c, it), now))
 	if w.patient = c.Wait > momentary; w.patient {
 		l.patient++
 	}
@@ -165,7 +164,7 @@ const maxKeptClaim = 512
 
 // timeOut ends a wait without a grant.
 func (sh *shard) timeOut(w *Waiting, now time.Duration) {
-	w.line.queue.Remove(&w.node)
+	w.line.Queue.Remove(&w.node)
 	sh.leftQueue(w)
 	sh.timedOut(w, now)
 	sh.tell(w, TimedOut, now)
@@ -177,9 +176,9 @@ func (sh *shard) timeOut(w *Waiting, now time.Duration) {
 // that goes on counts as one in vain only when the waiter turns out not to come.
 func (sh *shard) timedOut(w *Waiting, now time.Duration) {
 	it := sh.table.Find(w.claim.hash, w.claim.Key)
-	p := w.line.poll(w.claim.Session, identity(&w.claim, it), w.since, now)
+	p := sh.poll(w.line, w.claim.Session, identity(&w.claim, it), w.node.Place(), now)
 	if p != nil && w.claim.GoesOn {
-		p.goesOn = true
+		p.GoesOn = true
 		return
 	}
 	sh.waitedInVain(w.claim.Key, it)
@@ -206,7 +205,7 @@ func (m *Manager) GiveUp(w *Waiting, gone bool) (decided bool) {
 		return true
 	}
 	l := w.line
-	l.queue.Remove(&w.node)
+	l.Queue.Remove(&w.node)
 	sh.leftQueue(w)
 	now := m.now()
 	if !gone {
@@ -297,15 +296,22 @@ func join(a, b *Waiting) *Waiting {
 func (m *Manager) EndWaits() {
 	m.ending.Store(true)
 	for _, sh := range m.shards {
-		sh.mu.Lock()
-		now := m.now()
-		for {
-			w, _, ok := sh.deadlines.Top()
-			if !ok {
-				break
-			}
-			sh.timeOut(w, now)
+		for sh.endWaits() {
 		}
-		sh.unlock()
 	}
+}
+
+// endWaits ends a batch of waits, and reports whether there may be more.
+func (sh *shard) endWaits() (more bool) {
+	sh.mu.Lock()
+	defer sh.unlock()
+	now := sh.m.now()
+	for range batch {
+		w, _, ok := sh.deadlines.Top()
+		if !ok {
+			return false
+		}
+		sh.timeOut(w, now)
+	}
+	return true
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/stats"
+	"github.com/lockcached/lockcached/waitqueue"
 )
 
 func TestHandOffInOrder(t *testing.T) {
@@ -168,7 +169,7 @@ func TestWaitThatDoesNotGoOn(t *testing.T) {
 		pass(time.Second)
 		wantOutcomes(t, []*place{p}, "timed out")
 		wantWaits(t, m, 0, 0, 0)
-		pass(patienceFloor + lookAtLeast)
+		pass(waitqueue.MinPatience + forgetEvery)
 		wantWaits(t, m, 1, 0, 0)
 		if l := m.Lookup([]byte(key), nil); l.Waiters() != 0 {
 			t.Errorf("%d wait", l.Waiters())

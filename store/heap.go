@@ -24,6 +24,9 @@ func (h Heap[T]) Top() (x T, due time.Duration, ok bool) {
 	return h[0].x, h[0].due, true
 }
 
+// Due is when the thing at place i is due.
+func (h Heap[T]) Due(i int32) time.Duration { return h[i].due }
+
 // Push adds x.
 func (h *Heap[T]) Push(x T, due time.Duration) {
 	*h = append(*h, entry[T]{due, x})

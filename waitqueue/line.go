@@ -1,0 +1,118 @@
+package waitqueue
+
+import "time"
+
+// Line is who wants one lock. First come those that are queued, behind them those
+// that poll, each in the order of their places. C tells clients apart, X is what a
+// queued waiter carries. The zero value is an empty line.
+type Line[C comparable, X any] struct {
+	Queue   Queue[X]
+	pollers map[C]*Poller[C]
+	order   Queue[*Poller[C]] // of the pollers
+	// kept are the places of pollers whose connection is closed, by what they want to
+	// store: some clients connect anew for each try.
+	kept    map[uint64]*Queue[*Poller[C]]
+	away    int    // places that are kept
+	arrived uint64 // places given out
+}
+
+// MaxKept bounds the places that are kept in one line for those whose connection is
+// closed.
+const MaxKept = 1024
+
+// Arrive gives out a new place, behind all others from the same moment or before.
+func (l *Line[C, X]) Arrive(now time.Duration) Place {
+	l.arrived++
+	return Place{Since: now, Number: l.arrived}
+}
+
+// Polling is how many poll.
+func (l *Line[C, X]) Polling() int { return len(l.pollers) }
+
+// Waiters is how many wait.
+func (l *Line[C, X]) Waiters() int { return l.Queue.Len() + len(l.pollers) }
+
+// Kept is how many places are kept for those who are away.
+func (l *Line[C, X]) Kept() int { return l.away }
+
+// Empty reports whether nobody waits any more, nor has a place that is kept.
+func (l *Line[C, X]) Empty() bool { return l.Waiters() == 0 && l.away == 0 }
+
+// Rank is how many wait ahead of c. A client that does not poll would be last.
+func (l *Line[C, X]) Rank(c C) int {
+	p := l.pollers[c]
+	if p == nil {
+		return l.Waiters()
+	}
+	return l.Queue.Len() + l.order.Rank(&p.node)
+}
+
+// Overtaken reports whether c polls and everybody who is queued came later: those
+// who are queued are served first, and it might never find the lock free.
+func (l *Line[C, X]) Overtaken(c C) bool {
+	first, p := l.Queue.First(), l.pollers[c]
+	return first != nil && p != nil && first.place.Since > p.node.place.Since
+}
+
+// Poller is the poller that c is, nil if it does not poll.
+func (l *Line[C, X]) Poller(c C) *Poller[C] { return l.pollers[c] }
+
+// Returned is the poller that a client is which polls no more, or has come back: its
+// own; or else the first of those that are away and wanted to store the same value, if
+// that is not 0. It is nil if there is none.
+func (l *Line[C, X]) Returned(c C, value uint64) *Poller[C] {
+	if p := l.pollers[c]; p != nil {
+		return p
+	}
+	if q := l.kept[value]; q != nil {
+		return q.First().X
+	}
+	return nil
+}
+
+// Poll makes c, which must not poll yet, a poller that was refused now.
+func (l *Line[C, X]) Poll(c C, value uint64, at Place, now time.Duration) *Poller[C] {
+	p := &Poller[C]{client: c, value: value, owed: 1, last: now}
+	if l.pollers == nil {
+		l.pollers = make(map[C]*Poller[C])
+	}
+	l.pollers[c] = p
+	p.node.X = p
+	l.order.Insert(&p.node, at)
+	return p
+}
+
+// Keeps reports whether the place of a poller is kept when its connection is closed: if
+// it can be known when it comes back, and not too many are away.
+func (l *Line[C, X]) Keeps(p *Poller[C]) bool { return p.value != 0 && l.away < MaxKept }
+
+// Leave keeps the place of a poller whose connection is closed, if Keeps allows it.
+func (l *Line[C, X]) Leave(p *Poller[C], now time.Duration) {
+	l.Remove(p)
+	if l.kept == nil {
+		l.kept = make(map[uint64]*Queue[*Poller[C]])
+	}
+	q := l.kept[p.value]
+	if q == nil {
+		q = new(Queue[*Poller[C]])
+		l.kept[p.value] = q
+	}
+	p.away, p.last = true, now
+	q.Insert(&p.node, p.node.place)
+	l.away++
+}
+
+// Remove forgets a poller, or its place if it is away.
+func (l *Line[C, X]) Remove(p *Poller[C]) {
+	if !p.away {
+		delete(l.pollers, p.client)
+		l.order.Remove(&p.node)
+		return
+	}
+	q := l.kept[p.value]
+	q.Remove(&p.node)
+	if q.Len() == 0 {
+		delete(l.kept, p.value)
+	}
+	l.away--
+}
