@@ -29,6 +29,9 @@ type Config struct {
 	// UserTimeout the time sent data may stay unacknowledged before the
 	// connection is given up. 0 means DefaultKeepAlive and DefaultUserTimeout.
 	KeepAlive, UserTimeout time.Duration
+	// justGranted is for how long after a grant a reset withdraws it. 0 means
+	// defaultJustGranted.
+	justGranted time.Duration
 	// Authenticate tells who may ask for anything: clients have to send a user and a
 	// password first, memcached's way. nil means everybody, without.
 	Authenticate func(user, password []byte) bool

@@ -202,6 +202,7 @@ func (c *conn) flush() error {
 		c.out.Drop()
 		return err
 	}
+	c.beforeAnswers()
 	n, err := c.out.Flush(c)
 	if n > 0 {
 		c.bytesWritten.Add(uint64(n))

@@ -146,19 +146,31 @@ func (c *conn) afterOutcome(p *parked) bool {
 	if c.sock == nil && !c.answerStream(p) {
 		return false
 	}
-	if p.how == locks.Granted {
-		// What was sent before the answer is read below, and is no proof.
-		c.addUnsure(p.waiting.Key(), unsureGrant{token: p.waiting.Token(), at: p.at, sure: proof - 1})
+	beside := c.in.Buffered() > 0
+	more := c.readBehind()
+	if more {
+		c.heard() // after the answers before this one
 	}
-	if c.sock == nil {
-		c.clearDeadline()
-		if c.unread() > 0 {
-			c.read() // as below
-		}
-	} else if !broken(c.readErr) {
-		c.receive()
+	if p.how == locks.Granted {
+		// What was read just now may have been sent before the answer, and is no proof.
+		c.addUnsure(p.waiting.Key(), unsureGrant{token: p.waiting.Token(), at: p.at, sure: proof - 1})
+		c.unsure.asked = beside || !more
 	}
 	return !broken(c.readErr) // a client that has closed is read to its end
+}
+
+// readBehind reads what has arrived while the client waited in line, and reports whether
+// that was anything.
+func (c *conn) readBehind() bool {
+	if c.sock != nil {
+		return !broken(c.readErr) && c.receive()
+	}
+	c.clearDeadline()
+	if c.unread() == 0 {
+		return false
+	}
+	c.read()
+	return c.readErr == nil
 }
 
 // answerStream writes the answer by itself, so that it is known whether it could be

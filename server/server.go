@@ -108,6 +108,7 @@ func (c *Config) setDefaults() {
 	c.MaxConns = cmp.Or(c.MaxConns, DefaultMaxConns)
 	c.KeepAlive = cmp.Or(c.KeepAlive, DefaultKeepAlive)
 	c.UserTimeout = cmp.Or(c.UserTimeout, DefaultUserTimeout)
+	c.justGranted = cmp.Or(c.justGranted, defaultJustGranted)
 	c.SendTimeout = cmp.Or(c.SendTimeout, DefaultSendTimeout)
 	c.RequestTimeout = cmp.Or(c.RequestTimeout, DefaultRequestTimeout)
 	c.Settings.Threads = cmp.Or(c.Settings.Threads, runtime.GOMAXPROCS(0))

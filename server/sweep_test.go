@@ -257,36 +257,43 @@ func TestUnreadAnswersShareMemory(t *testing.T) {
 // A client that waits in line is not idle. One whose wait is over is, though it has sent
 // nothing since.
 func TestIdleAfterAWait(t *testing.T) {
-	for outcome, wait := range map[string]string{"STORED": "30s", "NOT_STORED": "10ms"} {
+	for outcome, wait := range map[string]string{"STORED": "300s", "NOT_STORED": "10ms"} {
 		onNetworks(t, outcome, func(t *testing.T, network string) {
-			t.Parallel()
-			s, dial := listening(t, network, Config{IdleTimeout: 2 * time.Second})
-			holder, waiter := dial(), dial()
-			holder.send("add lock 0 60 1", "x")
+			s, dial := listening(t, network, Config{IdleTimeout: time.Hour})
+			waiter := dial()
+			s.waitForConns(t, 1)
+			c, holder := s.onlyConn(), dial()
+			holder.send("add lock 0 600 1", "x")
 			holder.gets("STORED")
-			waiter.send("add lockcached:wait="+wait+":lock 0 60 1", "y")
+			waiter.send("add lockcached:wait="+wait+":lock 0 600 1", "y")
 			if outcome == "STORED" {
 				s.waitForLine(t, 1)
+				if later := s.now() + int64(24*time.Hour); c.overdue(later) != nil || !c.isParked() {
+					t.Error("a client in line counts as idle")
+				}
 				holder.send("delete lock")
 				holder.gets("DELETED")
 			}
 			waiter.gets(outcome)
-			eventually(t, "nobody counts as waiting", func() bool {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				for c := range s.conns {
-					if c.isParked() {
-						return false
-					}
-				}
-				return true
+			eventually(t, "it waits no more", func() bool { return !c.isParked() })
+			eventually(t, "it is idle after an hour", func() bool {
+				now := s.now()
+				return c.overdue(now) == nil && c.overdue(now+int64(2*time.Hour)) == &s.counts.idleKicks
 			})
+			c.cutOff()
 			waiter.endsWith()
-			if n := s.counts.idleKicks.Load(); n == 0 {
-				t.Error("nobody was cut off")
-			}
 		})
 	}
+}
+
+// onlyConn is the only connection of the server.
+func (s *Server) onlyConn() *conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		return c
+	}
+	return nil
 }
 
 // The time in line does not count as idle, not even afterwards.

@@ -22,7 +22,8 @@ type unsureGrants struct {
 	asked, plain bool
 	// inputs counts how often the client has sent something when all was answered.
 	inputs int
-	// onWay says that the next input does not count: it may have been sent before.
+	// onWay says that the next input does not count, because some of it was there when
+	// the answers were sent.
 	onWay bool
 }
 
@@ -121,8 +122,15 @@ func (u *unsureGrants) each(do func(g unsureGrant, key []byte)) {
 	}
 }
 
-// answersSent is called when all answers are with the kernel. Input that is there by now
-// was sent before the client can have read them.
+// beforeAnswers is called when answers are about to be sent: what has arrived by then was
+// not sent because of them.
+func (c *conn) beforeAnswers() {
+	if c.unsure != nil {
+		c.unsure.onWay = c.unread() > 0
+	}
+}
+
+// answersSent is called when all answers are with the kernel.
 func (c *conn) answersSent() {
 	u := c.unsure
 	if u == nil {
@@ -135,7 +143,7 @@ func (c *conn) answersSent() {
 		c.forgetUnsure()
 		return
 	}
-	u.onWay = c.in.Buffered() > 0 || c.unread() > 0
+	u.onWay = u.onWay || c.in.Buffered() > 0 // the beginning of a request
 }
 
 // heard is called when the client has sent something.
@@ -144,16 +152,15 @@ func (c *conn) heard() {
 	if u == nil {
 		return
 	}
+	u.settlePlain()
 	u.asked = false
-	if u.onWay {
-		return
-	}
-	u.inputs++
-	switch {
-	case u.list[len(u.list)-1].sure <= u.inputs:
-		c.forgetUnsure()
-	case u.list[0].sure <= u.inputs:
+	if !u.onWay {
+		u.inputs++
 		u.keep(func(g unsureGrant, _ []byte) bool { return g.sure > u.inputs })
+	}
+	u.onWay = false
+	if len(u.list) == 0 {
+		c.forgetUnsure()
 	}
 }
 
@@ -196,9 +203,9 @@ func (c *conn) withdrawUnsure() {
 }
 
 // A client of which nothing was heard since a grant has it withdrawn when the
-// connection is reset within justGranted. A reset that comes later may be some
+// connection is reset within Config.justGranted. A reset that comes later may be some
 // middlebox tired of an idle connection, while the client works under its lock.
-const justGranted = 5 * time.Second
+const defaultJustGranted = 5 * time.Second
 
 // arrived tells, when the connection has ended, which answers to grants the client has
 // received; latest is when the last of them was granted. A kernel sends a reset when
@@ -212,7 +219,7 @@ func (c *conn) arrived(latest int64) func(unsureGrant) bool {
 	case endedHere(c.readErr) && c.writeErr == nil:
 		return func(unsureGrant) bool { return true }
 	case reset(c.readErr) || reset(c.writeErr):
-		return func(g unsureGrant) bool { return now-g.at > int64(justGranted) }
+		return func(g unsureGrant) bool { return now-g.at > int64(c.srv.config.justGranted) }
 	}
 	confirmed := c.confirmed(latest)
 	return func(g unsureGrant) bool { return g.end <= confirmed }

@@ -14,7 +14,7 @@ import (
 func claims(n int) string {
 	var all strings.Builder
 	for i := range n {
-		fmt.Fprintf(&all, "add lockcached:wait=30s:lock:%d 0 60 4\r\ngone\r\n", i)
+		fmt.Fprintf(&all, "add lockcached:wait=30s:lock:%d 0 600 4\r\ngone\r\n", i)
 	}
 	return strings.TrimSuffix(all.String(), "\r\n")
 }
@@ -54,9 +54,9 @@ func TestGrantsOfAllKindsNotTaken(t *testing.T) {
 			onNetworks(t, fmt.Sprint(name, " served=", served), func(t *testing.T, network string) {
 				s, dial := listening(t, network, Config{})
 				holder, gone := dial(), dial()
-				holder.send("add lock:1 0 60 1", "x", "add lock:3 0 60 1", "x")
+				holder.send("add lock:1 0 600 1", "x", "add lock:3 0 600 1", "x")
 				holder.gets("STORED", "STORED")
-				gone.send("add plain 0 60 1", "x", "ms meta 1 ME T60 W1000", "x", claims(4))
+				gone.send("add plain 0 600 1", "x", "ms meta 1 ME T600 W1000", "x", claims(4))
 				s.waitForLine(t, 1)
 				if served {
 					holder.send("delete lock:1")
@@ -85,9 +85,9 @@ func TestGrantBeforeAWaitNotTaken(t *testing.T) {
 		onNetworks(t, name, func(t *testing.T, network string) {
 			s, dial := listening(t, network, Config{})
 			holder, gone := dial(), dial()
-			holder.send("add held 0 60 1", "x")
+			holder.send("add held 0 600 1", "x")
 			holder.gets("STORED")
-			gone.send("add plain 0 60 1", "x", "add lockcached:wait=30s:held 0 60 1", "x")
+			gone.send("add plain 0 600 1", "x", "add lockcached:wait=30s:held 0 600 1", "x")
 			s.waitForLine(t, 1)
 			eventually(t, "an answer in the socket", func() bool { return gone.unread() > 0 })
 			leave(gone)
@@ -101,7 +101,7 @@ func TestAddsWithoutWaitStay(t *testing.T) {
 	onNetworks(t, "reset", func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
 		gone := dial()
-		gone.send("add lock:1 0 60 1", "x", "add lock:2 0 60 1", "x")
+		gone.send("add lock:1 0 600 1", "x", "add lock:2 0 600 1", "x")
 		eventually(t, "answers in the socket", func() bool { return gone.unread() > 0 })
 		gone.reset()
 		s.waitForConns(t, 0)
@@ -146,15 +146,15 @@ func TestGrantsTakenBeforeOthers(t *testing.T) {
 	onNetworks(t, "reset", func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
 		holder, gone := dial(), dial()
-		holder.send("add lock:held 0 60 1", "x")
+		holder.send("add lock:held 0 600 1", "x")
 		holder.gets("STORED")
-		gone.send("add lockcached:wait=30s:mine 0 60 1", "x")
+		gone.send("add lockcached:wait=30s:mine 0 600 1", "x")
 		gone.gets("STORED")
 		for range 2 { // one may have come so soon that it could have been sent before
 			gone.send("version")
 			gone.gets("VERSION " + Version)
 		}
-		gone.send("add lockcached:wait=30s:new 0 60 1", "x", "add lockcached:wait=30s:lock:held 0 60 1", "x")
+		gone.send("add lockcached:wait=30s:new 0 600 1", "x", "add lockcached:wait=30s:lock:held 0 600 1", "x")
 		s.waitForLine(t, 1)
 		gone.reset()
 		s.waitForConns(t, 1)
@@ -168,9 +168,9 @@ func TestAddsBehindAWaitStay(t *testing.T) {
 	onNetworks(t, "reset", func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
 		gone := dial()
-		gone.send("add lockcached:wait=30s:gone 0 60 1", "x")
+		gone.send("add lockcached:wait=30s:gone 0 600 1", "x")
 		gone.gets("STORED")
-		gone.send("add lock:1 0 60 1", "x", "add lock:2 0 60 1", "x", "version")
+		gone.send("add lock:1 0 600 1", "x", "add lock:2 0 600 1", "x", "version")
 		gone.gets("STORED", "STORED", "VERSION "+Version)
 		gone.reset()
 		s.waitForConns(t, 0)
@@ -187,7 +187,7 @@ func TestGrantsInTwoPacketsNotTaken(t *testing.T) {
 			s, dial := listening(t, network, Config{})
 			gone := dial()
 			for i := range 2 {
-				gone.send(fmt.Sprintf("add lockcached:wait=30s:lock:%d 0 60 1", i), "x")
+				gone.send(fmt.Sprintf("add lockcached:wait=30s:lock:%d 0 600 1", i), "x")
 				s.waitForHolds(t, i+1)
 			}
 			eventually(t, "answers in the socket", func() bool { return gone.unread() > 0 })
@@ -195,6 +195,32 @@ func TestGrantsInTwoPacketsNotTaken(t *testing.T) {
 			s.waitForHolds(t, 0)
 		})
 	}
+}
+
+// What comes behind a grant from the line may have been sent before that, but not before
+// an earlier answer.
+func TestGrantTakenBeforeAWait(t *testing.T) {
+	onNetworks(t, "reset", func(t *testing.T, network string) {
+		s, dial := listening(t, network, Config{})
+		holder, gone := dial(), dial()
+		holder.send("add held 0 600 1", "x")
+		holder.gets("STORED")
+		gone.send("add lockcached:wait=300s:mine 0 600 1", "x")
+		gone.gets("STORED")
+		gone.send("add lockcached:wait=300s:held 0 600 1", "x")
+		s.waitForLine(t, 1)
+		holder.send("delete held")
+		holder.gets("DELETED")
+		gone.gets("STORED")
+		for _, key := range []string{"a", "b"} { // claims without a wait, each by itself
+			gone.send("add "+key+" 0 600 1", "x")
+			gone.gets("STORED")
+		}
+		gone.reset()
+		s.waitForConns(t, 1)
+		holder.send("get mine a b")
+		holder.gets("VALUE mine 0 1", "x", "VALUE a 0 1", "x", "VALUE b 0 1", "x", "END")
+	})
 }
 
 // Where the journal is committed before each answer, it is the same.
