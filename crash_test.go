@@ -36,31 +36,63 @@ func crashRounds(t *testing.T) int {
 func TestCrashes(t *testing.T) {
 	for _, mode := range []string{"always", "interval", "never"} {
 		t.Run(mode, func(t *testing.T) {
-			flags := []string{"--data", filepath.Join(t.TempDir(), "data"), "--fsync", mode}
-			server := start(t, flags...)
-			flags = append(flags, "-p", server.port())
-			l := newLedger(t)
-			for round := range crashRounds(t) {
-				ctx, cancel := context.WithCancel(t.Context())
-				var clients sync.WaitGroup
-				for i := range 8 {
-					clients.Go(func() { l.work(ctx, server.address(), fmt.Sprintf("%d-%d", round, i)) })
-				}
+			crashAgainAndAgain(t, mode, crashRounds(t), func(*program) {
 				time.Sleep(time.Duration(20+rand.IntN(150)) * time.Millisecond) // any moment will do
-				server.kill()
-				cancel()
-				clients.Wait()
-				server = start(t, flags...)
-				l.audit(server.address())
-				if t.Failed() {
-					server.kill()
-					t.Fatalf("in round %d\n%s", round, server.log())
-				}
-			}
-			t.Logf("%d grants, %d renewals, %d releases were answered", l.grants, l.renewals, l.releases)
-			server.stop()
+			})
 		})
 	}
+}
+
+// The same on a disk that is full now and then, and when the server is killed. What was
+// answered with an error may have happened, but for a claim: that is nobody's hold.
+func TestCrashesOnAFullDisk(t *testing.T) {
+	for _, mode := range []string{"always", "interval", "never"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel() // most of it is waiting until the server tries again
+			crashAgainAndAgain(t, mode, max(2, crashRounds(t)/4), func(server *program) {
+				for range 1 + rand.IntN(3) {
+					time.Sleep(time.Duration(20+rand.IntN(100)) * time.Millisecond)
+					server.fillDisk(rand.IntN(2) * rand.IntN(100_000)) // in the middle of a write, perhaps
+					time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond)
+					if rand.IntN(2) == 0 {
+						server.emptyDisk()
+						time.Sleep(time.Duration(rand.IntN(1200)) * time.Millisecond)
+					}
+				}
+				server.fillDisk(0)
+				server.waitUntilFull()
+				time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
+			})
+		})
+	}
+}
+
+// crashAgainAndAgain lets clients work until disturb returns, and then kills the server
+// and starts it again.
+func crashAgainAndAgain(t *testing.T, mode string, rounds int, disturb func(*program)) {
+	flags := []string{"--data", filepath.Join(t.TempDir(), "data"), "--fsync", mode}
+	server := start(t, flags...)
+	flags = append(flags, "-p", server.port())
+	l := newLedger(t)
+	for round := range rounds {
+		ctx, cancel := context.WithCancel(t.Context())
+		var clients sync.WaitGroup
+		for i := range 8 {
+			clients.Go(func() { l.work(ctx, server.address(), fmt.Sprintf("%d-%d", round, i)) })
+		}
+		disturb(server)
+		server.kill()
+		cancel()
+		clients.Wait()
+		server = start(t, flags...)
+		l.audit(server.address())
+		if t.Failed() {
+			server.kill()
+			t.Fatalf("in round %d\n%s", round, server.log())
+		}
+	}
+	t.Logf("%d grants, %d renewals, %d releases were answered, %d requests refused", l.grants, l.renewals, l.releases, l.unkept)
+	server.stop()
 }
 
 // ledger is what the clients know of the locks.
@@ -71,6 +103,7 @@ type ledger struct {
 	entries                    map[string]*entry
 	token                      uint64 // the largest that a client has seen
 	grants, renewals, releases int
+	unkept                     int // requests that the journal refused
 }
 
 // entry is what they know of one lock.
@@ -119,7 +152,7 @@ func (l *ledger) hold(client *memcache.Client, key, me string) bool {
 	}
 	err := client.Add(item(name, me, int32(crashLease.Seconds())))
 	switch {
-	case errors.Is(err, memcache.ErrNotStored):
+	case errors.Is(err, memcache.ErrNotStored), l.isUnkept(err):
 		l.refused(key, me)
 		return true
 	case err != nil:
@@ -136,10 +169,21 @@ func (l *ledger) hold(client *memcache.Client, key, me string) bool {
 		return false
 	}
 	l.releasing(key, me)
-	if client.Delete(key) != nil {
-		return false
+	if err := client.Delete(key); err != nil {
+		return l.isUnkept(err)
 	}
 	l.released(key, me)
+	return true
+}
+
+// isUnkept counts what was refused because the journal could not keep it.
+func (l *ledger) isUnkept(err error) bool {
+	if err == nil || !strings.Contains(err.Error(), "SERVER_ERROR cannot write the journal") {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unkept++
 	return true
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+	"golang.org/x/sys/unix"
 
 	"github.com/lockcached/lockcached/internal/testenv"
 )
@@ -45,8 +46,8 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// On a full disk no lock is granted nor renewed, but given back, and health is red.
-// With space everything is as before, and what was released stays so.
+// On a full disk no lock is granted nor renewed, and health is red. A release is done,
+// but not told of. With space everything is as before, and what was released stays so.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	disk := smallDisk(t)
@@ -74,7 +75,9 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("touch: %v", err)
 	}
 	is(t, "add of a held lock", client.Add(item("lock:kept", "b", 60)), memcache.ErrNotStored)
-	is(t, "delete", client.Delete("lock:released"), nil)
+	if err := client.Delete("lock:released"); err == nil || !strings.Contains(err.Error(), line) {
+		t.Errorf("delete: %v", err)
+	}
 	wantHealth(t, web, http.StatusServiceUnavailable, "locks: cannot write the journal: no space left on device")
 
 	if err := os.Remove(ballast); err != nil {
@@ -88,6 +91,123 @@ func TestDiskFull(t *testing.T) {
 	client = clientOf(t, server.address())
 	is(t, "add of what was kept", client.Add(item("lock:kept", "b", 60)), memcache.ErrNotStored)
 	is(t, "add of what was released", client.Add(item("lock:released", "b", 60)), nil)
+}
+
+// fillDisk lets the process write no file beyond that many bytes, as if there were no
+// more space.
+func (p *program) fillDisk(bytes int) {
+	limit(p.t, p.command.Process.Pid, unix.RLIMIT_FSIZE, uint64(bytes))
+}
+
+func (p *program) emptyDisk() {
+	limit(p.t, p.command.Process.Pid, unix.RLIMIT_FSIZE, unix.RLIM_INFINITY)
+}
+
+// tooLarge is what a claim, a renewal and an end are answered with then.
+const tooLarge = "SERVER_ERROR cannot write the journal: file too large"
+
+// Every end on a full disk is answered with an error. If the server is killed then, the
+// holds are there again, and nothing else is; if there is space before, they have ended.
+func TestEndsOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	ends := []string{"delete k0\r\n", "md k1\r\n", "md k2 q\r\n", "touch k3 -1\r\n", "gat -1 k4\r\n",
+		"set k5 0 -1 1\r\nx\r\n", "cas k6 0 -1 1 TOKEN\r\nx\r\n", "ms k7 1 T-1\r\nx\r\n", "mg k8 T-1\r\n",
+		"md k9 CTOKEN\r\n", "flush_all\r\n"}
+	for _, mode := range []string{"always", "interval", "never"} {
+		for _, killed := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/%v", mode, killed), func(t *testing.T) {
+				t.Parallel()
+				flags := []string{"--data", filepath.Join(t.TempDir(), "data"), "--fsync", mode}
+				server := start(t, flags...)
+				c := dial(t, server.address())
+				tokens := make(map[string]string)
+				for i := range len(ends) {
+					key := fmt.Sprint("k", i)
+					tokens[key] = c.claim(key)
+				}
+				server.fillDisk(0)
+				c.send("add new 0 0 1\r\nx\r\n")
+				c.gets(tooLarge)
+				for i, end := range ends {
+					c.send(strings.Replace(end, "TOKEN", tokens[fmt.Sprint("k", i)], 1))
+					c.gets(tooLarge)
+				}
+				c.send("delete k0\r\nget k10\r\nadd k1 0 0 1\r\nx\r\nget new\r\n")
+				c.gets(tooLarge, tooLarge, tooLarge, "END")
+				if !killed {
+					server.emptyDisk()
+					server.waitUntilKept()
+				}
+				server.kill()
+
+				server = start(t, flags...)
+				defer server.stop()
+				c = dial(t, server.address())
+				for key, token := range tokens {
+					c.send("mg " + key + " c\r\n")
+					if killed {
+						c.gets("HD c" + token)
+					} else {
+						c.gets("EN")
+					}
+				}
+				c.send("get new\r\n")
+				c.gets("END")
+			})
+		}
+	}
+}
+
+// An orderly stop keeps what was refused while there was no space, if there is some now.
+func TestStopAfterAFullDisk(t *testing.T) {
+	t.Parallel()
+	flags := []string{"--data", filepath.Join(t.TempDir(), "data")}
+	server := start(t, flags...)
+	c := dial(t, server.address())
+	c.claim("job")
+	server.fillDisk(0)
+	c.send("delete job\r\n")
+	c.gets(tooLarge)
+	server.emptyDisk()
+	server.stop()
+	server = start(t, flags...)
+	defer server.stop()
+	c = dial(t, server.address())
+	c.send("mg job\r\n")
+	c.gets("EN")
+}
+
+// claim takes a lock without a TTL and returns its token.
+func (w *socket) claim(key string) (token string) {
+	w.t.Helper()
+	w.send("ms " + key + " 1 ME c\r\nx\r\n")
+	line, err := w.in.ReadString('\n')
+	token, ok := strings.CutPrefix(strings.TrimSpace(line), "HD c")
+	if err != nil || !ok {
+		w.t.Fatalf("got %q, %v", line, err)
+	}
+	return token
+}
+
+// waitUntilKept returns when the journal can be written again, waitUntilFull when it
+// cannot.
+func (p *program) waitUntilKept() { p.waitForClaims(func(err error) bool { return err == nil }) }
+
+func (p *program) waitUntilFull() {
+	p.waitForClaims(func(err error) bool { return err != nil && strings.Contains(err.Error(), tooLarge) })
+}
+
+func (p *program) waitForClaims(are func(error) bool) {
+	p.t.Helper()
+	client := clientOf(p.t, p.address())
+	var err error
+	for i := range 6000 {
+		if err = client.Add(item(fmt.Sprint("probe:", i), "x", 60)); are(err) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.t.Fatalf("claims are answered with %v\n%s", err, p.log())
 }
 
 // metrics is where it serves metrics.

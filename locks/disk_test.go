@@ -35,6 +35,9 @@ type process struct {
 	*disk
 	pending []journal.Entry
 	unkept  bool // something could not be written
+	entries uint64
+	kept    uint64          // of these
+	doubts  map[string]bool // keys of what was lost
 	dead    bool
 	wants   chan struct{}
 	die     func()
@@ -44,7 +47,7 @@ type process struct {
 // the test ends.
 func (d *disk) boot(t *testing.T, c Config) (*Manager, *process) {
 	t.Helper()
-	p := &process{disk: d, wants: make(chan struct{}, 1)}
+	p := &process{disk: d, wants: make(chan struct{}, 1), doubts: make(map[string]bool)}
 	c.Journal = p
 	m := NewManager(c)
 	if _, err := m.Recover(); err != nil {
@@ -77,12 +80,35 @@ func (p *process) Replay(visit func(*journal.Entry)) (journal.Recovered, error) 
 	return journal.Recovered{MaxToken: p.token, Locks: len(p.holds), Classes: p.classes}, nil
 }
 
-func (p *process) Append(e *journal.Entry) {
+func (p *process) Append(e *journal.Entry) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := *e
 	c.Key, c.Value = bytes.Clone(e.Key), bytes.Clone(e.Value)
 	p.pending = append(p.pending, c)
+	p.entries++
+	if p.unkept {
+		p.doubt(&c)
+	}
+	return p.entries
+}
+
+func (p *process) doubt(e *journal.Entry) {
+	if !e.Moot {
+		p.doubts[string(e.Key)] = true
+	}
+}
+
+func (p *process) Kept(entry uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return entry <= p.kept
+}
+
+func (p *process) Doubtful(key []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.doubts[string(key)]
 }
 
 func (p *process) Pending() bool {
@@ -105,13 +131,16 @@ func (p *process) Commit() error {
 	}
 	p.commits++
 	if p.err != nil || p.unkept {
+		for i := range p.pending {
+			p.doubt(&p.pending[i])
+		}
 		p.unkept, p.pending = true, nil
 		return syscall.ENOSPC
 	}
 	for i := range p.pending {
 		p.apply(&p.pending[i])
 	}
-	p.pending = nil
+	p.pending, p.kept = nil, p.entries
 	return nil
 }
 
@@ -144,8 +173,10 @@ func (p *process) Checkpoint(walk func(func(*journal.Entry)) error) error {
 		return p.err
 	}
 	p.holds, p.pending, p.unkept = make(map[string]journal.Entry), nil, false
+	clear(p.doubts)
 	p.mu.Unlock()
-	if err := walk(p.Append); err != nil {
+	err := walk(func(e *journal.Entry) { p.Append(e) })
+	if err != nil {
 		return err
 	}
 	return p.Commit()

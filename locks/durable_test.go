@@ -351,21 +351,83 @@ func TestLongLineThatCannotBeServed(t *testing.T) {
 	})
 }
 
-// Disavow takes back a grant, leaves a renewal, and knows nothing of items.
+// Disavow takes back a grant that was not kept, whatever has been stored over it, and
+// no other.
 func TestDisavow(t *testing.T) {
+	for name, before := range map[string]func(m *Manager){
+		"as it was": func(*Manager) {},
+		"set":       func(m *Manager) { must(t, set(m, "lock:lost", "x", time.Minute)) },
+		"released":  func(m *Manager) { must(t, remove(m, "lock:lost")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDisk()
+				m, _ := d.boot(t, Config{})
+				s := new(Session)
+				claim := func(key string) (token, entry uint64) {
+					put := &Put{Op: Add, Key: []byte(key), Lease: time.Minute, Session: s}
+					done, err := m.Put(put)
+					must(t, err)
+					return done.CAS, put.Entry()
+				}
+				keptToken, kept := claim("lock:kept")
+				must(t, m.Commit())
+				token, lost := claim("lock:lost")
+				before(m)
+				d.fail(syscall.ENOSPC)
+				if m.Commit() == nil {
+					t.Fatal("the disk is not full")
+				}
+				if m.Disavow([]byte("lock:kept"), keptToken, kept, s) || !m.Lookup([]byte("lock:kept"), nil).Held {
+					t.Error("what was kept was taken back")
+				}
+				if !m.Disavow([]byte("lock:lost"), token, lost, s) || m.Lookup([]byte("lock:lost"), nil).Held {
+					t.Error("the grant was not taken back")
+				}
+			})
+		})
+	}
+}
+
+// Which keys are doubtful while nothing can be written: those of which a crash would
+// bring back something else.
+func TestDoubtful(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, _ := newDisk().boot(t, Config{})
-		must(t, newClient(m, "a").add(key, time.Minute))
+		d := newDisk()
+		m, p := d.boot(t, Config{})
+		a := newClient(m, "a")
+		for _, k := range []string{"released", "touched", "flushed", "withdrawn", "left"} {
+			must(t, a.add(k, time.Minute))
+		}
+		must(t, a.add("expired", time.Second))
 		must(t, set(m, "item", "x", time.Minute))
-		token := m.Lookup([]byte(key), nil).Token
-		if m.Disavow([]byte("item"), 0) {
-			t.Error("an item was a promise")
+		must(t, m.Commit())
+		d.fail(syscall.ENOSPC)
+		must(t, m.Touch([]byte("touched"), time.Minute)) // which finds out
+		must(t, a.add("claimed", time.Minute))
+		if m.Commit() == nil {
+			t.Fatal("the disk is not full")
 		}
-		if !m.Disavow([]byte(key), 0) || !m.Disavow([]byte(key), token-1) || owner(m, key) != "a" {
-			t.Error("a renewal ended the hold, or was no promise")
+		must(t, remove(m, "released"))
+		must(t, remove(m, "item"))
+		m.Withdraw([]byte("withdrawn"), m.Lookup([]byte("withdrawn"), nil).Token)
+		pass(2 * time.Second)
+		doubts := map[string]bool{"released": true, "touched": true, "withdrawn": true}
+		for _, k := range []string{"released", "touched", "withdrawn", "claimed", "left", "expired", "item", "none"} {
+			if got := m.Doubtful([]byte(k)); got != doubts[k] {
+				t.Errorf("%s is doubtful: %v", k, got)
+			}
 		}
-		if !m.Disavow([]byte(key), token) || owner(m, key) != "" {
-			t.Error("the grant was not taken back")
+		if entry := m.Flush(nil); m.Kept(entry) || !m.Doubtful([]byte("left")) {
+			t.Error("a flush was kept")
+		}
+
+		d.fail(nil)
+		p.wants <- struct{}{}
+		synctest.Wait()
+		must(t, m.Commit())
+		if m.Doubtful([]byte("released")) {
+			t.Error("doubtful when it is kept")
 		}
 	})
 }

@@ -15,7 +15,9 @@ import (
 type Journal interface {
 	Now() time.Duration
 	Replay(visit func(*journal.Entry)) (journal.Recovered, error)
-	Append(e *journal.Entry)
+	Append(e *journal.Entry) (number uint64)
+	Kept(number uint64) bool
+	Doubtful(key []byte) bool
 	Pending() bool
 	Commit() error
 	Waits() bool
@@ -60,8 +62,8 @@ func (m *Manager) Pending() bool { return m.journal != nil && m.journal.Pending(
 func (m *Manager) CommitWaits() bool { return m.journal != nil && m.journal.Waits() }
 
 // Commit returns when all that was done before is kept as safely as the journal
-// promises. No answer may leave the process before. After an ErrJournal what was
-// promised in the meantime is to be taken back: see Disavow.
+// promises. No answer may leave the process before. After an ErrJournal none may that
+// tells of what was not kept: see Disavow, Kept and Doubtful.
 func (m *Manager) Commit() error {
 	if m.journal == nil {
 		return nil
@@ -69,28 +71,38 @@ func (m *Manager) Commit() error {
 	return journalErr(m.journal.Commit())
 }
 
-// Disavow takes back what the journal could not keep before anybody was told of it:
-// a grant with that token is withdrawn; a renewal, for which the token is 0, stays,
-// since to last too long does no harm. It reports whether a promise was made at all:
-// an ordinary item is none.
-func (m *Manager) Disavow(key []byte, token uint64) (promised bool) {
-	sh, hash := m.shardOf(key)
-	sh.mu.Lock()
-	defer sh.unlock()
-	now := m.now()
-	it := sh.find(hash, key, now)
-	if it == nil {
-		return true
+// Disavow takes back a grant that the journal could not keep, before anybody is told
+// of it, and reports whether it had to: what was kept before the journal failed
+// stands. entry is what Put.Entry told; s is who was granted the lock.
+func (m *Manager) Disavow(key []byte, token, entry uint64, s *Session) (disavowed bool) {
+	if m.Kept(entry) {
+		return false
 	}
-	if held(it) && it.CAS() == token {
-		sh.end(it, unheard, now)
-		return true
-	}
-	return held(it)
+	m.deliver(m.takeBack(key, token, s))
+	return true
 }
 
+// takeBack ends the hold that a grant began which was not kept, and returns who is
+// served instead. The hold may have another token by now, if the client, or somebody
+// else, has stored over it: but it is still the session's, and an earlier one of that
+// session would have ended before the grant.
+func (m *Manager) takeBack(key []byte, token uint64, s *Session) *Waiting {
+	return m.endHoldIf(key, unkept, func(it *item) bool {
+		return it.CAS() == token || it.Attached.by != nil && it.Attached.by == s.claimant()
+	})
+}
+
+// Kept reports whether an entry of the journal is as safe as it promises.
+func (m *Manager) Kept(entry uint64) bool { return m.journal.Kept(entry) }
+
+// Doubtful reports, after an ErrJournal, whether a crash could bring back another
+// state of the key's lock than the present one. What was renewed or has ended stays
+// so, and is kept when the journal works again: but nobody may rely on it before.
+func (m *Manager) Doubtful(key []byte) bool { return m.journal.Doubtful(key) }
+
 // keepable returns an ErrJournal if the item is a held lock and a change of it
-// could not be kept. To end a hold is always possible.
+// could not be kept. To end a hold is always possible, and helps whoever is next when
+// the journal works again; only that nobody can be told before.
 func (sh *shard) keepable(it *item) error {
 	if sh.m.journal == nil || !held(it) {
 		return nil
@@ -98,8 +110,17 @@ func (sh *shard) keepable(it *item) error {
 	return sh.m.JournalErr()
 }
 
-// note tells the journal of a new hold, or of one whose lease, value, flags or id
-// have changed.
+// noteGrant tells the journal of a new hold, and c of the journal's entry. Whether that
+// is kept is asked by its number.
+func (sh *shard) noteGrant(it *item, c *Put) {
+	if sh.m.journal != nil {
+		sh.describe(it)
+		sh.entry.Moot = true
+		c.entry = sh.m.journal.Append(&sh.entry)
+	}
+}
+
+// note tells the journal of a hold whose lease, value, flags or id have changed.
 func (sh *shard) note(it *item) {
 	if sh.m.journal != nil && held(it) {
 		sh.describe(it)
@@ -107,11 +128,18 @@ func (sh *shard) note(it *item) {
 	}
 }
 
-// noteEnd tells the journal that a hold has ended.
-func (sh *shard) noteEnd(it *item) {
+// noteEnd tells the journal that a hold has ended. That a lease is over is known
+// without it, and what was not kept need not be ended.
+func (sh *shard) noteEnd(it *item, why ending) {
 	if sh.m.journal != nil {
-		sh.entry = journal.Entry{Kind: journal.End, Key: it.Key(), Token: it.CAS(), Chosen: sh.m.isChosen(it.CAS())}
-		sh.m.journal.Append(&sh.entry)
+		sh.entry = journal.Entry{
+			Kind:   journal.End,
+			Key:    it.Key(),
+			Token:  it.CAS(),
+			Chosen: sh.m.isChosen(it.CAS()),
+			Moot:   why == expiry || why == unkept,
+		}
+		sh.ended = sh.m.journal.Append(&sh.entry)
 	}
 }
 

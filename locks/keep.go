@@ -85,6 +85,9 @@ func (m *Manager) CloseJournal() error {
 	if m.journal == nil {
 		return nil
 	}
+	if m.JournalErr() != nil {
+		m.checkpoint() // there may be space by now for what was ended meanwhile
+	}
 	m.saveClasses()
 	return m.journal.Close()
 }

@@ -188,19 +188,21 @@ func number(v []byte) (n uint64, ok bool) {
 func isSpace(c byte) bool { return c == ' ' || c-'\t' <= '\r'-'\t' }
 
 // Flush lets every item expire that was stored before now, and releases every
-// lock: the next in line gets it. by is who asks, nil if that is not known.
-func (m *Manager) Flush(by *Session) {
+// lock: the next in line gets it. by is who asks, nil if that is not known. It returns
+// the number of the journal's latest entry that tells of an end, 0 if there is none.
+func (m *Manager) Flush(by *Session) (entry uint64) {
 	m.flushAt.Store(0)
-	m.flushNow(by)
+	return m.flushNow(by)
 }
 
-func (m *Manager) flushNow(by *Session) {
+func (m *Manager) flushNow(by *Session) (entry uint64) {
 	for _, sh := range m.shards {
-		sh.flush(by)
+		entry = max(entry, sh.flush(by))
 	}
+	return entry
 }
 
-func (sh *shard) flush(by *Session) {
+func (sh *shard) flush(by *Session) (entry uint64) {
 	sh.mu.Lock()
 	now := sh.m.now()
 	var all []*item
@@ -221,7 +223,9 @@ func (sh *shard) flush(by *Session) {
 		sh.m.dueAt(it.Due())
 	}
 	sh.settle(0)
+	entry = sh.ended
 	sh.unlock()
+	return entry
 }
 
 // FlushAfter flushes when delay is over. A later flush, delayed or not, takes the

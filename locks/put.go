@@ -55,9 +55,14 @@ type Put struct {
 	// a longer one, and no wait in vain unless the client does not come back.
 	GoesOn bool
 
-	hash uint64
-	line *line // that the session waits in now
+	hash  uint64
+	line  *line  // that the session waits in now
+	entry uint64 // of the journal
 }
+
+// Entry is the number of the journal's entry that tells of the grant, for Disavow: 0 if
+// Put has granted no lock, or if locks are not kept.
+func (c *Put) Entry() uint64 { return c.entry }
 
 // Stored tells of what a Put has left behind.
 type Stored struct {

@@ -60,6 +60,7 @@ type shard struct {
 
 	view  View          // what a Viewer is shown, kept here so that it is not allocated
 	entry journal.Entry // what the journal is told, for the same reason
+	ended uint64        // number of the latest entry that told of an end
 
 	// What is to be done once the shard is unlocked.
 	served  *Waiting   // whose wait is over, linked by next
@@ -131,7 +132,7 @@ func (sh *shard) grant(c *Put, since, now time.Duration) *item {
 	if ct := h.stats.contention; ct != nil {
 		ct.granted(now, since != 0)
 	}
-	sh.note(it)
+	sh.noteGrant(it, c)
 	return it
 }
 
@@ -196,6 +197,7 @@ const (
 	expiry
 	withdrawal
 	unheard  // a withdrawal before anybody can have heard of the grant
+	unkept   // the same, of a grant that the journal could not keep
 	eviction // never of a held lock
 )
 
@@ -226,7 +228,7 @@ func (sh *shard) end(it *item, why ending, now time.Duration) {
 
 // endHold records that the hold has ended, and how it went.
 func (sh *shard) endHold(it *item, why ending, now time.Duration) {
-	sh.noteEnd(it)
+	sh.noteEnd(it, why)
 	ks := sh.statsOf(it)
 	// A lease that ended while the server was down did not last until now.
 	took := min(now, it.Expires()) - it.Attached.since
@@ -242,7 +244,7 @@ func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 		ks.expired(took)
 		ks.lostToken = it.CAS()
 		sh.noteLost(it, took, now)
-	case withdrawal, unheard:
+	case withdrawal, unheard, unkept:
 		sh.totals.Withdrawn++
 		ks.withdrawn()
 	}

@@ -233,10 +233,16 @@ func (m *Manager) Holds(key []byte, token uint64) bool {
 
 // withdraw returns who is served instead.
 func (m *Manager) withdraw(key []byte, token uint64, why ending) *Waiting {
+	return m.endHoldIf(key, why, func(it *item) bool { return it.CAS() == token })
+}
+
+// endHoldIf ends the hold of a lock if it is the one that is meant, and returns who is
+// served instead.
+func (m *Manager) endHoldIf(key []byte, why ending, meant func(it *item) bool) *Waiting {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	now := m.now()
-	if it := sh.find(hash, key, now); it != nil && held(it) && it.CAS() == token {
+	if it := sh.find(hash, key, now); it != nil && held(it) && meant(it) {
 		sh.end(it, why, now)
 	}
 	served := sh.served
@@ -264,8 +270,8 @@ func (m *Manager) tellAll(w *Waiting) {
 		for w != nil {
 			next, key, token, how := w.next, w.claim.Key, w.token, w.how
 			switch {
-			case how == Granted && !kept:
-				instead = join(m.withdraw(key, token, unheard), instead)
+			case how == Granted && !kept && !m.Kept(w.claim.entry):
+				instead = join(m.takeBack(key, token, w.claim.Session), instead)
 				w.token, w.stored.CAS = 0, 0
 				w.waiter.Served(w, TimedOut)
 			// Once told, w may be in use for another wait.

@@ -55,7 +55,7 @@ func (c *conn) flushAll(q *protocol.Request) {
 		}
 	}
 	if delay <= 0 {
-		c.srv.locks.Flush(&c.session)
+		c.promiseFlush(c.srv.locks.Flush(&c.session))
 	} else {
 		c.srv.locks.FlushAfter(lease(delay))
 	}

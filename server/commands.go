@@ -117,9 +117,11 @@ func (c *conn) getOne(key []byte, touch bool, exptime int32) (err error) {
 		d := lease(exptime)
 		err = c.srv.locks.Renew(&locks.Renewal{Key: key, Lease: d, Session: &c.session, Reader: c})
 		hit = err == nil
-		c.promiseLease(key, d, err)
+		c.promise(key, err)
 	default:
-		hit = c.srv.locks.Get(key, c)
+		if hit = c.srv.locks.Get(key, c); !hit {
+			c.promise(key, locks.ErrNotFound)
+		}
 	}
 	if c.srv.detail.on.Load() {
 		c.srv.detail.get(key, hit)
@@ -191,14 +193,16 @@ func (c *conn) touch(q *protocol.Request) {
 	d := lease(q.Exptime)
 	err := c.srv.locks.Renew(&locks.Renewal{Key: q.Key, Lease: d, Session: &c.session})
 	c.reply(q, "TOUCHED", err)
-	c.promiseLease(q.Key, d, err)
+	c.promise(q.Key, err)
 }
 
 func (c *conn) delete(q *protocol.Request) {
 	if c.srv.detail.on.Load() {
 		c.srv.detail.delete(q.Key)
 	}
-	c.reply(q, "DELETED", c.srv.locks.Remove(&locks.Removal{Key: q.Key, Session: &c.session}))
+	err := c.srv.locks.Remove(&locks.Removal{Key: q.Key, Session: &c.session})
+	c.reply(q, "DELETED", err)
+	c.promise(q.Key, err)
 }
 
 func (c *conn) arith(q *protocol.Request) {
@@ -208,8 +212,8 @@ func (c *conn) arith(q *protocol.Request) {
 		c.reply(q, "", err)
 	case !q.NoReply:
 		c.out.Number(n)
-		c.promise(q.Key, 0, nil)
 	}
+	c.promise(q.Key, err)
 }
 
 // appendOutcome appends the answer to a claim that has waited.

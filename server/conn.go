@@ -195,12 +195,16 @@ func (c *conn) dismiss(why error) (goesOn bool) {
 // flush sends the replies collected, when what they promise is kept. It returns when
 // all are with the kernel.
 func (c *conn) flush() error {
-	if c.out.Buffered() == 0 {
+	if c.out.Buffered() == 0 && c.promises == nil { // a quiet success promises, too
 		return nil
 	}
 	if err := c.keepPromises(); err != nil {
 		c.out.Drop()
+		c.forgetPromises()
 		return err
+	}
+	if c.out.Buffered() == 0 {
+		return nil
 	}
 	c.beforeAnswers()
 	n, err := c.out.Flush(c)

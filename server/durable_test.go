@@ -117,8 +117,8 @@ func TestNobodyIsAnsweredBeforeTheDisk(t *testing.T) {
 
 const noSpace = "SERVER_ERROR cannot write the journal: no space left on device"
 
-// A promise that the disk refuses is none. What else was asked for is answered as
-// ever.
+// A promise that the disk refuses is none, and no end is told of that it has not seen.
+// What else was asked for is answered as ever.
 func TestTakenBack(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		d := &disk{}
@@ -131,22 +131,22 @@ func TestTakenBack(t *testing.T) {
 			"add lock:quiet 0 30 1 noreply", "a", "touch lock:held 60", "incr lock:held 1", "incr item 1",
 			"gat 60 lock:held lock:also none", "ms lock:meta 1 ME T30 k c", "a", "ms lock:q 1 ME T30 q", "a",
 			"mg lock:held T60 v", "md lock:held I", "delete lock:also", "touch lock:held -1",
-			"ma lock:number T60", "ma lock:number T-1 v", "mn")
+			"ma lock:number T60", "ma lock:number T-1 v", "delete none", "mn")
 		c.gets("STORED", noSpace, "VALUE lock:new 0 1", "a", "END", "NOT_STORED",
 			noSpace, noSpace, "6",
 			noSpace, noSpace, noSpace,
-			noSpace, noSpace, "DELETED", "TOUCHED",
-			noSpace, "VA 1", "3", "MN")
-		c.send("get lock:new lock:meta lock:q lock:also lock:held item")
-		c.gets("VALUE item 0 1", "6", "END")
+			noSpace, noSpace, noSpace, noSpace,
+			noSpace, noSpace, "NOT_FOUND", "MN")
+		c.send("get lock:new lock:meta lock:q item", "get lock:also", "get lock:held item")
+		c.gets("VALUE item 0 1", "6", "END", noSpace, noSpace)
 		if n := s.locks.Totals().Held; n != 1 { // the one that nobody was to hear of
 			t.Errorf("%d locks are held", n)
 		}
 	})
 }
 
-// As long as nothing can be written no lock is granted and no lease prolonged; holds
-// end as ever.
+// As long as nothing can be written no lock is granted and no lease prolonged. Holds
+// end, but nobody is told so before it is kept.
 func TestWhileTheDiskIsFull(t *testing.T) {
 	d := &disk{}
 	s, dial := durable(t, "tcp", journal.Interval, d)
@@ -167,7 +167,7 @@ func TestWhileTheDiskIsFull(t *testing.T) {
 		noSpace, noSpace, noSpace, noSpace, noSpace, noSpace, noSpace,
 		noSpace, "VALUE lock:2 0 1", "1", "END", "STORED", "VALUE item 0 1", "a", "END")
 	a.send("delete lock:1", "gat -1 lock:2", "mg lock:3 T-1", "ma lock:4 D0 T-1 v")
-	a.gets("DELETED", "VALUE lock:2 0 1", "1", "END", "HD", "VA 1", "1")
+	a.gets(noSpace, noSpace, noSpace, noSpace)
 	b.gets("NOT_STORED")
 	a.send("stats locks")
 	if got := a.untilEnd(); !strings.Contains(got, "STAT journal_failed 1\r\n") || !strings.Contains(got, "STAT held 0\r\n") {
@@ -176,8 +176,81 @@ func TestWhileTheDiskIsFull(t *testing.T) {
 
 	d.fill(false) // and a second later it is tried again
 	eventually(t, "recovery", func() bool { return s.locks.JournalErr() == nil })
-	a.send("add lock:new 0 600 1", "a")
-	a.gets("STORED")
+	a.send("add lock:new 0 600 1", "a", "delete lock:1", "get lock:2", "add lock:3 0 600 1", "a")
+	a.gets("STORED", "NOT_FOUND", "END", "STORED")
+}
+
+// Whatever ends a hold while the disk is full is answered with an error, and so is
+// whoever asks for the lock after that, whether the disk is known to be full or not.
+func TestEndsOnAFullDisk(t *testing.T) {
+	ends := map[string][]string{
+		"delete":       {"delete k"},
+		"md":           {"md k"},
+		"md-quietly":   {"md k q"},
+		"md-stale":     {"md k I T-1"},
+		"touch":        {"touch k -1"},
+		"gat":          {"gat -1 k"},
+		"gats":         {"gats -1 none k none"},
+		"set":          {"set k 0 -1 1", "x"},
+		"replace":      {"replace k 0 -1 1", "x"},
+		"ms":           {"ms k 1 T-1", "x"},
+		"mg":           {"mg k T-1 v"},
+		"mg-quietly":   {"mg k T-1 q"},
+		"flush_all":    {"flush_all"},
+		"without-word": {"delete k noreply"},
+	}
+	after := []string{"delete k", "touch k 10", "get k", "gets none k", "gat 10 k", "incr k 1", "replace k 0 10 1", "x", "append k 0 10 1", "x",
+		"cas k 0 10 1 1", "x", "mg k v", "mg k q", "md k", "md k q", "ma k", "ms k 1 MR", "x", "me k", "get lockcached:lock:k", "add k 0 10 1", "x"}
+	for name, end := range ends {
+		for _, known := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", name, known), func(t *testing.T) {
+				t.Parallel() // each waits for a second
+				d := &disk{}
+				s, dial := durable(t, "tcp", journal.Interval, d)
+				c := dial()
+				c.send("add k 0 0 1", "a", "add other 0 0 1", "a")
+				c.gets("STORED", "STORED")
+				d.fill(true)
+				if known {
+					c.send("touch other 60")
+					c.gets(noSpace)
+				}
+				c.send(end...)
+				if name != "without-word" {
+					c.gets(noSpace)
+				}
+				for i, request := range after {
+					if request == "x" {
+						continue
+					}
+					c.send(after[i:min(i+1+strings.Count(request, " 10 1")+strings.Count(request, " MR"), len(after))]...)
+					c.send("mn")
+					if got := c.line(); got != noSpace {
+						t.Errorf("%s: %s", request, got)
+					}
+					c.gets("MN")
+				}
+				c.send("delete none", "get none", "md none", "get other")
+				if name == "flush_all" {
+					c.gets("NOT_FOUND", "END", "NF", noSpace)
+				} else {
+					c.gets("NOT_FOUND", "END", "NF", "VALUE other 0 1", "a", "END")
+				}
+				d.fill(false)
+				eventually(t, "recovery", func() bool { return s.locks.JournalErr() == nil })
+				c.send("delete k", "add k 0 0 1", "b")
+				c.gets("NOT_FOUND", "STORED")
+			})
+		}
+	}
+}
+
+// line reads a line of an answer.
+func (c *socketClient) line() string {
+	c.t.Helper()
+	line, err := c.in.ReadString('\n')
+	must(c.t, err)
+	return strings.TrimSuffix(line, "\r\n")
 }
 
 // untilEnd reads an answer up to its END.
@@ -204,6 +277,12 @@ func TestBrokenHalfWay(t *testing.T) {
 		c.gets("STORED")
 	}
 	d.fill(true)
+	c.send("get lock:1 lock:2 none lock:3")
+	for range 3 {
+		c.line()
+		c.line()
+	}
+	c.gets("END")
 	c.send("gat 60 lock:1 lock:2 lock:3")
 	c.endsWith()
 }

@@ -84,12 +84,7 @@ func (c *conn) metaDelete(q *protocol.Request) {
 		NewCAS:     m.NewCAS,
 	})
 	c.metaStatus(q, err)
-	switch keeps := m.Has('I') || m.Has('x'); {
-	case keeps && m.Has('T'):
-		c.promiseLease(q.Key, lease(m.TTL), err)
-	case keeps:
-		c.promise(q.Key, 0, err)
-	}
+	c.promise(q.Key, err)
 }
 
 func (c *conn) metaArith(q *protocol.Request) {
@@ -98,28 +93,23 @@ func (c *conn) metaArith(q *protocol.Request) {
 		c.fault(q, errReserved)
 		return
 	}
-	d := lease(m.TTL)
 	err := c.srv.locks.Count(&locks.Delta{
 		Key:     q.Key,
 		By:      m.Delta,
 		Decr:    m.Mode == 'D' || m.Mode == '-',
 		Session: &c.session,
 		Touch:   m.Has('T'),
-		Lease:   d,
+		Lease:   lease(m.TTL),
 		Compare: m.Compare,
 		NewCAS:  m.NewCAS,
 		Vivify:  m.Has('N'),
 		Initial: m.Initial,
 		Binary:  m.Has('b'),
 	}, (*counted)(c))
-	switch {
-	case err != nil:
+	if err != nil {
 		c.metaStatus(q, err)
-	case m.Has('T'):
-		c.promiseLease(q.Key, d, nil)
-	default:
-		c.promise(q.Key, 0, nil)
 	}
+	c.promise(q.Key, err)
 }
 
 // counted is a connection that answers an ma.
@@ -189,6 +179,7 @@ func (c *conn) metaDebug(q *protocol.Request) {
 	c.srv.counts.metas.Add(1)
 	if !c.srv.locks.Inspect(q.Key, (*inspected)(c)) {
 		c.out.Line("EN")
+		c.promise(q.Key, locks.ErrNotFound)
 	}
 }
 

@@ -14,20 +14,20 @@ func (c *conn) metaGet(q *protocol.Request) {
 		c.metaGetReserved(q)
 		return
 	}
-	d := lease(m.TTL)
 	err := c.srv.locks.Look(&locks.Look{
 		Key:     q.Key,
 		Session: &c.session,
 		Touch:   m.Has('T'),
-		Lease:   d,
+		Lease:   lease(m.TTL),
 		Unseen:  m.Has('u'),
 		Vivify:  m.Has('N'),
 		NewCAS:  m.NewCAS,
 		Binary:  m.Has('b'),
 	}, (*looked)(c))
+	if err != nil || m.Has('T') {
+		c.promise(q.Key, err)
+	}
 	switch {
-	case err == nil && m.Has('T'):
-		c.promiseLease(q.Key, d, nil)
 	case err == locks.ErrNotFound && !m.Has('q'):
 		c.metaWord(q, "EN")
 	case err != nil && err != locks.ErrNotFound:

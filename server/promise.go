@@ -4,22 +4,28 @@ import (
 	"bytes"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/lockcached/lockcached/locks"
 )
 
 // In durable mode no reply leaves before everything that it could have seen is
-// committed to the journal. If the journal fails then, replies that promise
-// something about a lock are taken back: a SERVER_ERROR takes their place, and what
-// was granted is withdrawn before anybody knew of it. All other replies are sent as
-// they are.
+// committed to the journal. If the journal fails then, a SERVER_ERROR takes the place
+// of every reply that a crash could make a lie of:
+//
+//   - of a grant that was not kept, which is withdrawn before anybody knew of it,
+//   - of a renewal or an end that was not kept. It stays done, and is kept when the
+//     journal works again; but until then a crash would bring the hold back as it was,
+//   - and for the same reason of a reply that says that there is no such lock.
+//
+// All other replies are sent as they are, and so are those about what was committed
+// before the journal failed.
 
-// promise is a reply, not sent yet, that tells of a grant or a renewal.
+// promise is a reply, not sent yet, that tells what has become of a lock.
 type promise struct {
 	start, end int    // of the reply among those collected; end is open while the request is handled
 	key        int    // where the key ends in promises.keys
-	token      uint64 // of a grant; 0 for a renewal
+	token      uint64 // of a grant, or 0
+	entry      uint64 // of the journal, by which a grant or a flush is kept; if 0 the key tells
 }
 
 const open = -1
@@ -33,31 +39,36 @@ type promises struct {
 // Only connections with unsent replies have any.
 var promisesPool = sync.Pool{New: func() any { return new(promises) }}
 
-// promisePut notes what a storage command promises that succeeded.
+// promisePut notes what the reply to a storage command promises.
 func (c *conn) promisePut(put *locks.Put, done locks.Stored, err error) {
-	joins := put.Op == locks.Append || put.Op == locks.Prepend
 	switch {
-	case put.Op == locks.Add:
-		c.promise(put.Key, done.CAS, err)
-	case joins:
-		c.promise(put.Key, 0, err)
-	default:
-		c.promiseLease(put.Key, put.Lease, err)
-	}
-}
-
-// promiseLease notes a renewal; with a lease that is over it is a release, which
-// promises nothing.
-func (c *conn) promiseLease(key []byte, lease time.Duration, err error) {
-	if lease > 0 {
-		c.promise(key, 0, err)
+	case put.Op != locks.Add:
+		c.promise(put.Key, err)
+	case err == nil && put.Entry() != 0:
+		c.note(put.Key, done.CAS, put.Entry())
+	case err == nil:
+		c.promise(put.Key, nil)
 	}
 }
 
 // promise notes that the reply to the request at hand says that the lock of the key,
-// if it is one, is held from now on or for longer; unless there was an error.
-func (c *conn) promise(key []byte, token uint64, err error) {
-	if !c.srv.durable || err != nil || c.work.req.NoReply {
+// if it is one, was renewed, has ended, or is not there; but not with an error that
+// says something else.
+func (c *conn) promise(key []byte, err error) {
+	if err == nil || err == locks.ErrNotFound || err == locks.ErrNotStored {
+		c.note(key, 0, 0)
+	}
+}
+
+// promiseFlush notes that the reply says that all locks have ended.
+func (c *conn) promiseFlush(entry uint64) {
+	if entry != 0 {
+		c.note(nil, 0, entry)
+	}
+}
+
+func (c *conn) note(key []byte, token, entry uint64) {
+	if !c.srv.durable || c.work.req.NoReply {
 		return
 	}
 	if c.promises == nil {
@@ -65,7 +76,7 @@ func (c *conn) promise(key []byte, token uint64, err error) {
 	}
 	p := c.promises
 	p.keys = append(p.keys, key...)
-	p.list = append(p.list, promise{c.begun, open, len(p.keys), token})
+	p.list = append(p.list, promise{c.begun, open, len(p.keys), token, entry})
 }
 
 // beginReply notes where the reply to a request begins, and endReply where it ends.
@@ -96,11 +107,8 @@ func (c *conn) keepPromises() error {
 		if c.sock != nil && c.srv.locks.CommitWaits() {
 			c.sock.detach()
 		}
-		if err := c.srv.locks.Commit(); err != nil {
-			if c.replying && c.begun < c.out.Buffered() {
-				return errUnkept
-			}
-			c.takeBack(errorLine(err))
+		if err := c.srv.locks.Commit(); err != nil && !c.takeBack(errorLine(err)) {
+			return errUnkept
 		}
 	}
 	c.kept = false
@@ -109,24 +117,40 @@ func (c *conn) keepPromises() error {
 	return nil
 }
 
-// takeBack puts the line in the place of all replies that promise anything.
-func (c *conn) takeBack(line string) {
+// takeBack puts the line in the place of all replies whose promise is not kept. It
+// reports false if that is one of which only the beginning is there.
+func (c *conn) takeBack(line string) bool {
 	if c.promises == nil {
-		return
+		return true
 	}
 	replies := bytes.Clone(c.out.Bytes())
 	c.out.Drop()
 	sent, key := 0, 0
 	for _, p := range c.promises.list {
-		promised := c.srv.locks.Disavow(c.promises.keys[key:p.key], p.token)
+		broken := c.breaks(&p, c.promises.keys[key:p.key])
 		key = p.key
-		if promised && p.start >= sent { // or another key of the same request was before it
+		if broken && p.end == open {
+			return false
+		}
+		if broken && p.start >= sent { // or another key of the same request was before it
 			c.out.Copy(replies[sent:p.start])
 			c.out.Line(line)
 			sent = p.end
 		}
 	}
 	c.out.Copy(replies[sent:])
+	return true
+}
+
+// breaks reports, after a commit has failed, whether a promise cannot be kept.
+func (c *conn) breaks(p *promise, key []byte) bool {
+	switch {
+	case p.token != 0:
+		return c.srv.locks.Disavow(key, p.token, p.entry, &c.session)
+	case p.entry != 0:
+		return !c.srv.locks.Kept(p.entry)
+	}
+	return c.srv.locks.Doubtful(key)
 }
 
 func (c *conn) forgetPromises() {

@@ -104,7 +104,11 @@ func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 	var fields []field
 	switch string(what) {
 	case "lock":
-		fields = lockFields(c.srv.locks.Lookup(name, &c.session))
+		lock := c.srv.locks.Lookup(name, &c.session)
+		if !lock.Held {
+			c.promise(name, locks.ErrNotFound)
+		}
+		fields = lockFields(lock)
 	case "retry":
 		return strconv.AppendInt(nil, c.srv.locks.Retry(name, &c.session).Milliseconds(), 10), true
 	case "class":

@@ -90,7 +90,7 @@ func BenchmarkReplay(b *testing.B) {
 				return nil
 			}
 			if from == "entries" {
-				_ = fill(j.Append)
+				_ = fill(func(e *Entry) { j.Append(e) })
 			} else if err := j.Checkpoint(fill); err != nil {
 				b.Fatal(err)
 			}

@@ -20,7 +20,7 @@ func (j *Journal) Checkpoint(walk func(emit func(*Entry)) error) error {
 	if err != nil {
 		return err
 	}
-	if err := walk(j.Append); err != nil {
+	if err := walk(j.restate); err != nil {
 		return err
 	}
 	older, err := j.complete(failures)
@@ -33,6 +33,13 @@ func (j *Journal) Checkpoint(walk func(emit func(*Entry)) error) error {
 	default:
 	}
 	return nil
+}
+
+// restate appends an entry that says nothing new.
+func (j *Journal) restate(e *Entry) {
+	moot := *e
+	moot.Moot = true
+	j.Append(&moot)
 }
 
 // rotate begins a new segment, in which everything is written from then on. It
@@ -94,7 +101,7 @@ func (j *Journal) create(p preface) (*segment, error) {
 		j.remove(p.number)
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	s.synced = s.size
+	s.synced, s.kept = s.size, s.size
 	j.noted = p.at
 	return s, nil
 }
@@ -117,10 +124,12 @@ func (j *Journal) complete(failures int) (older []uint64, err error) {
 	}
 	s.complete = true
 	s.synced = max(s.synced, upTo)
+	s.kept = max(s.kept, upTo)
 	j.committed.Store(max(j.committed.Load(), taken))
 	if j.failure.Swap(nil) != nil {
 		j.config.Logger.Info().Msg("the journal can be written again")
 	}
+	j.resolve(taken)
 	older, j.older = j.older, nil
 	j.checkpointed, j.grown = s.size, 0
 	return older, nil

@@ -8,21 +8,29 @@ const flushSize = 256 << 10
 // Append notes an entry, for the next Commit to write. It copies the entry, waits
 // for no disk, and does not fail: Commit does. Entries of one key are to be
 // appended in the order in which they happened, so it is called with the shard of
-// that lock locked.
-func (j *Journal) Append(e *Entry) {
+// that lock locked. It returns the entry's number, by which Kept knows it.
+func (j *Journal) Append(e *Entry) (number uint64) {
 	j.mu.Lock()
 	if !e.Chosen {
 		j.tokens = max(j.tokens, e.Token)
 	}
+	number = j.appended.Add(1)
 	if !j.dropping {
 		j.pending = e.appendTo(j.pending)
 	}
+	switch {
+	case e.Moot:
+	case j.failing:
+		j.doubts.add(e.Key, number)
+	default:
+		j.keys.add(e.Key)
+	}
 	enough := len(j.pending) >= flushSize
-	j.appended.Add(1)
 	j.mu.Unlock()
 	if enough {
 		signal(j.full)
 	}
+	return number
 }
 
 // Pending reports whether Commit has something to do or to complain of.
@@ -32,23 +40,23 @@ func (j *Journal) Pending() bool {
 
 // Commit returns when all that was appended before the call is as safe as the
 // mode promises. Those who call it while the disk is busy have their entries
-// written together. No shard may be locked. After an error, which is that of Err, it
-// is not known what of it is safe.
+// written together. No shard may be locked. After an error, which is that of Err,
+// Kept and Doubtful tell what of it is safe.
 func (j *Journal) Commit() error {
 	upTo := j.appended.Load()
-	if err := j.Err(); err != nil {
-		return err
-	}
 	if j.committed.Load() >= upTo {
 		return nil
 	}
-	j.writing.Lock()
-	defer j.writing.Unlock()
 	if err := j.Err(); err != nil {
 		return err
 	}
+	j.writing.Lock()
+	defer j.writing.Unlock()
 	if j.committed.Load() >= upTo {
 		return nil // somebody else has done it
+	}
+	if err := j.Err(); err != nil {
+		return err
 	}
 	return j.commit(j.Waits())
 }
@@ -69,17 +77,22 @@ func (j *Journal) commit(wait bool) error {
 		s.synced = s.size
 	}
 	j.committed.Store(j.taken)
+	j.segment.kept = j.segment.size
+	j.uncommitted.clear()
 	return nil
 }
 
-// flush writes what is pending without making it safe.
+// flush writes what is pending without forcing it to the disk.
 func (j *Journal) flush() error {
 	j.writing.Lock()
 	defer j.writing.Unlock()
-	if j.segment == nil {
+	switch {
+	case j.segment == nil:
 		return errClosed
+	case j.Waits() || j.Err() != nil: // then more has to follow before it counts
+		return j.writePending()
 	}
-	return j.writePending()
+	return j.commit(false)
 }
 
 // writePending hands what is pending to the kernel.
@@ -101,6 +114,8 @@ func (j *Journal) write(complete bool) error {
 	j.mu.Lock()
 	entries := j.pending
 	j.pending, j.taken = j.spare[:0], j.appended.Load()
+	j.uncommitted = append(j.uncommitted, j.keys...)
+	j.keys.clear()
 	j.mu.Unlock()
 	j.noted = j.config.Clock()
 	before := j.segment.size
@@ -139,17 +154,27 @@ func (j *Journal) sync() error {
 }
 
 // fail notes that writing failed. What is pending is dropped, and so is what will
-// be appended, until a checkpoint takes in the whole state. The order of the steps
-// matters: whose entry is dropped finds Pending and Err tell.
+// be appended, until a checkpoint takes in the whole state. What was written and not
+// committed is cut off the segment, or a crash would bring it back. The order of the
+// steps matters: nobody hears of the failure before all of that is done, and whose
+// entry is dropped finds Commit wait for it.
 func (j *Journal) fail(err error) error {
 	err = fmt.Errorf("journal: %w", err)
+	j.failures++
+	j.mu.Lock()
+	j.dropping, j.failing = true, true
+	j.pending = j.pending[:0]
+	j.doubts.addAll(j.uncommitted, j.appended.Load())
+	j.doubts.addAll(j.keys, j.appended.Load())
+	j.keys.clear()
+	j.mu.Unlock()
+	j.uncommitted.clear()
+	cut := j.segment.cut(j.Waits())
 	if j.failure.Swap(&err) == nil {
 		j.config.Logger.Error().Err(err).Msg("the journal cannot be written: no lock is granted until it can")
 	}
-	j.failures++
-	j.mu.Lock()
-	j.dropping = true
-	j.pending = j.pending[:0]
-	j.mu.Unlock()
+	if cut != nil {
+		j.config.Logger.Error().Err(cut).Msg("what could not be kept may come back after a crash")
+	}
 	return err
 }

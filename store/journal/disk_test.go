@@ -60,7 +60,7 @@ func (d *disk) syncs() int {
 // powerCut forgets what was not forced to the disk.
 func (d *disk) powerCut(t testing.TB) {
 	for _, f := range d.files {
-		if err := os.Truncate(f.path, f.safe); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Truncate(f.path, min(f.safe, f.size)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
 	}
@@ -76,6 +76,14 @@ func (f *diskFile) Write(b []byte) (n int, err error) {
 	}
 	f.size += int64(n)
 	return n, err
+}
+
+// Truncate works on a full disk, too.
+func (f *diskFile) Truncate(size int64) error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	f.size = size
+	return f.File.(*os.File).Truncate(size)
 }
 
 // Sync fails once and then claims to succeed, as the kernel does, which has

@@ -34,6 +34,9 @@ type Entry struct {
 	Since   time.Duration // the grant; below 0 if that was before the machine started
 	Expires time.Duration // end of the lease, or Forever
 	Binary  bool          // the key came as base64
+	// Moot says that nobody is misled if it is lost: Doubtful leaves it out. It is not
+	// written.
+	Moot bool
 }
 
 var errEntry = errors.New("journal: not an entry")

@@ -57,6 +57,7 @@ func checkFailed(t *testing.T, j *Journal, why error) {
 	if err := j.Err(); !errors.Is(err, why) {
 		t.Errorf("the journal's error is %v, want %v", err, why)
 	}
+	j.Append(end("nobody", 1))
 	if err := j.Commit(); !errors.Is(err, why) || !j.Pending() {
 		t.Errorf("commit: %v, want %v; pending %v, want true", err, why, j.Pending())
 	}
@@ -150,6 +151,94 @@ func TestFsyncFails(t *testing.T) {
 			m.checkRecovered(t, m.state())
 		})
 	}
+}
+
+// What was refused does not come back after a crash, though an fsync failed only after
+// it had been written; what was committed before does.
+func TestRefusedIsCutOff(t *testing.T) {
+	for name, write := range map[string]func(m *model) error{
+		"with the fsync": func(m *model) error { return m.change(end("a", 1), put("c", "cleo", 3)) },
+		"before it": func(m *model) error {
+			for _, e := range []*Entry{end("a", 1), put("c", "cleo", 3)} {
+				m.Append(e)
+				if err := m.flush(); err != nil {
+					return err
+				}
+			}
+			return m.Commit()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := new(disk)
+			m := newModel(t, Always, d)
+			if err := m.change(put("a", "alice", 1), put("b", "bob", 2)); err != nil {
+				t.Fatal(err)
+			}
+			kept := m.Append(end("b", 2))
+			m.held["b"] = put("b", "bert", 3)
+			if m.Append(m.held["b"]); m.Commit() != nil {
+				t.Fatal(m.Err())
+			}
+			before := m.state()
+			d.set(nil, nil, syscall.EIO)
+			if err := write(m); !errors.Is(err, syscall.EIO) {
+				t.Fatal(err)
+			}
+			if !m.Kept(kept) || m.Kept(kept+2) {
+				t.Errorf("kept is %v before and %v after the failure", m.Kept(kept), m.Kept(kept+2))
+			}
+			for key, want := range map[string]bool{"a": true, "b": false, "c": true} {
+				if got := m.Doubtful([]byte(key)); got != want {
+					t.Errorf("%s is doubtful: %v", key, got)
+				}
+			}
+			m.checkRecovered(t, before)
+		})
+	}
+}
+
+// What happens to a lock is doubtful until the checkpoint that heals is complete.
+func TestDoubtful(t *testing.T) {
+	d := new(disk)
+	m := newModel(t, Interval, d)
+	if err := m.change(put("a", "alice", 1), put("b", "bob", 2), put("c", "cleo", 3)); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string, want string) {
+		t.Helper()
+		got := ""
+		for _, key := range []string{"a", "b", "c", "none"} {
+			if m.Doubtful([]byte(key)) {
+				got += key
+			}
+		}
+		if got != want {
+			t.Errorf("%s: doubtful are %q, want %q", when, got, want)
+		}
+	}
+	d.set(nil, syscall.ENOSPC, nil)
+	if m.change(end("a", 1)) == nil {
+		t.Fatal("the disk is not full")
+	}
+	moot := end("c", 3)
+	moot.Moot = true
+	m.Append(moot)
+	m.Append(end("b", 2))
+	check("full", "ab")
+	d.set(nil, nil, nil)
+	err := m.Checkpoint(func(emit func(*Entry)) error {
+		m.Append(end("c", 3))
+		if m.Commit() == nil {
+			t.Error("committed before the checkpoint is complete")
+		}
+		check("healing", "abc")
+		return m.flush()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("healed", "")
+	m.checkRecovered(t, state{})
 }
 
 // Crashing while nothing can be written leaves what was written before, however

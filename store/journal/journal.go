@@ -82,10 +82,14 @@ type Journal struct {
 	grown        int64      // bytes written since the last checkpoint was complete
 	checkpointed int64      // what the last one took, in bytes
 	failures     int        // how often writing failed
+	uncommitted  keyList    // of entries that were taken and not committed
 
 	mu       sync.Mutex // guards what follows; held for the time it takes to copy an entry
 	pending  []byte     // encoded entries
+	keys     keyList    // of those that are pending, but for the moot
 	dropping bool       // because writing failed
+	failing  bool       // from then on until a checkpoint is complete
+	doubts   doubts     // of what was appended meanwhile, and of what was lost
 	tokens   uint64     // the largest
 
 	appended  atomic.Uint64 // entries; changed under mu

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,14 @@ func (f *meteredFile) Write(b []byte) (int, error) {
 	f.meter.bytes.Add(uint64(n))
 	f.meter.fails(err)
 	return n, err
+}
+
+func (f *meteredFile) Truncate(size int64) error {
+	file, ok := f.File.(truncater)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return file.Truncate(size)
 }
 
 func (f *meteredFile) Sync() error {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"sync"
 
@@ -14,6 +15,9 @@ type File interface {
 	Sync() error
 	Close() error
 }
+
+// truncater is a File that can be cut, as an *os.File can.
+type truncater interface{ Truncate(size int64) error }
 
 // createFile is the usual Config.Create.
 func createFile(path string) (File, error) {
@@ -30,6 +34,7 @@ type segment struct {
 	head     [headSize]byte
 	size     int64
 	synced   int64 // up to where it is known to be on the disk
+	kept     int64 // up to where it is committed
 	complete bool
 
 	syncing sync.Mutex
@@ -81,6 +86,31 @@ func (s *segment) sync() error {
 		s.broken = s.file.Sync()
 	}
 	return s.broken
+}
+
+// cut takes off what is not committed, also if the power is cut if it is to last. The
+// segment has failed: nothing is written to it any more.
+func (s *segment) cut(lasting bool) error {
+	if s.size == s.kept {
+		return nil
+	}
+	file, ok := s.file.(truncater)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	if s.closed {
+		return nil
+	}
+	if err := file.Truncate(s.kept); err != nil {
+		return err
+	}
+	s.size, s.synced = s.kept, min(s.synced, s.kept)
+	if lasting {
+		return s.file.Sync()
+	}
+	return nil
 }
 
 // close gives up the file; a sync that comes later finds nothing to do.
