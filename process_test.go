@@ -54,17 +54,23 @@ type program struct {
 // leaves it to the test to end it.
 func start(t *testing.T, flags ...string) *program {
 	t.Helper()
-	dir := t.TempDir()
-	portFile := filepath.Join(dir, "port")
-	p := &program{t: t, command: exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...), logFile: filepath.Join(dir, "log")}
-	p.command.Env = append(os.Environ(), asProgram+"=1", "MEMCACHED_PORT_FILENAME="+portFile,
-		"LOCKCACHED_MAX_WAIT="+testenv.Patience.String()) // a slow machine ends no wait
-	log, err := os.Create(p.logFile)
+	name := filepath.Join(t.TempDir(), "log")
+	log, err := os.Create(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	p.command.Stderr = log
+	p := startLogging(t, log, flags...)
+	p.logFile = name
+	return p
+}
+
+// startLogging is start for a log of one's own.
+func startLogging(t *testing.T, log *os.File, flags ...string) *program {
+	t.Helper()
+	p := newProgram(t, log, flags...)
+	portFile := filepath.Join(t.TempDir(), "port")
+	p.command.Env = append(p.command.Env, "MEMCACHED_PORT_FILENAME="+portFile)
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +78,15 @@ func start(t *testing.T, flags ...string) *program {
 	for _, port := range readPorts(t, portFile) {
 		p.addresses = append(p.addresses, fmt.Sprintf("127.0.0.1:%d", port))
 	}
+	return p
+}
+
+// newProgram is one that is not started yet.
+func newProgram(t *testing.T, log *os.File, flags ...string) *program {
+	p := &program{t: t, command: exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...)}
+	p.command.Env = append(os.Environ(), asProgram+"=1",
+		"LOCKCACHED_MAX_WAIT="+testenv.Patience.String()) // a slow machine ends no wait
+	p.command.Stderr = log
 	return p
 }
 

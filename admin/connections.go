@@ -6,7 +6,7 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// connectionCollector tells of the connections what memcached does not.
+// connectionCollector tells of the connections, and of the log, what memcached does not.
 type connectionCollector struct{ server *server.Server }
 
 func newConnectionCollector(s *server.Server) connectionCollector { return connectionCollector{s} }
@@ -14,10 +14,17 @@ func newConnectionCollector(s *server.Server) connectionCollector { return conne
 var cutOff = prometheus.NewDesc("lockcached_connections_cut_off_total",
 	"Connections cut off, by reason: idle, answers that were not read, requests that were not finished.", []string{"reason"}, nil)
 
-func (connectionCollector) Describe(descs chan<- *prometheus.Desc) { descs <- cutOff }
+var logDropped = prometheus.NewDesc("lockcached_log_lines_dropped_total",
+	"Lines of the log that were dropped because nobody read it.", nil, nil)
+
+func (connectionCollector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- cutOff
+	descs <- logDropped
+}
 
 func (c connectionCollector) Collect(out chan<- prometheus.Metric) {
 	n := c.server.Snapshot()
+	out <- prometheus.MustNewConstMetric(logDropped, prometheus.CounterValue, float64(n.LogDropped))
 	for _, kicks := range []struct {
 		reason string
 		count  uint64

@@ -42,6 +42,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	defer signal.Stop(signals)
 	// A log pipe whose reader died must not take the locks with it.
 	signal.Ignore(syscall.SIGPIPE)
+	// By default it writes to standard error what could not be written there.
+	zerolog.ErrorHandler = func(error) {}
 
 	return run(args, stdout, stderr, signals)
 }
@@ -72,7 +74,15 @@ func (a *app) report(err error) {
 		fmt.Fprint(a.parent, err)
 		return
 	}
-	fmt.Fprintf(a.stderr, "lockcached: %v\n", err)
+	say(a.stderr, err)
+}
+
+// say prints why the process ends, which it does also if nobody reads that.
+func say(stderr io.Writer, err error) {
+	queue := newLogQueue(stderr)
+	go queue.run()
+	fmt.Fprintf(queue, "lockcached: %v\n", err)
+	queue.close()
 }
 
 // A failure has an exit code of its own. Without an error there is nothing to say
@@ -164,7 +174,18 @@ func (a *app) act(ctx *urfave.Context, named, rest []string) error {
 		}
 		c.warn("-d: staying in the foreground: %s", why)
 	}
-	return serve(c, newLogger(a.stderr, c.logFormat, c.level()), a.signals, a.toldServing)
+	return a.serve(c)
+}
+
+// serve runs the server, with a log that waits for nobody to read it.
+func (a *app) serve(c *config) error {
+	log, queue := startLog(a.stderr, c.logFormat, c.level())
+	defer queue.close()
+	c.server.LogCounts = func() (written, dropped uint64) {
+		n := queue.count()
+		return n.written, n.dropped
+	}
+	return serve(c, log, a.signals, a.toldServing)
 }
 
 // refuseAbsent refuses the flags that nobody may take for granted, also to those

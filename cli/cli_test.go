@@ -95,9 +95,10 @@ func TestLogFormats(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var b bytes.Buffer
-		log := newLogger(&b, tt.format, mustConfig(t).level())
+		log, queue := startLog(&b, tt.format, mustConfig(t).level())
 		log.Info().Msg("serving")
 		log.Debug().Msg("chatter")
+		queue.close()
 		if !strings.Contains(b.String(), tt.want) || strings.Count(b.String(), "\n") != 1 {
 			t.Errorf("%s: %q", tt.format, &b)
 		}

@@ -104,6 +104,12 @@ func (l *holding) run(a *app, args arguments) error {
 	if l.exec {
 		return l.become(a, path, command, signals)
 	}
+	queue := newLogQueue(a.stderr) // nobody has to read what is said before the command is ended
+	go queue.run()
+	defer queue.close()
+	unread := *a
+	unread.stderr = queue
+	a = &unread
 	c, lock, err := l.obtain(a, signals, client.KeepAlive())
 	if err != nil {
 		return err

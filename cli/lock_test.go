@@ -478,3 +478,40 @@ func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !bytes.Contains(stat, []byte(") Z "))
 }
+
+// A command does not outlive its lock because nobody reads that it is to end.
+func TestLockWithoutReader(t *testing.T) {
+	server := start(t, "-p-1")
+	defer server.stop(syscall.SIGTERM)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	_ = w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	for err = nil; err == nil; {
+		_, err = w.Write([]byte("x")) // until it is full
+	}
+	cmd := program("lock", "k", "--server", server.addrs[0], "--ttl", "1s", "--", "sh", "-c", "echo begun; exec sleep 600")
+	cmd.Stderr = w
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	bound := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	defer bound.Stop()
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "begun\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+	if got := ask(t, "tcp", server.addrs[0], "delete k"); got != "DELETED\r\n" {
+		t.Errorf("%q", got)
+	}
+	_ = cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != exitLost {
+		t.Errorf("exit code %d, want %d", got, exitLost)
+	}
+}

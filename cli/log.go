@@ -54,7 +54,22 @@ func wordsOf(list []any) (words []string, ok bool) {
 	return words, true
 }
 
+// startLog is newLogger for a log that waits for nobody to read it, until the queue is
+// closed.
+func startLog(w io.Writer, format string, level zerolog.Level) (zerolog.Logger, *logQueue) {
+	queue := newLogQueue(w)
+	log := newLogger(queue, format, level)
+	queue.dropped = func(n uint64) {
+		log.Warn().Uint64("dropped", n).Msg("log lines were dropped: nobody read them")
+	}
+	go queue.run()
+	return log, queue
+}
+
 func isTerminal(w io.Writer) bool {
+	if queue, ok := w.(*logQueue); ok {
+		w = queue.out
+	}
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }

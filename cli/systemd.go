@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -28,9 +29,24 @@ func activated() (list []listener, err error) {
 	return list, nil
 }
 
-// notify tells systemd in what state the service is, if systemd is there.
+// notifyPatience is how long systemd may take to hear what state the service is in.
+const notifyPatience = time.Second
+
+// notify tells systemd in what state the service is, if systemd is there. One that does
+// not listen keeps us neither from the work nor from the end.
 func (s *service) notify(state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
+	told := make(chan error, 1)
+	go func() {
+		_, err := daemon.SdNotify(false, state)
+		told <- err
+	}()
+	var err error
+	select {
+	case err = <-told:
+	case <-time.After(notifyPatience):
+		err = os.ErrDeadlineExceeded
+	}
+	if err != nil {
 		s.log.Warn().Err(err).Str("state", state).Msg("cannot notify systemd")
 	}
 }

@@ -156,9 +156,12 @@ func (sh *shard) noteLost(it *item, took, now time.Duration) {
 	}
 }
 
+// maxLostLogged bounds how many of them a second get into the log. All are counted.
+const maxLostLogged = 10
+
 func (m *Manager) report(lost []lostLock) {
 	for _, l := range lost {
-		m.logger.Warn().Str("lock", l.key).Str("owner", l.owner).Dur("held_ms", l.held).
+		m.lostLog.Warn().Str("lock", l.key).Str("owner", l.owner).Dur("held_ms", l.held).
 			Int("waiters", l.waiters).Msg("lock lost by expiry while waited for: is its TTL too short?")
 	}
 }

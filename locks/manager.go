@@ -58,6 +58,7 @@ type Manager struct {
 	waits      sync.Mutex // guards what follows, every claimant's wait, and line.holder; taken after a shard's
 	namedWaits uint64     // asked for by name, ever
 	circleLog  zerolog.Logger
+	lostLog    zerolog.Logger
 
 	tries meter                         // of all locks, as far as they were refused
 	laws  *lru.Cache[string, *classLaw] // of contended classes
@@ -76,6 +77,7 @@ func NewManager(c Config) *Manager {
 		config:    c,
 		logger:    c.Logger,
 		circleLog: c.Logger.Sample(&zerolog.BurstSampler{Burst: maxCirclesLogged, Period: time.Second}),
+		lostLog:   c.Logger.Sample(&zerolog.BurstSampler{Burst: maxLostLogged, Period: time.Second}),
 		seed:      maphash.MakeSeed(),
 		matches:   newMatcher(c.LockKeys),
 		journal:   c.Journal,

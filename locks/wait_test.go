@@ -2,6 +2,7 @@ package locks
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -474,6 +475,24 @@ func TestLostLockIsLogged(t *testing.T) {
 		`"message":"lock lost by expiry while waited for: is its TTL too short?"}` + "\n"
 	if log.String() != want {
 		t.Errorf("logged %s", &log)
+	}
+}
+
+// When many are lost at once a few of them are enough to see why.
+func TestLostLocksFillNoLog(t *testing.T) {
+	var log syncBuffer
+	bubble(t, Config{Logger: zerolog.New(&log)}, func(t *testing.T, m *Manager) {
+		for round := range 2 {
+			for i := range 3 * maxLostLogged {
+				key := fmt.Sprintf("lock:%d:%d", round, i)
+				must(t, newClient(m, "a").add(key, time.Second))
+				want(t, "add", newClient(m, "b").add(key, time.Minute), ErrNotStored)
+			}
+			pass(2 * time.Second)
+		}
+	})
+	if n := strings.Count(log.String(), "\n"); n != 2*maxLostLogged {
+		t.Errorf("%d lines, want %d a second", n, maxLostLogged)
 	}
 }
 

@@ -53,8 +53,11 @@ type Config struct {
 	WaitPolicies []WaitPolicy
 	// Settings is what "stats settings" prints beyond what the Server knows.
 	Settings Settings
-	// Logger gets connection-level events.
+	// Logger gets connection-level events. It must not wait for whoever reads them.
 	Logger zerolog.Logger
+	// LogCounts tells how many lines of the log were written, and how many dropped
+	// because nobody read them; nil if that is not known.
+	LogCounts func() (written, dropped uint64)
 }
 
 // WaitPolicy lets claims on matching keys wait in line for up to Wait.

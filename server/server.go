@@ -113,6 +113,9 @@ func (c *Config) setDefaults() {
 	c.RequestTimeout = cmp.Or(c.RequestTimeout, DefaultRequestTimeout)
 	c.Settings.Threads = cmp.Or(c.Settings.Threads, runtime.GOMAXPROCS(0))
 	c.Settings.StatKeyPrefix = cmp.Or(c.Settings.StatKeyPrefix, ':')
+	if c.LogCounts == nil {
+		c.LogCounts = func() (written, dropped uint64) { return 0, 0 }
+	}
 	c.Settings.TLS.WriteBuffer = cmp.Or(c.Settings.TLS.WriteBuffer, DefaultWriteBuffer)
 }
 

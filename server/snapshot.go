@@ -23,7 +23,9 @@ type Snapshot struct {
 	BytesRead        uint64
 	BytesWritten     uint64
 	Flushes          uint64
-	Accepting        bool // false while it shuts down
+	LogWritten       uint64 // lines of the log
+	LogDropped       uint64 // because nobody read it
+	Accepting        bool   // false while it shuts down
 }
 
 // Snapshot tells how the Server is doing.
@@ -44,6 +46,7 @@ func (s *Server) Snapshot() Snapshot {
 		AcceptErrors:     s.counts.acceptErrors.Load(),
 		Flushes:          s.counts.flushes.Load(),
 	}
+	n.LogWritten, n.LogDropped = s.config.LogCounts()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n.BytesRead, n.BytesWritten = s.counts.bytesRead.Load(), s.counts.bytesWritten.Load()

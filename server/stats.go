@@ -215,8 +215,12 @@ func (s *Server) memory(l *sheet, t *locks.Totals) {
 	if !s.config.Settings.NoLRUMaintainer {
 		l.zero("lru_maintainer_juggles")
 	}
-	l.zero("malloc_fails log_worker_dropped log_worker_written log_watcher_skipped log_watcher_sent " +
-		"log_watchers unexpected_napi_ids round_robin_fallback")
+	written, dropped := s.config.LogCounts()
+	l.zero("malloc_fails")
+	l.num("log_worker_dropped", dropped)
+	l.num("log_worker_written", written)
+	l.zero("log_watcher_skipped log_watcher_sent log_watchers " +
+		"unexpected_napi_ids round_robin_fallback")
 	l.num("bytes", uint64(t.Bytes))
 	l.num("curr_items", uint64(t.Items))
 	l.num("total_items", t.TotalItems)

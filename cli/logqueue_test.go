@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// stuck is a writer that nobody reads from before it is opened.
+type stuck struct {
+	open chan struct{}
+	bytes.Buffer
+	pieces int
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	<-s.open
+	s.pieces++
+	return s.Buffer.Write(p)
+}
+
+// A log that nobody reads stops nobody. What does not fit is dropped, which is said when
+// somebody reads again.
+func TestLogQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &stuck{open: make(chan struct{})}
+		log, queue := startLog(out, formatJSON, zerolog.InfoLevel)
+		log.Info().Msg("first")
+		synctest.Wait() // which is being written
+		const kept = 100
+		owner := strings.Repeat("x", maxUnlogged/kept)
+		for range 2 * kept {
+			log.Info().Str("owner", owner).Msg("next")
+		}
+		synctest.Wait()
+		n := queue.count()
+		if n.written != 0 || n.dropped < kept || n.dropped > kept+2 {
+			t.Errorf("%d lines are written, %d dropped", n.written, n.dropped)
+		}
+		close(out.open)
+		synctest.Wait()
+		log.Info().Msg("last")
+		queue.close()
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		said := lines[len(lines)-2]
+		if !strings.Contains(said, fmt.Sprintf(`"dropped":%d`, n.dropped)) || !strings.Contains(lines[len(lines)-1], "last") {
+			t.Errorf("at the end are %q", lines[len(lines)-2:])
+		}
+		if got := queue.count(); got.written != uint64(len(lines)) || got.dropped != n.dropped {
+			t.Errorf("%d lines of %d are counted, %d dropped", got.written, len(lines), got.dropped)
+		}
+	})
+}
+
+// The end waits for those who read, and for nobody else.
+func TestLogQueueAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &stuck{open: make(chan struct{})}
+		log, queue := startLog(out, formatJSON, zerolog.InfoLevel)
+		log.Info().Msg("nobody reads this")
+		began := time.Now()
+		queue.close()
+		if took := time.Since(began); took != logPatience {
+			t.Errorf("took %v", took)
+		}
+		log.Info().Msg("nor this")
+		if n := queue.count(); n.dropped != 1 {
+			t.Errorf("%d are dropped after the end", n.dropped)
+		}
+		close(out.open)
+	})
+}
+
+// Small lines are written together, as long as a pipe takes them in one piece.
+func TestLogPieces(t *testing.T) {
+	out := &stuck{open: make(chan struct{})}
+	queue := newLogQueue(out)
+	var want strings.Builder
+	for _, size := range []int{10, 4086, 1, 5000, 2000, 2000, 96, 1} {
+		line := strings.Repeat("x", size-1) + "\n"
+		want.WriteString(line)
+		_, _ = queue.Write([]byte(line))
+	}
+	close(out.open)
+	go queue.run()
+	queue.close()
+	if out.pieces != 5 || out.String() != want.String() {
+		t.Errorf("%d bytes of %d are written in %d pieces", out.Len(), want.Len(), out.pieces)
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+// Of those whose reader has gone nobody is told, but they are counted.
+func TestLogOfNobody(t *testing.T) {
+	log, queue := startLog(broken{}, formatJSON, zerolog.InfoLevel)
+	log.Info().Msg("x")
+	log.Info().Msg("y")
+	queue.close()
+	if n := queue.count(); n != (logCounts{dropped: 2}) {
+		t.Errorf("%+v", n)
+	}
+}

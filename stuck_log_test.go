@@ -1,0 +1,111 @@
+package main_test
+
+import (
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// fullPipe is a pipe with no room left.
+func fullPipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	for line := []byte("x\n"); ; {
+		if _, err := unix.Write(fds[1], line); err == unix.EAGAIN {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, fd := range fds {
+		if err := unix.SetNonblock(fd, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, w = os.NewFile(uintptr(fds[0]), "read"), os.NewFile(uintptr(fds[1]), "write")
+	t.Cleanup(func() { _, _ = r.Close(), w.Close() })
+	return r, w
+}
+
+// A log that nobody reads stops no lock, no client and no end. Who reads later finds
+// all that was said.
+func TestLogThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"json", "console"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			r, w := fullPipe(t)
+			server := startLogging(t, w, "--log-format", format, "--log-level", "debug")
+			holder, waiter := dial(t, server.address()), dial(t, server.address())
+			for range 3 {
+				holder.send("add job 0 1 1\r\nx\r\n")
+				holder.gets("STORED")
+				waiter.send("add lockcached:wait=1m:job 0 60 1\r\ny\r\n")
+				waiter.gets("STORED") // after an expiry, which is logged
+				waiter.send("delete job\r\n")
+				waiter.gets("DELETED")
+				late := dial(t, server.address())
+				late.send("\x80junk that is not spoken, which is logged\r\n")
+				late = dial(t, server.address())
+				late.send("get job\r\n")
+				late.gets("END")
+			}
+			server.ends(t, syscall.SIGTERM, 0)
+			_ = w.Close()
+			if all, err := io.ReadAll(r); err != nil || strings.Contains(string(all), "serving") {
+				t.Errorf("the pipe was not full: %v", err)
+			}
+		})
+	}
+	t.Run("read-at-last", func(t *testing.T) {
+		t.Parallel()
+		r, w := fullPipe(t)
+		server := startLogging(t, w)
+		client := dial(t, server.address())
+		client.send("mn\r\n")
+		client.gets("MN")
+		_ = w.Close()
+		logged := make(chan string)
+		go func() {
+			all, _ := io.ReadAll(r)
+			logged <- string(all)
+		}()
+		server.ends(t, syscall.SIGTERM, 0)
+		if all := <-logged; !strings.Contains(all, `"message":"serving"`) || !strings.Contains(all, `"message":"stopped"`) {
+			t.Errorf("logged %s", strings.ReplaceAll(all, "x\n", ""))
+		}
+	})
+	t.Run("failure", func(t *testing.T) {
+		t.Parallel()
+		_, w := fullPipe(t)
+		first := start(t)
+		defer first.stop()
+		second := newProgram(t, w, "-p", first.port())
+		if err := second.command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		second.ends(t, nil, 1)
+	})
+}
+
+// ends wants the process to end with that code, after a signal if there is one.
+func (p *program) ends(t *testing.T, sig os.Signal, code int) {
+	t.Helper()
+	if sig != nil {
+		_ = p.command.Process.Signal(sig)
+	}
+	bound := time.AfterFunc(time.Minute, func() { _ = p.command.Process.Kill() })
+	defer bound.Stop()
+	_ = p.command.Wait()
+	if got := p.command.ProcessState.ExitCode(); got != code {
+		t.Errorf("exit code %d, want %d", got, code)
+	}
+}
