@@ -1,6 +1,10 @@
 package main_test
 
 import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -50,6 +54,37 @@ func TestNoDescriptorsLeft(t *testing.T) {
 	server.stop()
 	if log := server.log(); !strings.Contains(log, "cannot accept connections") {
 		t.Errorf("it has logged only:\n%s", log)
+	}
+}
+
+// TestWebTakesNoDescriptors has several hundred connections to --metrics, silent or in the
+// middle of a request, and few descriptors: those of locks are left.
+func TestWebTakesNoDescriptors(t *testing.T) {
+	t.Parallel()
+	const clients = 200
+	for name, says := range map[string]string{"silent": "", "unfinished": "GET /metrics HTTP/1.1\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			server := start(t, "--metrics", "127.0.0.1:0", "-c", strconv.Itoa(clients))
+			defer server.stop()
+			limit(t, server.command.Process.Pid, unix.RLIMIT_NOFILE, 300)
+			web := server.metrics()
+			for range 320 {
+				conn, err := net.Dial("tcp", web)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				_, _ = io.WriteString(conn, says)
+			}
+			for i := range clients {
+				c := dial(t, server.address())
+				c.send(fmt.Sprintf("add job:%d 0 60 1\r\nx\r\n", i))
+				c.gets("STORED")
+			}
+			if name == "silent" {
+				wantHealth(t, web, http.StatusOK, "ok")
+			}
+		})
 	}
 }
 

@@ -52,8 +52,8 @@ type Server struct {
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 10 * time.Second
-	writeTimeout  = 30 * time.Second // for a profile, beyond the seconds it was asked for
-	idleTimeout   = 2 * time.Minute
+	writeTimeout  = 10 * time.Second // for a profile, beyond the seconds it was asked for
+	idleTimeout   = 10 * time.Second
 	maxHeader     = 16 << 10
 	maxScrapes    = 4 // at a time
 )
@@ -73,8 +73,10 @@ func New(c Config) *Server {
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
+	guests := crowd{conns: make(map[net.Conn]time.Time)}
 	s.http = http.Server{
 		Handler:           mux,
+		ConnState:         guests.note,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,

@@ -10,16 +10,22 @@ import (
 	"syscall"
 
 	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/admin"
 )
 
 // Descriptors needed besides one for each connection: listeners, logs, the
 // runtime's own, and one to tell a client that there are too many.
 const spareFiles = 64
 
-// raiseFileLimit makes room for as many connections as -c allows. What cannot
-// be raised is said, since the server does serve, and only refuses sooner.
+// raiseFileLimit makes room for as many connections as -c allows, and those of
+// --metrics. What cannot be raised is said, since the server does serve, and only
+// refuses sooner.
 func raiseFileLimit(c *config) {
 	need := uint64(c.server.MaxConns) + spareFiles
+	if c.metrics != nil {
+		need += admin.MaxConns
+	}
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		c.warn("cannot read the limit of open files: %v", err)
