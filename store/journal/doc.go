@@ -35,11 +35,12 @@
 // segment that is missing, is ErrCorrupt: somebody was promised what was there.
 // Nothing in between is ever skipped, so what comes back is a state that there was.
 //
-// When a write or an fsync fails, what was pending is dropped, Err says why, and
-// the file is not trusted again: after a failed fsync the kernel has forgotten
-// what it could not write, and the next one would succeed. A checkpoint into a new
-// segment heals, because it has the whole state; until it is complete, that
-// segment counts for nothing.
+// When a write or an fsync fails, what was pending is dropped, what was written and
+// not committed is cut off the file, Err says why, and the file is not trusted again:
+// after a failed fsync the kernel has forgotten what it could not write, and the next
+// one would succeed. A checkpoint into a new segment heals, because it has the whole
+// state; until it is complete, that segment counts for nothing. Until then Kept tells
+// which entries made it, and Doubtful which locks a crash would bring back.
 //
 // # Time
 //
