@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // fullPipe is a pipe with no room left.
@@ -102,7 +104,7 @@ func (p *program) ends(t *testing.T, sig os.Signal, code int) {
 	if sig != nil {
 		_ = p.command.Process.Signal(sig)
 	}
-	bound := time.AfterFunc(time.Minute, func() { _ = p.command.Process.Kill() })
+	bound := time.AfterFunc(testenv.Patience, func() { _ = p.command.Process.Kill() })
 	defer bound.Stop()
 	_ = p.command.Wait()
 	if got := p.command.ProcessState.ExitCode(); got != code {

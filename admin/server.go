@@ -45,6 +45,7 @@ type Config struct {
 type Server struct {
 	Health Health // what /healthz answers
 	http   http.Server
+	crowd  crowd
 }
 
 // Bounds on a request: those who scrape are few and near, and a client that dawdles
@@ -73,10 +74,10 @@ func New(c Config) *Server {
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	guests := crowd{conns: make(map[net.Conn]time.Time)}
+	s.crowd.conns = make(map[net.Conn]time.Time)
 	s.http = http.Server{
 		Handler:           mux,
-		ConnState:         guests.note,
+		ConnState:         s.crowd.note,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,

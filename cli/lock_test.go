@@ -502,7 +502,7 @@ func TestLockWithoutReader(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	bound := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	bound := time.AfterFunc(testenv.Patience, func() { _ = cmd.Process.Kill() })
 	defer bound.Stop()
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "begun\n" {
 		t.Errorf("%q, %v", line, err)

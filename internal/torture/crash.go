@@ -10,14 +10,17 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 var crashScenario = &scenario{
 	name:  "crash",
 	share: 3,
-	promise: "The server is killed at random moments under load, in each mode of --fsync. After every start each lock is " +
-		"as its client last saw it, or as the request made it that was not answered any more: same holder, same token, " +
-		"the lease running on; and new tokens are above all before.",
+	promise: "The server is killed at random moments under load, in each mode of --fsync, every other time when its disk has " +
+		"just become full. After every start each lock is as its client last saw it, or as the request made it that was not " +
+		"answered any more, or with an error because the disk was full: same holder, same token, the lease running on; and " +
+		"new tokens are above all before. A claim that was answered with an error holds nothing.",
 	round: crashRound,
 }
 
@@ -51,8 +54,10 @@ func crashMode(ctx context.Context, t *trial, mode string, o *outcome) error {
 		all = append(all, newOwner(i, t.split()))
 	}
 	kills := pick(t, 3, 20, 100)
-	for range kills {
-		load(s, all, within(t.rng, 40*time.Millisecond))
+	for i := range kills {
+		if err := load(s, s.addr, all, t.rng, i%2 == 1); err != nil {
+			return err
+		}
 		began := time.Now()
 		if err := s.again(ctx); err != nil {
 			return err
@@ -66,6 +71,7 @@ func crashMode(ctx context.Context, t *trial, mode string, o *outcome) error {
 	for _, own := range all {
 		o.count("requests answered", own.answered)
 		o.count("requests in flight at a kill", own.open)
+		o.count("requests refused by a full disk", own.refused)
 		for _, fault := range own.faults {
 			o.find("--fsync %s: %s", mode, fault)
 		}
@@ -73,15 +79,26 @@ func crashMode(ctx context.Context, t *trial, mode string, o *outcome) error {
 	return nil
 }
 
-// load lets the owners work until the server is killed.
-func load(s *server, all []*owner, until time.Duration) {
+// load lets the owners work at that address until the server is killed, for a while on a
+// full disk if it is to become so.
+func load(s *server, addr string, all []*owner, rng *rand.Rand, full bool) (err error) {
 	var wg sync.WaitGroup
 	for _, own := range all {
-		wg.Go(func() { own.work(s.addr) })
+		wg.Go(func() { own.work(addr) })
 	}
-	time.Sleep(until)
+	time.Sleep(within(rng, 40*time.Millisecond))
+	if full {
+		err = s.fillDisk()
+		time.Sleep(within(rng, 40*time.Millisecond))
+	}
 	s.crash()
 	wg.Wait()
+	return err
+}
+
+// fillDisk lets the server write no file any more, as if there were no space.
+func (s *server) fillDisk() error {
+	return unix.Prlimit(s.Pid(), unix.RLIMIT_FSIZE, &unix.Rlimit{Max: unix.RLIM_INFINITY}, nil)
 }
 
 // verify looks at all locks after a start and returns what is wrong.
@@ -116,12 +133,12 @@ type owner struct {
 	rng     *rand.Rand
 	keys    []string
 	locks   map[string]owned
-	pending map[string]owned // what the request under way makes of its lock
+	pending map[string]owned // what a request makes of its lock that is under way, or was refused
 	highest uint64           // token
 	writes  int              // values given
 
-	answered, open int
-	faults         []string
+	answered, open, refused int
+	faults                  []string
 }
 
 // owned is what a lock is like for its owner. The zero value is free.
@@ -158,14 +175,24 @@ func (own *owner) work(addr string) {
 		return
 	}
 	defer conn.reset()
-	for {
+	for len(own.pending) < len(own.keys) {
 		key := own.keys[own.rng.IntN(len(own.keys))]
+		if _, doubtful := own.pending[key]; doubtful {
+			continue // until it is looked at
+		}
 		request, want, after := own.next(key)
 		own.pending[key] = after
 		r, err := conn.ask(request, answerWithin)
 		if err != nil {
 			own.open++
 			return
+		}
+		if r.word() == "SERVER_ERROR" {
+			own.refused++
+			if own.locks[key] == (owned{}) {
+				delete(own.pending, key) // a claim holds nothing
+			}
+			continue
 		}
 		delete(own.pending, key)
 		if r.word() != want {

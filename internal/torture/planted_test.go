@@ -124,6 +124,72 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	}
 }
 
+// Bugs on a full disk are found by the crash scenario: a release that is confirmed
+// and comes back, and a claim that is refused and holds the lock.
+func TestPlantedBugsOnAFullDisk(t *testing.T) {
+	const refusal = "SERVER_ERROR cannot write the journal: file too large\r\n"
+	for name, plant := range map[string]func() fake{
+		"none": func() fake { return fake{} },
+		"confirms-a-release": func() fake {
+			var release atomic.Bool // is the request at hand
+			return fake{request: func(line string) string {
+				release.Store(strings.HasPrefix(line, "delete "))
+				return line
+			}, reply: func(line string) string {
+				if line == refusal && release.Load() {
+					return "DELETED\r\n"
+				}
+				return line
+			}}
+		},
+		"keeps-a-claim": func() fake {
+			return fake{reply: sometimes(func(line string) string {
+				if strings.HasPrefix(line, "HD c") {
+					return refusal
+				}
+				return line
+			})}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found, err := crashOnAFullDisk(t, tinyTrial(t), plant())
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case found == "" && name != "none":
+				t.Error("nothing was found")
+			case found != "" && name == "none":
+				t.Error(found)
+			}
+		})
+	}
+}
+
+// crashOnAFullDisk plays rounds with a bug until it is found, and tells what is.
+func crashOnAFullDisk(t *testing.T, trial *trial, bug fake) (found string, err error) {
+	t.Helper()
+	s, err := trial.program.start(t.Context(), "--data", trial.dir)
+	if err != nil {
+		return "", err
+	}
+	defer func() { s.Stop() }() // by then it may be another process
+	addr, own := bug.serve(t, s.addr), newOwner(0, trial.split())
+	const rounds = 20
+	for range rounds {
+		if err := load(s, addr, []*owner{own}, trial.rng, true); err != nil {
+			return "", err
+		}
+		if err := s.again(t.Context()); err != nil {
+			return "", err
+		}
+		if faults := verify(s.addr, []*owner{own}); len(faults) > 0 {
+			return faults[0], nil
+		}
+	}
+	return "", nil
+}
+
 // A server that keeps nothing on disk has forgotten its locks after a kill.
 func TestLossIsFound(t *testing.T) {
 	t.Parallel()
