@@ -9,29 +9,19 @@ import (
 
 // counters are what happened to the locks of a class.
 var counters = []struct {
-	desc *prometheus.Desc
-	of   func(*locks.ClassMetrics) uint64
+	counter stats.Counter
+	desc    *prometheus.Desc
 }{
-	{byClass("lock_acquisitions_total", "Grants of a lock."),
-		func(c *locks.ClassMetrics) uint64 { return c.Acquired }},
-	{byClass("lock_refusals_total", "Claims that found the lock held and were refused at once."),
-		func(c *locks.ClassMetrics) uint64 { return c.Refused }},
-	{byClass("lock_handoffs_total", "Grants to the next in line, the moment the hold before ended."),
-		func(c *locks.ClassMetrics) uint64 { return c.HandedOff }},
-	{byClass("lock_releases_total", "Holds ended by their holder."),
-		func(c *locks.ClassMetrics) uint64 { return c.Released }},
-	{byClass("lock_expirations_total", "Holds ended by their TTL."),
-		func(c *locks.ClassMetrics) uint64 { return c.Expired }},
-	{byClass("lock_overruns_total", "Releases that came after the hold's own expiry: its TTL was too short."),
-		func(c *locks.ClassMetrics) uint64 { return c.Overrun }},
-	{byClass("lock_renewals_total", "Leases that were prolonged."),
-		func(c *locks.ClassMetrics) uint64 { return c.Renewed }},
-	{byClass("lock_wait_timeouts_total", "Waits in line that ended without a grant."),
-		func(c *locks.ClassMetrics) uint64 { return c.WaitTimeouts }},
-	{byClass("lock_withdrawn_total", "Grants taken back because the client had gone."),
-		func(c *locks.ClassMetrics) uint64 { return c.Withdrawn }},
-	{byClass("lock_deadlocks_total", "Waits that were ended because they had closed a circle."),
-		func(c *locks.ClassMetrics) uint64 { return c.Deadlocks }},
+	{stats.Acquired, byClass("lock_acquisitions_total", "Grants of a lock.")},
+	{stats.Refused, byClass("lock_refusals_total", "Claims that found the lock held and were refused at once.")},
+	{stats.HandedOff, byClass("lock_handoffs_total", "Grants to the next in line, the moment the hold before ended.")},
+	{stats.Released, byClass("lock_releases_total", "Holds ended by their holder.")},
+	{stats.Expired, byClass("lock_expirations_total", "Holds ended by their TTL.")},
+	{stats.Overrun, byClass("lock_overruns_total", "Releases that came after the hold's own expiry: its TTL was too short.")},
+	{stats.Renewed, byClass("lock_renewals_total", "Leases that were prolonged.")},
+	{stats.WaitTimeouts, byClass("lock_wait_timeouts_total", "Waits in line that ended without a grant.")},
+	{stats.Withdrawn, byClass("lock_withdrawn_total", "Grants taken back because the client had gone.")},
+	{stats.Deadlocks, byClass("lock_deadlocks_total", "Waits that were ended because they had closed a circle.")},
 }
 
 // durations are how long holds, waits and gaps were.
@@ -79,8 +69,8 @@ func (lockCollector) Describe(descs chan<- *prometheus.Desc) {
 
 func (l lockCollector) Collect(out chan<- prometheus.Metric) {
 	for _, c := range l.locks.Metrics() {
-		for _, counter := range counters {
-			out <- prometheus.MustNewConstMetric(counter.desc, prometheus.CounterValue, float64(counter.of(&c)), c.Name)
+		for _, x := range counters {
+			out <- prometheus.MustNewConstMetric(x.desc, prometheus.CounterValue, float64(c.Count(x.counter)), c.Name)
 		}
 		for _, d := range durations {
 			out <- histogram(d.desc, d.of(&c), c.Name)
@@ -93,8 +83,8 @@ func (l lockCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(waiters, float64(c.Queued), "queued")
 		gauge(waiters, float64(c.Polling), "polling")
 		// A queued claim is one try, whether it leads to a grant or to nothing.
-		tried := c.Acquired + c.Refused + c.WaitTimeouts
-		out <- prometheus.MustNewConstSummary(tries, c.Acquired, float64(tried), nil, c.Name)
+		tried := c.Count(stats.Acquired) + c.Count(stats.Refused) + c.Count(stats.WaitTimeouts)
+		out <- prometheus.MustNewConstSummary(tries, c.Count(stats.Acquired), float64(tried), nil, c.Name)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/lockcached/lockcached/internal/testenv"
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/stats"
 )
 
 // What is asked about a lock is asked where the lock lives.
@@ -74,7 +75,7 @@ func TestSeveralServers(t *testing.T) {
 	}
 	all.Wait()
 	for _, h := range []*host{first, second} {
-		if h.locks.Totals().Acquired == 0 {
+		if h.locks.Totals().Counters[stats.Acquired] == 0 {
 			t.Error("a server without locks")
 		}
 	}
@@ -122,7 +123,7 @@ func TestWaitInSlicesIsOneWait(t *testing.T) {
 	if !errors.As(err, &held) || held.Tries < 2 {
 		t.Fatalf("not refused after several slices: %v", err)
 	}
-	if n := h.locks.Totals().WaitTimeouts; n != 1 {
+	if n := h.locks.Totals().Counters[stats.WaitTimeouts]; n != 1 {
 		t.Errorf("%d waits in vain of one with %d slices", n, held.Tries)
 	}
 
@@ -141,8 +142,8 @@ func TestWaitInSlicesIsOneWait(t *testing.T) {
 	is(t, "unlock", l.Unlock(), nil)
 	is(t, "unlock", (<-granted).Unlock(), nil)
 	r := h.locks.Lookup([]byte("lock:k"), nil)
-	if r.WaitTimeouts != 1 || r.Wait.Count() != 1 || time.Duration(r.Wait.Mean()) < 5*timeout {
-		t.Errorf("%d waits in vain, and %d granted after %v", r.WaitTimeouts, r.Wait.Count(), time.Duration(r.Wait.Mean()))
+	if r.Counters[stats.WaitTimeouts] != 1 || r.Wait.Count() != 1 || time.Duration(r.Wait.Mean()) < 5*timeout {
+		t.Errorf("%d waits in vain, and %d granted after %v", r.Counters[stats.WaitTimeouts], r.Wait.Count(), time.Duration(r.Wait.Mean()))
 	}
 }
 

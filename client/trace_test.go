@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/stats"
 )
 
 // A lock that was waited for is two spans, that of the hold within the caller's.
@@ -29,7 +30,7 @@ func TestSpans(t *testing.T) {
 		}
 		got <- l
 	}()
-	eventually(t, "it was refused", func() bool { return h.locks.Lookup([]byte("k"), nil).Refused > 0 })
+	eventually(t, "it was refused", func() bool { return h.locks.Lookup([]byte("k"), nil).Counters[stats.Refused] > 0 })
 	is(t, "unlock", first.Unlock(), nil)
 	l := <-got
 	is(t, "unlock", l.Unlock(), nil)

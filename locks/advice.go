@@ -3,137 +3,12 @@ package locks
 import (
 	"hash/maphash"
 	"math"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/lockcached/lockcached/stats"
+	"github.com/lockcached/lockcached/stats/ledger"
 )
-
-// contention is what a lock for which somebody had to wait needs for advice.
-type contention struct {
-	law      *stats.Hazard  // of its own holds, once there are enough
-	promises stats.Promises // when whom it refused was told to come back
-	cycle    time.Duration  // mean time from grant to grant
-	last     time.Duration  // the latest grant
-	absent   float64        // share of the promises that were not kept
-}
-
-// classLaw is how long the locks of a class are held and waited for, in all shards.
-// It exists where there was contention: a hold of a class that has none takes no
-// second lock, but counts in its shard's HoldLaw.
-type classLaw struct {
-	mu         sync.Mutex // guards what follows; taken after a shard's
-	hold, wait stats.Histogram
-	moments    stats.Moments // of released holds
-	hazard     stats.Hazard
-	aged       time.Duration
-}
-
-// enough is how many holds of a lock it takes to go by them rather than by those of
-// its class.
-const enough = 8
-
-// contended notes that somebody waits for the lock, and returns what is to be kept
-// of that.
-func (ks *keyStats) contended(m *Manager) *contention {
-	if ks.contention == nil {
-		ks.contention = new(contention)
-		ks.HoldLaw, ks.WaitLaw = new(stats.Histogram), new(stats.Histogram)
-	}
-	if ks.class.law == nil {
-		ks.class.join(m.lawOf(ks.class.name))
-	}
-	return ks.contention
-}
-
-// lawOf returns the law of a class, a new one if there is none.
-func (m *Manager) lawOf(class string) *classLaw {
-	law, ok := m.laws.Get(class)
-	if !ok {
-		law = new(classLaw)
-		if known, ok, _ := m.laws.PeekOrAdd(class, law); ok {
-			return known
-		}
-		go m.gather(class, law)
-	}
-	return law
-}
-
-// gather brings together what the shards know of a class.
-func (m *Manager) gather(class string, law *classLaw) {
-	for _, sh := range m.shards {
-		sh.mu.Lock()
-		if cs, ok := sh.classes.Peek(class); ok {
-			cs.join(law)
-		}
-		sh.mu.Unlock()
-	}
-}
-
-// join moves what a shard knows of its class to where all shards' holds count.
-func (cs *classStats) join(law *classLaw) {
-	if cs.law != nil {
-		return
-	}
-	cs.law = law
-	law.mu.Lock()
-	law.moments.Merge(&cs.Hold)
-	if cs.HoldLaw != nil {
-		law.hold.Merge(cs.HoldLaw)
-	}
-	law.mu.Unlock()
-	cs.HoldLaw = nil
-}
-
-func (c *classLaw) released(took time.Duration) {
-	c.mu.Lock()
-	c.hold.Add(took)
-	c.moments.Add(took)
-	c.mu.Unlock()
-}
-
-func (c *classLaw) expired(took time.Duration) {
-	c.mu.Lock()
-	c.hold.Censor(took)
-	c.mu.Unlock()
-}
-
-func (c *classLaw) waited(took time.Duration) {
-	c.mu.Lock()
-	c.wait.Add(took)
-	c.mu.Unlock()
-}
-
-// age lets the past fade, as stats.Record does it.
-func (c *classLaw) age(now time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if elapsed := now - c.aged; elapsed >= time.Minute {
-		c.aged = now
-		factor := stats.FadeFactor(elapsed)
-		c.hold.Fade(factor)
-		c.wait.Fade(factor)
-		c.moments.Fade(factor)
-	}
-}
-
-// granted follows the time between grants while there is contention.
-func (c *contention) granted(now time.Duration, waited bool) {
-	if waited && c.last != 0 {
-		c.cycle = stats.NextCycle(c.cycle, now-c.last)
-	}
-	c.last = now
-}
-
-// kept notes whether who was told to come back at some time did.
-func (c *contention) kept(did bool) {
-	const share = 1.0 / 32 // what one promise counts for
-	c.absent -= c.absent * share
-	if !did {
-		c.absent += share
-	}
-}
 
 // A meter measures how many tries a second are refused.
 type meter struct {
@@ -162,17 +37,16 @@ func (t *meter) overload(limit float64) float64 {
 // probably be refused. Pollers do not reckon with those ahead of them.
 const momentary = 500 * time.Millisecond
 
-// adviser says when to ask again for one lock at one moment. It goes by the lock's
-// own holds if there are enough, otherwise by those of its class.
+// adviser says when to ask again for one lock at one moment.
 type adviser struct {
 	stats.Scene
 	byRank bool
 	stddev float64
 	holds  *stats.Histogram // behind the Scene's Law; nil if there are none
-	law    *classLaw        // locked until done
 }
 
-func (sh *shard) adviser(it *item, ks *keyStats, now time.Duration) (a adviser) {
+// adviser knows the present hold of a lock, and nothing of its past: see know.
+func (sh *shard) adviser(it *item, now time.Duration) (a adviser) {
 	config := &sh.m.config
 	a.byRank = config.RetryByRank
 	a.Now, a.Since, a.Max = now, it.Attached.since, config.RetryMax
@@ -184,53 +58,14 @@ func (sh *shard) adviser(it *item, ks *keyStats, now time.Duration) (a adviser) 
 	if l := it.Attached.line; l != nil {
 		a.Queued = l.patient
 	}
-	a.Mean, a.stddev, a.Weight = ks.Hold.Mean(), ks.Hold.Stddev(), ks.Hold.Weight()
-	if ct := ks.contention; ct != nil {
-		a.Cycle, a.Absent = ct.cycle, ct.absent
-	}
-	a.consult(ks)
 	return a
 }
 
-// consult brings in what is known of hold times.
-func (a *adviser) consult(ks *keyStats) {
-	own, law, ct := ks.HoldLaw, ks.class.law, ks.contention
-	if law == nil { // nobody has had to wait; there is what this shard knows
-		a.holds = ks.class.HoldLaw
-		return
-	}
-	if own != nil && own.Weight() < enough {
-		own = nil
-	}
-	law.mu.Lock()
-	a.law, a.holds = law, &law.hold
-	if ct == nil || ks.Hold.Weight() < enough {
-		if law.hazard.Stale(nil, &law.hold) {
-			law.hazard.Rebuild(nil, &law.hold, &law.moments)
-		}
-		if w := law.moments.Weight(); w > a.Weight {
-			a.Mean, a.stddev, a.Weight = law.moments.Mean(), law.moments.Stddev(), w
-		}
-		a.Law = &law.hazard
-		return
-	}
-	if ct.law == nil {
-		ct.law = new(stats.Hazard)
-	}
-	if ct.law.Stale(own, &law.hold) {
-		ct.law.Rebuild(own, &law.hold, &ks.Hold)
-	}
-	a.Law = ct.law
-	if own != nil {
-		a.holds = own
-	}
-}
-
-func (a *adviser) done() {
-	if a.law != nil {
-		a.law.mu.Unlock()
-		a.law = nil
-	}
+// know brings in what is known of hold times.
+func (a *adviser) know(k ledger.Knowledge) {
+	a.Mean, a.stddev, a.Weight = k.Mean, k.Stddev, k.Weight
+	a.Law, a.holds = k.Law, k.Holds
+	a.Cycle, a.Absent = k.Cycle, k.Absent
 }
 
 // mostRanked is how many pollers get advice by their rank: with more, slots need
@@ -240,19 +75,19 @@ const mostRanked = 64
 // retry is when the session should ask again for a held lock. A poller is told the
 // same until it has been refused once more; of somebody else it is not known
 // whether he will come, so his time is kept free only if he says so.
-func (a *adviser) retry(ks *keyStats, l *line, s *Session, comes bool) time.Duration {
+func (a *adviser) retry(ct *ledger.Contention, l *line, s *Session, comes bool) time.Duration {
 	var p *poller
 	if l != nil {
 		p = l.Poller(s)
 	}
 	var promises stats.Promises
 	known := &promises
-	if ks.contention != nil {
-		known = &ks.contention.promises
+	if ct != nil {
+		known = &ct.Promises
 	}
 	var at time.Duration
 	switch {
-	case p == nil && (!comes || ks.contention == nil):
+	case p == nil && (!comes || ct == nil):
 		at = known.Peek(&a.Scene)
 	case p == nil:
 		at = known.Advise(&a.Scene)
@@ -291,33 +126,34 @@ func (a *adviser) stands(p *poller) bool {
 	return !owed && at > a.Now
 }
 
-func (sh *shard) retry(it *item, s *Session, now time.Duration, comes bool) time.Duration {
-	ks := sh.statsOf(it)
+func (sh *shard) retry(it *item, s *Session, now time.Duration, comes bool) (at time.Duration) {
+	past := sh.pastOf(it)
 	if comes {
-		ks.contended(sh.m)
+		sh.ledger.Contended(past)
 	}
-	a := sh.adviser(it, ks, now)
-	defer a.done()
-	return a.retry(ks, it.Attached.line, s, comes)
+	a := sh.adviser(it, now)
+	past.Consult(func(k ledger.Knowledge) {
+		a.know(k)
+		at = a.retry(past.Contention(), it.Attached.line, s, comes)
+	})
+	return at
 }
 
 // advise fills in what can be told of the future of a held lock.
 func (sh *shard) advise(l *Lock, it *item, s *Session, now time.Duration) {
-	ks := it.Attached.stats
-	a := sh.adviser(it, ks, now)
-	defer a.done()
-	line := it.Attached.line
-	l.Retry = a.retry(ks, line, s, false)
-	l.SuggestedTTL = stats.SuggestedTTL(a.holds)
-	l.SuggestedWait = stats.SuggestedWait(&a.Scene, a.stddev, l.Rank)
+	a, past, line := sh.adviser(it, now), it.Attached.past, it.Attached.line
+	past.Consult(func(k ledger.Knowledge) {
+		a.know(k)
+		l.Retry = a.retry(past.Contention(), line, s, false)
+		l.SuggestedTTL = stats.SuggestedTTL(a.holds)
+		l.SuggestedWait = stats.SuggestedWait(&a.Scene, a.stddev, l.Rank)
+	})
 }
 
 // suggestedTTL is the lease for a lock that is free.
-func (sh *shard) suggestedTTL(key []byte) time.Duration {
-	var a adviser
-	a.consult(sh.past(key))
-	defer a.done()
-	return stats.SuggestedTTL(a.holds)
+func (sh *shard) suggestedTTL(key []byte) (ttl time.Duration) {
+	sh.ledger.Likely(key).Consult(func(k ledger.Knowledge) { ttl = stats.SuggestedTTL(k.Holds) })
+	return ttl
 }
 
 // identity tells waiters apart by what they want to store, as far as that makes

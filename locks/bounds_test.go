@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/waitqueue"
 )
 
@@ -38,7 +39,7 @@ func TestStatsAreBounded(t *testing.T) {
 		if lines(m) != 0 {
 			t.Errorf("%d lines are kept", lines(m))
 		}
-		if got := m.Totals().Acquired; got != uint64(n) {
+		if got := m.Totals().Counters[stats.Acquired]; got != uint64(n) {
 			t.Errorf("%d grants were counted", got)
 		}
 	})
@@ -127,7 +128,7 @@ func TestStatsOfAHeldLockStay(t *testing.T) {
 			use(t, m, letters([]byte("other:"), i))
 		}
 		must(t, remove(m, "job:1"))
-		if l := m.Lookup([]byte("job:1"), nil); l.Acquired != 2 || l.Refused != 1 || l.Released != 2 {
+		if l := m.Lookup([]byte("job:1"), nil); l.Counters[stats.Acquired] != 2 || l.Counters[stats.Refused] != 1 || l.Counters[stats.Released] != 2 {
 			t.Errorf("counted %+v", l.Counters)
 		}
 	})
@@ -145,14 +146,14 @@ func TestClassIsMerged(t *testing.T) {
 		}
 		use(t, m, []byte("job:17"))
 		r, ok := m.Class("job")
-		if !ok || r.Acquired != 101 || r.Released != 101 || r.Hold.Count() != 101 || r.Hold.Max() != 99*time.Millisecond {
+		if !ok || r.Counters[stats.Acquired] != 101 || r.Counters[stats.Released] != 101 || r.Hold.Count() != 101 || r.Hold.Max() != 99*time.Millisecond {
 			t.Errorf("%v, %+v, %d holds up to %v", ok, r.Counters, r.Hold.Count(), r.Hold.Max())
 		}
 		if _, ok := m.Class("jo"); ok {
 			t.Error("there is a class that nobody used")
 		}
 		all := m.Classes()
-		if len(all) != 2 || all[0].Name != "job" || all[1].Name != "rare" || all[1].Acquired != 100 {
+		if len(all) != 2 || all[0].Name != "job" || all[1].Name != "rare" || all[1].Counters[stats.Acquired] != 100 {
 			t.Errorf("classes %+v", all)
 		}
 	})
@@ -170,8 +171,8 @@ func TestForgottenClass(t *testing.T) {
 		}
 		must(t, remove(m, "job:1"))
 		use(t, m, []byte("job:2"))
-		if r, _ := m.Class("job"); r.Released != 5 {
-			t.Errorf("%d releases are known, want 5", r.Released)
+		if r, _ := m.Class("job"); r.Counters[stats.Released] != 5 {
+			t.Errorf("%d releases are known, want 5", r.Counters[stats.Released])
 		}
 	})
 }
@@ -211,13 +212,13 @@ func TestResetCounters(t *testing.T) {
 		enqueue(t, m, 2, key, time.Minute, time.Minute)[0].giveUp(true)
 		m.ResetCounters()
 		total := m.Totals()
-		if total.Acquired != 0 || total.CmdSet != 0 || total.WaitersPeak != 1 {
+		if total.Counters[stats.Acquired] != 0 || total.CmdSet != 0 || total.WaitersPeak != 1 {
 			t.Errorf("%+v", total)
 		}
 		if total.Held != 1 || total.Queued != 1 || total.TotalItems != 2 {
 			t.Errorf("%+v", total)
 		}
-		if l := m.Lookup([]byte(key), nil); l.Acquired != 2 || l.Hold.Count() != 1 {
+		if l := m.Lookup([]byte(key), nil); l.Counters[stats.Acquired] != 2 || l.Hold.Count() != 1 {
 			t.Errorf("%+v", l)
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/stats/ledger"
 )
 
 // A circle is sessions each of which holds a lock that another one of them waits for.
@@ -130,14 +132,13 @@ func (sh *shard) closesCircle(w *Waiting, it *item) bool {
 
 // isDeadlock reports whether the circle that a wait has closed still stands, and counts
 // that.
-func (sh *shard) isDeadlock(w *Waiting) bool {
+func (sh *shard) isDeadlock(w *Waiting, now time.Duration) bool {
 	circle := sh.m.circleClosedBy(w.claim.Session.self)
 	it := sh.table.Find(w.claim.hash, w.claim.Key)
 	if circle == nil || it == nil {
 		return false
 	}
-	sh.totals.Deadlocks++
-	sh.statsOf(it).deadlocked()
+	sh.happenedTo(sh.pastOf(it), ledger.Deadlocked, now)
 	sh.circles = append(sh.circles, deadlock{printable(w.claim.Value), circle})
 	return true
 }

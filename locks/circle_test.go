@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/stats"
 )
 
 // waitByName claims a held lock as a client does that itself asks to wait.
@@ -78,8 +80,8 @@ func TestCircle(t *testing.T) {
 			}
 			wantDeadlock(t, "the last wait of a circle", p, err)
 			l := m.Lookup([]byte("0"), nil)
-			if n := m.Totals().Deadlocks; n != 1 || l.Deadlocks != 1 || l.Polling != 1 {
-				t.Errorf("%d deadlocks are counted in all, %d and %d pollers at the lock", n, l.Deadlocks, l.Polling)
+			if n := m.Totals().Counters[stats.Deadlocks]; n != 1 || l.Counters[stats.Deadlocks] != 1 || l.Polling != 1 {
+				t.Errorf("%d deadlocks are counted in all, %d and %d pollers at the lock", n, l.Counters[stats.Deadlocks], l.Polling)
 			}
 			for i := tt.length - 1; i > 0; i-- { // the refused one gives way, and so it goes on
 				clients[i].release(t, fmt.Sprint(i))
@@ -151,7 +153,7 @@ func TestNoCircle(t *testing.T) {
 				want(t, "the wait that closes nothing", err, ErrQueued)
 				pass(2 * circleStands)
 				wantOutcomes(t, []*place{p}, "waits")
-				if n := m.Totals().Deadlocks; n != 0 {
+				if n := m.Totals().Counters[stats.Deadlocks]; n != 0 {
 					t.Errorf("%d deadlocks are counted", n)
 				}
 			})
@@ -212,7 +214,7 @@ func TestManyCirclesInTheLog(t *testing.T) {
 			want(t, "b waits", errB, ErrQueued)
 		}
 		pass(circleStands)
-		if n := m.Totals().Deadlocks; n != circles {
+		if n := m.Totals().Counters[stats.Deadlocks]; n != circles {
 			t.Errorf("%d are counted, want %d", n, circles)
 		}
 	})
@@ -239,7 +241,7 @@ func TestCircleOfAPool(t *testing.T) {
 			third.release(t, "a")
 			third.release(t, "b")
 			wantOutcomes(t, []*place{forB, forA}, "granted", "granted")
-			if n := m.Totals().Deadlocks; n != 0 {
+			if n := m.Totals().Counters[stats.Deadlocks]; n != 0 {
 				t.Errorf("%d deadlocks are counted", n)
 			}
 		})
@@ -335,7 +337,7 @@ func TestCircleClosedByAll(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if n := m.Totals().Deadlocks; n != 1 || time.Since(began) != circleStands {
+			if n := m.Totals().Counters[stats.Deadlocks]; n != 1 || time.Since(began) != circleStands {
 				t.Errorf("%d were refused, it took %v", n, time.Since(began))
 			}
 		})
@@ -358,8 +360,8 @@ func TestCircleModel(t *testing.T) {
 				return
 			}
 		}
-		t.Logf("%d grants, %d hand-offs, %d circles", m.Totals().Acquired, m.Totals().HandedOff, m.Totals().Deadlocks)
-		if m.Totals().Deadlocks == 0 {
+		t.Logf("%d grants, %d hand-offs, %d circles", m.Totals().Counters[stats.Acquired], m.Totals().Counters[stats.HandedOff], m.Totals().Counters[stats.Deadlocks])
+		if m.Totals().Counters[stats.Deadlocks] == 0 {
 			t.Error("there was no circle")
 		}
 	})

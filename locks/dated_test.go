@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lockcached/lockcached/stats"
 )
 
 // dated waits for a lock with a lease that ends at a date.
@@ -76,9 +78,9 @@ func TestLeaseOverAtTheHandOff(t *testing.T) {
 				wantOutcomes(t, line[3:], "granted")
 				wantDelay(t, m, key, 0)
 				total := m.Totals()
-				if total.Acquired != 2 || total.HandedOff != 1 || total.Released != 2 || total.Expired != 0 || total.WaitTimeouts != 0 {
+				if total.Counters[stats.Acquired] != 2 || total.Counters[stats.HandedOff] != 1 || total.Counters[stats.Released] != 2 || total.Counters[stats.Expired] != 0 || total.Counters[stats.WaitTimeouts] != 0 {
 					t.Errorf("%d acquired, %d handed off, %d released, %d expired, %d waits timed out",
-						total.Acquired, total.HandedOff, total.Released, total.Expired, total.WaitTimeouts)
+						total.Counters[stats.Acquired], total.Counters[stats.HandedOff], total.Counters[stats.Released], total.Counters[stats.Expired], total.Counters[stats.WaitTimeouts])
 				}
 				if total.Queued+total.Polling != 0 {
 					t.Errorf("%d queue, %d poll", total.Queued, total.Polling)
@@ -103,8 +105,8 @@ func TestManyLeasesOverAtTheHandOff(t *testing.T) {
 		synctest.Wait()
 		wantOutcomes(t, line, slices.Repeat([]string{"granted"}, len(line))...)
 		wantOwner(t, m, key, "c")
-		if total := m.Totals(); total.Queued != 0 || total.HandedOff != 1 || total.Refused != 0 {
-			t.Errorf("%d are queued, %d handed off, %d refused", total.Queued, total.HandedOff, total.Refused)
+		if total := m.Totals(); total.Queued != 0 || total.Counters[stats.HandedOff] != 1 || total.Counters[stats.Refused] != 0 {
+			t.Errorf("%d are queued, %d handed off, %d refused", total.Queued, total.Counters[stats.HandedOff], total.Counters[stats.Refused])
 		}
 	})
 }

@@ -12,8 +12,13 @@
 //	                                        │ somebody queued: hand-off,
 //	                                        └─> held by the next in line
 //
-// Every arrow that makes a holder goes through shard.grant, every one that ends
-// a hold through shard.end. Items that set made are no locks and pass through.
+// Every arrow that makes a holder goes through shard.grant, and from there, as replay
+// does, through shard.begin; every one that ends a hold goes through shard.end. Items
+// that set made are no locks and pass through.
+//
+// What happens in the life of a lock is told as an event, see shard.happened: the ledger
+// keeps the books, the journal writes it down, the log warns of locks that were lost.
+// They listen; the life of a lock does not depend on them.
 //
 // A lock that nobody holds may be closed: for its lock-delay after an expiry or the
 // withdrawal of a grant, or while the server settles after its start. Then claims are
@@ -24,8 +29,15 @@
 // waiters by the Manager, everybody else by whoever answers, see Manager.Commit.
 // Recover puts holds back; they go on and are no grants.
 //
-// A Manager divides the keys among shards. A shard's mutex guards its table of
-// items, the lines of waiters and the statistics of its keys; no goroutine holds
-// two of them, and nothing is written, logged or waited for under one. Who waits for
-// whom, across shards, has a mutex of its own, which is taken after a shard's.
+// # Mutexes
+//
+// A Manager divides the keys among shards. A shard's mutex guards its table of items,
+// the lines of waiters and the ledger of its keys. Methods of shard expect it to be
+// held; methods of Manager take it, one shard's at a time. Only shard.yield lets others
+// have it in between, and says so in whoever calls it. Nothing is written, logged or
+// waited for while it is held.
+//
+// The order of all mutexes is: Manager.scrape; then that of a shard; then one of
+// Manager.waits (who waits for whom, across shards), the two of ledger.Shared, and that
+// of the journal, which take no others.
 package locks

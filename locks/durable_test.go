@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/store/journal"
 )
 
@@ -126,8 +127,8 @@ func TestRecoveredHoldGoesOn(t *testing.T) {
 
 		m, _ = d.boot(t, Config{})
 		synctest.Wait()
-		if n := m.Totals(); n.Held != 1 || n.Acquired != 0 || n.Expired != 1 {
-			t.Errorf("%d are held, %d acquired, %d expired", n.Held, n.Acquired, n.Expired)
+		if n := m.Totals(); n.Held != 1 || n.Counters[stats.Acquired] != 0 || n.Counters[stats.Expired] != 1 {
+			t.Errorf("%d are held, %d acquired, %d expired", n.Held, n.Counters[stats.Acquired], n.Counters[stats.Expired])
 		}
 		if l := m.Lookup([]byte("lock:short"), nil); l.Censored.Max() != 3*time.Second {
 			t.Errorf("the hold that ended meanwhile is said to have lasted %v", l.Censored.Max())
@@ -490,8 +491,8 @@ func TestCloseJournal(t *testing.T) {
 		must(t, m.CloseJournal())
 		m, _ = d.boot(t, Config{})
 		wantOwner(t, m, key, "a")
-		if c, ok := m.Class("lock"); !ok || c.Acquired != 1 {
-			t.Errorf("of the class %d grants are known", c.Acquired)
+		if c, ok := m.Class("lock"); !ok || c.Counters[stats.Acquired] != 1 {
+			t.Errorf("of the class %d grants are known", c.Counters[stats.Acquired])
 		}
 	})
 }

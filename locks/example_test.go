@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/stats"
 )
 
 // A waiter hears of the end of its wait.
@@ -43,7 +44,7 @@ func Example() {
 
 	_ = m.Delete(key)
 	l := m.Lookup(key, nil)
-	fmt.Printf("%s has it after %d hand-off; %d waits\n", l.Owner, l.HandedOff, l.Polling)
+	fmt.Printf("%s has it after %d hand-off; %d waits\n", l.Owner, l.Counters[stats.HandedOff], l.Polling)
 	// Output:
 	// Ann: <nil>
 	// Bob: locks: waiting in line

@@ -77,7 +77,7 @@ func (m *Manager) expireDue() (next time.Duration) {
 		}
 	}
 	for _, sh := range m.shards {
-		next = min(next, sh.expireDue())
+		next = min(next, m.expireShard(sh))
 	}
 	return next
 }
@@ -85,25 +85,33 @@ func (m *Manager) expireDue() (next time.Duration) {
 // batch bounds how much a shard does in one critical section.
 const batch = 128
 
-func (sh *shard) expireDue() (next time.Duration) {
+// expireShard acts on what is due in a shard and returns when to look again.
+func (m *Manager) expireShard(sh *shard) time.Duration {
 	for {
 		sh.mu.Lock()
-		now := sh.m.now()
-		done := 0
-		for ; done < batch && sh.expireOne(now); done++ {
-		}
-		if done < batch {
-			next = sh.nextDue(now)
-			sh.unlock()
+		now := m.now()
+		more, next := sh.expireBatch(now), sh.nextDue(now)
+		sh.unlock()
+		if !more {
 			return next
 		}
-		sh.unlock()
 	}
 }
 
+// expireBatch acts on what is due, a batch at most, and reports whether there may be
+// more.
+func (sh *shard) expireBatch(now time.Duration) (more bool) {
+	for range batch {
+		if !sh.expireOne(now) {
+			return false
+		}
+	}
+	return true
+}
+
 // expireOne ends one lease, wait or lock-delay that is over, or forgets somebody who did
-// not come back, and reports whether it did. Leases and delays come first: a waiter whose wait is over just as its turn
-// comes gets the lock.
+// not come back, and reports whether it did. Leases and delays come first: a waiter whose
+// wait is over just as its turn comes gets the lock.
 func (sh *shard) expireOne(now time.Duration) bool {
 	if it, at := sh.table.NextDue(); it != nil && at <= now {
 		sh.counts.reclaimed(it)
@@ -115,7 +123,7 @@ func (sh *shard) expireOne(now time.Duration) bool {
 		return true
 	}
 	if w, due, ok := sh.deadlines.Top(); ok && due <= now {
-		if w.waitEnd <= now || sh.isDeadlock(w) {
+		if w.waitEnd <= now || sh.isDeadlock(w, now) {
 			sh.timeOut(w, now)
 		} else {
 			sh.deadlines.Move(w.due, w.waitEnd)

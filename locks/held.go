@@ -21,7 +21,9 @@ type NamedLock struct {
 func (m *Manager) Held(n int, pattern *Pattern) []NamedLock {
 	list := shortlist{size: n, bar: candidate{waiters: -1}, pattern: pattern}
 	for _, sh := range m.shards {
+		sh.mu.Lock()
 		sh.propose(&list)
+		sh.mu.Unlock()
 	}
 	all := make([]NamedLock, 0, min(n, len(list.best)))
 	for _, c := range list.cut() {
@@ -93,11 +95,9 @@ func (s *shortlist) cut() []candidate {
 	return s.best
 }
 
-// propose adds the shard's locks. Those that are held come first: a lock may become
-// free between the two passes, but not held without being seen.
+// propose adds the shard's locks, and unlocks it in between. Those that are held come
+// first: a lock may become free between the two passes, but not held without being seen.
 func (sh *shard) propose(list *shortlist) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
 	sh.eachPiece(func(it *item) { proposeHeld(list, it) })
 	sh.yield()
 	sh.eachLine(func(l *line) {

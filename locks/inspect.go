@@ -2,12 +2,14 @@ package locks
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/url"
 	"runtime"
 	"slices"
 	"time"
 
 	"github.com/lockcached/lockcached/stats"
+	"github.com/lockcached/lockcached/stats/ledger"
 )
 
 // Lock is what can be told of one lock at one moment.
@@ -76,19 +78,16 @@ func (sh *shard) present(key []byte, it *item, s *Session, now time.Duration) (l
 
 // record is the past of the lock of a key, as far as it is known.
 func (sh *shard) record(key []byte, it *item) stats.Record {
-	var ks *keyStats
+	var past *ledger.Past
 	if it != nil && held(it) {
-		ks = it.Attached.stats
+		past = it.Attached.past
 	} else {
-		ks, _ = sh.keys.Peek(string(key))
+		past = sh.ledger.Known(key)
 	}
-	switch {
-	case ks == nil:
+	if past == nil {
 		return stats.Record{}
-	case ks.isUnnamed():
-		return stats.Record{Counters: stats.Counters{Acquired: 1}} // all that is known
 	}
-	return ks.Clone()
+	return past.Copy()
 }
 
 // maxShown bounds how much of a value is shown as a lock's owner.
@@ -103,16 +102,11 @@ func printable(value []byte) string {
 func (m *Manager) Class(name string) (r stats.Record, ok bool) {
 	for _, sh := range m.shards {
 		sh.mu.Lock()
-		if cs, found := sh.classes.Peek(name); found {
-			r.Merge(&cs.Record)
-			ok = true
-		}
+		ok = sh.ledger.MergeClass(name, &r) || ok
 		sh.mu.Unlock()
 	}
-	if law, known := m.laws.Peek(name); known && ok {
-		law.mu.Lock()
-		r.MergeLaws(&law.hold, &law.wait)
-		law.mu.Unlock()
+	if ok {
+		m.books.MergeLaw(name, &r)
 	}
 	return r, ok
 }
@@ -123,19 +117,42 @@ type NamedRecord struct {
 	stats.Record
 }
 
+// MarshalJSON encodes the name beside all that is known.
+func (r NamedRecord) MarshalJSON() ([]byte, error) {
+	name, err := json.Marshal(struct{ Name string }{r.Name})
+	if err != nil {
+		return nil, err
+	}
+	known, err := r.Record.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	return append(append(name[:len(name)-1], ','), known[1:]...), nil
+}
+
+// UnmarshalJSON is the reverse of MarshalJSON.
+func (r *NamedRecord) UnmarshalJSON(data []byte) error {
+	var name struct{ Name string }
+	if err := json.Unmarshal(data, &name); err != nil {
+		return err
+	}
+	r.Name = name.Name
+	return r.Record.UnmarshalJSON(data)
+}
+
 // Classes returns all classes with statistics, the busiest first.
 func (m *Manager) Classes() []NamedRecord {
 	byName := make(map[string]*stats.Record)
 	for _, sh := range m.shards {
 		sh.mu.Lock()
-		for _, cs := range sh.classes.Values() {
-			r := byName[cs.name]
+		sh.ledger.EachClass(func(name string, known *stats.Record) {
+			r := byName[name]
 			if r == nil {
 				r = new(stats.Record)
-				byName[cs.name] = r
+				byName[name] = r
 			}
-			r.Merge(&cs.Record)
-		}
+			r.Merge(known)
+		})
 		sh.mu.Unlock()
 	}
 	all := make([]NamedRecord, 0, len(byName))
@@ -143,10 +160,7 @@ func (m *Manager) Classes() []NamedRecord {
 		all = append(all, NamedRecord{name, *r})
 	}
 	slices.SortFunc(all, func(a, b NamedRecord) int {
-		if a.Acquired != b.Acquired {
-			return descending(a.Acquired, b.Acquired)
-		}
-		return ascending(a.Name, b.Name)
+		return cmp.Or(cmp.Compare(b.Count(stats.Acquired), a.Count(stats.Acquired)), cmp.Compare(a.Name, b.Name))
 	})
 	return all
 }
@@ -163,7 +177,9 @@ type Contended struct {
 func (m *Manager) Contended(n int) []Contended {
 	var wanted []demand
 	for _, sh := range m.shards {
+		sh.mu.Lock()
 		wanted = sh.demand(wanted)
+		sh.mu.Unlock()
 	}
 	slices.SortFunc(wanted, demand.compare)
 	all := make([]Contended, 0, min(n, len(wanted)))
@@ -175,25 +191,23 @@ func (m *Manager) Contended(n int) []Contended {
 
 // demand is how much a lock is wanted.
 type demand struct {
-	ks      *keyStats
+	past    *ledger.Past
 	waiters int
 	refused uint64 // claims that did not get it at once
 }
 
 func (d demand) compare(o demand) int {
-	return cmp.Or(cmp.Compare(o.waiters, d.waiters), cmp.Compare(o.refused, d.refused), cmp.Compare(d.ks.key, o.ks.key))
+	return cmp.Or(cmp.Compare(o.waiters, d.waiters), cmp.Compare(o.refused, d.refused), cmp.Compare(d.past.Key(), o.past.Key()))
 }
 
 // demand appends the shard's locks that are wanted, or were. It unlocks the shard in
 // between.
 func (sh *shard) demand(all []demand) []demand {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
 	sh.forgetAll()
-	for some := range slices.Chunk(sh.keys.Values(), stride) {
-		for _, ks := range some {
-			d := demand{ks: ks, refused: ks.Refused + ks.HandedOff}
-			if l := sh.lines[ks.key]; l != nil {
+	for some := range slices.Chunk(sh.ledger.All(), stride) {
+		for _, past := range some {
+			d := demand{past: past, refused: past.Count(stats.Refused) + past.Count(stats.HandedOff)}
+			if l := sh.lines[past.Key()]; l != nil {
 				d.waiters = l.Waiters()
 			}
 			if d.waiters > 0 || d.refused > 0 {
@@ -207,30 +221,16 @@ func (sh *shard) demand(all []demand) []demand {
 
 // contended is what is known of a lock that is wanted.
 func (m *Manager) contended(d demand) Contended {
-	key := bytesOf(d.ks.key)
+	key := bytesOf(d.past.Key())
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	it := sh.table.Find(hash, key)
 	return Contended{
-		NamedRecord: NamedRecord{d.ks.key, d.ks.Clone()},
+		NamedRecord: NamedRecord{d.past.Key(), d.past.Copy()},
 		Held:        it != nil && held(it) && it.Expires() > m.now(),
 		Waiters:     d.waiters,
 	}
-}
-
-func descending(a, b uint64) int {
-	if a > b {
-		return -1
-	}
-	return 1
-}
-
-func ascending(a, b string) int {
-	if a < b {
-		return -1
-	}
-	return 1
 }
 
 // Totals is the whole Manager at one moment.
@@ -255,7 +255,7 @@ func (m *Manager) Totals() (t Totals) {
 		sh.mu.Lock()
 		sh.forgetAll()
 		t.Counts.add(&sh.counts)
-		t.Counters.Merge(&sh.totals)
+		t.Counters.Merge(sh.ledger.Totals())
 		t.Held += sh.table.PinnedLen()
 		t.Queued += sh.queued
 		t.Polling += sh.polling
@@ -263,7 +263,7 @@ func (m *Manager) Totals() (t Totals) {
 		t.Items += sh.table.Len()
 		t.Bytes += sh.table.Bytes()
 		t.Buckets += sh.table.Buckets()
-		t.StatsKeys += sh.keys.Len()
+		t.StatsKeys += sh.ledger.Len()
 		if it := sh.table.Oldest(); it != nil {
 			t.OldestUse = max(t.OldestUse, now-it.LastUse())
 		}
@@ -280,7 +280,7 @@ func (m *Manager) ResetCounters() {
 	for _, sh := range m.shards {
 		sh.mu.Lock()
 		sh.counts.reset()
-		sh.totals = stats.Counters{}
+		sh.ledger.ResetTotals()
 		sh.mu.Unlock()
 	}
 	m.peak.Store(m.waiters.Load())
@@ -292,7 +292,9 @@ func (m *Manager) ResetCounters() {
 func (m *Manager) Dump(r Viewer, more func() bool) {
 	for _, sh := range m.shards {
 		for cursor, done := uint32(0), false; !done; done = cursor == 0 {
-			cursor = sh.dump(cursor, r)
+			sh.mu.Lock()
+			cursor = sh.dump(cursor, r, m.now())
+			sh.mu.Unlock()
 			if !more() {
 				return
 			}
@@ -302,10 +304,7 @@ func (m *Manager) Dump(r Viewer, more func() bool) {
 }
 
 // dump shows the live items of some buckets, and returns the cursor for the next ones.
-func (sh *shard) dump(cursor uint32, r Viewer) (next uint32) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	now := sh.m.now()
+func (sh *shard) dump(cursor uint32, r Viewer, now time.Duration) (next uint32) {
 	return sh.table.Scan(cursor, stride, func(it *item) {
 		if it.Expires() > now {
 			r.View(sh.viewOf(it, false, now))

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/store"
 	"github.com/lockcached/lockcached/store/journal"
 )
@@ -110,36 +111,35 @@ func (sh *shard) keepable(it *item) error {
 	return sh.m.JournalErr()
 }
 
-// noteGrant tells the journal of a new hold, and c of the journal's entry. Whether that
-// is kept is asked by its number.
-func (sh *shard) noteGrant(it *item, c *Put) {
-	if sh.m.journal != nil {
+// write tells the journal what has happened to a held lock. Whether that is kept is
+// asked by the number of the entry.
+func (sh *shard) write(it *item, kind ledger.Kind) {
+	switch {
+	case kind == ledger.Granted:
 		sh.describe(it)
 		sh.entry.Moot = true
-		c.entry = sh.m.journal.Append(&sh.entry)
-	}
-}
-
-// note tells the journal of a hold whose lease, value, flags or id have changed.
-func (sh *shard) note(it *item) {
-	if sh.m.journal != nil && held(it) {
+	case kind == ledger.Renewed || kind == ledger.Changed:
 		sh.describe(it)
-		sh.m.journal.Append(&sh.entry)
+	case kind.EndsHold():
+		sh.describeEnd(it, kind)
+	default: // no news of the hold itself
+		return
+	}
+	sh.wrote = sh.m.journal.Append(&sh.entry)
+	if kind.EndsHold() {
+		sh.ended = sh.wrote
 	}
 }
 
-// noteEnd tells the journal that a hold has ended. That a lease is over is known
+// describeEnd fills sh.entry with the end of a hold. That a lease is over is known
 // without it, and what was not kept need not be ended.
-func (sh *shard) noteEnd(it *item, why ending) {
-	if sh.m.journal != nil {
-		sh.entry = journal.Entry{
-			Kind:   journal.End,
-			Key:    it.Key(),
-			Token:  it.CAS(),
-			Chosen: sh.m.isChosen(it.CAS()),
-			Moot:   why == expiry || why == unkept,
-		}
-		sh.ended = sh.m.journal.Append(&sh.entry)
+func (sh *shard) describeEnd(it *item, kind ledger.Kind) {
+	sh.entry = journal.Entry{
+		Kind:   journal.End,
+		Key:    it.Key(),
+		Token:  it.CAS(),
+		Chosen: sh.m.isChosen(it.CAS()),
+		Moot:   kind == ledger.Expired || kind == ledger.Unkept,
 	}
 }
 

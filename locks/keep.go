@@ -45,7 +45,9 @@ func (m *Manager) checkpoint() {
 	began := m.now()
 	err := m.journal.Checkpoint(func(emit func(*journal.Entry)) error {
 		for _, sh := range m.shards {
+			sh.mu.Lock()
 			sh.eachHold(emit)
+			sh.mu.Unlock()
 		}
 		return nil
 	})
@@ -56,10 +58,8 @@ func (m *Manager) checkpoint() {
 	m.logger.Debug().Dur("took_ms", m.now()-began).Msg("the journal begins anew")
 }
 
-// eachHold emits the holds of the shard.
+// eachHold emits the holds of the shard, which it unlocks in between.
 func (sh *shard) eachHold(emit func(*journal.Entry)) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
 	sh.eachPiece(func(it *item) {
 		if held(it) {
 			sh.describe(it)

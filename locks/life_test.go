@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lockcached/lockcached/stats"
 )
 
 const key = "lock:job"
@@ -23,7 +25,7 @@ func TestGrantRefuseRelease(t *testing.T) {
 		wantOwner(t, m, key, "b")
 
 		l := m.Lookup([]byte(key), nil)
-		if l.Acquired != 2 || l.Refused != 2 || l.Released != 1 || l.Expired != 0 {
+		if l.Counters[stats.Acquired] != 2 || l.Counters[stats.Refused] != 2 || l.Counters[stats.Released] != 1 || l.Counters[stats.Expired] != 0 {
 			t.Errorf("counted %+v", l.Counters)
 		}
 	})
@@ -42,7 +44,7 @@ func TestExpiryIsActedOnWhenDue(t *testing.T) {
 			t.Errorf("%d locks are held when the lease has ended", n)
 		}
 		l := m.Lookup([]byte(key), nil)
-		if l.Expired != 1 || l.Released != 0 || l.Hold.Count() != 0 || l.Censored.Max() != time.Second {
+		if l.Counters[stats.Expired] != 1 || l.Counters[stats.Released] != 0 || l.Hold.Count() != 0 || l.Censored.Max() != time.Second {
 			t.Errorf("counted %+v, %v censored", l.Counters, l.Censored.Max())
 		}
 	})
@@ -106,7 +108,7 @@ func TestLeaseThatIsOver(t *testing.T) {
 			t.Error("there is an item")
 		}
 		must(t, newClient(m, "b").add(key, time.Second))
-		if n := m.Totals().Acquired; n != 1 {
+		if n := m.Totals().Counters[stats.Acquired]; n != 1 {
 			t.Errorf("%d grants", n)
 		}
 	})
@@ -171,7 +173,7 @@ func TestRenewals(t *testing.T) {
 				if !l.Held || l.Age != 5*time.Second || l.TTL != ttl-time.Second {
 					t.Errorf("held %v for %v, %v are left", l.Held, l.Age, l.TTL)
 				}
-				if l.Acquired != 1 || l.Renewed != 1 || l.Released != 0 {
+				if l.Counters[stats.Acquired] != 1 || l.Counters[stats.Renewed] != 1 || l.Counters[stats.Released] != 0 {
 					t.Errorf("counted %+v", l.Counters)
 				}
 				pass(ttl - time.Second)
@@ -191,8 +193,8 @@ func TestNoRenewals(t *testing.T) {
 		_, _ = value(m, key)
 		_, err = m.Arith(&Delta{Key: []byte(key), By: 1})
 		want(t, "incr", err, nil)
-		if l := m.Lookup([]byte(key), nil); l.TTL != 10*time.Second || l.Renewed != 0 {
-			t.Errorf("renewed %d times, %v are left", l.Renewed, l.TTL)
+		if l := m.Lookup([]byte(key), nil); l.TTL != 10*time.Second || l.Counters[stats.Renewed] != 0 {
+			t.Errorf("renewed %d times, %v are left", l.Counters[stats.Renewed], l.TTL)
 		}
 	})
 }
@@ -218,7 +220,7 @@ func TestReleases(t *testing.T) {
 				must(t, releases(m)[name]())
 				wantOwner(t, m, key, "")
 				l := m.Lookup([]byte(key), nil)
-				if l.Released != 2 || l.Expired != 0 || l.Renewed != 0 || l.HandedOff != 1 || l.Hold.Max() != time.Second {
+				if l.Counters[stats.Released] != 2 || l.Counters[stats.Expired] != 0 || l.Counters[stats.Renewed] != 0 || l.Counters[stats.HandedOff] != 1 || l.Hold.Max() != time.Second {
 					t.Errorf("counted %+v, longest hold %v", l.Counters, l.Hold.Max())
 				}
 			})
@@ -232,7 +234,7 @@ func TestOrdinaryItemsAreNoLocks(t *testing.T) {
 		must(t, newClient(m, "a").add("another:key", time.Second))
 		want(t, "add", newClient(m, "b").add("another:key", time.Second), ErrNotStored)
 		want(t, "add", newClient(m, "b").add("lock:made-by-set", time.Second), ErrNotStored)
-		if n := m.Totals(); n.Held != 0 || n.Acquired != 0 || n.Refused != 0 || n.Polling != 0 || n.Items != 2 {
+		if n := m.Totals(); n.Held != 0 || n.Counters[stats.Acquired] != 0 || n.Counters[stats.Refused] != 0 || n.Polling != 0 || n.Items != 2 {
 			t.Errorf("%+v", n)
 		}
 		pass(time.Second)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/waitqueue"
 )
 
@@ -16,7 +17,7 @@ type line struct {
 	patient int       // queued claims that may wait for more than a moment
 	holder  *claimant // of the lock, while claims are queued that asked by name; guarded by Manager.waits
 	// contention is the lock's, nil if it was never held while somebody waited.
-	contention *contention
+	contention *ledger.Contention
 	// freeSince is when the lock became free although somebody polled for it; 0
 	// while it is held.
 	freeSince time.Duration
@@ -104,8 +105,8 @@ func (sh *shard) stopsPolling(l *line, p *poller, now time.Duration) {
 // returned takes back what the poller was told: it is here, or has gone.
 func (l *line) returned(p *poller, now time.Duration) {
 	if at := p.TakeBack(); at != 0 && l.contention != nil {
-		l.contention.kept(p.Until() > now)
-		l.contention.promises.Cancel(at)
+		l.contention.Kept(p.Until() > now)
+		l.contention.Promises.Cancel(at)
 	}
 }
 
@@ -148,7 +149,7 @@ func (sh *shard) forget(now time.Duration) bool {
 		return true
 	}
 	if x.GoesOn && !x.Away() {
-		sh.waitedInVain(bytesOf(x.line.key), sh.itemOf(x.line.key))
+		sh.happenedTo(sh.pastOfKey(bytesOf(x.line.key), sh.itemOf(x.line.key)), ledger.WaitedInVain, now)
 	}
 	sh.drop(x.line, x.poller, now)
 	sh.tidy(x.line)

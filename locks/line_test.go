@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/waitqueue"
 )
 
@@ -36,8 +37,8 @@ func TestPollersAreCounted(t *testing.T) {
 			t.Errorf("%d poll, want 1: the other has got it", n)
 		}
 		total := m.Totals()
-		if total.Polling != 1 || total.WaitersPeak != 2 || total.Refused != 3 {
-			t.Errorf("%d poll in all, %d at most, %d refused", total.Polling, total.WaitersPeak, total.Refused)
+		if total.Polling != 1 || total.WaitersPeak != 2 || total.Counters[stats.Refused] != 3 {
+			t.Errorf("%d poll in all, %d at most, %d refused", total.Polling, total.WaitersPeak, total.Counters[stats.Refused])
 		}
 	})
 }

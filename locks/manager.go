@@ -10,8 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/stats/ledger"
 )
 
 // Why a request was not carried out in its ordinary way.
@@ -50,7 +51,8 @@ type Manager struct {
 	limit atomic.Int64  // bytes; 0 is no limit
 	used  atomic.Int64  // bytes, as settled by the shards
 
-	names classNames // of classes, for Metrics
+	books  *ledger.Shared // what the ledgers of all shards share
+	scrape sync.Mutex     // held by Metrics; taken before any shard's
 
 	waiters atomic.Int64 // now
 	peak    atomic.Int64 // most waiters at a time
@@ -60,8 +62,7 @@ type Manager struct {
 	circleLog  zerolog.Logger
 	lostLog    zerolog.Logger
 
-	tries meter                         // of all locks, as far as they were refused
-	laws  *lru.Cache[string, *classLaw] // of contended classes
+	tries meter // of all locks, as far as they were refused
 
 	ending atomic.Bool // no claim may begin to wait any more
 
@@ -85,11 +86,10 @@ func NewManager(c Config) *Manager {
 		wake:      make(chan struct{}, 1),
 	}
 	m.startClock()
-	m.names.limit, m.names.busy = c.NamedClasses, make(map[string]uint64)
+	m.books = ledger.NewShared(c.ClassDelimiter, c.StatsClasses, c.NamedClasses)
 	n := shardCount(min(c.StatsKeys, c.StatsClasses))
 	m.mask = uint64(n - 1)
 	m.limit.Store(c.MemoryLimit)
-	m.laws, _ = lru.New[string, *classLaw](max(1, c.StatsClasses)) // refuses sizes below 1 only
 	// Larger than every token of an earlier process, unless that gave more than
 	// one per nanosecond or the wall clock was set back.
 	m.token.Store(uint64(time.Now().UnixNano()))

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/store"
 )
 
@@ -273,13 +274,12 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 // noteOverrun counts a release that comes after its own lease has ended: by the token
 // of the hold that expired, or, without one, if the lock has not been held since.
 func (sh *shard) noteOverrun(key []byte, token uint64, taken bool) {
-	ks, ok := sh.keys.Peek(stringOf(key))
-	if !ok || ks.lostToken == 0 {
+	past := sh.ledger.Known(key)
+	if past == nil || past.ExpiredToken() == 0 {
 		return
 	}
-	if token == ks.lostToken || token == 0 && !taken {
-		sh.totals.Overrun++
-		ks.overran()
+	if token == past.ExpiredToken() || token == 0 && !taken {
+		sh.happenedTo(past, ledger.Overran, sh.m.now())
 	}
 }
 
@@ -306,6 +306,6 @@ func (sh *shard) keepPart(it *item, r *Removal, now time.Duration) {
 	if touched {
 		sh.touch(it, lease, r.Session, now)
 	} else {
-		sh.note(it)
+		sh.changed(it, ledger.Changed, now)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/stats"
 )
 
 // viewFunc is a Viewer.
@@ -119,7 +121,7 @@ func TestPlaceholderIsNoLock(t *testing.T) {
 			t.Errorf("the next one sees %+v", v)
 		}
 		l := m.Lookup(metaKey, nil)
-		if totals := m.Totals(); l.Held || totals.Held != 0 || totals.Acquired != 0 || totals.Items != 1 {
+		if totals := m.Totals(); l.Held || totals.Held != 0 || totals.Counters[stats.Acquired] != 0 || totals.Items != 1 {
 			t.Errorf("a placeholder is held: %+v, %+v", l, totals)
 		}
 		if err := m.Remove(&Removal{Key: metaKey, Compare: 7, HasCompare: true}); err != nil {
@@ -140,11 +142,11 @@ func TestLookRenewsAndReleases(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		look(m, Look{Key: metaKey, Touch: true}, func(v *View) { v.Touch(20 * time.Second) })
 		l := m.Lookup(metaKey, nil)
-		if !l.Held || l.TTL != 20*time.Second || l.Age != 4*time.Second || l.Renewed != 1 {
+		if !l.Held || l.TTL != 20*time.Second || l.Age != 4*time.Second || l.Counters[stats.Renewed] != 1 {
 			t.Errorf("renewed to %+v", l)
 		}
 		v, _ := look(m, Look{Key: metaKey, Touch: true}, func(v *View) { v.Touch(-time.Second) })
-		if l = m.Lookup(metaKey, nil); l.Held || l.Released != 1 || v.TTL != 0 {
+		if l = m.Lookup(metaKey, nil); l.Held || l.Counters[stats.Released] != 1 || v.TTL != 0 {
 			t.Errorf("not released: %+v", l)
 		}
 	})

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/stats"
 )
 
 var (
@@ -29,8 +31,8 @@ func TestModel(t *testing.T) {
 	bubble(t, Config{MaxWaiters: modelLine}, func(t *testing.T, m *Manager) {
 		newWorld(t, m, seed).play(*modelSteps)
 		t.Logf("%d grants, %d hand-offs, %d expiries, %d wait timeouts, %d withdrawn, longest line %d",
-			m.Totals().Acquired, m.Totals().HandedOff, m.Totals().Expired, m.Totals().WaitTimeouts,
-			m.Totals().Withdrawn, m.Totals().WaitersPeak)
+			m.Totals().Counters[stats.Acquired], m.Totals().Counters[stats.HandedOff], m.Totals().Counters[stats.Expired], m.Totals().Counters[stats.WaitTimeouts],
+			m.Totals().Counters[stats.Withdrawn], m.Totals().WaitersPeak)
 	})
 }
 

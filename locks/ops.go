@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/store"
 )
 
@@ -80,21 +81,12 @@ func (sh *shard) touch(it *item, lease time.Duration, by *Session, now time.Dura
 		return
 	}
 	sh.setLease(it, lease, now)
-	sh.renewed(it)
-	sh.note(it)
+	sh.changed(it, ledger.Renewed, now)
 }
 
 func (sh *shard) setLease(it *item, lease, now time.Duration) {
 	sh.table.SetExpires(it, expiresAt(lease, now))
 	sh.m.dueAt(it.Due())
-}
-
-// renewed counts a renewal if the item is a held lock: the hold goes on.
-func (sh *shard) renewed(it *item) {
-	if held(it) {
-		sh.totals.Renewed++
-		sh.statsOf(it).renewed()
-	}
 }
 
 // Delete removes the item of the key: a release if it is a held lock, whoever
@@ -158,7 +150,7 @@ func (sh *shard) arith(it *item, d *Delta, now time.Duration) (uint64, error) {
 	sh.table.SetValue(it, digits)
 	sh.settle(settleStep)
 	sh.setCAS(it, d.NewCAS)
-	sh.note(it)
+	sh.changed(it, ledger.Changed, now)
 	sh.table.Use(it, now)
 	sh.counts.arithHit(d.Decr)
 	return n, nil
@@ -197,14 +189,15 @@ func (m *Manager) Flush(by *Session) (entry uint64) {
 
 func (m *Manager) flushNow(by *Session) (entry uint64) {
 	for _, sh := range m.shards {
-		entry = max(entry, sh.flush(by))
+		sh.mu.Lock()
+		sh.flush(by, m.now())
+		entry = max(entry, sh.ended)
+		sh.unlock()
 	}
 	return entry
 }
 
-func (sh *shard) flush(by *Session) (entry uint64) {
-	sh.mu.Lock()
-	now := sh.m.now()
+func (sh *shard) flush(by *Session, now time.Duration) {
 	var all []*item
 	sh.table.All(func(it *item) bool {
 		all = append(all, it)
@@ -223,9 +216,6 @@ func (sh *shard) flush(by *Session) (entry uint64) {
 		sh.m.dueAt(it.Due())
 	}
 	sh.settle(0)
-	entry = sh.ended
-	sh.unlock()
-	return entry
 }
 
 // FlushAfter flushes when delay is over. A later flush, delayed or not, takes the

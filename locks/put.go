@@ -3,6 +3,7 @@ package locks
 import (
 	"time"
 
+	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/store"
 	"github.com/lockcached/lockcached/waitqueue"
 )
@@ -247,7 +248,9 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 		return Stored{}, errNoRoom
 	}
 	sh.overwrite(it, c)
+	kind := ledger.Renewed
 	if stale {
+		kind = ledger.Changed
 		// Whoever was told to recache it still is, and has no more time than before.
 		it.Mark(store.Stale)
 	} else {
@@ -255,10 +258,9 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 		if !joins {
 			sh.setLease(it, c.Lease, now)
 		}
-		sh.renewed(it)
 	}
 	sh.setCAS(it, c.NewCAS)
-	sh.note(it)
+	sh.changed(it, kind, now)
 	sh.counts.TotalItems++
 	sh.settle(settleStep)
 	return Stored{CAS: it.CAS(), Size: len(it.Value())}, nil
@@ -295,21 +297,19 @@ func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
 			return err
 		}
 	}
-	if it == nil {
-		sh.expect(c, nil, sh.statsOfKey(c.Key), now)
-	} else if held(it) {
-		sh.expect(c, it, sh.statsOf(it), now)
+	if it == nil || held(it) {
+		sh.expect(c, it, now)
 	}
 	return ErrNotStored
 }
 
 // expect counts a claim that was refused, and its client as a poller.
-func (sh *shard) expect(c *Put, it *item, ks *keyStats, now time.Duration) {
-	sh.totals.Refused++
+func (sh *shard) expect(c *Put, it *item, now time.Duration) {
+	past := sh.pastOfKey(c.Key, it)
+	sh.happenedTo(past, ledger.Refused, now)
 	sh.m.tries.add(now)
-	ks.refused()
 	l := sh.lineOf(c.Key, it)
-	l.contention = ks.contended(sh.m)
+	l.contention = sh.ledger.Contended(past)
 	sh.poll(l, c.Session, identity(c, it), waitqueue.Place{}, now)
 	c.line = l
 	switch {

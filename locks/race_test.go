@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/stats"
 )
 
 // blocking is a Waiter that hands its outcome to a goroutine.
@@ -86,9 +88,9 @@ func TestAllAtOnce(t *testing.T) {
 		if total.Items+total.Held+total.Queued+total.Polling != 0 || total.Bytes != 0 || lines(m) != 0 {
 			t.Errorf("left over: %+v", total)
 		}
-		if total.Acquired != total.Released+total.Expired+total.Withdrawn {
+		if total.Counters[stats.Acquired] != total.Counters[stats.Released]+total.Counters[stats.Expired]+total.Counters[stats.Withdrawn] {
 			t.Errorf("%d grants, but %d releases, %d expiries and %d withdrawn",
-				total.Acquired, total.Released, total.Expired, total.Withdrawn)
+				total.Counters[stats.Acquired], total.Counters[stats.Released], total.Counters[stats.Expired], total.Counters[stats.Withdrawn])
 		}
 		if n := m.waiters.Load(); n != 0 {
 			t.Errorf("%d waiters are counted", n)

@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/stats"
 )
 
 // holdFor takes a lock that a poller is refused, for that long.
@@ -82,7 +84,7 @@ func TestOverrun(t *testing.T) {
 				tt.end(t, m, done.CAS)
 				class, _ := m.Class("lock")
 				for of, got := range map[string]uint64{
-					"key": m.Lookup([]byte(key), nil).Overrun, "class": class.Overrun, "all": m.Totals().Overrun,
+					"key": m.Lookup([]byte(key), nil).Counters[stats.Overrun], "class": class.Counters[stats.Overrun], "all": m.Totals().Counters[stats.Overrun],
 				} {
 					if got != tt.want {
 						t.Errorf("%s: %d overruns, want %d", of, got, tt.want)

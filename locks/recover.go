@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/store"
 	"github.com/lockcached/lockcached/store/journal"
 )
@@ -53,11 +52,12 @@ func (m *Manager) restore(e *journal.Entry) {
 	if e.Binary {
 		it.Mark(store.Binary)
 	}
-	h := &it.Attached
-	if h.since = e.Since - time.Duration(m.drift.Load()); h.since == 0 {
-		h.since = 1 // 0 is no hold
+	since := e.Since - time.Duration(m.drift.Load())
+	if since == 0 {
+		since = 1 // 0 is no hold
 	}
-	h.stats = &sh.classOf(it.Key()).unnamed
+	sh.begin(it, since, nil)
+	it.Attached.past = sh.ledger.Granted(it.Key())
 	sh.settle(settleStep)
 	m.dueAt(it.Due())
 }
@@ -92,25 +92,5 @@ func (m *Manager) restoreClass(c *NamedRecord) {
 	sh, _ := m.shardOf(bytesOf(c.Name))
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	now := m.now()
-	cs, ok := sh.classes.Get(c.Name)
-	if !ok {
-		cs = &classStats{name: c.Name}
-		cs.unnamed.class = cs
-		sh.list(cs)
-	}
-	wait := c.WaitLaw
-	c.WaitLaw = nil
-	cs.Record = c.Record
-	cs.Resume(now)
-	if cs.HoldLaw == nil {
-		cs.HoldLaw = new(stats.Histogram)
-	}
-	if wait == nil { // it was never contended
-		return
-	}
-	law := &classLaw{aged: now}
-	law.wait.Merge(wait)
-	m.laws.Add(c.Name, law)
-	cs.join(law)
+	sh.ledger.RestoreClass(c.Name, c.Record, m.now())
 }

@@ -6,9 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-
-	"github.com/lockcached/lockcached/stats"
+	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/store"
 	"github.com/lockcached/lockcached/store/journal"
 )
@@ -24,7 +22,7 @@ type item = store.Item[hold]
 // hold is the present hold of a lock.
 type hold struct {
 	since time.Duration // the grant; 0 if the item is no lock
-	stats *keyStats     // if it is no lock, nil until there is something to know
+	past  *ledger.Past  // if it is no lock, nil until there is something to know
 	line  *line         // nil while nobody waits
 	by    *claimant     // whom it was granted to; nil if that is not known
 }
@@ -49,18 +47,15 @@ type shard struct {
 	closed     map[string]*closedLock // by key
 	reopenings store.Heap[*closedLock]
 
-	keys    *simplelru.LRU[string, *keyStats]
-	classes *simplelru.LRU[string, *classStats]
-	named   map[string]*classMetrics // classes that Metrics tells apart
-	others  classMetrics             // all other classes
-	totals  stats.Counters
-	counts  Counts
+	ledger *ledger.Ledger // what is known of the past of the locks
+	counts Counts
 
 	foundExpired, foundFlushed bool // by the latest find
 
 	view  View          // what a Viewer is shown, kept here so that it is not allocated
 	entry journal.Entry // what the journal is told, for the same reason
-	ended uint64        // number of the latest entry that told of an end
+	wrote uint64        // number of the latest entry
+	ended uint64        // the same, of those that told of an end
 
 	// What is to be done once the shard is unlocked.
 	served  *Waiting   // whose wait is over, linked by next
@@ -70,28 +65,30 @@ type shard struct {
 }
 
 func newShard(m *Manager, keys int) *shard {
-	sh := &shard{
+	return &shard{
 		m:      m,
 		table:  store.New[hold](),
 		lines:  make(map[string]*line),
 		closed: make(map[string]*closedLock),
-		named:  make(map[string]*classMetrics),
+		ledger: ledger.New(m.books, keys, m.config.StatsClasses),
 	}
-	sh.initStats(keys, m.config.StatsClasses)
-	return sh
 }
 
 // unlock ends a critical section and then does what it left to be done: tells
-// waiters how their wait ended, and logs.
+// waiters how their wait ended, logs, and has what other shards know of a class that is
+// contended from now on added to what this one knows.
 func (sh *shard) unlock() {
-	served, lost, circles := sh.served, sh.lost, sh.circles
+	if sh.served == nil && sh.lost == nil && sh.circles == nil && !sh.ledger.HasGrown() {
+		sh.mu.Unlock()
+		return
+	}
+	served, lost, circles, grown := sh.served, sh.lost, sh.circles, sh.ledger.Grown()
 	sh.served, sh.last, sh.lost, sh.circles = nil, nil, nil, nil
 	sh.mu.Unlock()
-	if served != nil || lost != nil || circles != nil {
-		sh.m.deliver(served)
-		sh.m.report(lost)
-		sh.m.reportCircles(circles)
-	}
+	sh.m.deliver(served)
+	sh.m.report(lost)
+	sh.m.reportCircles(circles)
+	sh.m.gather(grown)
 }
 
 // find returns the live item of the key, or nil. An item found expired is ended
@@ -114,36 +111,38 @@ func (sh *shard) find(hash uint64, key []byte, now time.Duration) *item {
 	}
 }
 
-// grant makes a holder. It is the only place that does: an add that found
-// nothing, a hand-off and a withdrawn grant's successor all come here. since is
-// when the claimant began to wait, 0 if it did not.
+// grant gives the lock of a claim to its claimant: an add that found nothing, a
+// hand-off and a withdrawn grant's successor all come here. since is when the claimant
+// began to wait, 0 if it did not.
 func (sh *shard) grant(c *Put, since, now time.Duration) *item {
 	it := sh.insert(c, now, true)
-	h := &it.Attached
-	h.since, h.by = now, c.Session.claimant()
-	sh.totals.Acquired++
-	h.stats = sh.granted(it)
+	sh.begin(it, now, c.Session.claimant())
 	if s := c.Session; s != nil && s.overtaken == c.hash {
 		s.overtaken = 0
 	}
 	if len(sh.lines) > 0 {
-		since = sh.grantInLine(it, c, since, now)
+		since = sh.leaveLine(it, c, since, now)
 	}
-	if ct := h.stats.contention; ct != nil {
-		ct.granted(now, since != 0)
+	e := ledger.Event{Kind: ledger.Granted, Now: now}
+	if since != 0 {
+		e.Waited, e.Took = true, now-since
 	}
-	sh.noteGrant(it, c)
+	sh.happened(it, &e)
+	c.entry = sh.wrote
 	return it
 }
 
-// grantInLine does the bookkeeping of a grant for which somebody waited, or
-// waits still. It returns since when the claimant waited, 0 if it did not.
-func (sh *shard) grantInLine(it *item, c *Put, since, now time.Duration) time.Duration {
+// begin makes a holder of whomever an item, which is new, was stored by. It is the only
+// place that does.
+func (sh *shard) begin(it *item, since time.Duration, by *claimant) {
+	it.Attached.since, it.Attached.by = since, by
+}
+
+// leaveLine takes a claimant that is granted the lock out of the line, if there is one
+// for the lock. It returns since when the claimant waited, 0 if it did not.
+func (sh *shard) leaveLine(it *item, c *Put, since, now time.Duration) time.Duration {
 	l := sh.lines[string(it.Key())]
 	if l == nil {
-		if since != 0 {
-			sh.statsOf(it).wait(now - since)
-		}
 		return since
 	}
 	it.Attached.line = l
@@ -151,11 +150,9 @@ func (sh *shard) grantInLine(it *item, c *Put, since, now time.Duration) time.Du
 	if since == 0 {
 		since = sh.takePlace(l, c.Session, identity(c, nil), now).Since
 	}
-	if since != 0 {
-		sh.statsOf(it).wait(now - since)
-	}
 	if l.freeSince != 0 {
-		sh.statsOf(it).gap(now - l.freeSince)
+		it.Attached.past = sh.ledger.Of(it.Key())
+		sh.ledger.Note(it.Attached.past, &ledger.Event{Kind: ledger.GapEnded, Now: now, Took: now - l.freeSince})
 		l.freeSince = 0
 	}
 	sh.tidy(l)
@@ -226,28 +223,20 @@ func (sh *shard) end(it *item, why ending, now time.Duration) {
 	}
 }
 
-// endHold records that the hold has ended, and how it went.
+// kinds are what an ending is called as an event.
+var kinds = [...]ledger.Kind{
+	release:    ledger.Released,
+	expiry:     ledger.Expired,
+	withdrawal: ledger.Withdrawn,
+	unheard:    ledger.Withdrawn,
+	unkept:     ledger.Unkept,
+}
+
+// endHold tells that the hold has ended, and how it went.
 func (sh *shard) endHold(it *item, why ending, now time.Duration) {
-	sh.noteEnd(it, why)
-	ks := sh.statsOf(it)
 	// A lease that ended while the server was down did not last until now.
 	took := min(now, it.Expires()) - it.Attached.since
-	sh.keep(ks)
-	ks.age(now)
-	ks.lostToken = 0
-	switch why {
-	case release:
-		sh.totals.Released++
-		ks.released(took)
-	case expiry:
-		sh.totals.Expired++
-		ks.expired(took)
-		ks.lostToken = it.CAS()
-		sh.noteLost(it, took, now)
-	case withdrawal, unheard, unkept:
-		sh.totals.Withdrawn++
-		ks.withdrawn()
-	}
+	sh.happened(it, &ledger.Event{Kind: kinds[why], Now: now, Took: took, Token: it.CAS()})
 }
 
 // few is how many waits end at a time without a new holder. Run does that up to batch
@@ -292,8 +281,7 @@ func (sh *shard) handOff(l *line, now time.Duration) (holds bool) {
 		return false
 	}
 	it := sh.grant(&w.claim, w.node.Place().Since, now)
-	sh.totals.HandedOff++
-	sh.statsOf(it).handedOff()
+	sh.happened(it, &ledger.Event{Kind: ledger.HandedOff, Now: now})
 	w.token = it.CAS()
 	sh.tell(w, Granted, now)
 	return true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/waitqueue"
 )
 
@@ -90,7 +91,7 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	}
 	if it != nil {
 		if held(it) {
-			l.contention = sh.statsOf(it).contended(sh.m)
+			l.contention = sh.ledger.Contended(sh.pastOf(it))
 		}
 		sh.table.Hurry(it) // now somebody waits for it to expire
 		sh.m.dueAt(it.Expires())
@@ -181,17 +182,7 @@ func (sh *shard) timedOut(w *Waiting, now time.Duration) {
 		p.GoesOn = true
 		return
 	}
-	sh.waitedInVain(w.claim.Key, it)
-}
-
-// waitedInVain counts a wait for the lock of a key, whose item it is if there is one.
-func (sh *shard) waitedInVain(key []byte, it *item) {
-	sh.totals.WaitTimeouts++
-	if it != nil {
-		sh.statsOf(it).waitTimedOut()
-	} else {
-		sh.statsOfKey(key).waitTimedOut()
-	}
+	sh.happenedTo(sh.pastOfKey(w.claim.Key, it), ledger.WaitedInVain, now)
 }
 
 // GiveUp ends a wait because its client wants or needs no answer through its
@@ -302,16 +293,16 @@ func join(a, b *Waiting) *Waiting {
 func (m *Manager) EndWaits() {
 	m.ending.Store(true)
 	for _, sh := range m.shards {
-		for sh.endWaits() {
+		for more := true; more; {
+			sh.mu.Lock()
+			more = sh.endWaits(m.now())
+			sh.unlock()
 		}
 	}
 }
 
 // endWaits ends a batch of waits, and reports whether there may be more.
-func (sh *shard) endWaits() (more bool) {
-	sh.mu.Lock()
-	defer sh.unlock()
-	now := sh.m.now()
+func (sh *shard) endWaits(now time.Duration) (more bool) {
 	for range batch {
 		w, _, ok := sh.deadlines.Top()
 		if !ok {

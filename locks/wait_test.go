@@ -32,7 +32,7 @@ func TestHandOffInOrder(t *testing.T) {
 		}
 		must(t, remove(m, key))
 		wantOwner(t, m, key, "")
-		if l := m.Lookup([]byte(key), nil); l.HandedOff != 5 || l.Acquired != 6 || l.Released != 6 || l.Refused != 0 {
+		if l := m.Lookup([]byte(key), nil); l.Counters[stats.HandedOff] != 5 || l.Counters[stats.Acquired] != 6 || l.Counters[stats.Released] != 6 || l.Counters[stats.Refused] != 0 {
 			t.Errorf("counted %+v", l.Counters)
 		}
 	})
@@ -48,8 +48,8 @@ func TestHandOffOnExpiry(t *testing.T) {
 		wantOutcomes(t, line, "waits", "waits")
 		pass(1)
 		wantOutcomes(t, line, "granted", "waits")
-		if l := m.Lookup([]byte(key), nil); l.Age != 0 || l.TTL != 3*time.Second || l.Expired != 1 {
-			t.Errorf("held for %v, %v are left, %d expired", l.Age, l.TTL, l.Expired)
+		if l := m.Lookup([]byte(key), nil); l.Age != 0 || l.TTL != 3*time.Second || l.Counters[stats.Expired] != 1 {
+			t.Errorf("held for %v, %v are left, %d expired", l.Age, l.TTL, l.Counters[stats.Expired])
 		}
 		pass(3 * time.Second)
 		wantOutcomes(t, line, "granted", "granted")
@@ -83,8 +83,8 @@ func TestWaitIsOver(t *testing.T) {
 		wantOutcomes(t, []*place{short, long}, "timed out", "waits")
 		// Whose wait is over may come back: from now on it counts as a poller.
 		l := m.Lookup([]byte(key), nil)
-		if l.WaitTimeouts != 1 || l.Queued != 1 || l.Polling != 1 {
-			t.Errorf("%d timed out, %d are queued, %d poll", l.WaitTimeouts, l.Queued, l.Polling)
+		if l.Counters[stats.WaitTimeouts] != 1 || l.Queued != 1 || l.Polling != 1 {
+			t.Errorf("%d timed out, %d are queued, %d poll", l.Counters[stats.WaitTimeouts], l.Queued, l.Polling)
 		}
 		must(t, remove(m, key))
 		wantOutcomes(t, []*place{short, long}, "timed out", "granted")
@@ -132,12 +132,12 @@ func wantWaits(t *testing.T, m *Manager, timeouts, waits uint64, mean time.Durat
 	l := m.Lookup([]byte(key), nil)
 	class, _ := m.Class("lock")
 	for of, r := range map[string]*stats.Record{"lock": &l.Record, "class": &class} {
-		if r.WaitTimeouts != timeouts || r.Wait.Count() != waits || time.Duration(r.Wait.Mean()) != mean {
+		if r.Counters[stats.WaitTimeouts] != timeouts || r.Wait.Count() != waits || time.Duration(r.Wait.Mean()) != mean {
 			t.Errorf("the %s counts %d waits in vain and %d others of %v, want %d, %d, %v", of,
-				r.WaitTimeouts, r.Wait.Count(), time.Duration(r.Wait.Mean()), timeouts, waits, mean)
+				r.Counters[stats.WaitTimeouts], r.Wait.Count(), time.Duration(r.Wait.Mean()), timeouts, waits, mean)
 		}
 	}
-	if total := m.Totals().WaitTimeouts; total != timeouts {
+	if total := m.Totals().Counters[stats.WaitTimeouts]; total != timeouts {
 		t.Errorf("in total %d waits in vain, want %d", total, timeouts)
 	}
 }
@@ -229,8 +229,8 @@ func TestGiveUp(t *testing.T) {
 		line[0].giveUp(true)
 		line[2].giveUp(false)
 		l := m.Lookup([]byte(key), nil)
-		if l.Queued != 2 || l.Polling != 1 || l.WaitTimeouts != 1 { // who is gone does not poll
-			t.Errorf("%d are queued, %d poll, %d timed out", l.Queued, l.Polling, l.WaitTimeouts)
+		if l.Queued != 2 || l.Polling != 1 || l.Counters[stats.WaitTimeouts] != 1 { // who is gone does not poll
+			t.Errorf("%d are queued, %d poll, %d timed out", l.Queued, l.Polling, l.Counters[stats.WaitTimeouts])
 		}
 		must(t, remove(m, key))
 		must(t, remove(m, key))
@@ -255,7 +255,7 @@ func TestServedNobody(t *testing.T) {
 		wantOutcomes(t, line, "granted", "granted", "granted", "granted")
 		wantOwner(t, m, key, "3")
 		l := m.Lookup([]byte(key), nil)
-		if l.Withdrawn != 3 || l.Acquired != 5 || l.Released != 1 || l.Hold.Count() != 1 {
+		if l.Counters[stats.Withdrawn] != 3 || l.Counters[stats.Acquired] != 5 || l.Counters[stats.Released] != 1 || l.Hold.Count() != 1 {
 			t.Errorf("counted %+v, %d holds", l.Counters, l.Hold.Count())
 		}
 	})
@@ -270,8 +270,8 @@ func TestServedNobodyAtAll(t *testing.T) {
 		}
 		pass(time.Second)
 		wantOwner(t, m, key, "")
-		if total := m.Totals(); total.Queued+total.Polling != 0 || total.Withdrawn != 3 {
-			t.Errorf("%d wait, %d grants were withdrawn", total.Queued+total.Polling, total.Withdrawn)
+		if total := m.Totals(); total.Queued+total.Polling != 0 || total.Counters[stats.Withdrawn] != 3 {
+			t.Errorf("%d wait, %d grants were withdrawn", total.Queued+total.Polling, total.Counters[stats.Withdrawn])
 		}
 	})
 }
@@ -328,7 +328,7 @@ func TestWaitForAnOrdinaryItem(t *testing.T) {
 				end(m)
 				wantOutcomes(t, line, "granted", "waits")
 				l := m.Lookup([]byte(key), nil)
-				if l.Owner != "0" || l.Acquired != 1 || l.Released != 0 {
+				if l.Owner != "0" || l.Counters[stats.Acquired] != 1 || l.Counters[stats.Released] != 0 {
 					t.Errorf("%q holds it, counted %+v", l.Owner, l.Counters)
 				}
 			})

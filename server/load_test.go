@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/stats"
 )
 
 // 50 connections with all commands mixed, for the race detector. Each sends its
@@ -34,10 +36,10 @@ func TestMixedLoad(t *testing.T) {
 		}
 		all.Wait()
 		total := s.locks.Totals()
-		ended := total.Released + total.Expired + total.Withdrawn
-		if total.Acquired != ended+uint64(total.Held) || total.Queued != 0 {
+		ended := total.Counters[stats.Released] + total.Counters[stats.Expired] + total.Counters[stats.Withdrawn]
+		if total.Counters[stats.Acquired] != ended+uint64(total.Held) || total.Queued != 0 {
 			t.Errorf("%d grants, %d have ended, %d locks are held; %d are in line",
-				total.Acquired, ended, total.Held, total.Queued)
+				total.Counters[stats.Acquired], ended, total.Held, total.Queued)
 		}
 	})
 }

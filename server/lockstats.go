@@ -141,9 +141,9 @@ func word(key string) string {
 
 // summary is a record in one word.
 func summary(r *stats.Record) string {
-	b := append([]byte("acquired="), strconv.FormatUint(r.Acquired, 10)...)
-	b = append(append(b, ",refused="...), strconv.FormatUint(r.Refused, 10)...)
-	b = append(append(b, ",expired="...), strconv.FormatUint(r.Expired, 10)...)
+	b := append([]byte("acquired="), strconv.FormatUint(r.Count(stats.Acquired), 10)...)
+	b = append(append(b, ",refused="...), strconv.FormatUint(r.Count(stats.Refused), 10)...)
+	b = append(append(b, ",expired="...), strconv.FormatUint(r.Count(stats.Expired), 10)...)
 	b = stats.AppendMs(append(b, ",hold_mean_ms="...), r.Hold.Mean())
 	b = stats.AppendMs(append(b, ",hold_stddev_ms="...), r.Hold.Stddev())
 	return string(stats.AppendMs(append(b, ",wait_mean_ms="...), r.Wait.Mean()))

@@ -19,6 +19,7 @@ import (
 	"github.com/lockcached/lockcached/internal/testcert"
 	"github.com/lockcached/lockcached/internal/testenv"
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/stats"
 )
 
 // listening starts a server on a real socket and returns how to reach it. The network
@@ -338,7 +339,7 @@ func TestLeavingTheLine(t *testing.T) {
 				s.waitForLine(t, 1)
 				holder.send("delete lock")
 				next.gets("STORED")
-				if n := s.locks.Totals().Withdrawn; n != 0 {
+				if n := s.locks.Totals().Counters[stats.Withdrawn]; n != 0 {
 					t.Errorf("%d grants had to be withdrawn", n)
 				}
 			})
@@ -369,7 +370,7 @@ func TestGrantNotTaken(t *testing.T) {
 			eventually(t, "a grant in the socket", func() bool { return gone.unread() > 0 })
 			leave(gone)
 			next.gets("STORED")
-			if n := s.locks.Totals().Withdrawn; n != 1 {
+			if n := s.locks.Totals().Counters[stats.Withdrawn]; n != 1 {
 				t.Errorf("%d grants were withdrawn", n)
 			}
 		})

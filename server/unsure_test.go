@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/store/journal"
 )
 
@@ -39,7 +40,7 @@ func TestGrantsNotTaken(t *testing.T) {
 				eventually(t, "answers in the socket", func() bool { return gone.unread() > 0 })
 				leave(gone)
 				s.waitForHolds(t, 0)
-				if withdrawn := s.locks.Totals().Withdrawn; withdrawn != uint64(n) {
+				if withdrawn := s.locks.Totals().Counters[stats.Withdrawn]; withdrawn != uint64(n) {
 					t.Errorf("%d of %d grants were withdrawn", withdrawn, n)
 				}
 			})
@@ -105,8 +106,8 @@ func TestAddsWithoutWaitStay(t *testing.T) {
 		eventually(t, "answers in the socket", func() bool { return gone.unread() > 0 })
 		gone.reset()
 		s.waitForConns(t, 0)
-		if total := s.locks.Totals(); total.Held != 2 || total.Withdrawn != 0 {
-			t.Errorf("%d are held, %d withdrawn", total.Held, total.Withdrawn)
+		if total := s.locks.Totals(); total.Held != 2 || total.Counters[stats.Withdrawn] != 0 {
+			t.Errorf("%d are held, %d withdrawn", total.Held, total.Counters[stats.Withdrawn])
 		}
 	})
 }
@@ -134,8 +135,8 @@ func TestGrantsTaken(t *testing.T) {
 			}
 			leave(c)
 			s.waitForConns(t, 0)
-			if total := s.locks.Totals(); total.Held != n || total.Withdrawn != 0 {
-				t.Errorf("%d are held, %d withdrawn", total.Held, total.Withdrawn)
+			if total := s.locks.Totals(); total.Held != n || total.Counters[stats.Withdrawn] != 0 {
+				t.Errorf("%d are held, %d withdrawn", total.Held, total.Counters[stats.Withdrawn])
 			}
 		})
 	}
@@ -174,8 +175,8 @@ func TestAddsBehindAWaitStay(t *testing.T) {
 		gone.gets("STORED", "STORED", "VERSION "+Version)
 		gone.reset()
 		s.waitForConns(t, 0)
-		if total := s.locks.Totals(); total.Held != 2 || total.Withdrawn != 1 {
-			t.Errorf("%d are held, %d withdrawn", total.Held, total.Withdrawn)
+		if total := s.locks.Totals(); total.Held != 2 || total.Counters[stats.Withdrawn] != 1 {
+			t.Errorf("%d are held, %d withdrawn", total.Held, total.Counters[stats.Withdrawn])
 		}
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lockcached/lockcached/stats"
 )
 
 // hold lets a client of its own take a lock.
@@ -168,8 +170,8 @@ func TestHangUpLeavesTheLine(t *testing.T) {
 				}
 				holder.send("delete lock")
 				next.gets("STORED")
-				if total := s.locks.Totals(); total.Withdrawn != 0 || total.HandedOff != 1 {
-					t.Errorf("%d hand-offs, %d withdrawn", total.HandedOff, total.Withdrawn)
+				if total := s.locks.Totals(); total.Counters[stats.Withdrawn] != 0 || total.Counters[stats.HandedOff] != 1 {
+					t.Errorf("%d hand-offs, %d withdrawn", total.Counters[stats.HandedOff], total.Counters[stats.Withdrawn])
 				}
 			})
 		})
@@ -228,8 +230,8 @@ func TestGrantToAClosedConnection(t *testing.T) {
 		next.gets("STORED")
 		next.send("get lock")
 		next.gets("VALUE lock 0 4", "next", "END")
-		if total := s.locks.Totals(); total.Withdrawn != 1 || total.HandedOff != 2 {
-			t.Errorf("%d hand-offs, %d withdrawn", total.HandedOff, total.Withdrawn)
+		if total := s.locks.Totals(); total.Counters[stats.Withdrawn] != 1 || total.Counters[stats.HandedOff] != 2 {
+			t.Errorf("%d hand-offs, %d withdrawn", total.Counters[stats.HandedOff], total.Counters[stats.Withdrawn])
 		}
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -16,6 +18,64 @@ var errEncoding = errors.New("stats: no such observations")
 // Resume lets the past of a Record that was read fade from now on. The time between
 // is not counted.
 func (r *Record) Resume(now time.Duration) { r.aged = now }
+
+type recordJSON struct {
+	Hold, Censored, Wait, Gap Moments
+	HoldLaw, WaitLaw          *Histogram
+}
+
+// MarshalJSON encodes all that is known, the counts by name.
+func (r Record) MarshalJSON() ([]byte, error) {
+	type moments struct{ Hold, Censored, Wait, Gap Moments }
+	type laws struct{ HoldLaw, WaitLaw *Histogram }
+	counts := []byte{'{'}
+	for i, n := range r.Counters {
+		counts = strconv.AppendQuote(append(counts, ','), Counter(i).key())
+		counts = strconv.AppendUint(append(counts, ':'), n, 10)
+	}
+	first, err := json.Marshal(moments{r.Hold, r.Censored, r.Wait, r.Gap})
+	if err != nil {
+		return nil, err
+	}
+	last, err := json.Marshal(laws{r.HoldLaw, r.WaitLaw})
+	if err != nil {
+		return nil, err
+	}
+	object := append(first[:len(first)-1], counts[1:]...)
+	return append(append(object, ','), last[1:]...), nil
+}
+
+// UnmarshalJSON is the reverse of MarshalJSON. Counts that are missing are 0.
+func (r *Record) UnmarshalJSON(data []byte) error {
+	var j recordJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return err
+	}
+	*r = Record{Hold: j.Hold, Censored: j.Censored, Wait: j.Wait, Gap: j.Gap, HoldLaw: j.HoldLaw, WaitLaw: j.WaitLaw}
+	for i := range r.Counters {
+		n, known := fields[Counter(i).key()]
+		if !known {
+			continue
+		}
+		if err := json.Unmarshal(n, &r.Counters[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// key is what the counter is called where it is kept: handed_off is HandedOff.
+func (c Counter) key() string {
+	var name strings.Builder
+	for word := range strings.SplitSeq(c.String(), "_") {
+		name.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return name.String()
+}
 
 type momentsJSON struct {
 	Count                     uint64

@@ -1,0 +1,220 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/lockcached/lockcached/stats"
+)
+
+// books returns so many Ledgers that share what they know of classes.
+func books(n, keys, classes, named int) (*Shared, []*Ledger) {
+	s := NewShared(':', classes, named)
+	var all []*Ledger
+	for range n {
+		all = append(all, New(s, keys, classes))
+	}
+	return s, all
+}
+
+// hold notes a hold from beginning to end.
+func (l *Ledger) hold(key string, from, to time.Duration) {
+	p := l.Granted([]byte(key))
+	l.Note(p, &Event{Kind: Granted, Now: from})
+	l.Note(l.Own(p, []byte(key)), &Event{Kind: Released, Now: to, Took: to - from})
+}
+
+// Every event counts once for the lock, its class, its metrics and all locks.
+func TestNoteCountsEverywhere(t *testing.T) {
+	for kind := range numKinds {
+		_, all := books(1, 10, 10, 10)
+		l := all[0]
+		p := l.Of([]byte("lock:user:17"))
+		l.Note(p, &Event{Kind: kind, Now: time.Second, Took: time.Second, Waited: true, Token: 7})
+		var class stats.Record
+		l.MergeClass("lock:user", &class)
+		var monitored *ClassMetrics
+		l.Metrics(func(name string, c *ClassMetrics) {
+			if name == "lock:user" {
+				monitored = c
+			}
+		})
+		for counter := range stats.Deadlocks + 1 {
+			want := uint64(0)
+			if kind.isCounted() && counterOf[kind] == counter {
+				want = 1
+			}
+			got := [...]uint64{p.Count(counter), class.Count(counter), monitored.Count(counter), l.Totals().Count(counter)}
+			if got != [...]uint64{want, want, want, want} {
+				t.Errorf("event %d: %v are counted %v of the lock, its class, its metrics and all; want %d", kind, counter, got, want)
+			}
+		}
+	}
+}
+
+// Durations go where they belong, and to the lock and its class alike.
+func TestNoteObserves(t *testing.T) {
+	_, all := books(1, 10, 10, 10)
+	l := all[0]
+	p := l.Of([]byte("lock:1"))
+	l.Note(p, &Event{Kind: GapEnded, Took: time.Millisecond})
+	l.Note(p, &Event{Kind: Granted, Now: time.Second, Waited: true, Took: 2 * time.Millisecond})
+	l.Note(p, &Event{Kind: Released, Now: time.Second, Took: 3 * time.Millisecond})
+	l.Note(p, &Event{Kind: Granted, Now: time.Second})
+	l.Note(p, &Event{Kind: Expired, Now: time.Second, Took: 4 * time.Millisecond, Token: 9})
+	l.Note(p, &Event{Kind: HandedOff})
+	var class stats.Record
+	l.MergeClass("lock", &class)
+	for name, r := range map[string]*stats.Record{"lock": &p.Record, "class": &class} {
+		if r.Hold.Max() != 3*time.Millisecond || r.Hold.Count() != 1 || r.Censored.Max() != 4*time.Millisecond ||
+			r.Wait.Max() != 2*time.Millisecond || r.Wait.Count() != 1 || r.Gap.Max() != time.Millisecond || r.Gap.Count() != 2 {
+			t.Errorf("of the %s is known %+v", name, r)
+		}
+	}
+	if p.ExpiredToken() != 9 {
+		t.Errorf("the token of the expired hold is %d", p.ExpiredToken())
+	}
+	l.Note(p, &Event{Kind: Overran})
+	if p.ExpiredToken() != 0 {
+		t.Error("a hold can be overrun twice")
+	}
+}
+
+// A lock that is held for the first time has no past of its own until there is more to
+// know than that; what was counted by then is not lost.
+func TestFirstHoldTakesNoMemory(t *testing.T) {
+	_, all := books(1, 10, 10, 10)
+	l := all[0]
+	for i := range 5 {
+		p := l.Granted(fmt.Appendf(nil, "lock:%d", i))
+		l.Note(p, &Event{Kind: Granted})
+		if !p.IsShared() || l.Len() != 0 {
+			t.Fatalf("%d pasts are kept of locks of which nothing is known", l.Len())
+		}
+	}
+	p := l.Granted([]byte("lock:0"))
+	own := l.Own(p, []byte("lock:0"))
+	if own.IsShared() || own.Count(stats.Acquired) != 1 || l.Own(own, []byte("lock:0")) != own || l.Len() != 1 {
+		t.Errorf("its own past is %+v", own)
+	}
+	if r := p.Copy(); r.Count(stats.Acquired) != 1 {
+		t.Errorf("of a lock that was just granted is known %+v", r)
+	}
+	var class stats.Record
+	if l.MergeClass("lock", &class); class.Count(stats.Acquired) != 5 {
+		t.Errorf("%d grants of the class are counted", class.Count(stats.Acquired))
+	}
+}
+
+// What has not been used for long is forgotten, but for the past of a lock that is
+// held; that is remembered again when its hold ends.
+func TestForgets(t *testing.T) {
+	_, all := books(1, 2, 2, 2)
+	l := all[0]
+	held := l.Of([]byte("held"))
+	l.Note(held, &Event{Kind: Granted})
+	for i := range 10 {
+		l.hold(fmt.Sprintf("a%d:k", i), 0, time.Second)
+	}
+	if l.Len() != 2 || l.Known([]byte("held")) != nil || l.Known([]byte("a9:k")) == nil {
+		t.Errorf("%d locks are remembered", l.Len())
+	}
+	l.Note(held, &Event{Kind: Released, Now: time.Second, Took: time.Second})
+	if p := l.Known([]byte("held")); p != held || p.Count(stats.Released) != 1 {
+		t.Errorf("of the lock that was held is known %+v", p)
+	}
+	if n := l.Totals().Count(stats.Acquired); n != 11 {
+		t.Errorf("%d grants are counted in all", n)
+	}
+}
+
+// Once a class is contended its holds count together, whichever Ledger sees them.
+func TestLawIsShared(t *testing.T) {
+	s, all := books(2, 10, 10, 10)
+	for i, l := range all {
+		for n := range 10 {
+			l.hold(fmt.Sprintf("lock:%d", n), 0, time.Duration(i+1)*time.Second)
+		}
+	}
+	all[0].Contended(all[0].Of([]byte("lock:1")))
+	for _, class := range all[0].Grown() {
+		for _, l := range all {
+			l.Gather(class)
+		}
+	}
+	if grown := all[0].Grown(); len(grown) != 0 {
+		t.Errorf("%v are new once more", grown)
+	}
+	var r stats.Record
+	s.MergeLaw("lock", &r)
+	if r.HoldLaw == nil || r.HoldLaw.Weight() < 19 {
+		t.Errorf("the law knows %+v", r.HoldLaw)
+	}
+	all[1].hold("lock:7", 0, time.Second)
+	all[1].Likely([]byte("lock:99")).Consult(func(k Knowledge) {
+		if k.Law == nil || k.Weight < 20 {
+			t.Errorf("known is %+v", k)
+		}
+	})
+}
+
+// The busiest classes have names; all together are the total, whoever has one.
+func TestNames(t *testing.T) {
+	s, all := books(1, 100, 100, 2)
+	l := all[0]
+	work := func(class string, times int) {
+		for range times {
+			l.hold(class+":k", 0, time.Second)
+		}
+	}
+	work("idle", 1)
+	work("quiet", 2)
+	work("busy", 10)
+	counted := func() map[string]uint64 {
+		found := make(map[string]uint64)
+		l.Metrics(func(name string, c *ClassMetrics) { found[name] += c.Count(stats.Acquired) })
+		return found
+	}
+	if got := fmt.Sprint(counted()); got != "map[idle:1 other:10 quiet:2]" {
+		t.Error(got)
+	}
+	busy := make(map[string]uint64)
+	l.EachClass(func(name string, r *stats.Record) { busy[name] = r.Count(stats.Acquired) })
+	s.Exchange(busy) // takes down how busy those with names are
+	lost, got := s.Exchange(busy)
+	l.Rename(lost, got)
+	work("busy", 1)
+	work("idle", 1)
+	sum := uint64(0)
+	for _, n := range counted() {
+		sum += n
+	}
+	if sum != 15 {
+		t.Errorf("%v are %d", counted(), sum)
+	}
+}
+
+// A grant and a release of a lock that is known allocate nothing.
+func TestNoteDoesNotAllocate(t *testing.T) {
+	_, all := books(1, 10, 10, 10)
+	l, key := all[0], []byte("lock:user:17")
+	l.Contended(l.Of(key))
+	if n := testing.AllocsPerRun(100, func() {
+		p := l.Granted(key)
+		l.Note(p, &Event{Kind: Granted, Now: time.Second, Waited: true, Took: time.Millisecond})
+		l.Note(l.Own(p, key), &Event{Kind: Released, Now: time.Second, Took: time.Millisecond})
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkNote(b *testing.B) {
+	_, all := books(1, 10, 10, 10)
+	l, key := all[0], []byte("lock:user:17")
+	for b.Loop() {
+		p := l.Granted(key)
+		l.Note(p, &Event{Kind: Granted, Now: time.Second})
+		l.Note(l.Own(p, key), &Event{Kind: Released, Now: time.Second, Took: time.Millisecond})
+	}
+}
