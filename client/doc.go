@@ -72,7 +72,7 @@
 //
 // A value that the server does not keep (it is too large, memory is full of locks, it is
 // evicted at once) cannot be waited for. Whoever finds out leaves a notice in the place
-// of the value, or for a second in that of the lock. Then each process computes for
+// of the value, or for two seconds in that of the lock. Then each process computes for
 // itself, all at the same time and without the lock, and for ten seconds nobody tries to
 // store the value again. With CacheConfig.WaitOver set to GiveUp such notices are
 // ignored: computing stays one caller's business at a time. A server that has no room

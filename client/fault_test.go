@@ -240,7 +240,11 @@ func TestClaimAbandonedWithItsServer(t *testing.T) {
 	r.hangUp()
 	cl.abandon()
 	c.pending.Done()
-	eventually(t, "all tries are used up", cl.server.hopeless)
+	eventually(t, "all tries are used up", func() bool {
+		_, err := c.get(t.Context(), "other")
+		is(t, "a server that is away", err, ErrUnavailable)
+		return cl.server.hopeless()
+	})
 	r.away.Store(false)
 	l := take(t, other, "k")
 	is(t, "unlock", l.Unlock(), nil)

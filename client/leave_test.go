@@ -34,6 +34,11 @@ func TestLeave(t *testing.T) {
 		}
 		is(t, "the next one's unlock", next.Unlock(), nil)
 
+		left := take(t, c, "left", TTL(time.Minute))
+		is(t, "leave for a long time", left.Leave(t.Context(), 40*day), nil)
+		_, err := other.TryLock(t.Context(), "left")
+		is(t, "what is left for a long time", err, ErrHeld)
+
 		lost := take(t, c, "k2")
 		is(t, "somebody deletes it", c.mc.Delete("k2"), nil)
 		is(t, "leave what is lost", lost.Leave(t.Context(), time.Second), ErrLost)

@@ -28,7 +28,8 @@ type Lock struct {
 	along   *memcache.Item // of the key that was read together with it; nil: a miss
 	line    *line          // on which the lock was granted, nil if it was not in line
 	server  *peer
-	late    int // tries of its claim that had no answer, and may arrive yet
+	late    int           // tries of its claim that had no answer, and may arrive yet
+	leftFor time.Duration // see Leave
 
 	op   sync.Mutex // one Renew or Unlock at a time; guards what follows, but for key and owner
 	hold hold
@@ -108,14 +109,14 @@ func (l *Lock) end(err error) {
 	l.client.endHold(l, err)
 	if err == nil {
 		l.line.done()
-		over = 0
+		over = l.leftFor
 	} else {
 		l.line.hangUp()
+		// What is lost because its lease ends is left to whoever has to stop now.
+		over = min(max(over, 0), margin(l.ttl))
 	}
 	if l.late > 0 && l.client.begin() == nil {
 		defer l.client.pending.Done()
-		// What is lost because its lease ends is left to whoever has to stop now.
-		over = min(max(over, 0), margin(l.ttl))
 		l.client.watch(l.server, newStray(l.hold.key, l.hold.owner, l.late, l.ttl).after(over))
 	}
 }

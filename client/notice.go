@@ -23,8 +23,8 @@ const (
 	// noticeFor is how long nobody tries again to store a value that cannot be stored.
 	noticeFor = 10 * time.Second
 	// lockNoticeFor is how long a notice stands in the lock: everybody who waits looks
-	// within that time.
-	lockNoticeFor = longestLook * 2
+	// twice within that time. Whoever does not takes the lock, computes and tells again.
+	lockNoticeFor = longestLook * 4
 	// lockNotice ends the value of such a lock, in place of what is random in it.
 	lockNotice = ".not.storable"
 )

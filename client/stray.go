@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
 )
 
 // A stray is what is left of a claim that was given up: tries that the server may have
@@ -176,7 +178,8 @@ func (c *Client) glance(ctx context.Context, due []*stray) (gone map[*stray]bool
 // untilNextGlance is how long a server that is away is left alone.
 const untilNextGlance = time.Second
 
-// glanceAt notes in gone those that are over.
+// glanceAt notes in gone those that are over. It makes its requests once: those who wait
+// for theirs must not find the server given up for this.
 func (c *Client) glanceAt(ctx context.Context, strays []*stray, gone map[*stray]bool) error {
 	var keys []string
 	seen := make(map[string]bool)
@@ -187,7 +190,11 @@ func (c *Client) glanceAt(ctx context.Context, strays []*stray, gone map[*stray]
 		}
 	}
 	now := time.Now()
-	items, err := c.get(ctx, keys...)
+	var items map[string]*memcache.Item
+	err := c.once(ctx, keys[0], func() (err error) {
+		items, err = c.mc.GetMulti(keys)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -204,10 +211,14 @@ func (c *Client) glanceAt(ctx context.Context, strays []*stray, gone map[*stray]
 	return nil
 }
 
-// sendAway releases a lock that was granted to a stray.
+// sendAway releases a lock that was granted to a stray, if it is still as it was seen.
 func (c *Client) sendAway(ctx context.Context, s *stray, cas uint64) error {
-	err := c.release(ctx, &hold{key: s.key, owner: s.owner, cas: cas}, time.Time{})
-	if err != nil && !errors.Is(err, ErrLost) {
+	h := &hold{key: s.key, owner: s.owner, cas: cas}
+	err := c.once(ctx, s.key, func() error { return c.tryReplace(h, h.owner, released, time.Now()) })
+	switch {
+	case errors.Is(err, memcache.ErrCASConflict):
+		return nil // the next look tells
+	case err != nil && !errors.Is(err, ErrLost):
 		return err
 	}
 	s.tries--

@@ -195,6 +195,25 @@ func TestLateTwin(t *testing.T) {
 	})
 }
 
+// A lock that is left to its lease is not taken for a claim that came late.
+func TestLateTwinOfALockThatIsLeft(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, addr string) {
+		d, c, direct := dawdling(t, addr)
+		d.holdBack()
+		l, err := c.TryLock(t.Context(), "k")
+		is(t, "the lock", err, nil)
+		is(t, "leave", l.Leave(t.Context(), time.Hour), nil)
+		l.server.mu.Lock()
+		if n := len(l.server.strays); n != 1 || time.Until(l.server.strays[0].next) < 59*time.Minute {
+			t.Errorf("%d claims are looked for, or too soon", n)
+		}
+		l.server.mu.Unlock()
+		_, err = direct.TryLock(t.Context(), "k")
+		is(t, "what is left", err, ErrHeld)
+	})
+}
+
 // The lock of a claim that was sent again is taken away; then the first one arrives,
 // and must not pass for the lock.
 func TestLateTwinOfALostLock(t *testing.T) {
