@@ -7,7 +7,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// The README shows these functions.
+// docs/go.md shows these functions.
 
 // makeReport does the work unless somebody else is at it; me is who we are.
 func makeReport(mc *memcache.Client, me string, work func()) error {

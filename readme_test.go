@@ -56,14 +56,14 @@ func TestReadmeDialogue(t *testing.T) {
 	}
 }
 
-// TestReadmeExample compares the README's program with the one that is compiled,
-// and runs it.
-func TestReadmeExample(t *testing.T) {
+// TestGoExample compares the program in docs/go.md with the one that is compiled, and
+// runs it.
+func TestGoExample(t *testing.T) {
 	t.Parallel()
-	readme, example := readFile(t, "README.md"), readFile(t, "example_test.go")
-	_, program, _ := strings.Cut(example, "// The README shows these functions.\n\n")
-	if program == "" || !slices.Contains(fenced(readme), program) {
-		t.Error("the README does not show the functions of example_test.go")
+	page, example := readFile(t, "docs/go.md"), readFile(t, "example_test.go")
+	_, program, _ := strings.Cut(example, "// docs/go.md shows these functions.\n\n")
+	if program == "" || !slices.Contains(fenced(page), program) {
+		t.Error("docs/go.md does not show the functions of example_test.go")
 	}
 
 	c := newClient(t)
@@ -92,8 +92,9 @@ func TestReadmeExample(t *testing.T) {
 	}
 }
 
-// TestReadmeFlags: the README's table has every flag of the help, and no other.
-func TestReadmeFlags(t *testing.T) {
+// TestDocumentedFlags: the table in docs/flags.md has every flag of the help, and no
+// other.
+func TestDocumentedFlags(t *testing.T) {
 	t.Parallel()
 	program := exec.Command(os.Args[0], "--help")
 	program.Env = append(os.Environ(), asProgram+"=1")
@@ -108,8 +109,8 @@ func TestReadmeFlags(t *testing.T) {
 			offered = append(offered, flag.FindString(line))
 		}
 	}
-	_, table, _ := strings.Cut(readFile(t, "README.md"), "\n## Flags\n")
-	table, _, _ = strings.Cut(table, "\n## ")
+	_, table, _ := strings.Cut(readFile(t, "docs/flags.md"), "\n| flag | default")
+	table, _, _ = strings.Cut(table, "\n\n")
 	var shown []string
 	for row := range strings.Lines(table) {
 		if names, found := strings.CutPrefix(row, "| `"); found {
@@ -122,12 +123,12 @@ func TestReadmeFlags(t *testing.T) {
 	}
 	slices.Sort(shown)
 	if !slices.Equal(offered, shown) {
-		t.Errorf("the help has\n%q\nthe README\n%q", offered, shown)
+		t.Errorf("the help has\n%q\ndocs/flags.md\n%q", offered, shown)
 	}
 }
 
-// TestDocumentedFields: README and protocol.md explain every field that is told of
-// a lock, and of all locks.
+// TestDocumentedFields: protocol.md explains every field that is told of a lock, and of
+// all locks.
 func TestDocumentedFields(t *testing.T) {
 	t.Parallel()
 	address := runServer(t)
@@ -137,12 +138,10 @@ func TestDocumentedFields(t *testing.T) {
 			names = append(names, strings.Fields(line)[1])
 		}
 	}
-	for _, path := range []string{"README.md", "protocol/protocol.md"} {
-		document := readFile(t, path)
-		for _, name := range names {
-			if !strings.Contains(document, "`"+name+"`") {
-				t.Errorf("%s: no %s", path, name)
-			}
+	document := readFile(t, "protocol/protocol.md")
+	for _, name := range names {
+		if !strings.Contains(document, "`"+name+"`") {
+			t.Errorf("no %s", name)
 		}
 	}
 }

@@ -13,7 +13,7 @@ const (
 	exitSignal   = 128 // and the signal's number
 )
 
-// exitCodes are all exit codes there are; the README has the same table.
+// exitCodes are all exit codes there are; docs/command-line.md has the same table.
 var exitCodes = [...]struct{ code, of, meaning string }{
 	{"0", "all", "done; of lock: the command's own, as any other code is"},
 	{"1", "all but lock", "it failed: standard error says why"},

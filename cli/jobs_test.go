@@ -374,15 +374,15 @@ func TestLockRidesOutARestart(t *testing.T) {
 	}
 }
 
-// TestExitCodesInREADME: it has the same table as the help.
-func TestExitCodesInREADME(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+// TestDocumentedExitCodes: docs/command-line.md has the same table as the help.
+func TestDocumentedExitCodes(t *testing.T) {
+	page, err := os.ReadFile("../docs/command-line.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range exitCodes {
-		if row := fmt.Sprintf("| %s | %s | %s |", e.code, e.of, e.meaning); !strings.Contains(string(readme), row) {
-			t.Errorf("the README lacks %s", row)
+		if row := fmt.Sprintf("| %s | %s | %s |", e.code, e.of, e.meaning); !strings.Contains(string(page), row) {
+			t.Errorf("docs/command-line.md lacks %s", row)
 		}
 	}
 }
