@@ -2,20 +2,41 @@ package locks
 
 import (
 	"time"
+	"unsafe"
 
 	"github.com/lockcached/lockcached/stats"
 )
 
 // closedLock is a lock that nobody holds and nobody is to be granted yet: for its
 // lock-delay after a hold that ended abnormally, so that a holder who has not
-// noticed comes to rest; or because the server has just started, and holders from
-// before may be at work. Claims on it are refused, or wait in line, as if it were
+// noticed comes to rest. Claims on it are refused, or wait in line, as if it were
 // held. It is no item: whoever reads the key finds nothing.
+//
+// While the server settles every lock is closed that nobody holds: holders from before
+// the start may be at work. That takes no closedLock, except where claims are queued,
+// which are to be served when it is over.
 type closedLock struct {
 	key   string
 	until time.Duration
 	index int32 // in shard.reopenings
 }
+
+// size is what the closed lock takes, in bytes, with its places in a map and a heap. It
+// is less than what the item took that it follows: memory may be full, but a lock can
+// always be closed.
+func (c *closedLock) size() int64 {
+	return int64(unsafe.Sizeof(*c)) + keySize(c.key) + mapEntryBytes + heapEntryBytes
+}
+
+// What an entry takes in a map from keys to pointers, and in a heap, in bytes: with the
+// slack of structures that grow by doubling.
+const (
+	mapEntryBytes  = 40
+	heapEntryBytes = 32
+)
+
+// keySize is what a key takes that is allocated by itself: the allocator rounds up.
+func keySize(key string) int64 { return int64(len(key)+15) &^ 15 }
 
 // SetIndex is for the heap of reopenings.
 func (c *closedLock) SetIndex(i int32) { c.index = i }
@@ -50,8 +71,8 @@ func (sh *shard) closeAfter(it *item, why ending, now time.Duration) {
 	}
 	for i := range sh.m.delays {
 		if d := &sh.m.delays[i]; d.Match(it.Key()) {
-			if d.delay > 0 {
-				sh.close(string(it.Key()), expiresAt(d.delay, now))
+			if until := expiresAt(d.delay, now); until > max(now, sh.m.settled) {
+				sh.close(string(it.Key()), until)
 			}
 			return
 		}
@@ -69,21 +90,30 @@ func (sh *shard) close(key string, until time.Duration) {
 	}
 	c := &closedLock{key: key, until: until}
 	sh.closed[key] = c
+	sh.closedBytes += c.size()
 	sh.reopenings.Push(c, until)
 	sh.m.dueAt(until)
 }
 
 // isClosed reports whether a claim on a lock that nobody holds is not to be granted.
-// While the server settles a lock is closed when it is first claimed.
 func (sh *shard) isClosed(c *Put, now time.Duration) bool {
-	settling := now < sh.m.settled
-	if !settling && len(sh.closed) == 0 || !sh.isClaim(c) {
+	if !sh.settling(now) && (len(sh.closed) == 0 || sh.closed[stringOf(c.Key)] == nil) {
 		return false
 	}
-	if settling {
-		sh.close(string(c.Key), sh.m.settled)
+	return sh.isClaim(c)
+}
+
+// settling reports whether all locks are closed that nobody holds, since the server has
+// just started.
+func (sh *shard) settling(now time.Duration) bool { return now < sh.m.settled }
+
+// staysClosed reports whether a lock that nobody holds any more is not to be handed
+// over yet. If the server settles, those who are queued are served after that.
+func (sh *shard) staysClosed(l *line, now time.Duration) bool {
+	if sh.settling(now) && l.Queue.Len() > 0 {
+		sh.close(l.key, sh.m.settled)
 	}
-	return sh.closed[stringOf(c.Key)] != nil
+	return sh.closed[l.key] != nil
 }
 
 // openDue opens the lock of the key if it has been closed for long enough.
@@ -96,11 +126,17 @@ func (sh *shard) openDue(key []byte, now time.Duration) {
 // open ends the time for which a lock is closed: the first in line gets it. If there
 // is an ordinary item under its key by now, that is waited for.
 func (sh *shard) open(c *closedLock, now time.Duration) {
-	sh.reopenings.Remove(c.index)
-	delete(sh.closed, c.key)
+	sh.forgetClosed(c)
 	if l := sh.lines[c.key]; l != nil && sh.itemOf(c.key) == nil {
 		sh.succeed(l, now)
 	}
+}
+
+func (sh *shard) forgetClosed(c *closedLock) {
+	sh.reopenings.Remove(c.index)
+	delete(sh.closed, c.key)
+	sh.closedBytes -= c.size()
+	sh.settle(settleStep)
 }
 
 // adopt lets those who wait for a closed lock wait for the ordinary item that was

@@ -3,6 +3,7 @@ package locks
 import (
 	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/waitqueue"
@@ -21,6 +22,21 @@ type line struct {
 	// freeSince is when the lock became free although somebody polled for it; 0
 	// while it is held.
 	freeSince time.Duration
+	counted   int64 // what it takes, in bytes, as counted in shard.lineBytes
+}
+
+// size is what the line takes, in bytes, but for claims that are queued.
+func (l *line) size() int64 {
+	entries := int64(l.Polling()+l.Kept()) * heapEntryBytes // in shard.expected
+	return int64(unsafe.Sizeof(*l)) + keySize(l.key) + mapEntryBytes + l.Bytes() + entries
+}
+
+// weigh counts what a line takes now.
+func (sh *shard) weigh(l *line) {
+	size := l.size()
+	sh.lineBytes += size - l.counted
+	l.counted = size
+	sh.settle(settleStep)
 }
 
 // poller is a waiter that is refused and comes back by itself.
@@ -35,7 +51,8 @@ type expected struct {
 // poll counts s as a poller that was refused now. It stands where it was first
 // refused, or, if it was queued until now, at its place there; that is zero otherwise.
 // A value that is not 0 tells it from others when it comes back on another connection.
-// Where too many wait already it is not remembered: nil.
+// Where too many wait already, or memory is full of what cannot be evicted, it is not
+// remembered: nil.
 func (sh *shard) poll(l *line, s *Session, value uint64, at waitqueue.Place, now time.Duration) *poller {
 	if p := l.Poller(s); p != nil {
 		sh.pollAgain(l, p, now)
@@ -44,16 +61,23 @@ func (sh *shard) poll(l *line, s *Session, value uint64, at waitqueue.Place, now
 	if sh.m.crowded() {
 		return nil
 	}
-	if at.IsZero() {
+	if at.IsZero() { // one that was queued takes no more than before
+		if !sh.evict(pollerBytes, nil) {
+			return nil
+		}
 		at = sh.placeFor(l, s, value, now)
 	}
 	p := l.Poll(s, value, at, now)
+	sh.weigh(l)
 	sh.expected.Push(expected{p, l}, p.Until())
 	sh.m.dueAt(p.Until())
 	sh.polling++
 	sh.m.addWaiter()
 	return p
 }
+
+// pollerBytes is about what one more poller takes.
+const pollerBytes = 256
 
 // pollAgain notes that a poller came back and was refused. Mostly that makes it be
 // expected for longer, which forget finds out when it looks.
@@ -93,6 +117,7 @@ func (sh *shard) drop(l *line, p *poller, now time.Duration) {
 	}
 	sh.expected.Remove(p.Index())
 	l.Remove(p)
+	sh.weigh(l)
 }
 
 // stopsPolling does the bookkeeping for somebody who polled until now.
@@ -123,6 +148,7 @@ func (sh *shard) leave(l *line, s *Session, closed bool, now time.Duration) {
 	}
 	sh.stopsPolling(l, p, now)
 	l.Leave(p, now)
+	sh.weigh(l)
 	sh.expected.Move(p.Index(), p.Until())
 }
 

@@ -310,8 +310,12 @@ func (sh *shard) expect(c *Put, it *item, now time.Duration) {
 	sh.m.tries.add(now)
 	l := sh.lineOf(c.Key, it)
 	l.contention = sh.ledger.Contended(past)
-	sh.poll(l, c.Session, identity(c, it), waitqueue.Place{}, now)
-	c.line = l
+	if it == nil && l.freeSince == 0 && sh.settling(now) {
+		l.freeSince = sh.m.settled
+	}
+	if sh.poll(l, c.Session, identity(c, it), waitqueue.Place{}, now) != nil {
+		c.line = l
+	}
 	switch {
 	case l.Overtaken(c.Session):
 		c.Session.overtaken = c.hash

@@ -9,6 +9,7 @@ import (
 	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/store"
 	"github.com/lockcached/lockcached/store/journal"
+	"github.com/lockcached/lockcached/waitqueue"
 )
 
 const forever = store.Never
@@ -43,9 +44,11 @@ type shard struct {
 	expected  store.Heap[expected] // to come back, until when
 	polling   int                  // pollers in all lines
 	queued    int                  // waiters in all queues
+	lineBytes int64                // what all lines take, with their pollers
 
-	closed     map[string]*closedLock // by key
-	reopenings store.Heap[*closedLock]
+	closed      map[string]*closedLock // by key
+	closedBytes int64                  // what they take
+	reopenings  store.Heap[*closedLock]
 
 	ledger *ledger.Ledger // what is known of the past of the locks
 	counts Counts
@@ -216,7 +219,7 @@ func (sh *shard) end(it *item, why ending, now time.Duration) {
 	sh.settle(settleStep)
 	switch {
 	case l == nil:
-	case sh.closed[l.key] != nil:
+	case sh.staysClosed(l, now):
 		sh.m.handedTo(l, nil)
 	default:
 		sh.succeed(l, now)
@@ -260,7 +263,7 @@ func (sh *shard) succeed(l *line, now time.Duration) {
 		}
 	}
 	if !l.Empty() {
-		l.freeSince = now
+		l.freeSince = max(now, sh.m.settled)
 	}
 	sh.tidy(l)
 }
@@ -287,12 +290,18 @@ func (sh *shard) handOff(l *line, now time.Duration) (holds bool) {
 	return true
 }
 
-// tidy removes a line in which nobody waits.
+// tidy removes a line in which nobody waits. Sessions may remember it for longer.
 func (sh *shard) tidy(l *line) {
 	if !l.Empty() || sh.lines[l.key] != l {
 		return
 	}
 	delete(sh.lines, l.key)
+	sh.lineBytes -= l.counted
+	l.counted, l.contention, l.Line = 0, nil, waitqueue.Line[*Session, *Waiting]{}
+	sh.settle(settleStep)
+	if c := sh.closed[l.key]; c != nil && c.until <= sh.m.settled {
+		sh.forgetClosed(c) // only those in line were to be served then
+	}
 	if it := sh.itemOf(l.key); it != nil {
 		it.Attached.line = nil
 	}
@@ -314,6 +323,7 @@ func (sh *shard) lineOf(key []byte, it *item) *line {
 	if l == nil {
 		l = &line{shard: sh, key: string(key)}
 		sh.lines[l.key] = l
+		sh.weigh(l)
 	}
 	if it != nil {
 		it.Attached.line = l
@@ -322,7 +332,9 @@ func (sh *shard) lineOf(key []byte, it *item) *line {
 }
 
 // bytes is what counts towards the memory limit.
-func (sh *shard) bytes() int64 { return sh.table.Bytes() + sh.claims }
+func (sh *shard) bytes() int64 {
+	return sh.table.Bytes() + sh.claims + sh.lineBytes + sh.closedBytes
+}
 
 // settleStep is how far, in bytes, a shard's count may be off from what
 // Manager.used knows of it: the shared counter is not touched by every request.

@@ -65,7 +65,7 @@ func (sh *shard) admit(c *Put, l *line, it *item) error {
 	switch {
 	case l.Queue.Len() >= sh.m.config.MaxWaiters || sh.m.crowded() || sh.m.ending.Load():
 		return ErrNotStored
-	case !sh.evict(int64(len(c.Key)+len(c.Value)), it):
+	case !sh.evict(int64(len(c.Key)+len(c.Value)), it): // the line has been counted
 		return errNoRoom
 	}
 	return nil
@@ -95,6 +95,8 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 		}
 		sh.table.Hurry(it) // now somebody waits for it to expire
 		sh.m.dueAt(it.Expires())
+	} else if sh.settling(now) {
+		sh.close(l.key, sh.m.settled)
 	}
 	c.line = l
 	c.Session.claimant() // while it is the session's own goroutine that makes it

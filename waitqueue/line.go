@@ -1,6 +1,9 @@
 package waitqueue
 
-import "time"
+import (
+	"time"
+	"unsafe"
+)
 
 // Line is who wants one lock. First come those that are queued, behind them those
 // that poll, each in the order of their places. C tells clients apart, X is what a
@@ -34,6 +37,27 @@ func (l *Line[C, X]) Waiters() int { return l.Queue.Len() + len(l.pollers) }
 
 // Kept is how many places are kept for those who are away.
 func (l *Line[C, X]) Kept() int { return l.away }
+
+// Bytes is about what those who poll and the kept places take in memory, besides the
+// Line itself. Queued waiters are memory of whoever queues them.
+func (l *Line[C, X]) Bytes() (n int64) {
+	if l.pollers != nil {
+		n += mapBytes
+	}
+	if l.kept != nil {
+		n += mapBytes
+	}
+	poller := int64(unsafe.Sizeof(Poller[C]{}))
+	return n + int64(len(l.pollers))*(poller+entryBytes) + int64(l.away)*(poller+placeBytes)
+}
+
+// What maps take, in bytes: a small one, an entry of a large one, and that of a kept
+// place with its Queue.
+const (
+	mapBytes   = 192
+	entryBytes = 24
+	placeBytes = 40
+)
 
 // Empty reports whether nobody waits any more, nor has a place that is kept.
 func (l *Line[C, X]) Empty() bool { return l.Waiters() == 0 && l.away == 0 }
