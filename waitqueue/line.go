@@ -10,7 +10,7 @@ import (
 // queued waiter carries. The zero value is an empty line.
 type Line[C comparable, X any] struct {
 	Queue   Queue[X]
-	pollers map[C]*Poller[C]
+	pollers map[C]*Poller[C]  // by client; nil as long as there are few
 	order   Queue[*Poller[C]] // of the pollers
 	// kept are the places of pollers whose connection is closed, by what they want to
 	// store: some clients connect anew for each try.
@@ -30,10 +30,10 @@ func (l *Line[C, X]) Arrive(now time.Duration) Place {
 }
 
 // Polling is how many poll.
-func (l *Line[C, X]) Polling() int { return len(l.pollers) }
+func (l *Line[C, X]) Polling() int { return l.order.Len() }
 
 // Waiters is how many wait.
-func (l *Line[C, X]) Waiters() int { return l.Queue.Len() + len(l.pollers) }
+func (l *Line[C, X]) Waiters() int { return l.Queue.Len() + l.order.Len() }
 
 // Kept is how many places are kept for those who are away.
 func (l *Line[C, X]) Kept() int { return l.away }
@@ -48,14 +48,14 @@ func (l *Line[C, X]) Bytes() (n int64) {
 		n += mapBytes
 	}
 	poller := int64(unsafe.Sizeof(Poller[C]{}))
-	return n + int64(len(l.pollers))*(poller+entryBytes) + int64(l.away)*(poller+placeBytes)
+	return n + int64(len(l.pollers))*entryBytes + int64(l.Polling())*poller + int64(l.away)*(poller+placeBytes)
 }
 
 // What maps take, in bytes: a small one, an entry of a large one, and that of a kept
 // place with its Queue.
 const (
 	mapBytes   = 192
-	entryBytes = 24
+	entryBytes = 32
 	placeBytes = 40
 )
 
@@ -64,7 +64,7 @@ func (l *Line[C, X]) Empty() bool { return l.Waiters() == 0 && l.away == 0 }
 
 // Rank is how many wait ahead of c. A client that does not poll would be last.
 func (l *Line[C, X]) Rank(c C) int {
-	p := l.pollers[c]
+	p := l.Poller(c)
 	if p == nil {
 		return l.Waiters()
 	}
@@ -74,18 +74,32 @@ func (l *Line[C, X]) Rank(c C) int {
 // Overtaken reports whether c polls and everybody who is queued came later: those
 // who are queued are served first, and it might never find the lock free.
 func (l *Line[C, X]) Overtaken(c C) bool {
-	first, p := l.Queue.First(), l.pollers[c]
+	first, p := l.Queue.First(), l.Poller(c)
 	return first != nil && p != nil && first.place.Since > p.node.place.Since
 }
 
+// few is how many pollers are told apart by looking at each: most locks are wanted by
+// very few, and a map would take more memory than they do.
+const few = 8
+
 // Poller is the poller that c is, nil if it does not poll.
-func (l *Line[C, X]) Poller(c C) *Poller[C] { return l.pollers[c] }
+func (l *Line[C, X]) Poller(c C) *Poller[C] {
+	if l.pollers != nil {
+		return l.pollers[c]
+	}
+	for w := range l.order.All() {
+		if w.X.client == c {
+			return w.X
+		}
+	}
+	return nil
+}
 
 // Returned is the poller that a client is which polls no more, or has come back: its
 // own; or else the first of those that are away and wanted to store the same value, if
 // that is not 0. It is nil if there is none.
 func (l *Line[C, X]) Returned(c C, value uint64) *Poller[C] {
-	if p := l.pollers[c]; p != nil {
+	if p := l.Poller(c); p != nil {
 		return p
 	}
 	if q := l.kept[value]; q != nil {
@@ -97,12 +111,17 @@ func (l *Line[C, X]) Returned(c C, value uint64) *Poller[C] {
 // Poll makes c, which must not poll yet, a poller that was refused now.
 func (l *Line[C, X]) Poll(c C, value uint64, at Place, now time.Duration) *Poller[C] {
 	p := &Poller[C]{client: c, value: value, owed: 1, last: now}
-	if l.pollers == nil {
-		l.pollers = make(map[C]*Poller[C])
-	}
-	l.pollers[c] = p
 	p.node.X = p
 	l.order.Insert(&p.node, at)
+	switch {
+	case l.pollers != nil:
+		l.pollers[c] = p
+	case l.order.Len() > few:
+		l.pollers = make(map[C]*Poller[C])
+		for w := range l.order.All() {
+			l.pollers[w.X.client] = w.X
+		}
+	}
 	return p
 }
 
@@ -129,8 +148,10 @@ func (l *Line[C, X]) Leave(p *Poller[C], now time.Duration) {
 // Remove forgets a poller, or its place if it is away.
 func (l *Line[C, X]) Remove(p *Poller[C]) {
 	if !p.away {
-		delete(l.pollers, p.client)
 		l.order.Remove(&p.node)
+		if delete(l.pollers, p.client); len(l.pollers) == 0 {
+			l.pollers = nil
+		}
 		return
 	}
 	q := l.kept[p.value]
@@ -138,5 +159,7 @@ func (l *Line[C, X]) Remove(p *Poller[C]) {
 	if q.Len() == 0 {
 		delete(l.kept, p.value)
 	}
-	l.away--
+	if l.away--; l.away == 0 {
+		l.kept = nil
+	}
 }

@@ -209,3 +209,29 @@ func BenchmarkLine(b *testing.B) {
 		})
 	}
 }
+
+// What a line takes follows those who are in it, and is nothing when it is empty.
+func TestLineBytes(t *testing.T) {
+	const clients = 100
+	var l Line[int, int]
+	var pollers []*Poller[int]
+	for c := range clients {
+		before := l.Bytes()
+		pollers = append(pollers, l.Poll(c, uint64(c+1), l.Arrive(0), 0))
+		if l.Bytes() <= before {
+			t.Fatalf("%d bytes with %d pollers, %d before", l.Bytes(), c+1, before)
+		}
+	}
+	for _, p := range pollers {
+		before := l.Bytes()
+		if l.Leave(p, 0); l.Bytes() < before-entryBytes-mapBytes {
+			t.Fatalf("%d bytes, %d before somebody left a place", l.Bytes(), before)
+		}
+	}
+	for _, p := range pollers {
+		l.Remove(p)
+	}
+	if l.Bytes() != 0 || !l.Empty() {
+		t.Errorf("%d bytes in an empty line", l.Bytes())
+	}
+}

@@ -1,6 +1,7 @@
 package waitqueue
 
 import (
+	"iter"
 	"math/rand/v2"
 	"time"
 )
@@ -108,6 +109,15 @@ func merge[X any](a, b *Waiter[X]) *Waiter[X] {
 	b.size += a.size
 	b.left = merge(a, b.left)
 	return b
+}
+
+// All is the waiters in their order. The queue must not be changed meanwhile.
+func (q *Queue[X]) All() iter.Seq[*Waiter[X]] {
+	return func(yield func(*Waiter[X]) bool) { q.root.each(yield) }
+}
+
+func (w *Waiter[X]) each(yield func(*Waiter[X]) bool) bool {
+	return w == nil || w.left.each(yield) && yield(w) && w.right.each(yield)
 }
 
 // First is the first waiter; nil if there is none.
