@@ -115,6 +115,7 @@ func (m *Manager) Retry(key []byte, s *Session) time.Duration {
 	case it == nil:
 		return sh.retryClosed(key, now)
 	case held(it):
+		sh.roomForPast(it)
 		return sh.retry(it, s, now, true)
 	}
 	return 0

@@ -138,7 +138,7 @@ func (sh *shard) isDeadlock(w *Waiting, now time.Duration) bool {
 	if circle == nil || it == nil {
 		return false
 	}
-	sh.happenedTo(sh.pastOf(it), ledger.Deadlocked, now)
+	sh.happenedTo(sh.pastOfKey(w.claim.Key, it), ledger.Deadlocked, now)
 	sh.circles = append(sh.circles, deadlock{printable(w.claim.Value), circle})
 	return true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/waitqueue"
 )
 
@@ -43,6 +44,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if testing.Short() {
 		keys, limit = keys/4, limit/4
 	}
+	one := new(client) // that is refused all locks
 	for _, tt := range []struct {
 		name   string
 		config Config
@@ -75,12 +77,19 @@ func TestMemoryIsBounded(t *testing.T) {
 				refusedOnce(t, m, key)
 			}
 		}},
+		{"held-and-refused-once-to-one", Config{}, func(t *testing.T, m *Manager, key string) {
+			if newClient(m, "holder").add(key, time.Hour) == nil {
+				want(t, "claim of "+key, one.add(key, time.Hour), ErrNotStored)
+			}
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tt.config.MemoryLimit, tt.config.StatsKeys = limit, 1000
 				before := heap()
 				m := NewManager(tt.config)
+				*one = client{m: m, name: "poller"}
+				defer func() { *one = client{} }() // what it holds on to is not the next one's
 				for i := range keys {
 					tt.use(t, m, fmt.Sprint("lock:", i))
 				}
@@ -156,8 +165,8 @@ func TestPollersWhenMemoryIsFull(t *testing.T) {
 			m.Close(&stranger.session)
 		}
 		want(t, "claim", known.add(key, time.Hour), ErrNotStored)
-		if l := m.Lookup([]byte(key), &known.session); l.Polling != 1 || l.Refused != 12 {
-			t.Errorf("%d poll, %d were refused; want 1 and 12", l.Polling, l.Refused)
+		if l := m.Lookup([]byte(key), &known.session); l.Polling != 1 || l.Count(stats.Refused) != 12 {
+			t.Errorf("%d poll, %d were refused; want 1 and 12", l.Polling, l.Count(stats.Refused))
 		}
 		must(t, remove(m, key))
 	})
@@ -229,6 +238,88 @@ func TestSettleTakesNothingPerKey(t *testing.T) {
 		must(t, a.add(key, time.Minute))
 		if l := m.Lookup([]byte(key), nil); l.Gap.Max() != time.Second || l.Wait.Max() != 11*time.Second {
 			t.Errorf("free for %v while waited for, want 1s; waited for %v, want 11s", l.Gap.Max(), l.Wait.Max())
+		}
+	})
+}
+
+// What is done to locks that fill the memory takes no more of it. Where there is no room
+// to know something of each, it counts for their class.
+func TestStatsOfHeldLocksAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 4 << 20
+		before := heap()
+		m := NewManager(Config{MemoryLimit: limit, StatsKeys: 100})
+		a, poller := newClient(m, "a"), newClient(m, "poller")
+		locks := fill(t, 100_000, func(key string) error { return a.add(key, time.Hour) })
+		for i := range locks {
+			k := fmt.Sprint("key:", i)
+			must(t, m.Touch([]byte(k), time.Hour))
+			want(t, "claim of a held lock", poller.add(k, time.Hour), ErrNotStored)
+			m.Retry([]byte(k), &poller.session)
+		}
+		n, used := counted(m), int64(heap()-before)
+		t.Logf("%d locks are held; %d kB are counted of %d, %d kB are used", locks, n>>10, limit>>10, used>>10)
+		if n > limit+int64(len(m.shards))*(settleStep+1024) || used > 3*limit {
+			t.Errorf("%d bytes are counted, %d used, with a limit of %d", n, used, limit)
+		}
+		r, _ := m.Class("key")
+		if r.Count(stats.Refused) != uint64(locks) || r.Count(stats.Renewed) != uint64(locks) {
+			t.Errorf("%d refusals and %d renewals are counted for the class, want %d", r.Count(stats.Refused), r.Count(stats.Renewed), locks)
+		}
+		for i := range locks {
+			must(t, remove(m, fmt.Sprint("key:", i)))
+		}
+		m.Close(&poller.session)
+		expireAfter(m, time.Minute)
+		if n := counted(m); n != 0 {
+			t.Errorf("%d bytes are left", n)
+		}
+	})
+}
+
+// Where cached items make room, all is known of every held lock.
+func TestStatsOfHeldLocksEvictItems(t *testing.T) {
+	bubble(t, Config{MemoryLimit: 4 << 20, StatsKeys: 8, StatsClasses: 8}, func(t *testing.T, m *Manager) {
+		a, poller := newClient(m, "a"), newClient(m, "poller")
+		const locks = 1000
+		for i := range locks {
+			must(t, a.add(fmt.Sprint("key:", i), time.Hour))
+		}
+		for i := range 10_000 {
+			must(t, set(m, fmt.Sprint("item:", i), string(make([]byte, 1000)), Forever))
+		}
+		fits := func(after string) {
+			t.Helper()
+			if n := counted(m); n > 4<<20+int64(len(m.shards))*(settleStep+1024) {
+				t.Errorf("%d bytes are counted after %s", n, after)
+			}
+		}
+		for i := range locks {
+			must(t, m.Touch(fmt.Append(nil, "key:", i), time.Hour))
+		}
+		fits("renewals")
+		for i := range locks {
+			want(t, "claim of a held lock", poller.add(fmt.Sprint("key:", i), time.Hour), ErrNotStored)
+		}
+		fits("refusals")
+		for i := range locks {
+			if l := m.Lookup(fmt.Append(nil, "key:", i), nil); l.Count(stats.Acquired) != 1 || l.Count(stats.Refused) != 1 {
+				t.Fatalf("of lock %d is known %+v", i, l.Counters)
+			}
+		}
+	})
+}
+
+// A claim that waited while the server settles leaves nothing behind.
+func TestWaitsWhileSettlingLeaveNothing(t *testing.T) {
+	bubble(t, Config{Settle: time.Hour}, func(t *testing.T, m *Manager) {
+		for i := range 100 {
+			newClient(m, "waiter").wait(t, fmt.Sprint("lock:", i), time.Hour, time.Minute).giveUp(true)
+		}
+		for _, sh := range m.shards {
+			if len(sh.closed) != 0 || sh.bytes() != 0 {
+				t.Errorf("%d locks are remembered as closed, %d bytes are counted", len(sh.closed), sh.bytes())
+			}
 		}
 	})
 }

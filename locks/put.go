@@ -305,6 +305,9 @@ func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
 
 // expect counts a claim that was refused, and its client as a poller.
 func (sh *shard) expect(c *Put, it *item, now time.Duration) {
+	if it != nil {
+		sh.roomForPast(it)
+	}
 	past := sh.pastOfKey(c.Key, it)
 	sh.happenedTo(past, ledger.Refused, now)
 	sh.m.tries.add(now)

@@ -333,7 +333,7 @@ func (sh *shard) lineOf(key []byte, it *item) *line {
 
 // bytes is what counts towards the memory limit.
 func (sh *shard) bytes() int64 {
-	return sh.table.Bytes() + sh.claims + sh.lineBytes + sh.closedBytes
+	return sh.table.Bytes() + sh.claims + sh.lineBytes + sh.closedBytes + sh.ledger.Bytes()
 }
 
 // settleStep is how far, in bytes, a shard's count may be off from what
@@ -348,6 +348,15 @@ func (sh *shard) settle(step int64) {
 	}
 }
 
+// total is what counts towards the memory limit, of all shards.
+func (sh *shard) total() int64 { return sh.m.used.Load() + sh.bytes() - sh.settled }
+
+// hasRoom reports whether so many bytes fit into memory, or would if items were evicted.
+func (sh *shard) hasRoom(need int64) bool {
+	limit := sh.m.limit.Load()
+	return limit == 0 || sh.total()+need <= limit || sh.table.Oldest() != nil && !sh.m.config.NoEvict
+}
+
 // evict removes the items used longest ago until need more bytes fit into
 // memory, and reports whether they do. Held locks stay, and so does keep.
 func (sh *shard) evict(need int64, keep *item) bool {
@@ -355,7 +364,7 @@ func (sh *shard) evict(need int64, keep *item) bool {
 	if limit == 0 {
 		return true
 	}
-	for sh.m.used.Load()+sh.bytes()-sh.settled+need > limit {
+	for sh.total()+need > limit {
 		it := sh.table.Oldest()
 		if it == nil || it == keep || sh.m.config.NoEvict {
 			// Whoever looks for room elsewhere has to count this shard in full, or

@@ -91,6 +91,7 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	}
 	if it != nil {
 		if held(it) {
+			sh.roomForPast(it)
 			l.contention = sh.ledger.Contended(sh.pastOf(it))
 		}
 		sh.table.Hurry(it) // now somebody waits for it to expire

@@ -3,6 +3,7 @@ package stats
 import (
 	"math"
 	"time"
+	"unsafe"
 )
 
 // Hazard is the law of hold times in the form that advice needs: the cumulative
@@ -22,6 +23,9 @@ type Hazard struct {
 // between: G. Rodriguez, "The piece-wise exponential model" (Princeton lecture
 // notes on generalized linear models, 7.4).
 type cumulative [buckets + 1]float32
+
+// HazardBytes is what a Hazard takes in memory, in bytes, once it was built.
+const HazardBytes = int64(unsafe.Sizeof(Hazard{}) + unsafe.Sizeof(cumulative{}))
 
 var unknownTable = func() (t cumulative) {
 	unknown.integrate(&t)

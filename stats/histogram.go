@@ -3,6 +3,7 @@ package stats
 import (
 	"slices"
 	"time"
+	"unsafe"
 )
 
 // Histogram is how long things took, in buckets: the law behind the Moments.
@@ -23,6 +24,11 @@ type Histogram struct {
 	count    uint64  // observations ever
 	total    float64 // sum of both counts
 	unit     float64 // what the latest observation added to the counts; 0 means 1
+}
+
+// Bytes is what the Histogram takes in memory.
+func (h *Histogram) Bytes() int64 {
+	return int64(unsafe.Sizeof(*h)) + int64(cap(h.released.n)+cap(h.censored.n))*int64(unsafe.Sizeof(float32(0)))
 }
 
 // Both are far from where float32 counts would lose the old beside the new.

@@ -17,6 +17,7 @@ type Ledger struct {
 	others  metrics             // of all other classes
 	totals  stats.Counters
 	grown   []string // classes whose law is new: see Gather
+	bytes   int64    // see Bytes
 }
 
 // New returns an empty Ledger that remembers up to so many locks that are not held, and
@@ -24,7 +25,10 @@ type Ledger struct {
 func New(shared *Shared, keys, classes int) *Ledger {
 	l := &Ledger{shared: shared, named: make(map[string]*metrics)}
 	// The only error is a size that is not positive.
-	l.keys, _ = simplelru.NewLRU(max(1, keys), func(_ string, p *Past) { p.listed = false })
+	l.keys, _ = simplelru.NewLRU(max(1, keys), func(_ string, p *Past) {
+		p.listed = false
+		l.weigh(p)
+	})
 	l.classes, _ = simplelru.NewLRU(max(1, classes), func(_ string, c *class) { c.listed = false })
 	return l
 }
@@ -34,6 +38,7 @@ func New(shared *Shared, keys, classes int) *Ledger {
 func (l *Ledger) Note(p *Past, e *Event) {
 	if e.Kind.EndsHold() {
 		l.keep(p)
+		p.held = false
 		p.age(e.Now)
 		p.expired = 0
 	}
@@ -46,6 +51,7 @@ func (l *Ledger) Note(p *Past, e *Event) {
 	}
 	switch e.Kind {
 	case Granted:
+		p.held = true
 		p.granted(e)
 	case Released:
 		p.released(e.Took)
@@ -72,7 +78,9 @@ func (l *Ledger) Granted(key []byte) *Past {
 }
 
 // Own is a Past that is the lock's alone: p if it is that already, or nil. One that
-// was shared has counted the present grant for the class.
+// was shared has counted the present grant for the class. It takes about PastBytes, and
+// counts in Bytes as long as the lock is held and has no place among those that are
+// remembered.
 func (l *Ledger) Own(p *Past, key []byte) *Past {
 	switch {
 	case p == nil:
@@ -80,7 +88,7 @@ func (l *Ledger) Own(p *Past, key []byte) *Past {
 	case !p.IsShared():
 		return p
 	}
-	own := &Past{key: string(key), class: p.class}
+	own := &Past{key: string(key), class: p.class, held: true}
 	own.Counters[stats.Acquired] = 1
 	l.keep(own)
 	return own
@@ -131,11 +139,15 @@ func (l *Ledger) Totals() *stats.Counters { return &l.totals }
 func (l *Ledger) ResetTotals() { l.totals = stats.Counters{} }
 
 // Contended notes that somebody waits for the lock, and returns what is known of it
-// since.
+// since: nil if the Past is not the lock's own.
 func (l *Ledger) Contended(p *Past) *Contention {
+	if p.IsShared() {
+		return nil
+	}
 	if p.contention == nil {
 		p.contention = new(Contention)
 		p.HoldLaw, p.WaitLaw = new(stats.Histogram), new(stats.Histogram)
+		l.weigh(p)
 	}
 	if p.class.law == nil {
 		law, isNew := l.shared.lawOf(p.class.name)
@@ -152,6 +164,7 @@ func (l *Ledger) Contended(p *Past) *Contention {
 func (l *Ledger) keep(p *Past) {
 	if !p.listed {
 		p.listed = true
+		l.weigh(p)
 		l.keys.Add(p.key, p)
 	}
 	if p.class.listed {

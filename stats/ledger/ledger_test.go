@@ -218,3 +218,38 @@ func BenchmarkNote(b *testing.B) {
 		l.Note(l.Own(p, key), &Event{Kind: Released, Now: time.Second, Took: time.Millisecond})
 	}
 }
+
+// What is known of held locks counts as far as it is too much to be remembered anyway,
+// and not any more when they are given back.
+func TestBytes(t *testing.T) {
+	const remembered, held = 10, 100
+	_, all := books(1, remembered, 10, 10)
+	l := all[0]
+	var pasts []*Past
+	for i := range held {
+		key := fmt.Append(nil, "lock:", i)
+		p := l.Granted(key)
+		l.Note(p, &Event{Kind: Granted})
+		if i%2 == 0 {
+			p = l.Own(p, key)
+			l.Note(p, &Event{Kind: Refused})
+			l.Contended(p)
+		}
+		pasts = append(pasts, p)
+	}
+	if n, least := l.Bytes(), int64(held/2-remembered)*PastBytes; n < least || n > 3*least {
+		t.Errorf("%d bytes are counted for %d locks, want more than %d", n, held/2-remembered, least)
+	}
+	before := l.Bytes()
+	l.Of([]byte("another")) // takes the place of a held one
+	if l.Bytes() <= before {
+		t.Errorf("%d bytes are counted when one more is not remembered, %d before", l.Bytes(), before)
+	}
+	for i, p := range pasts {
+		key := fmt.Append(nil, "lock:", i)
+		l.Note(l.Own(p, key), &Event{Kind: Released, Now: time.Second, Took: time.Second})
+	}
+	if l.Bytes() != 0 || l.Len() != remembered {
+		t.Errorf("%d bytes are counted for locks that nobody holds; %d are remembered", l.Bytes(), l.Len())
+	}
+}

@@ -13,6 +13,8 @@ type Past struct {
 	key        string // "" for the locks of a class of which nothing else is known
 	class      *class
 	listed     bool        // among those that the Ledger remembers
+	held       bool        // its lock is, so that it stays if the Ledger does not remember it
+	counted    int64       // in Ledger.bytes
 	contention *Contention // nil until somebody had to wait
 	expired    uint64      // token of the latest hold, if that expired
 }
