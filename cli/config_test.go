@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"reflect"
 	"slices"
@@ -12,29 +11,13 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	urfave "github.com/urfave/cli/v2"
 
 	"github.com/lockcached/lockcached/server"
 )
 
-// configFor reads a command line without acting on it.
-func configFor(args ...string) (*config, error) {
-	named, rest, err := normalise(args)
-	if err != nil {
-		return nil, err
-	}
-	var c *config
-	a := app{stdout: io.Discard, stderr: io.Discard}
-	cmd := a.command(func(ctx *urfave.Context) (err error) {
-		c, err = configure(ctx, named, rest)
-		return err
-	})
-	return c, cmd.Run(append([]string{cmd.Name}, named...))
-}
-
 func mustConfig(t *testing.T, args ...string) *config {
 	t.Helper()
-	c, err := configFor(args...)
+	c, err := readConfig(args)
 	if err != nil {
 		t.Fatalf("%q: %v", args, err)
 	}
@@ -134,7 +117,7 @@ func TestRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
-			_, err := configFor(words(tt.args)...)
+			_, err := readConfig(words(tt.args))
 			got := message(err)
 			where := strings.ReplaceAll(tt.args, "~", "")
 			if tt.want == half { // both flags count, given or not
@@ -185,6 +168,28 @@ func TestDefaults(t *testing.T) {
 	}
 	if !reflect.DeepEqual(c.server.Settings, want) {
 		t.Errorf("settings %+v\nwant     %+v", c.server.Settings, want)
+	}
+}
+
+// TestConfigure: whoever serves from a test gets what the server would serve with.
+func TestConfigure(t *testing.T) {
+	s, l, err := Configure(words("-A -m 100 -M -c 7 --wait lock:*=1s -Y " + secretFile(t, "ann:secret")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.MemoryLimit != 100<<20 || !l.NoEvict || s.MaxConns != 7 || len(s.WaitPolicies) != 1 || s.Shutdown == nil {
+		t.Errorf("%+v, %+v", s, l)
+	}
+	if !s.Authenticate([]byte("ann"), []byte("secret")) || s.Authenticate([]byte("ann"), []byte("guess")) {
+		t.Error("the passwords are not those of the file")
+	}
+	for args, want := range map[string]string{
+		"-t 0":      "-t 0: number of threads must be greater than 0",
+		"-Y absent": "-Y: open absent: no such file or directory",
+	} {
+		if _, _, err := Configure(words(args)); message(err) != want {
+			t.Errorf("%s: %q, want %q", args, message(err), want)
+		}
 	}
 }
 
@@ -357,7 +362,7 @@ func TestEnvironmentRefused(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv(tt.name, tt.value)
-			if _, err := configFor(); message(err) != tt.want {
+			if _, err := readConfig(nil); message(err) != tt.want {
 				t.Errorf("got  %q\nwant %q", message(err), tt.want)
 			}
 		})
@@ -387,7 +392,7 @@ func TestEveryFlagHasItsVariable(t *testing.T) {
 		}
 		t.Run(f.env(), func(t *testing.T) {
 			t.Setenv(f.env(), "?")
-			if _, err := configFor(); !strings.HasPrefix(message(err), f.env()+"=?: ") {
+			if _, err := readConfig(nil); !strings.HasPrefix(message(err), f.env()+"=?: ") {
 				t.Errorf("%q", message(err))
 			}
 		})

@@ -58,7 +58,7 @@ func TestTwoFlagsRefused(t *testing.T) {
 		"--tls-cert c -p 0": "-Z with -p 0: you cannot enable SSL without a TCP port",
 		"-Y f -B binary":    "-Y with -B binary: you cannot allow the BINARY protocol while using ascii authentication tokens",
 	} {
-		if _, err := configFor(words(args)...); message(err) != want {
+		if _, err := readConfig(words(args)); message(err) != want {
 			t.Errorf("got  %q\nwant %q", message(err), want)
 		}
 	}
