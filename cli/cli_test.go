@@ -1,39 +1,22 @@
-package cli
+package cli_test
 
 import (
 	"bytes"
-	"io"
-	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/lockcached/lockcached/cli"
+	"github.com/lockcached/lockcached/cli/daemon"
+	"github.com/lockcached/lockcached/cli/internal/clitest"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
-// TestMain lets a test start this binary as the program itself: what a process
-// does to itself (its user, its limits, its end) cannot be tried in the test.
-func TestMain(m *testing.M) {
-	if how := os.Getenv("CLI_TEST_AS"); how != "" {
-		os.Exit(becomeAs(how, os.Args[1:]))
-	}
-	if os.Getenv("CLI_TEST_AS_PROGRAM") != "" {
-		os.Exit(Main(os.Args, os.Stdout, os.Stderr))
-	}
-	os.Exit(m.Run())
-}
-
-func output(t *testing.T, args ...string) string {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	if code := run(append([]string{"lockcached"}, args...), &stdout, &stderr, nil); code != 0 || stderr.Len() > 0 {
-		t.Errorf("%q: exit %d, stderr %q", args, code, &stderr)
-	}
-	return stdout.String()
-}
+func TestMain(m *testing.M) { clitest.Main(m) }
 
 func TestHelp(t *testing.T) {
-	help := output(t, "-h")
-	if help != output(t, "--help") || help != output(t, "-vh") {
+	help := clitest.Output(t, "-h")
+	if help != clitest.Output(t, "--help") || help != clitest.Output(t, "-vh") {
 		t.Error("-h, --help and -vh differ")
 	}
 	first, _, _ := strings.Cut(help, "\n")
@@ -46,9 +29,9 @@ func TestHelp(t *testing.T) {
 			t.Errorf("the help promises %s", word)
 		}
 	}
-	for i := range flags {
-		if f := &flags[i]; f.section != "" && !strings.Contains(help, f.synopsis()) {
-			t.Errorf("the help lacks %s", f.synopsis())
+	for _, f := range daemon.Flags() {
+		if !f.Hidden && !strings.Contains(help, f.Synopsis()) {
+			t.Errorf("the help lacks %s", f.Synopsis())
 		}
 	}
 	for line := range strings.Lines(help) {
@@ -60,7 +43,7 @@ func TestHelp(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	for _, arg := range []string{"-V", "--version"} {
-		if got := output(t, arg); got != "lockcached 0.1.0 (speaks memcached 1.6.45)\n" {
+		if got := clitest.Output(t, arg); got != "lockcached 0.1.0 (speaks memcached 1.6.45)\n" {
 			t.Errorf("%s: %q", arg, got)
 		}
 	}
@@ -68,55 +51,38 @@ func TestVersion(t *testing.T) {
 
 func TestVersionOfWhatIsNotThere(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	code := run([]string{"lockcached", "-S", "--version"}, &stdout, &stderr, nil)
-	if code != exitRefused || stdout.Len() > 0 || !strings.Contains(stderr.String(), "SASL is the binary protocol's") {
+	code := cli.Run([]string{"lockcached", "-S", "--version"}, &stdout, &stderr, nil)
+	if code != exit.Refused || stdout.Len() > 0 || !strings.Contains(stderr.String(), "SASL is the binary protocol's") {
 		t.Errorf("exit %d, %q, %q", code, &stdout, &stderr)
 	}
 }
 
 // TestVersionWithTLS: gomemcache's tests learn so whether they can test TLS.
 func TestVersionWithTLS(t *testing.T) {
-	if got := output(t, "--enable-ssl", "--version"); got != "lockcached 0.1.0 (speaks memcached 1.6.45)\n" {
+	if got := clitest.Output(t, "--enable-ssl", "--version"); got != "lockcached 0.1.0 (speaks memcached 1.6.45)\n" {
 		t.Errorf("%q", got)
 	}
 }
 
 func TestLicense(t *testing.T) {
-	if got := output(t, "-i"); !strings.Contains(got, "MIT License") {
+	if got := clitest.Output(t, "-i"); !strings.Contains(got, "MIT License") {
 		t.Errorf("%q", got)
 	}
 }
 
-func TestLogFormats(t *testing.T) {
-	tests := []struct{ format, want string }{
-		{formatAuto, `{"level":"info"`}, // a buffer is no terminal
-		{formatJSON, `{"level":"info"`},
-		{formatConsole, "INF serving"},
+func TestRefusalIsOneLineOnStderr(t *testing.T) {
+	tests := []struct{ args, want string }{
+		{"-t 0", "lockcached: -t 0: number of threads must be greater than 0\n"},
+		{"-q", "lockcached: -q: unknown flag; lockcached -h lists those there are\n"},
+		{"--fsync never", "lockcached: --fsync: needs --data, the directory to keep locks in, such as --data /var/lib/lockcached\n"},
+		{"-I 256m", "lockcached: -I 268435456 with -m 64: cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m\n"},
+		{"-l a..b", "lockcached: -l a..b: cannot resolve: lookup a..b: no such host\n"},
 	}
 	for _, tt := range tests {
-		var b bytes.Buffer
-		log, queue := startLog(&b, tt.format, mustConfig(t).level())
-		log.Info().Msg("serving")
-		log.Debug().Msg("chatter")
-		queue.close()
-		if !strings.Contains(b.String(), tt.want) || strings.Count(b.String(), "\n") != 1 {
-			t.Errorf("%s: %q", tt.format, &b)
-		}
-	}
-}
-
-// On a terminal the line that says that the server serves is one that people can read.
-func TestServingOnATerminal(t *testing.T) {
-	for _, tt := range []struct{ listen, want string }{
-		{"127.0.0.1:0", `INF serving listen=127\.0\.0\.1:\d+ pid=\d+ version=\S+\n`},
-		{"127.0.0.1:0,127.0.0.2:0", `INF serving listen=127\.0\.0\.1:\d+,127\.0\.0\.2:\d+ pid=\d+ version=\S+\n`},
-	} {
-		var stderr bytes.Buffer
-		signals := make(chan os.Signal, 1)
-		signals <- testSignal
-		code := run([]string{"lockcached", "-l", tt.listen, "--log-format", formatConsole}, io.Discard, &stderr, signals)
-		if code != 0 || !regexp.MustCompile(tt.want).MatchString(stderr.String()) {
-			t.Errorf("exit %d, %s", code, &stderr)
+		var stdout, stderr bytes.Buffer
+		code := cli.Run(append([]string{"lockcached"}, strings.Fields(tt.args)...), &stdout, &stderr, nil)
+		if code != exit.Refused || stdout.Len() != 0 || stderr.String() != tt.want {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q; want exit 2 and %q", tt.args, code, &stdout, &stderr, tt.want)
 		}
 	}
 }

@@ -1,60 +1,16 @@
-package cli
+package cli_test
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/lockcached/lockcached/cli"
+	"github.com/lockcached/lockcached/cli/internal/clitest"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 )
-
-func TestRoute(t *testing.T) {
-	tests := []struct{ line, command, rest string }{
-		{"lockcached", "", ""},
-		{"lockcached ls", "ls", ""},
-		{"lockcached --server a:1 ls", "ls", "--server a:1"},
-		{"lockcached --server=a:1 --json ls --limit 3", "ls", "--server=a:1 --json --limit 3"},
-		{"lockcached -v --wait 5s lock k -- ls", "lock", "-v --wait 5s k -- ls"},
-		{"lockcached -n 2s top", "top", "-n 2s"},
-		{"lockcached -n2s top", "top", "-n2s"},
-		{"lockcached -n lock k -- true", "lock", "-n k -- true"},
-		{"lockcached -vn lock k -- true", "lock", "-vn k -- true"},
-		{"lockcached --token 7 --force release k", "release", "--token 7 --force k"},
-		{"lockcached -P ls", "", ""},
-		{"lockcached -p 1 -- ls", "", ""},
-		{"lockcached --pidfile ls", "", ""},
-		{"lockcached --unheard-of ls", "", ""},
-		{"lockcached lokc ls", "", ""},
-		{"memcached ls", "", ""},
-		{"/usr/bin/memcached-debug ls", "", ""},
-		{"/opt/memcached/lockcached ls", "ls", ""},
-	}
-	for _, tt := range tests {
-		name := ""
-		c, rest := route(strings.Fields(tt.line))
-		if c != nil {
-			name = c.name
-		}
-		if got := strings.Join(rest, " "); name != tt.command || got != tt.rest {
-			t.Errorf("%s: %s with %q, want %s with %q", tt.line, name, got, tt.command, tt.rest)
-		}
-	}
-}
-
-// Before the command is known a flag has to be read like any other of its name.
-func TestFlagsOfOneNameAreAlike(t *testing.T) {
-	var names flagNames
-	names.load()
-	for _, c := range allCommands() {
-		for _, o := range c.task().options() {
-			if f := names.long[o.long]; (f.arg == "") != (o.arg == "") {
-				t.Errorf("--%s of %s has a value, and elsewhere not, or the other way round", o.long, c.name)
-			}
-		}
-	}
-}
 
 func TestMistypedCommands(t *testing.T) {
 	for line, want := range map[string]string{
@@ -73,22 +29,22 @@ func TestMistypedCommands(t *testing.T) {
 		"\x1b[31m":                  `\x1b[31m: there is no such command`,
 		strings.Repeat("x", 10_000): "xxx",
 	} {
-		got := execute(strings.Fields(line)...)
-		if got.code != exitRefused || got.stdout != "" || !strings.HasPrefix(got.stderr, "lockcached: "+want) || strings.Count(got.stderr, "\n") != 1 {
+		got := clitest.Execute(strings.Fields(line)...)
+		if got.Code != exit.Refused || got.Stdout != "" || !strings.HasPrefix(got.Stderr, "lockcached: "+want) || strings.Count(got.Stderr, "\n") != 1 {
 			t.Errorf("%s: %+v", line, got)
 		}
 	}
 }
 
 func TestFlagsBeforeTheCommand(t *testing.T) {
-	server := start(t, "-p-1")
-	defer server.stop(testSignal)
-	dial(t, server.addrs[0]).add("k", "alice")
-	want := output(t, "ls", "--json", "--limit", "1", "--server", server.addrs[0])
-	if got := output(t, "--server", server.addrs[0], "--json", "ls", "--limit", "1"); len(got) == 0 || strings.Count(got, "\n") != strings.Count(want, "\n") {
+	server := clitest.Start(t, "-p-1")
+	defer server.Stop(syscall.SIGTERM)
+	clitest.Dial(t, server.Addrs[0]).Add("k", "alice")
+	want := clitest.Output(t, "ls", "--json", "--limit", "1", "--server", server.Addrs[0])
+	if got := clitest.Output(t, "--server", server.Addrs[0], "--json", "ls", "--limit", "1"); len(got) == 0 || strings.Count(got, "\n") != strings.Count(want, "\n") {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	if got := output(t, "--help", "ls"); got != output(t, "ls", "-h") {
+	if got := clitest.Output(t, "--help", "ls"); got != clitest.Output(t, "ls", "-h") {
 		t.Errorf("%s", got)
 	}
 }
@@ -96,26 +52,16 @@ func TestFlagsBeforeTheCommand(t *testing.T) {
 // Under memcached's name there are no commands, and -h and -V begin as client test suites
 // expect.
 func TestAsMemcached(t *testing.T) {
-	for _, flag := range []string{"-h", "-V"} {
+	for _, args := range [][]string{{"/usr/bin/memcached", "-h", "ls"}, {"memcached", "-V", "ls"}, {"/usr/bin/memcached-debug", "ls", "-V"}} {
 		var stdout, stderr bytes.Buffer
-		if code := run([]string{"/usr/bin/memcached", flag, "ls"}, &stdout, &stderr, nil); code != 0 ||
-			!strings.HasPrefix(stdout.String(), memcachedLine+"\n") || strings.Contains(stdout.String(), "lockcached ls") {
-			t.Errorf("%s: exit %d, %s%s", flag, code, &stdout, &stderr)
+		if code := cli.Run(args, &stdout, &stderr, nil); code != 0 ||
+			!strings.HasPrefix(stdout.String(), "memcached 1.6.45 (lockcached 0.1.0)\n") || strings.Contains(stdout.String(), "lockcached ls") {
+			t.Errorf("%s: exit %d, %s%s", args, code, &stdout, &stderr)
 		}
 	}
-}
-
-func TestEditDistance(t *testing.T) {
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"", "ls", 2}, {"lock", "lock", 0}, {"lokc", "lock", 1}, {"status", "stats", 1},
-		{"kitten", "sitting", 3}, {"unlock", "lock", 2}, {"sl", "ls", 1}, {"ca", "abc", 3},
-	} {
-		if got, back := editDistance(tt.a, tt.b), editDistance(tt.b, tt.a); got != tt.want || back != tt.want {
-			t.Errorf("%s, %s: %d and %d, want %d", tt.a, tt.b, got, back, tt.want)
-		}
+	var stdout, stderr bytes.Buffer
+	if code := cli.Run([]string{"/opt/memcached/lockcached", "version"}, &stdout, &stderr, nil); code != 0 || stdout.String() != "lockcached 0.1.0 (speaks memcached 1.6.45)\n" {
+		t.Errorf("in a folder of that name: exit %d, %s%s", code, &stdout, &stderr)
 	}
 }
 
@@ -149,58 +95,16 @@ func TestUnknownVariables(t *testing.T) {
 		"LOCKCACHED_SERVR is set, but there is no such variable (did you mean LOCKCACHED_SERVER?)",
 		"LOCKCACHED_TCP_PORT is set, but there is no such variable (did you mean LOCKCACHED_UDP_PORT?)",
 	}
-	if got := unknownVariables(); !slices.Equal(got, want) {
+	if got := cli.UnknownVariables(); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	got := execute("version")
-	if got.code != 0 || strings.Count(got.stderr, "\n") != len(want) || !strings.HasPrefix(got.stderr, "lockcached: warning: LOCKCACHED_COLOUR is set") {
+	got := clitest.Execute("version")
+	if got.Code != 0 || strings.Count(got.Stderr, "\n") != len(want) || !strings.HasPrefix(got.Stderr, "lockcached: warning: LOCKCACHED_COLOUR is set") {
 		t.Errorf("%+v", got)
 	}
-	server := start(t, "-p-1")
-	server.stop(testSignal)
-	if !slices.ContainsFunc(server.pending, func(line map[string]any) bool { return line["message"] == want[0] && line["level"] == "warn" }) {
-		t.Errorf("the server logs %v", server.pending)
+	server := clitest.Start(t, "-p-1")
+	server.Stop(syscall.SIGTERM)
+	if !slices.ContainsFunc(server.Pending, func(line map[string]any) bool { return line["message"] == want[0] && line["level"] == "warn" }) {
+		t.Errorf("the server logs %v", server.Pending)
 	}
-}
-
-// TestDaemon starts servers in the background.
-func TestDaemon(t *testing.T) {
-	dir := t.TempDir()
-	pidFile := filepath.Join(dir, "pid")
-	background := func(args ...string) finished {
-		return ended(t, program(append([]string{"-d"}, args...)...)) // a server that kept the pipes would keep them open
-	}
-	socket := filepath.Join(dir, "socket")
-	if got := background("-s", socket, "-P", pidFile); got != (finished{}) {
-		t.Fatalf("%+v", got)
-	}
-	if got := ask(t, "unix", socket, "version"); !strings.HasPrefix(got, "VERSION ") {
-		t.Errorf("%q", got)
-	}
-	if got := background("-s", socket); got.code != exitFailed || !strings.HasPrefix(got.stderr, "lockcached: cannot listen on -s") {
-		t.Errorf("a second one: %+v", got)
-	}
-	if got := background("-p", "80000"); got.code != exitRefused || !strings.HasPrefix(got.stderr, "lockcached: -p 80000: ") {
-		t.Errorf("a wrong flag: %+v", got)
-	}
-	if got := background("-l", "192.0.2.1"); got.code != exitRefused || !strings.HasPrefix(got.stderr, "lockcached: -l 192.0.2.1: ") {
-		t.Errorf("an address of another machine: %+v", got)
-	}
-	stopDaemon(t, pidFile, socket)
-}
-
-// stopDaemon ends a server, and waits for that.
-func stopDaemon(t *testing.T, pidFile, socket string) {
-	t.Helper()
-	text, err := os.ReadFile(pidFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("kill", strings.TrimSpace(string(text))).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	waitFor(t, func() bool {
-		_, err := os.Stat(socket)
-		return os.IsNotExist(err)
-	})
 }

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"crypto/tls"
@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/credentials"
 	"github.com/lockcached/lockcached/protocol"
 )
@@ -40,12 +41,12 @@ func (x *access) options() []option {
 		}
 	}
 	list := []option{
-		{flag: flag{long: "tls", usage: "speak TLS, and trust the authorities that this machine trusts"}, take: x.setTLS},
-		{flag: flag{long: "tls-ca", arg: "file", usage: "speak TLS, and trust these authorities instead"}, take: secured(x.setAuthorities)},
-		{flag: flag{long: "tls-cert", arg: "file", usage: "speak TLS, and show this certificate, in PEM"}, take: secured(nonEmpty(&x.chain))},
-		{flag: flag{long: "tls-key", arg: "file", usage: "its private key, unless that is in the same file"}, take: secured(nonEmpty(&x.key))},
-		{flag: flag{long: "tls-name", arg: "name", usage: "what the servers' certificates say instead of the host"}, take: secured(nonEmpty(&x.name))},
-		{flag: flag{long: "auth-file", arg: "file", usage: "log in: the first line user:password of that file"}, take: x.setLogin},
+		{long: "tls", usage: "speak TLS, and trust the authorities that this machine trusts", take: x.setTLS},
+		{long: "tls-ca", arg: "file", usage: "speak TLS, and trust these authorities instead", take: secured(x.setAuthorities)},
+		{long: "tls-cert", arg: "file", usage: "speak TLS, and show this certificate, in PEM", take: secured(nonEmpty(&x.chain))},
+		{long: "tls-key", arg: "file", usage: "its private key, unless that is in the same file", take: secured(nonEmpty(&x.key))},
+		{long: "tls-name", arg: "name", usage: "what the servers' certificates say instead of the host", take: secured(nonEmpty(&x.name))},
+		{long: "auth-file", arg: "file", usage: "log in: the first line user:password of that file", take: x.setLogin},
 	}
 	for i := range list {
 		list[i].variable = accessEnv + strings.ToUpper(strings.ReplaceAll(list[i].long, "-", "_"))
@@ -90,7 +91,7 @@ func (x *access) finish(servers []string) error {
 	}
 	for _, server := range servers {
 		if network(server) == "unix" {
-			return refusal{"--server " + server, "a Unix socket speaks no TLS: leave out --tls and the like"}
+			return exit.Refuse("--server "+server, "a Unix socket speaks no TLS: leave out --tls and the like")
 		}
 	}
 	x.tls = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x.authorities, ServerName: x.name}
@@ -98,11 +99,11 @@ func (x *access) finish(servers []string) error {
 	case x.chain != "":
 		pair, err := credentials.LoadPair(x.chain, x.key)
 		if err != nil {
-			return refusal{"--tls-cert", err.Error()}
+			return exit.Refuse("--tls-cert", err.Error())
 		}
 		x.tls.Certificates = []tls.Certificate{pair}
 	case x.key != "":
-		return refusal{"--tls-key " + x.key, "needs --tls-cert, the certificate that it belongs to"}
+		return exit.Refuse("--tls-key "+x.key, "needs --tls-cert, the certificate that it belongs to")
 	}
 	return nil
 }

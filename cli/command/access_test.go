@@ -1,15 +1,16 @@
-package cli
+package command_test
 
 import (
-	"cmp"
 	"crypto/tls"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/lockcached/lockcached/cli/command"
+	"github.com/lockcached/lockcached/cli/internal/clitest"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/internal/testcert"
 )
 
@@ -25,10 +26,10 @@ type fortress struct {
 func startFortress(t *testing.T) *fortress {
 	ca := testcert.NewAuthority(t)
 	cert, key := ca.Issue("server")
-	passwords := secretFile(t, "ann:se cret:x\nbob:hidden\n")
-	s := start(t, "-p-1", "--tls-cert", cert, "--tls-key", key, "--tls-ca", ca.File, "-Y", passwords)
-	t.Cleanup(func() { s.stop(testSignal) })
-	f := &fortress{addr: s.addrs[0]}
+	passwords := clitest.SecretFile(t, "ann:se cret:x\nbob:hidden\n")
+	s := clitest.Start(t, "-p-1", "--tls-cert", cert, "--tls-key", key, "--tls-ca", ca.File, "-Y", passwords)
+	t.Cleanup(func() { s.Stop(testSignal) })
+	f := &fortress{addr: s.Addrs[0]}
 	f.cert, f.key = ca.Issue("client")
 	f.flags = []string{"--server", f.addr, "--tls-ca", ca.File, "--tls-cert", f.cert, "--tls-key", f.key, "--auth-file", passwords}
 	return f
@@ -47,31 +48,13 @@ func (f *fortress) with(changes ...string) []string {
 }
 
 // dial comes in as a command does.
-func (f *fortress) dial(t *testing.T) wire {
+func (f *fortress) dial(t *testing.T) clitest.Wire {
 	t.Helper()
-	r := newRemote()
-	var named []string
-	for pair := range slices.Chunk(f.flags, 2) {
-		named = append(named, pair[0]+"="+pair[1])
-	}
-	if err := cmp.Or(takeAll(r.options(), named), r.finish()); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := r.dialer().DialContext(t.Context(), "tcp", f.addr)
+	conn, err := command.Dial(t.Context(), f.flags)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
-	return wire{t, conn}
-}
-
-func secretFile(t *testing.T, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return clitest.NewWire(t, conn)
 }
 
 // TestAccess lets all commands in that have what the server wants.
@@ -79,8 +62,8 @@ func TestAccess(t *testing.T) {
 	t.Parallel()
 	f := startFortress(t)
 	script := strings.Join(append([]string{`"$0" release k --force`}, f.flags...), " ")
-	got := ended(t, program(append(append([]string{"lock", "k"}, f.flags...), "--", "sh", "-c", script, os.Args[0])...))
-	if got.code != exitLost || !strings.HasPrefix(got.stdout, "released k  owner ") {
+	got := clitest.Finish(t, clitest.Program(append(append([]string{"lock", "k"}, f.flags...), "--", "sh", "-c", script, os.Args[0])...))
+	if got.Code != exitLost || !strings.HasPrefix(got.Stdout, "released k  owner ") {
 		t.Errorf("lock, and released within: %+v", got)
 	}
 	for command, want := range map[string]string{
@@ -90,13 +73,13 @@ func TestAccess(t *testing.T) {
 		"top":         "0 held, ",
 		"stats locks": "held             0\n",
 	} {
-		if got := output(t, append(strings.Fields(command), f.flags...)...); !strings.Contains(got, want) {
+		if got := clitest.Output(t, append(strings.Fields(command), f.flags...)...); !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q", command, got, want)
 		}
 	}
-	f.dial(t).add("lock:x", "ann")
+	f.dial(t).Add("lock:x", "ann")
 	line := "lockcached show " + strings.Join(f.flags, " ") + " "
-	if got := output(t, "completion", "--line="+line); got != "lock:x\n" {
+	if got := clitest.Output(t, "completion", "--line="+line); got != "lock:x\n" {
 		t.Errorf("completion: %q", got)
 	}
 }
@@ -106,14 +89,14 @@ func TestAccessDenied(t *testing.T) {
 	t.Parallel()
 	f, other := startFortress(t), testcert.NewAuthority(t)
 	strangersCert, strangersKey := other.Issue("stranger")
-	plain := start(t, "-p-1")
-	t.Cleanup(func() { plain.stop(testSignal) })
+	plain := clitest.Start(t, "-p-1")
+	t.Cleanup(func() { plain.Stop(testSignal) })
 	tests := []struct {
 		name, want string
 		flags      []string
 	}{
 		{"wrong password", "server refuses the connection: user ann at " + f.addr + ": CLIENT_ERROR authentication failure",
-			f.with("--auth-file", secretFile(t, "ann:wr0ng"))},
+			f.with("--auth-file", clitest.SecretFile(t, "ann:wr0ng"))},
 		{"no password", "wants a user and a password: --auth-file is missing", f.with("--auth-file", "")},
 		{"unknown authority", "tls: failed to verify certificate: x509: certificate signed by unknown authority",
 			f.with("--tls-ca", other.File)},
@@ -124,19 +107,19 @@ func TestAccessDenied(t *testing.T) {
 		{"wrong name", "tls: failed to verify certificate: x509: certificate is not valid for any names, but wanted to match locks.example (--tls-name says",
 			append(f.with(), "--tls-name", "locks.example")},
 		{"no TLS", "EOF (does the server speak TLS? then --tls is missing)", []string{"--server", f.addr}},
-		{"TLS in vain", "tls: first record does not look like a TLS handshake", []string{"--tls", "--server", plain.addrs[0]}},
+		{"TLS in vain", "tls: first record does not look like a TLS handshake", []string{"--tls", "--server", plain.Addrs[0]}},
 	}
 	for _, tt := range tests {
 		for _, words := range []string{"ping", "show k", "release k --force", "lock k -- true"} {
 			command, behind, _ := strings.Cut(words, " -- ")
 			args := append(strings.Fields(command), tt.flags...)
-			code := exitFailed
+			code := exit.Failed
 			if behind != "" {
 				args, code = append(args, "--", behind), exitNotTaken
 			}
-			got := ended(t, program(args...))
-			if got.code != code || !strings.Contains(got.stderr, tt.want) || strings.Count(got.stderr, "\n") != 1 ||
-				strings.Contains(got.stderr+got.stdout, "wr0ng") {
+			got := clitest.Finish(t, clitest.Program(args...))
+			if got.Code != code || !strings.Contains(got.Stderr, tt.want) || strings.Count(got.Stderr, "\n") != 1 ||
+				strings.Contains(got.Stderr+got.Stdout, "wr0ng") {
 				t.Errorf("%s, %s: %+v, want %d, %q", tt.name, words, got, code, tt.want)
 			}
 		}
@@ -147,7 +130,7 @@ func TestAccessRefused(t *testing.T) {
 	ca := testcert.NewAuthority(t)
 	cert, key := ca.Issue("client")
 	_, strangersKey := ca.Issue("stranger")
-	secret := secretFile(t, "s3cret\n")
+	secret := clitest.SecretFile(t, "s3cret\n")
 	tests := []struct{ args, want string }{
 		{"--tls-ca absent", "--tls-ca absent: open absent: no such file or directory"},
 		{"--tls-ca " + key, "--tls-ca " + key + ": " + key + ": has no certificate in PEM format"},
@@ -163,17 +146,17 @@ func TestAccessRefused(t *testing.T) {
 	for _, tt := range tests {
 		for _, command := range []string{"ping", "lock k -- true"} {
 			words := strings.Fields(command)
-			got := execute(slices.Insert(words, 1, strings.Fields(tt.args)...)...)
-			if got.code != exitRefused || got.stdout != "" || got.stderr != "lockcached: "+tt.want+"\n" {
+			got := clitest.Execute(slices.Insert(words, 1, strings.Fields(tt.args)...)...)
+			if got.Code != exit.Refused || got.Stdout != "" || got.Stderr != "lockcached: "+tt.want+"\n" {
 				t.Errorf("%s %s: %+v, want %q", command, tt.args, got, tt.want)
 			}
 		}
 	}
 	t.Setenv("LOCKCACHED_CLIENT_TLS", "perhaps")
-	if got := execute("ping"); got.code != exitRefused || got.stderr != "lockcached: LOCKCACHED_CLIENT_TLS=perhaps: should be true or false\n" {
+	if got := clitest.Execute("ping"); got.Code != exit.Refused || got.Stderr != "lockcached: LOCKCACHED_CLIENT_TLS=perhaps: should be true or false\n" {
 		t.Errorf("%+v", got)
 	}
-	if got := execute("ping", "--help"); got.code != 0 {
+	if got := clitest.Execute("ping", "--help"); got.Code != 0 {
 		t.Errorf("help is refused, too: %+v", got)
 	}
 }
@@ -184,17 +167,17 @@ func TestAccessByVariables(t *testing.T) {
 	f := startFortress(t)
 	t.Setenv("LOCKCACHED_TLS_CA", "the server's")
 	t.Setenv("LOCKCACHED_AUTH_FILE", "the server's")
-	t.Setenv(serverEnv, f.addr)
+	t.Setenv(command.ServerEnv, f.addr)
 	for pair := range slices.Chunk(f.flags[2:], 2) { // those behind --server
-		t.Setenv(accessEnv+strings.ToUpper(strings.ReplaceAll(pair[0][2:], "-", "_")), pair[1])
+		t.Setenv(command.AccessEnv+strings.ToUpper(strings.ReplaceAll(pair[0][2:], "-", "_")), pair[1])
 	}
-	output(t, "ping")
-	got := execute("ping", "--auth-file", secretFile(t, "ann:wrong"))
-	if got.code != exitFailed || !strings.Contains(got.stderr, "authentication failure") {
+	clitest.Output(t, "ping")
+	got := clitest.Execute("ping", "--auth-file", clitest.SecretFile(t, "ann:wrong"))
+	if got.Code != exit.Failed || !strings.Contains(got.Stderr, "authentication failure") {
 		t.Errorf("a flag does not come before its variable: %+v", got)
 	}
 	t.Setenv("LOCKCACHED_CLIENT_AUTH_FILE", "")
-	if got := execute("ping"); !strings.HasSuffix(got.stderr, errNoLogin.Error()+"\n") {
+	if got := clitest.Execute("ping"); !strings.HasSuffix(got.Stderr, command.ErrNoLogin.Error()+"\n") {
 		t.Errorf("an empty variable is one: %+v", got)
 	}
 }
@@ -204,10 +187,10 @@ func TestAccessByName(t *testing.T) {
 	f := startFortress(t)
 	_, port, _ := net.SplitHostPort(f.addr)
 	flags := f.with("--server", "localhost:"+port)
-	if got := execute(append([]string{"ping"}, flags...)...); got.code != exitFailed || !strings.Contains(got.stderr, "(--tls-name says whose it may be instead)") {
+	if got := clitest.Execute(append([]string{"ping"}, flags...)...); got.Code != exit.Failed || !strings.Contains(got.Stderr, "(--tls-name says whose it may be instead)") {
 		t.Errorf("%+v", got)
 	}
-	output(t, append([]string{"ping", "--tls-name", "127.0.0.1"}, flags...)...)
+	clitest.Output(t, append([]string{"ping", "--tls-name", "127.0.0.1"}, flags...)...)
 }
 
 // TestAccessByOldTLS: with TLS 1.2 a certificate is refused in the handshake already.
@@ -235,8 +218,8 @@ func TestAccessByOldTLS(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	got := execute("ping", "--tls-ca", ca.File, "--server", l.Addr().String())
-	if got.code != exitFailed || !strings.Contains(got.stderr, "server refuses the connection: "+l.Addr().String()+": tls: ") {
+	got := clitest.Execute("ping", "--tls-ca", ca.File, "--server", l.Addr().String())
+	if got.Code != exit.Failed || !strings.Contains(got.Stderr, "server refuses the connection: "+l.Addr().String()+": tls: ") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ TTL, or by lockcached release KEY --token <num>. In a shell script:
 
 func newAcquire() task { return &acquiring{newClaiming()} }
 
-func (q *acquiring) run(a *app, args arguments) (err error) {
+func (q *acquiring) run(a *App, args arguments) (err error) {
 	if q.key, err = args.key("acquire"); err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (q *acquiring) run(a *app, args arguments) (err error) {
 		return err
 	}
 	defer c.Close()
-	if _, err := fmt.Fprintln(a.stdout, lock.Token()); err != nil {
+	if _, err := fmt.Fprintln(a.Stdout, lock.Token()); err != nil {
 		_ = lock.Unlock() // nobody knows the token
 		return fmt.Errorf("%s: released again, because its token could not be printed: %w", q.key, err)
 	}

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"cmp"
@@ -17,6 +17,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/cli/internal/logging"
 	"github.com/lockcached/lockcached/client"
 )
 
@@ -41,26 +44,26 @@ func newClaiming() claiming { return claiming{ttl: client.DefaultTTL, conflict: 
 // options are the flags that say how to claim. Their letters are those of flock(1).
 func (l *claiming) options() []option {
 	return append(l.serverOptions(), []option{
-		{flag: flag{long: "ttl", arg: "duration", usage: "the lease, in whole seconds (default: " + client.DefaultTTL.String() + ")"}, take: l.setTTL},
-		{flag: flag{short: "w", long: "wait", arg: "duration", usage: "how long to wait for the lock; 0 asks once (default: as long as it takes)"}, take: func(value string) (err error) {
-			l.wait, err = parseDuration(value)
+		{long: "ttl", arg: "duration", usage: "the lease, in whole seconds (default: " + client.DefaultTTL.String() + ")", take: l.setTTL},
+		{short: "w", long: "wait", arg: "duration", usage: "how long to wait for the lock; 0 asks once (default: as long as it takes)", take: func(value string) (err error) {
+			l.wait, err = argv.Duration(value)
 			l.waits = true
 			return err
 		}},
-		{flag: flag{short: "n", long: "no-wait", usage: "do not wait"}, take: turnOn(&l.noWait)},
-		{flag: flag{long: "strategy", arg: "name", usage: "how to wait: " + strings.Join(strategies(), ", ") + " (default: auto)"}, take: func(value string) (err error) {
+		{short: "n", long: "no-wait", usage: "do not wait", take: turnOn(&l.noWait)},
+		{long: "strategy", arg: "name", usage: "how to wait: " + strings.Join(strategies(), ", ") + " (default: auto)", take: func(value string) (err error) {
 			if l.strategy, err = client.ParseStrategy(value); err != nil {
 				return errors.New("should be one of " + strings.Join(strategies(), ", "))
 			}
 			return nil
 		}},
-		{flag: flag{long: "owner", arg: "text", usage: "who takes the lock, for others to see (default: host name and process id)"}, take: func(value string) error {
+		{long: "owner", arg: "text", usage: "who takes the lock, for others to see (default: host name and process id)", take: func(value string) error {
 			l.owner = value
 			return nil
 		}},
-		{flag: flag{short: "q", long: "quiet", usage: "say nothing when somebody else has the lock, nor of waiting for a server"}, take: turnOn(&l.quiet)},
-		{flag: flag{short: "E", long: "conflict-exit-code", arg: "num", usage: "the exit code when somebody else has the lock (default: " + strconv.Itoa(exitNotTaken) + ")"}, take: l.setConflict},
-		{flag: flag{short: "v", long: "verbose", counted: true, usage: "log retries, and when the lock is taken and released, on stderr"}, take: turnOn(&l.verbose)},
+		{short: "q", long: "quiet", usage: "say nothing when somebody else has the lock, nor of waiting for a server", take: turnOn(&l.quiet)},
+		{short: "E", long: "conflict-exit-code", arg: "num", usage: "the exit code when somebody else has the lock (default: " + strconv.Itoa(exitNotTaken) + ")", take: l.setConflict},
+		{short: "v", long: "verbose", counted: true, usage: "log retries, and when the lock is taken and released, on stderr", take: turnOn(&l.verbose)},
 	}...)
 }
 
@@ -73,7 +76,7 @@ func turnOn(to *bool) func(string) error {
 }
 
 func (l *claiming) setTTL(value string) (err error) {
-	if l.ttl, err = parseDuration(value); err == nil && (l.ttl < time.Second || client.CheckTTL(l.ttl) != nil) {
+	if l.ttl, err = argv.Duration(value); err == nil && (l.ttl < time.Second || client.CheckTTL(l.ttl) != nil) {
 		err = errors.New("should be at least 1s, and end before 19 January 2038, where the protocol's dates end")
 	}
 	return err
@@ -97,7 +100,7 @@ func strategies() (names []string) {
 // finish checks what depends on more than one flag, and the key.
 func (l *claiming) finish() error {
 	if l.noWait && l.waits {
-		return refusal{"--no-wait", "give either --wait or --no-wait"}
+		return exit.Refuse("--no-wait", "give either --wait or --no-wait")
 	}
 	return cmp.Or(checkKey(l.key), l.remote.finish())
 }
@@ -119,14 +122,14 @@ func receiveSignals() chan os.Signal {
 }
 
 // obtain takes the lock, unless a signal comes first. The error is the command's end.
-func (l *claiming) obtain(a *app, signals <-chan os.Signal, opts ...client.Option) (*client.Client, *client.Lock, error) {
+func (l *claiming) obtain(a *App, signals <-chan os.Signal, opts ...client.Option) (*client.Client, *client.Lock, error) {
 	l.log = zerolog.Nop()
 	if l.verbose {
-		l.log = newLogger(a.stderr, formatAuto, zerolog.DebugLevel)
+		l.log = logging.New(a.Stderr, logging.Auto, zerolog.DebugLevel)
 	}
 	if l.isNested() {
-		return nil, nil, failure{exitNotTaken, fmt.Errorf(
-			"%s: lock not obtained: the lockcached lock that this command runs under has it, and waiting for that would never end", l.key)}
+		return nil, nil, exit.With(exitNotTaken, fmt.Errorf(
+			"%s: lock not obtained: the lockcached lock that this command runs under has it, and waiting for that would never end", l.key))
 	}
 	c, err := client.New(client.Config{
 		Servers: l.servers, TLS: l.tls, User: l.user, Password: l.password,
@@ -160,7 +163,7 @@ func (l *claiming) isNested() bool {
 }
 
 // askUntilSignal takes the lock, unless a signal comes first.
-func (l *claiming) askUntilSignal(a *app, c *client.Client, signals <-chan os.Signal, opts []client.Option) (*client.Lock, error) {
+func (l *claiming) askUntilSignal(a *App, c *client.Client, signals <-chan os.Signal, opts []client.Option) (*client.Lock, error) {
 	ctx, interrupt := context.WithCancelCause(context.Background())
 	var watch sync.WaitGroup
 	granted := make(chan struct{})
@@ -195,22 +198,22 @@ func (i interruption) Error() string { return i.sig.String() }
 // notTaken says why there is no lock, and with what exit code.
 func (l *claiming) notTaken(err error) error {
 	if sig, ok := errors.AsType[interruption](err); ok {
-		return failure{exitSignal + int(sig.sig), fmt.Errorf("%s: %w while waiting for the lock", l.key, sig)}
+		return exit.With(exitSignal+int(sig.sig), fmt.Errorf("%s: %w while waiting for the lock", l.key, sig))
 	}
 	if held, ok := errors.AsType[*client.HeldError](err); ok {
-		return failure{l.conflict, l.unlessQuiet(held)}
+		return exit.With(l.conflict, l.unlessQuiet(held))
 	}
 	switch {
 	case errors.Is(err, client.ErrKey):
-		return refusal{"key " + l.key, "should be 1 to 200 bytes, and not begin with lockcached:"}
+		return exit.Refuse("key "+l.key, "should be 1 to 200 bytes, and not begin with lockcached:")
 	case errors.Is(err, client.ErrPlain):
-		return refusal{"--strategy " + l.strategy.String(), "needs lockcached, and this server is a plain memcached; use auto"}
+		return exit.Refuse("--strategy "+l.strategy.String(), "needs lockcached, and this server is a plain memcached; use auto")
 	}
 	why := strings.TrimPrefix(l.plainly(err), "lock "+l.key+": ")
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		why = fmt.Sprintf("the server's name %s cannot be resolved: %s", dns.Name, dns.Err)
 	}
-	return failure{exitNotTaken, fmt.Errorf("%s: lock not obtained: %s", l.key, why)}
+	return exit.With(exitNotTaken, fmt.Errorf("%s: lock not obtained: %s", l.key, why))
 }
 
 // unlessQuiet says that somebody else has the lock, or why nobody gets it, if that is to be said.

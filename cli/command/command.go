@@ -1,37 +1,60 @@
-package cli
+package command
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// A command is what the first word of the command line can be that is no flag.
-type command struct {
+// A Command is a first word of the command line that is no flag, and what follows from it.
+type Command struct {
 	name  string
 	args  string // what may follow, in its help
 	about string // one line, in the server's help
-	notes string // what else its help says
+	notes string // the rest of its help
 	// task makes what the command line configures and what then runs.
-	task func() task
-	// ownSignals leaves signals to the command.
+	task       func() task
 	ownSignals bool
 }
+
+// OwnsSignals reports whether signals are the command's: whoever runs it receives none.
+func (c *Command) OwnsSignals() bool { return c.ownSignals }
 
 // A task is a command on its way.
 type task interface {
 	options() []option
-	run(a *app, args arguments) error
+	run(a *App, args arguments) error
 }
 
-// An option is a flag of a command, with what takes its value; a switch is given "".
+// An option is a flag of a command.
 type option struct {
-	flag
-	variable string // that stands for it in the environment; "" for none
-	take     func(value string) error
+	short    string // one letter, or ""
+	long     string
+	arg      string // what its value is called in the help; "" for a switch
+	many     bool   // may be repeated, or given a comma-separated list
+	counted  bool   // repeating it means more of it
+	usage    string
+	variable string                   // its environment variable; "" for none
+	take     func(value string) error // of a switch: ""
+}
+
+// spelling is how the option is read and described.
+func (o *option) spelling() argv.Flag {
+	return argv.Flag{Short: o.short, Long: o.long, Arg: o.arg, Counted: o.counted}
+}
+
+func spellings(options []option) []argv.Flag {
+	list := make([]argv.Flag, len(options))
+	for i := range options {
+		list[i] = options[i].spelling()
+	}
+	return list
 }
 
 // arguments are what the command line has beside flags.
@@ -42,8 +65,8 @@ type arguments struct {
 }
 
 // allCommands are those there are, in the order of the help.
-func allCommands() []command {
-	return []command{
+func allCommands() []Command {
+	return []Command{
 		{name: "lock", args: "KEY [flags] -- COMMAND [ARG...]", about: "run a command while holding a lock",
 			task: newLock, notes: lockNotes + exitNotes(), ownSignals: true},
 		{name: "acquire", args: "KEY [flags]", about: "take a lock for a shell script, and print its token",
@@ -60,62 +83,52 @@ func allCommands() []command {
 	}
 }
 
-// do runs a command.
-func (a *app) do(c command, args []string) error {
+// Run runs the command with the words of the command line other than its name. An error is one
+// line to print, and has an exit code.
+func (c *Command) Run(a *App, words []string) error {
 	t := c.task()
 	options := withHelp(t.options())
-	argv := argv{command: c.name, unread: args}
-	argv.byShort, argv.byLong = indexOptions(options)
-	if err := argv.read(); err != nil {
+	line, err := argv.Parse(words, argv.NewFlags(spellings(options)))
+	if unknown, ok := errors.AsType[argv.Unknown](err); ok {
+		return c.unknownFlag(unknown.Flag, spellings(options), a.ServerFlags)
+	}
+	if err != nil {
 		return err
 	}
-	if slices.Contains(argv.named, "--help") {
-		return a.write(c.help(options))
+	if slices.ContainsFunc(line.Flags, func(g argv.Given) bool { return g.Name == "help" }) {
+		return exit.Print(a.Stdout, c.help(options))
 	}
-	if err := takeAll(options, argv.named); err != nil {
+	if err := takeAll(options, line.Flags); err != nil {
 		return err
 	}
-	return t.run(a, arguments{argv.rest, argv.ended, argv.behind})
+	return t.run(a, arguments{line.Words, line.Ended, line.Behind})
 }
 
 func withHelp(options []option) []option {
-	return append(options, option{flag: flag{short: "h", long: "help", usage: "print this help"}})
+	return append(options, option{short: "h", long: "help", usage: "print this help"})
 }
 
-func indexOptions(options []option) (byShort, byLong map[string]*flag) {
-	byShort, byLong = make(map[string]*flag), make(map[string]*flag)
-	for i := range options {
-		f := &options[i].flag
-		byLong[f.long] = f
-		if f.short != "" {
-			byShort[f.short] = f
-		}
-	}
-	return byShort, byLong
-}
-
-// takeAll gives options their values: those of the command line, named --name=value, and
-// for want of one that of the variable. An empty variable is as good as none.
-func takeAll(options []option, named []string) error {
+// takeAll gives options their values: those of the command line, or else that of the variable.
+// An empty variable counts as unset.
+func takeAll(options []option, given []argv.Given) error {
 	for i := range options {
 		o := &options[i]
-		given := false
-		for _, arg := range named {
-			name, value, _ := strings.Cut(arg[2:], "=")
-			if name != o.long {
+		isGiven := false
+		for _, g := range given {
+			if g.Name != o.long {
 				continue
 			}
-			given = true
-			if v, err := o.takeEach(value); err != nil {
-				return refusal{strings.TrimSpace("--" + name + " " + v), err.Error()}
+			isGiven = true
+			if v, err := o.takeEach(g.Value); err != nil {
+				return exit.Refuse(strings.TrimSpace("--"+o.long+" "+v), err.Error())
 			}
 		}
 		value := os.Getenv(o.variable)
-		if given || value == "" {
+		if isGiven || value == "" {
 			continue
 		}
 		if v, err := o.takeEach(value); err != nil {
-			return refusal{o.variable + "=" + v, err.Error()}
+			return exit.Refuse(o.variable+"="+v, err.Error())
 		}
 	}
 	return nil
@@ -136,12 +149,13 @@ func (o *option) takeEach(value string) (string, error) {
 }
 
 // help is the answer to -h.
-func (c *command) help(options []option) string {
+func (c *Command) help(options []option) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n%s.\n", strings.TrimSpace("lockcached "+c.name+" "+c.args), upperFirst(c.about))
 	t := newTable()
 	for i := range options {
-		t.row("  "+options[i].synopsis(), options[i].usage)
+		spelling := options[i].spelling()
+		t.row("  "+spelling.Synopsis(), options[i].usage)
 	}
 	fmt.Fprintf(&b, "\n%s", t)
 	if slices.ContainsFunc(options, func(o option) bool { return o.variable != "" }) {
@@ -157,8 +171,8 @@ Without --tls... and --auth-file their variables count, $LOCKCACHED_CLIENT_TLS_C
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// commandNotes is what the server's help says of commands.
-func commandNotes() string {
+// Overview lists the commands, for the server's help.
+func Overview() string {
 	t := newTable()
 	for _, c := range allCommands() {
 		t.row("  lockcached "+c.name, c.about)
@@ -166,13 +180,13 @@ func commandNotes() string {
 	return "\nInstead of serving:\n" + t.String() + "\n\"lockcached help COMMAND\" says more about each.\n"
 }
 
-// all are the words on both sides of "--", to those whom it means nothing.
+// all are the words on both sides of "--", for commands to which that means nothing.
 func (args arguments) all() []string { return slices.Concat(args.words, args.behind) }
 
 // wordless refuses what belongs to no flag.
 func (args arguments) wordless(command string) error {
 	if words := args.all(); len(words) > 0 {
-		return refusal{words[0], "belongs to no flag; lockcached " + command + " -h lists them"}
+		return exit.Refuse(words[0], "belongs to no flag; lockcached "+command+" -h lists them")
 	}
 	return nil
 }
@@ -182,9 +196,9 @@ func (args arguments) key(command string) (string, error) {
 	words := args.all()
 	switch {
 	case len(words) == 0:
-		return "", refusal{command, "needs the key of a lock: lockcached " + command + " KEY"}
+		return "", exit.Refuse(command, "needs the key of a lock: lockcached "+command+" KEY")
 	case len(words) > 1:
-		return "", refusal{words[1], "is one word too many: lockcached " + command + " takes one key"}
+		return "", exit.Refuse(words[1], "is one word too many: lockcached "+command+" takes one key")
 	}
 	return words[0], checkKey(words[0])
 }
@@ -193,26 +207,7 @@ func (args arguments) key(command string) (string, error) {
 func checkKey(key string) error {
 	isBad := func(r rune) bool { return r <= ' ' || r == 0x7f }
 	if key == "" || len(key) > protocol.MaxKey || strings.ContainsFunc(key, isBad) {
-		return refusal{fmt.Sprintf("key %q", key), fmt.Sprintf("should be 1 to %d bytes without spaces and control characters", protocol.MaxKey)}
+		return exit.Refuse(fmt.Sprintf("key %q", key), fmt.Sprintf("should be 1 to %d bytes without spaces and control characters", protocol.MaxKey))
 	}
 	return nil
-}
-
-// A helping is "lockcached help".
-type helping struct{}
-
-func newHelp() task { return helping{} }
-
-func (helping) options() []option { return nil }
-
-func (helping) run(a *app, args arguments) error {
-	words := args.all()
-	if len(words) == 0 {
-		return a.serverOrFlag([]string{"--help"})
-	}
-	c := findCommand(words[0])
-	if c == nil {
-		return noCommand(words[0])
-	}
-	return a.do(*c, []string{"--help"})
 }

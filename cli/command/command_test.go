@@ -1,72 +1,17 @@
-package cli
+package command_test
 
 import (
 	"bytes"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
+
+	"github.com/lockcached/lockcached/cli/command"
+	"github.com/lockcached/lockcached/cli/internal/clitest"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 )
-
-// finished is how a command line ended, and what it printed.
-type finished struct {
-	code           int
-	stdout, stderr string
-}
-
-func execute(args ...string) finished {
-	var stdout, stderr bytes.Buffer
-	code := run(append([]string{"lockcached"}, args...), &stdout, &stderr, nil)
-	return finished{code, stdout.String(), stderr.String()}
-}
-
-// A wire is a connection to a server.
-type wire struct {
-	t    *testing.T
-	conn net.Conn
-}
-
-func dial(t *testing.T, addr string) wire {
-	t.Helper()
-	conn, err := net.Dial(network(addr), addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return wire{t, conn}
-}
-
-// add claims a lock, and returns the answer.
-func (w wire) add(key, owner string) string {
-	w.t.Helper()
-	return w.send(fmt.Sprintf("add %s 0 60 %d\r\n%s", key, len(owner), owner))
-}
-
-// send sends a request, and returns the answer.
-func (w wire) send(request string) string {
-	w.t.Helper()
-	fmt.Fprintf(w.conn, "%s\r\n", request)
-	answer := make([]byte, 100)
-	n, err := w.conn.Read(answer)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return strings.TrimSpace(string(answer[:n]))
-}
-
-// nowhere is an address at which nobody listens.
-func nowhere(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	return l.Addr().String()
-}
 
 // stranger is a server that gives one answer to everything.
 func stranger(t *testing.T, answer string) string {
@@ -90,27 +35,27 @@ func stranger(t *testing.T, answer string) string {
 }
 
 func TestCommandHelp(t *testing.T) {
-	server := output(t, "-h")
-	for _, c := range allCommands() {
-		help := output(t, c.name, "-h")
-		if help != output(t, "help", c.name) {
-			t.Errorf("help %s and %s -h differ", c.name, c.name)
+	server := clitest.Output(t, "-h")
+	for _, c := range command.AllCommands() {
+		help := clitest.Output(t, c.Name(), "-h")
+		if help != clitest.Output(t, "help", c.Name()) {
+			t.Errorf("help %s and %s -h differ", c.Name(), c.Name())
 		}
-		if !strings.Contains(server, "lockcached "+c.name+" ") || !strings.HasPrefix(help, "lockcached "+c.name) {
-			t.Errorf("%s: not in the server's help, or %q", c.name, help)
+		if !strings.Contains(server, "lockcached "+c.Name()+" ") || !strings.HasPrefix(help, "lockcached "+c.Name()) {
+			t.Errorf("%s: not in the server's help, or %q", c.Name(), help)
 		}
 		for line := range strings.Lines(help) {
 			if utf8.RuneCountInString(line) > 110 {
 				t.Errorf("too wide: %s", line)
 			}
 		}
-		for _, o := range c.task().options() {
-			if !strings.Contains(help, "--"+o.long) {
-				t.Errorf("the help of %s lacks --%s", c.name, o.long)
+		for _, o := range c.Flags() {
+			if !strings.Contains(help, "--"+o.Long) {
+				t.Errorf("the help of %s lacks --%s", c.Name(), o.Long)
 			}
 		}
 	}
-	if output(t, "help") != server {
+	if clitest.Output(t, "help") != server {
 		t.Error("help without a word is not the server's help")
 	}
 }
@@ -164,52 +109,37 @@ func TestCommandRefusals(t *testing.T) {
 		{"lock k --strategy hope -- true", "--strategy hope: should be one of auto, queue, "},
 	}
 	for _, tt := range tests {
-		got := execute(strings.Fields(tt.args)...)
-		if got.code != exitRefused || got.stdout != "" || !strings.HasPrefix(got.stderr, "lockcached: "+tt.want) ||
-			strings.Count(got.stderr, "\n") != 1 {
+		got := clitest.Execute(strings.Fields(tt.args)...)
+		if got.Code != exit.Refused || got.Stdout != "" || !strings.HasPrefix(got.Stderr, "lockcached: "+tt.want) ||
+			strings.Count(got.Stderr, "\n") != 1 {
 			t.Errorf("%s: %+v", tt.args, got)
 		}
 	}
-	t.Setenv(serverEnv, "a:b")
-	if got := execute("ls"); got.code != exitRefused || !strings.HasPrefix(got.stderr, "lockcached: LOCKCACHED_SERVER=a:b: should be host") {
+	t.Setenv(command.ServerEnv, "a:b")
+	if got := clitest.Execute("ls"); got.Code != exit.Refused || !strings.HasPrefix(got.Stderr, "lockcached: LOCKCACHED_SERVER=a:b: should be host") {
 		t.Errorf("%+v", got)
-	}
-}
-
-func TestServers(t *testing.T) {
-	tests := map[string][]string{
-		"localhost":                 {"localhost:11211"},
-		"localhost:1,localhost:1":   {"localhost:1"},
-		"[::1]:2,::1,/run/socket":   {"[::1]:2", "[::1]:11211", "/run/socket"},
-		"cache-1,cache-2:11311,a.b": {"cache-1:11211", "cache-2:11311", "a.b:11211"},
-	}
-	for value, want := range tests {
-		r := newRemote()
-		if err := takeAll(r.options(), []string{"--server=" + value}); err != nil || !slices.Equal(r.servers, want) {
-			t.Errorf("%s: %q, %v", value, r.servers, err)
-		}
 	}
 }
 
 func TestPing(t *testing.T) {
-	server, away := start(t, "-p-1"), nowhere(t)
-	defer server.stop(testSignal)
-	got := execute("ping", "--server", server.addrs[0])
-	if fields := strings.Fields(got.stdout); got.code != 0 || len(fields) != 4 ||
-		fields[0] != server.addrs[0] || strings.Join(fields[2:], " ") != "lockcached 0.1.0" {
+	server, away := clitest.Start(t, "-p-1"), clitest.Nowhere(t)
+	defer server.Stop(testSignal)
+	got := clitest.Execute("ping", "--server", server.Addrs[0])
+	if fields := strings.Fields(got.Stdout); got.Code != 0 || len(fields) != 4 ||
+		fields[0] != server.Addrs[0] || strings.Join(fields[2:], " ") != "lockcached 0.1.0" {
 		t.Errorf("%+v", got)
 	}
-	got = execute("ping", "--server", away+","+server.addrs[0])
-	if got.code != exitFailed || !strings.Contains(got.stdout, "lockcached 0.1.0") ||
-		got.stderr != "lockcached: "+away+": connect: connection refused\n" {
+	got = clitest.Execute("ping", "--server", away+","+server.Addrs[0])
+	if got.Code != exit.Failed || !strings.Contains(got.Stdout, "lockcached 0.1.0") ||
+		got.Stderr != "lockcached: "+away+": connect: connection refused\n" {
 		t.Errorf("%+v", got)
 	}
-	got = execute("ping", "--json", "--server", server.addrs[0])
-	if got.code != 0 || !strings.Contains(got.stdout, `"version": "1.6.45",`) || !strings.Contains(got.stdout, `"lockcached_version": "0.1.0"`) {
+	got = clitest.Execute("ping", "--json", "--server", server.Addrs[0])
+	if got.Code != 0 || !strings.Contains(got.Stdout, `"version": "1.6.45",`) || !strings.Contains(got.Stdout, `"lockcached_version": "0.1.0"`) {
 		t.Errorf("%+v", got)
 	}
-	got = execute("ping", "--json", "--server", away)
-	if got.code != exitFailed || !strings.Contains(got.stdout, `"up": 0`) {
+	got = clitest.Execute("ping", "--json", "--server", away)
+	if got.Code != exit.Failed || !strings.Contains(got.Stdout, `"up": 0`) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -218,25 +148,25 @@ func TestPing(t *testing.T) {
 func TestStrangers(t *testing.T) {
 	tests := []struct{ name, answer, want string }{
 		{"silent", "", "no answer: i/o timeout"},
-		{"no-line-end", strings.Repeat("x", 2*maxAnswerLine), errStrange.Error()},
+		{"no-line-end", strings.Repeat("x", 2*command.MaxAnswerLine), command.ErrStrange.Error()},
 		{"full", "ERROR Too many open connections\r\n", `answers "ERROR Too many open connections"`},
 		{"refuses", "CLIENT_ERROR stats held not allowed\r\n", `answers "CLIENT_ERROR stats held not allowed"`},
-		{"older", "ERROR\r\n", errNoList.Error()},
+		{"older", "ERROR\r\n", command.ErrNoList.Error()},
 	}
 	for _, tt := range tests {
 		addr := stranger(t, tt.answer)
-		got := execute("ls", "--timeout", "100ms", "--server", addr)
-		if got.code != exitFailed || got.stderr != "lockcached: "+addr+": "+tt.want+"\n" {
+		got := clitest.Execute("ls", "--timeout", "100ms", "--server", addr)
+		if got.Code != exit.Failed || got.Stderr != "lockcached: "+addr+": "+tt.want+"\n" {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
 	}
 }
 
 func TestStatistics(t *testing.T) {
-	server := start(t, "-p-1")
-	defer server.stop(testSignal)
-	addr := server.addrs[0]
-	dial(t, addr).add("lock:x", "alice")
+	server := clitest.Start(t, "-p-1")
+	defer server.Stop(testSignal)
+	addr := server.Addrs[0]
+	clitest.Dial(t, addr).Add("lock:x", "alice")
 	for args, want := range map[string]string{
 		"stats locks":              "held             1\n",
 		"stats lock lock:x":        "owner              alice\n",
@@ -247,31 +177,30 @@ func TestStatistics(t *testing.T) {
 		"stats --json class lock":  `"acquired": 1,`,
 		"stats --json -- settings": `"maxbytes": 67108864,`,
 	} {
-		got := execute(append([]string{"stats", "--server", addr}, strings.Fields(args)[1:]...)...)
-		if got.code != 0 || !strings.Contains(got.stdout, want) || got.stderr != "" {
+		got := clitest.Execute(append([]string{"stats", "--server", addr}, strings.Fields(args)[1:]...)...)
+		if got.Code != 0 || !strings.Contains(got.Stdout, want) || got.Stderr != "" {
 			t.Errorf("%s: %+v", args, got)
 		}
 	}
-	if got := execute("stats", "nothing", "--server", addr); got.code != exitFailed || !strings.Contains(got.stderr, `does not know "stats nothing"`) {
+	if got := clitest.Execute("stats", "nothing", "--server", addr); got.Code != exit.Failed || !strings.Contains(got.Stderr, `does not know "stats nothing"`) {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestTop(t *testing.T) {
-	server := start(t, "-p-1")
-	defer server.stop(testSignal)
-	dial(t, server.addrs[0]).add("lock:x", "alice")
-	dial(t, server.addrs[0]).add("lock:x", "bob")
-	got := execute("top", "--server", server.addrs[0])
-	if got.code != 0 || !strings.HasPrefix(got.stdout, "1 held, 0 queued, 1 polling\n\nKEY ") || !strings.Contains(got.stdout, "\nlock:x  alice ") {
+	server := clitest.Start(t, "-p-1")
+	defer server.Stop(testSignal)
+	clitest.Dial(t, server.Addrs[0]).Add("lock:x", "alice")
+	clitest.Dial(t, server.Addrs[0]).Add("lock:x", "bob")
+	got := clitest.Execute("top", "--server", server.Addrs[0])
+	if got.Code != 0 || !strings.HasPrefix(got.Stdout, "1 held, 0 queued, 1 polling\n\nKEY ") || !strings.Contains(got.Stdout, "\nlock:x  alice ") {
 		t.Errorf("%+v", got)
 	}
-	w := newTop().(*watching)
-	w.servers = server.addrs
-	w.frame(80, 10)
-	dial(t, server.addrs[0]).add("lock:y", "bob")
+	frame := command.TopFrames(server.Addrs)
+	frame(80, 10)
+	clitest.Dial(t, server.Addrs[0]).Add("lock:y", "bob")
 	screen := new(bytes.Buffer)
-	draw(screen, w.frame(40, 10), 40, 3)
+	command.Draw(screen, frame(40, 10), 40, 3)
 	lines := strings.Split(screen.String(), "\n")
 	if len(lines) != 3 || !strings.HasPrefix(lines[1], "2 held, 0 queued, 1 polling; a second: ") {
 		t.Errorf("%q", lines)
@@ -281,47 +210,5 @@ func TestTop(t *testing.T) {
 		if utf8.RuneCountInString(line) > 40 {
 			t.Errorf("too wide: %q", line)
 		}
-	}
-}
-
-func TestAbout(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0:                                     "0s",
-		123456 * time.Nanosecond:              "0s",
-		12 * time.Millisecond:                 "12ms",
-		1234 * time.Millisecond:               "1.2s",
-		75*time.Second + 400*time.Millisecond: "1m15s",
-		3*time.Hour + 20*time.Minute + 29*time.Second: "3h20m",
-		10 * 24 * time.Hour:                           "10d",
-	} {
-		if got := about(d); got != want {
-			t.Errorf("%v: %s, want %s", d, got, want)
-		}
-	}
-}
-
-func TestShown(t *testing.T) {
-	for text, want := range map[string]string{
-		"lock:x":            "lock:x",
-		"Schloß":            "Schloß",
-		"\x1b[2Jgone":       `\x1b[2Jgone`,
-		"a\x00b\xffc\uFFFD": `a\x00b\xffc` + "\uFFFD",
-		"\u202e":            `\xe2\x80\xae`,
-	} {
-		if got := shown(text); got != want {
-			t.Errorf("%q: %s, want %s", text, got, want)
-		}
-	}
-}
-
-func TestFieldsAsJSON(t *testing.T) {
-	got, err := fields{
-		{"held", "1"}, {"age_ms", "1.5"}, {"ttl_ms", "-1"}, {"owner", "17"}, {"token", "1795263491651601458"},
-		{"time", "999999999999999"}, {"big", "1795263491651601458"}, {"version", "1"}, {"text", `a"b`}, {"odd", "1.2.3"}, {"empty", ""}, {"zeros", "007"},
-	}.MarshalJSON()
-	want := `{"held":1,"age_ms":1.5,"ttl_ms":-1,"owner":"17","token":"1795263491651601458",` +
-		`"time":999999999999999,"big":"1795263491651601458","version":"1","text":"a\"b","odd":"1.2.3","empty":"","zeros":"007"}`
-	if err != nil || string(got) != want {
-		t.Errorf("%s, %v", got, err)
 	}
 }

@@ -1,9 +1,12 @@
-package cli
+package command
 
 import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
 const completionWord = "completion"
@@ -26,19 +29,19 @@ Keys are those of locks that are held or waited for at the servers of --server o
 func newCompletion() task { return &completing{} }
 
 func (c *completing) options() []option {
-	return []option{{flag: flag{long: "line", arg: "text", usage: "print what the last word of a command line could become"}, take: func(value string) error {
+	return []option{{long: "line", arg: "text", usage: "print what the last word of a command line could become", take: func(value string) error {
 		c.line, c.typed = value, true
 		return nil
 	}}}
 }
 
-func (c *completing) run(a *app, args arguments) error {
+func (c *completing) run(a *App, args arguments) error {
 	words := args.all()
 	switch {
 	case c.typed:
-		return a.print(false, nil, func() string { return strings.Join(candidates(c.line), "\n") + "\n" })
+		return a.print(false, nil, func() string { return strings.Join(candidates(c.line, a.ServerFlags), "\n") + "\n" })
 	case len(words) != 1 || completionScripts[words[0]] == "":
-		return refusal{completionWord, "should be followed by bash, zsh or fish"}
+		return exit.Refuse(completionWord, "should be followed by bash, zsh or fish")
 	}
 	return a.print(false, nil, func() string { return completionScripts[words[0]] })
 }
@@ -67,7 +70,7 @@ compdef _lockcached lockcached
 
 // candidates are what the last word of a line could become. There are none behind
 // "--", where another program's words begin.
-func candidates(line string) []string {
+func candidates(line string, serverFlags []argv.Flag) []string {
 	words := strings.Fields(line)
 	if len(words) == 0 {
 		return nil
@@ -79,19 +82,19 @@ func candidates(line string) []string {
 		words = words[:len(words)-1]
 	}
 	var all []string
-	c, rest := route(append([]string{"lockcached"}, words...))
+	c, rest, _ := Find(words, serverFlags)
 	switch {
 	case slices.Contains(words, "--"):
 	case c != nil:
 		all = c.candidates(rest, last)
-	case !strings.HasPrefix(last, "-") && firstWord(append(words, "")) == len(words):
+	case !strings.HasPrefix(last, "-") && firstWord(append(words, ""), serverFlags) == len(words):
 		for _, c := range allCommands() {
 			all = append(all, c.name)
 		}
 	default:
-		for i := range flags {
-			if flags[i].section != "" {
-				all = append(all, "--"+flags[i].long)
+		for _, f := range serverFlags {
+			if !f.Hidden {
+				all = append(all, "--"+f.Long)
 			}
 		}
 	}
@@ -99,7 +102,7 @@ func candidates(line string) []string {
 }
 
 // candidates are the words that may follow the command's other words.
-func (c *command) candidates(words []string, last string) (all []string) {
+func (c *Command) candidates(words []string, last string) (all []string) {
 	options := withHelp(c.task().options())
 	switch {
 	case strings.HasPrefix(last, "-"):
@@ -140,11 +143,9 @@ const (
 // keys are those of locks that are held or waited for at the servers that the words
 // name, in alphabetical order. What is wrong with the words the command itself will say.
 func keys(options []option, words []string) (all []string) {
-	argv := argv{unread: words}
-	argv.byShort, argv.byLong = indexOptions(options)
-	_ = argv.read()
+	line, _ := argv.Parse(words, argv.NewFlags(spellings(options)))
 	r := newRemote()
-	if takeAll(r.options(), argv.named) != nil || r.finish() != nil {
+	if takeAll(r.options(), line.Flags) != nil || r.finish() != nil {
 		return nil
 	}
 	r.timeout = keysTimeout

@@ -1,10 +1,8 @@
-package cli
+package command
 
-// Exit codes besides 0. Those from sysexits.h are hardly used by other programs, 124 is
+// Exit codes besides those of package exit. Those from sysexits.h are hardly used by other programs, 124 is
 // timeout(1)'s, the last three are the shells'.
 const (
-	exitFailed   = 1   // what was asked for could not be done
-	exitRefused  = 2   // the command line or the environment is wrong
 	exitLost     = 74  // EX_IOERR: the lock was lost while the command ran
 	exitNotTaken = 75  // EX_TEMPFAIL: the lock was not obtained
 	exitTooLong  = 124 // the command ran for too long

@@ -1,54 +1,48 @@
-package cli
+package command
 
 import (
-	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// isMemcached reports whether the program was started under memcached's name, as by the
-// start-up files of a distribution. Then it is used as a memcached, which has no
-// commands and ignores words that belong to no flag.
-func isMemcached(program string) bool {
-	return strings.HasPrefix(filepath.Base(program), "memcached")
-}
-
-// route returns the command that a command line names, and its arguments: all words but
-// the program's and the command's. Flags may stand in front of the command. It returns
-// nil if there is no command.
-func route(args []string) (c *command, rest []string) {
-	if isMemcached(args[0]) {
-		return nil, nil
-	}
-	args = args[1:]
-	i := firstWord(args)
+// Find returns the command that the words of a command line name, and the other words: flags may
+// stand in front of the command. Without a word that could be a command it returns nil, and the
+// command line is the server's. An error refuses a word that should have been a command.
+func Find(words []string, serverFlags []argv.Flag) (c *Command, rest []string, err error) {
+	i := firstWord(words, serverFlags)
 	if i < 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	if c = findCommand(args[i]); c == nil {
-		return nil, nil
+	if c = findCommand(words[i]); c == nil {
+		return nil, nil, noCommand(words[i])
 	}
-	return c, slices.Concat(args[:i], args[i+1:])
+	return c, slices.Concat(words[:i], words[i+1:]), nil
 }
 
 // firstWord is the index of the first word that is neither a flag nor a flag's value; -1
-// if there is none, or what stands in front of it cannot be understood.
-func firstWord(args []string) int {
-	var names flagNames
-	for i := 0; i < len(args); i++ {
-		if arg := args[i]; arg == "--" {
+// if there is none, or if a flag in front of it is unknown.
+func firstWord(words []string, serverFlags []argv.Flag) int {
+	var flags *argv.Flags // looked up only if there are any
+	for i := 0; i < len(words); i++ {
+		if word := words[i]; word == "--" {
 			return -1
-		} else if !isFlag(arg) {
+		} else if !argv.IsFlag(word) {
 			return i
 		}
-		switch names.load().find(args[i]) {
-		case notThere:
+		if flags == nil {
+			flags = allFlags(serverFlags)
+		}
+		switch flags.Find(words[i]) {
+		case argv.NotThere:
 			return -1
-		case withValue:
+		case argv.WithValue:
 			i++
-		case perhapsWithValue:
-			if i+1 < len(args) && findCommand(args[i+1]) == nil {
+		case argv.PerhapsWithValue:
+			if i+1 < len(words) && findCommand(words[i+1]) == nil {
 				i++
 			}
 		}
@@ -56,75 +50,18 @@ func firstWord(args []string) int {
 	return -1
 }
 
-func isFlag(arg string) bool { return strings.HasPrefix(arg, "-") && arg != "-" }
-
-// flagNames are the flags of the server and of all commands, for as long as it is not known
-// whose command line it is. Long flags that share a name agree on whether they have a value.
-type flagNames struct {
-	short, long map[string]*flag
-	mixed       map[string]bool // letters that are switches here, and have a value there
-}
-
-// load fills in the names, once.
-func (n *flagNames) load() *flagNames {
-	if n.long != nil {
-		return n
-	}
-	n.short, n.long, n.mixed = maps.Clone(byShort), maps.Clone(byLong), make(map[string]bool)
+// allFlags are the flags of the server and of all commands, for as long as it is not known whose
+// command line it is.
+func allFlags(serverFlags []argv.Flag) *argv.Flags {
+	flags := argv.NewFlags(serverFlags)
 	for _, c := range allCommands() {
-		short, long := indexOptions(c.task().options())
-		for letter, f := range short {
-			if other := n.short[letter]; other != nil && (other.arg == "") != (f.arg == "") {
-				n.mixed[letter] = true
-			}
-		}
-		maps.Copy(n.short, short)
-		maps.Copy(n.long, long)
+		flags.Add(spellings(c.task().options()))
 	}
-	return n
-}
-
-// A reading says whether a flag is there, and whether the word behind it is its value.
-type reading int
-
-const (
-	notThere reading = iota
-	withoutValue
-	withValue
-	perhapsWithValue
-)
-
-// find looks up a flag, or all flags of a word of one-letter flags.
-func (n *flagNames) find(arg string) reading {
-	if strings.HasPrefix(arg, "--") {
-		name, _, given := strings.Cut(arg[2:], "=")
-		switch f := n.long[name]; {
-		case f == nil:
-			return notThere
-		case f.arg == "" || given:
-			return withoutValue
-		}
-		return withValue
-	}
-	letters := []rune(arg[1:])
-	for i, letter := range letters {
-		isLast := i == len(letters)-1
-		switch f := n.short[string(letter)]; {
-		case f == nil:
-			return notThere
-		case n.mixed[string(letter)] && isLast:
-			return perhapsWithValue
-		case f.arg != "" && isLast:
-			return withValue
-		case f.arg != "":
-			return withoutValue // the rest of the word is its value
-		}
-	}
-	return withoutValue
+	return flags
 }
 
 // findCommand returns the command of that name, or nil.
-func findCommand(name string) *command {
+func findCommand(name string) *Command {
 	for _, c := range allCommands() {
 		if c.name == name {
 			return &c
@@ -136,17 +73,9 @@ func findCommand(name string) *command {
 // noCommand refuses a word that should have been a command.
 func noCommand(word string) error {
 	if slices.Contains([]string{"serve", "server", "start"}, word) {
-		return refusal{word, "there is no such command; lockcached serves when it is given none"}
+		return exit.Refuse(word, "there is no such command; lockcached serves when it is given none")
 	}
-	return refusal{shown(word), "there is no such command" + suggest(nearestCommand(word)) + "; lockcached -h lists them"}
-}
-
-// suggest is what an error adds that knows what was probably meant.
-func suggest(near string) string {
-	if near == "" {
-		return ""
-	}
-	return " (did you mean " + near + "?)"
+	return exit.Refuse(term.Printable(word), "there is no such command"+argv.Suggest(nearestCommand(word))+"; lockcached -h lists them")
 }
 
 // otherNames are those that commands have in other programs.
@@ -162,48 +91,61 @@ func nearestCommand(word string) string {
 	for _, c := range allCommands() {
 		names = append(names, c.name)
 	}
-	return nearest(word, names, max(1, len(word)/2))
+	return argv.Nearest(word, names, max(1, len(word)/2))
 }
 
-// nearest returns the name that a word was probably meant to be: the one with the smallest edit
-// distance, if that is most or less, or else one that the word begins; or "".
-func nearest(word string, names []string, most int) (near string) {
-	least := most + 1
-	for _, name := range names {
-		if d := editDistance(word, name); d < least {
-			near, least = name, d
-		}
+// unknownFlag refuses a flag that the command does not have, and says where it belongs or which
+// flag is like it.
+func (c *Command) unknownFlag(flag string, own, server []argv.Flag) error {
+	help := "lockcached " + c.name + " -h"
+	if argv.NewFlags(server).Find(flag) != argv.NotThere {
+		return exit.Refuse(flag, "is a flag of the server; "+help+" lists those of lockcached "+c.name)
 	}
-	isBegun := func(name string) bool { return word != "" && strings.HasPrefix(name, word) }
-	if i := slices.IndexFunc(names, isBegun); near == "" && i >= 0 {
-		return names[i]
-	}
-	return near
+	return exit.Refuse(flag, "unknown flag"+suggestFlag(flag, own)+"; "+help+" lists those there are")
 }
 
-// editDistance is the optimal string alignment distance: how many bytes have to be added,
-// removed, replaced or swapped with their neighbour to make one word the other.
-func editDistance(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
+// UnknownServerFlag refuses a flag that the server does not have, and says which command has it or
+// which flag is like it.
+func UnknownServerFlag(flag string, server []argv.Flag) error {
+	const help = "lockcached -h"
+	near := slices.Clone(server)
+	for _, c := range allCommands() {
+		own := spellings(c.task().options())
+		if argv.NewFlags(own).Long(strings.TrimPrefix(flag, "--")) != nil {
+			return exit.Refuse(flag, "belongs to a command, as in lockcached "+c.name+" "+flag+"; "+help+" lists commands and the server's flags")
+		}
+		near = append(near, own...)
 	}
-	for j := range rows[0] {
-		rows[0][j] = j
+	return exit.Refuse(flag, "unknown flag"+suggestFlag(flag, near)+"; "+help+" lists those there are")
+}
+
+// suggestFlag suggests one of the flags for a long flag that was mistyped.
+func suggestFlag(flag string, list []argv.Flag) string {
+	name, isLong := strings.CutPrefix(flag, "--")
+	if !isLong {
+		return ""
 	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			replace := rows[i-1][j-1]
-			if a[i-1] != b[j-1] {
-				replace++
+	var names []string
+	for _, f := range list {
+		names = append(names, f.Long)
+	}
+	slices.Sort(names)
+	near := argv.Nearest(name, slices.Compact(names), max(1, len(name)/3))
+	if near == "" {
+		return ""
+	}
+	return argv.Suggest("--" + near)
+}
+
+// Variables are the environment variables that mean something to commands.
+func Variables() []string {
+	names := []string{keyEnv, tokenEnv, heldEnv}
+	for _, c := range allCommands() {
+		for _, o := range c.task().options() {
+			if o.variable != "" {
+				names = append(names, o.variable)
 			}
-			d := min(replace, rows[i-1][j]+1, rows[i][j-1]+1)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				d = min(d, rows[i-2][j-2]+1)
-			}
-			rows[i][j] = d
 		}
 	}
-	return rows[len(a)][len(b)]
+	return names
 }

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 // best is to have the lock again as soon as it is free.
 type guard struct {
 	*holding
-	app    *app
+	app    *App
 	client *client.Client
 	lock   *client.Lock
 	child  *child
@@ -194,7 +194,7 @@ func (g *guard) goOn(why string) {
 }
 
 func (g *guard) say(format string, args ...any) {
-	fmt.Fprintf(g.app.stderr, "lockcached: %s: %s\n", g.key, fmt.Sprintf(format, args...))
+	fmt.Fprintf(g.app.Stderr, "lockcached: %s: %s\n", g.key, fmt.Sprintf(format, args...))
 }
 
 // send sends a signal to the command, and reports whether we may.

@@ -1,4 +1,4 @@
-package cli
+package command_test
 
 import (
 	"bufio"
@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/cli/internal/clitest"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -27,20 +28,20 @@ func TestLockScript(t *testing.T) {
 		}
 	}
 	script := filepath.Join(folder, "script")
-	want := finished{3, script + " one k\n", ""}
-	if got := ended(t, program("lock", "k", "--server", server, "--", script, "one", "two")); got != want {
+	want := clitest.Ended(3, script+" one k\n", "")
+	if got := clitest.Finish(t, clitest.Program("lock", "k", "--server", server, "--", script, "one", "two")); got != want {
 		t.Errorf("%+v", got)
 	}
-	if got := ended(t, program("lock", "k", "--exec", "--server", server, "--", script, "one", "two")); got != want {
+	if got := clitest.Finish(t, clitest.Program("lock", "k", "--exec", "--server", server, "--", script, "one", "two")); got != want {
 		t.Errorf("--exec: %+v", got)
 	}
-	output(t, "release", "k", "--force", "--server", server)
-	if got := ended(t, program("lock", "k", "--server", server, "--", filepath.Join(folder, "empty"))); got != (finished{}) {
+	clitest.Output(t, "release", "k", "--force", "--server", server)
+	if got := clitest.Finish(t, clitest.Program("lock", "k", "--server", server, "--", filepath.Join(folder, "empty"))); got != (clitest.Result{}) {
 		t.Errorf("empty: %+v", got)
 	}
-	here := program("lock", "k", "--server", server, "--", "-c", "one")
+	here := clitest.Program("lock", "k", "--server", server, "--", "-c", "one")
 	here.Dir, here.Env = folder, append(here.Env, "PATH=.")
-	if got := ended(t, here); got != (finished{3, "./-c one k\n", ""}) {
+	if got := clitest.Finish(t, here); got != (clitest.Ended(3, "./-c one k\n", "")) {
 		t.Errorf("found in .: %+v", got)
 	}
 }
@@ -54,12 +55,12 @@ func TestLockTakesNothing(t *testing.T) {
 	}
 	for command, code := range map[string]int{"no-such-command": 127, "/": 126, file: 126} {
 		for _, how := range []string{"-n", "--exec"} {
-			if got := ended(t, program("lock", "k", how, "--server", server, "--", command)); got.code != code {
+			if got := clitest.Finish(t, clitest.Program("lock", "k", how, "--server", server, "--", command)); got.Code != code {
 				t.Errorf("%s %s: %+v", how, command, got)
 			}
 		}
 	}
-	if got := output(t, "stats", "locks", "--json", "--server", server); !strings.Contains(got, `"acquired": 0`) {
+	if got := clitest.Output(t, "stats", "locks", "--json", "--server", server); !strings.Contains(got, `"acquired": 0`) {
 		t.Errorf("%s", got)
 	}
 }
@@ -76,20 +77,20 @@ func TestLockBelowItself(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		inner []string
-		want  finished
+		want  clitest.Result
 	}{
-		{"at-once", lock("k", one, "true"), finished{75, "", refusal}},
-		{"deeper", lock("k2", one, lock("k", one, "true")...), finished{75, "", refusal}},
-		{"acquire", []string{os.Args[0], "acquire", "k", "--server", one}, finished{75, "", refusal}},
-		{"another-key", lock("k3", one, "echo", "done"), finished{0, "done\n", ""}},
-		{"another-server", lock("k", other, "echo", "done"), finished{0, "done\n", ""}},
+		{"at-once", lock("k", one, "true"), clitest.Ended(75, "", refusal)},
+		{"deeper", lock("k2", one, lock("k", one, "true")...), clitest.Ended(75, "", refusal)},
+		{"acquire", []string{os.Args[0], "acquire", "k", "--server", one}, clitest.Ended(75, "", refusal)},
+		{"another-key", lock("k3", one, "echo", "done"), clitest.Ended(0, "done\n", "")},
+		{"another-server", lock("k", other, "echo", "done"), clitest.Ended(0, "done\n", "")},
 		{"released-before", append([]string{"sh", "-c", os.Args[0] + ` release k --force --server "$0" >/dev/null; exec "$@"`, one},
-			lock("k", one, "echo", "done")...), finished{74, "done\n", ""}},
+			lock("k", one, "echo", "done")...), clitest.Ended(74, "done\n", "")},
 	} {
 		args := append([]string{"lock", "k", "--server", one, "--on-lost", "kill", "--ttl", "1h", "--"}, tt.inner...)
-		got := ended(t, program(args...))
-		if tt.want.code == 74 { // the outer one lost its lock
-			got.stderr = ""
+		got := clitest.Finish(t, clitest.Program(args...))
+		if tt.want.Code == 74 { // the outer one lost its lock
+			got.Stderr = ""
 		}
 		if got != tt.want {
 			t.Errorf("%s: %+v", tt.name, got)
@@ -103,21 +104,21 @@ func TestLockMinHold(t *testing.T) {
 	server := lockServer(t)
 	for _, command := range []string{"true", "false"} {
 		began := time.Now()
-		first := ended(t, program("lock", command, "--min-hold", "2s", "--server", server, "--", command))
-		if first.stderr != "" || first.code != map[string]int{"true": 0, "false": 1}[command] {
+		first := clitest.Finish(t, clitest.Program("lock", command, "--min-hold", "2s", "--server", server, "--", command))
+		if first.Stderr != "" || first.Code != map[string]int{"true": 0, "false": 1}[command] {
 			t.Errorf("%+v", first)
 		}
-		if second := ended(t, program("lock", command, "--server", server, "--", "true")); second != (finished{}) {
+		if second := clitest.Finish(t, clitest.Program("lock", command, "--server", server, "--", "true")); second != (clitest.Result{}) {
 			t.Errorf("%+v", second)
 		}
 		if took := time.Since(began); took < 2*time.Second {
 			t.Errorf("%s: the next one after %v", command, took)
 		}
 	}
-	if got := ended(t, program("lock", "k", "--min-hold", "1h", "--server", server, "--", "true")); got != (finished{}) {
+	if got := clitest.Finish(t, clitest.Program("lock", "k", "--min-hold", "1h", "--server", server, "--", "true")); got != (clitest.Result{}) {
 		t.Errorf("%+v", got)
 	}
-	if got := ended(t, program("lock", "k", "-n", "--server", server, "--", "true")); got.code != 75 {
+	if got := clitest.Finish(t, clitest.Program("lock", "k", "-n", "--server", server, "--", "true")); got.Code != 75 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -132,14 +133,14 @@ func TestLockMaxRun(t *testing.T) {
 	if got := r.line(); got != "TERM" {
 		t.Errorf("%q", got)
 	}
-	if got := ended(t, program("lock", "k", "-n", "--server", server, "--", "true")); got.code != 75 {
+	if got := clitest.Finish(t, clitest.Program("lock", "k", "-n", "--server", server, "--", "true")); got.Code != 75 {
 		t.Errorf("while it ends: %+v", got)
 	}
-	if got := r.end(); got.code != 124 || !strings.HasSuffix(got.stderr, "k: the command ran for longer than 300ms; it was ended: killed\n") {
+	if got := r.end(); got.Code != 124 || !strings.HasSuffix(got.Stderr, "k: the command ran for longer than 300ms; it was ended: killed\n") {
 		t.Errorf("%+v", got)
 	}
 	testenv.Eventually(t, "what it has started ends", func() bool { return !alive(sleeper) })
-	if got := ended(t, program("lock", "k", "-n", "--server", server, "--", "true")); got != (finished{}) {
+	if got := clitest.Finish(t, clitest.Program("lock", "k", "-n", "--server", server, "--", "true")); got != (clitest.Result{}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -153,22 +154,24 @@ func TestLockExec(t *testing.T) {
 	if got := r.line(); got != strconv.Itoa(r.Process.Pid) {
 		t.Errorf("the command is %s, not %d", got, r.Process.Pid)
 	}
-	held := func() string { return ended(t, program("lock", "k", "-n", "--server", server, "--", "true")).stderr }
+	held := func() string {
+		return clitest.Finish(t, clitest.Program("lock", "k", "-n", "--server", server, "--", "true")).Stderr
+	}
 	if held() == "" {
 		t.Error("nobody holds the lock")
 	}
 	r.input.Close()
-	if got := r.end(); got.code != 4 || got.stderr != "" || !strings.HasPrefix(got.stdout, "released k ") {
+	if got := r.end(); got.Code != 4 || got.Stderr != "" || !strings.HasPrefix(got.Stdout, "released k ") {
 		t.Errorf("%+v", got)
 	}
 	if got := held(); got != "" {
 		t.Error(got)
 	}
 	// Without a release it ends by its TTL.
-	if got := ended(t, program("lock", "k", "--exec", "--ttl", "1s", "--server", server, "--", "true")); got != (finished{}) {
+	if got := clitest.Finish(t, clitest.Program("lock", "k", "--exec", "--ttl", "1s", "--server", server, "--", "true")); got != (clitest.Result{}) {
 		t.Errorf("%+v", got)
 	}
-	if got := ended(t, program("lock", "k", "--server", server, "--", "true")); got != (finished{}) {
+	if got := clitest.Finish(t, clitest.Program("lock", "k", "--server", server, "--", "true")); got != (clitest.Result{}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -177,7 +180,7 @@ func TestLockExec(t *testing.T) {
 func heldToken(t *testing.T, server string) string {
 	t.Helper()
 	var locks []struct{ Token string }
-	if err := json.Unmarshal([]byte(output(t, "ls", "--json", "--server", server)), &locks); err != nil {
+	if err := json.Unmarshal([]byte(clitest.Output(t, "ls", "--json", "--server", server)), &locks); err != nil {
 		t.Fatal(err)
 	}
 	if len(locks) == 0 {
@@ -192,7 +195,7 @@ func TestLockHeldAgain(t *testing.T) {
 	server := lockServer(t)
 	r := begin(t, server, "echo begun; read line; exit 5", "--on-lost=hold", "--ttl", "2s")
 	for i := range 2 {
-		output(t, "release", "k", "--force", "--server", server)
+		clitest.Output(t, "release", "k", "--force", "--server", server)
 		testenv.Eventually(t, "it is held again", func() bool { return strings.Count(r.stderr.String(), "the lock is held again") == i+1 })
 		if heldToken(t, server) == "" {
 			t.Error("nobody holds it")
@@ -200,8 +203,8 @@ func TestLockHeldAgain(t *testing.T) {
 	}
 	r.input.Close()
 	got := r.end()
-	if got.code != 74 || strings.Count(got.stderr, "the lock is lost; the command goes on, and") != 2 ||
-		!strings.HasSuffix(got.stderr, "k: the lock was lost while the command ran; it went on: exit code 5\n") {
+	if got.Code != 74 || strings.Count(got.Stderr, "the lock is lost; the command goes on, and") != 2 ||
+		!strings.HasSuffix(got.Stderr, "k: the lock was lost while the command ran; it went on: exit code 5\n") {
 		t.Errorf("%+v", got)
 	}
 	if token := heldToken(t, server); token != "" {
@@ -209,11 +212,11 @@ func TestLockHeldAgain(t *testing.T) {
 	}
 	// It ends while somebody else has the lock.
 	r = begin(t, server, "echo begun; read line; exit 5", "--on-lost=hold", "--ttl", "2s")
-	output(t, "release", "k", "--force", "--server", server)
-	dial(t, server).add("k", "alice")
+	clitest.Output(t, "release", "k", "--force", "--server", server)
+	clitest.Dial(t, server).Add("k", "alice")
 	testenv.Eventually(t, "it is lost", func() bool { return strings.Contains(r.stderr.String(), "the lock is lost") })
 	r.input.Close()
-	if got := r.end(); got.code != 74 {
+	if got := r.end(); got.Code != 74 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -222,7 +225,7 @@ func TestLockHeldAgain(t *testing.T) {
 func TestLockAsInit(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
-	cmd := program("lock", "k", "--server", server, "--", "sh", "-c", "(sleep 1000 &); echo begun; read line")
+	cmd := clitest.Program("lock", "k", "--server", server, "--", "sh", "-c", "(sleep 1000 &); echo begun; read line")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWUSER,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}}
 	if os.Geteuid() == 0 {
@@ -268,32 +271,32 @@ func childrenOf(parent int, name string) (pids []int) {
 func TestAcquire(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
-	got := ended(t, program("acquire", "k", "--ttl", "1h", "--server", server))
-	token, err := strconv.ParseUint(strings.TrimSuffix(got.stdout, "\n"), 10, 64)
-	if err != nil || token < 1e18 || got.code != 0 || got.stderr != "" {
+	got := clitest.Finish(t, clitest.Program("acquire", "k", "--ttl", "1h", "--server", server))
+	token, err := strconv.ParseUint(strings.TrimSuffix(got.Stdout, "\n"), 10, 64)
+	if err != nil || token < 1e18 || got.Code != 0 || got.Stderr != "" {
 		t.Fatalf("%+v", got)
 	}
-	for args, want := range map[string]finished{
-		"-n":                {75, "", "lockcached: k: lock not obtained: somebody else has it\n"},
-		"-n -q":             {75, "", ""},
-		"-n -q -E 0":        {0, "", ""},
-		"-w 50ms -q -E 255": {255, "", ""},
+	for args, want := range map[string]clitest.Result{
+		"-n":                clitest.Ended(75, "", "lockcached: k: lock not obtained: somebody else has it\n"),
+		"-n -q":             clitest.Ended(75, "", ""),
+		"-n -q -E 0":        clitest.Ended(0, "", ""),
+		"-w 50ms -q -E 255": clitest.Ended(255, "", ""),
 	} {
-		if got := ended(t, program(append([]string{"acquire", "k", "--server", server}, strings.Fields(args)...)...)); got != want {
+		if got := clitest.Finish(t, clitest.Program(append([]string{"acquire", "k", "--server", server}, strings.Fields(args)...)...)); got != want {
 			t.Errorf("%s: %+v", args, got)
 		}
 	}
-	if got := execute("release", "k", "--token", fmt.Sprint(token+1), "--server", server); got.code != 1 {
+	if got := clitest.Execute("release", "k", "--token", fmt.Sprint(token+1), "--server", server); got.Code != 1 {
 		t.Errorf("%+v", got)
 	}
-	output(t, "release", "k", "--token", fmt.Sprint(token), "--server", server)
-	if got := execute("release", "k", "--token", fmt.Sprint(token), "--server", server); got.code != 1 {
+	clitest.Output(t, "release", "k", "--token", fmt.Sprint(token), "--server", server)
+	if got := clitest.Execute("release", "k", "--token", fmt.Sprint(token), "--server", server); got.Code != 1 {
 		t.Errorf("twice: %+v", got)
 	}
-	if got := ended(t, program("acquire", "k", "--ttl", "1s", "--server", server)); got.code != 0 {
+	if got := clitest.Finish(t, clitest.Program("acquire", "k", "--ttl", "1s", "--server", server)); got.Code != 0 {
 		t.Errorf("%+v", got)
 	}
-	if got := ended(t, program("acquire", "k", "--server", server)); got.code != 0 { // after the TTL
+	if got := clitest.Finish(t, clitest.Program("acquire", "k", "--server", server)); got.Code != 0 { // after the TTL
 		t.Errorf("%+v", got)
 	}
 }
@@ -307,12 +310,12 @@ func TestAcquireUntold(t *testing.T) {
 	}
 	defer full.Close()
 	server := lockServer(t)
-	cmd := program("acquire", "k", "--server", server)
+	cmd := clitest.Program("acquire", "k", "--server", server)
 	cmd.Stdout = full
 	if _ = cmd.Run(); cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("exit %d", cmd.ProcessState.ExitCode())
 	}
-	if got := ended(t, program("lock", "k", "-n", "--server", server, "--", "true")); got != (finished{}) {
+	if got := clitest.Finish(t, clitest.Program("lock", "k", "-n", "--server", server, "--", "true")); got != (clitest.Result{}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -321,13 +324,15 @@ func TestAcquireUntold(t *testing.T) {
 func TestAcquireSignal(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
-	dial(t, server).add("k", "alice")
-	cmd := program("acquire", "k", "--server", server)
+	clitest.Dial(t, server).Add("k", "alice")
+	cmd := clitest.Program("acquire", "k", "--server", server)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	queued := func(n string) func() bool {
-		return func() bool { return strings.Contains(output(t, "stats", "held", "--server", server), "queued="+n) }
+		return func() bool {
+			return strings.Contains(clitest.Output(t, "stats", "held", "--server", server), "queued="+n)
+		}
 	}
 	testenv.Eventually(t, "it waits", queued("1"))
 	_ = cmd.Process.Signal(syscall.SIGTERM)
@@ -344,11 +349,11 @@ func TestLockRidesOutARestart(t *testing.T) {
 	for _, flags := range []string{"", "--wait 1h"} {
 		t.Run(flags, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, "-p-1")
-			server := s.addrs[0]
-			dial(t, server).add("k", "alice")
+			s := clitest.Start(t, "-p-1")
+			server := s.Addrs[0]
+			clitest.Dial(t, server).Add("k", "alice")
 			args := append([]string{"lock", "k", "--server", server}, strings.Fields(flags)...)
-			cmd := program(append(args, "--", "echo", "done")...)
+			cmd := clitest.Program(append(args, "--", "echo", "done")...)
 			stderr, err := cmd.StderrPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -358,31 +363,20 @@ func TestLockRidesOutARestart(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			testenv.Eventually(t, "it waits", func() bool { return strings.Contains(output(t, "stats", "held", "--server", server), "queued=1") })
-			s.stop(testSignal)
+			testenv.Eventually(t, "it waits", func() bool {
+				return strings.Contains(clitest.Output(t, "stats", "held", "--server", server), "queued=1")
+			})
+			s.Stop(testSignal)
 			said := make([]byte, 1000)
 			if n, _ := stderr.Read(said); !strings.Contains(string(said[:n]), "; waiting for it\n") {
 				t.Errorf("%q", said[:n])
 			}
 			_, port, _ := strings.Cut(server, ":")
-			s = start(t, "-p", port)
-			defer s.stop(testSignal)
+			s = clitest.Start(t, "-p", port)
+			defer s.Stop(testSignal)
 			if err := cmd.Wait(); err != nil || stdout.String() != "done\n" {
 				t.Errorf("%v, %q", err, &stdout)
 			}
 		})
-	}
-}
-
-// TestDocumentedExitCodes: docs/command-line.md has the same table as the help.
-func TestDocumentedExitCodes(t *testing.T) {
-	page, err := os.ReadFile("../docs/command-line.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range exitCodes {
-		if row := fmt.Sprintf("| %s | %s | %s |", e.code, e.of, e.meaning); !strings.Contains(string(page), row) {
-			t.Errorf("docs/command-line.md lacks %s", row)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"context"
@@ -13,6 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/cli/internal/logging"
 	"github.com/lockcached/lockcached/client"
 )
 
@@ -65,12 +68,10 @@ func newLock() task { return &holding{claiming: newClaiming()} }
 
 func (l *holding) options() []option {
 	return append(l.claiming.options(), []option{
-		{flag: flag{long: "on-lost", arg: "action", usage: "what to do when the lock is lost: kill, hold or ignore (default: kill)"}, take: l.setOnLoss},
-		{flag: flag{long: "min-hold", arg: "duration", usage: "keep the lock so long at least, however short the command is"}, take: l.setMinHold},
-		{flag: flag{long: "max-run", arg: "duration", usage: "end a command that runs for longer: TERM, and KILL 10s later"}, take: func(value string) error {
-			return someTime(&l.maxRun, value)
-		}},
-		{flag: flag{long: "exec", usage: "become the command, which takes this process over"}, take: turnOn(&l.exec)},
+		{long: "on-lost", arg: "action", usage: "what to do when the lock is lost: kill, hold or ignore (default: kill)", take: l.setOnLoss},
+		{long: "min-hold", arg: "duration", usage: "keep the lock so long at least, however short the command is", take: l.setMinHold},
+		{long: "max-run", arg: "duration", usage: "end a command that runs for longer: TERM, and KILL 10s later", take: positive(&l.maxRun)},
+		{long: "exec", usage: "become the command, which takes this process over", take: turnOn(&l.exec)},
 	}...)
 }
 
@@ -84,13 +85,13 @@ func (l *holding) setOnLoss(value string) error {
 }
 
 func (l *holding) setMinHold(value string) (err error) {
-	if l.minHold, err = parseDuration(value); err == nil && client.CheckTTL(l.minHold) != nil {
+	if l.minHold, err = argv.Duration(value); err == nil && client.CheckTTL(l.minHold) != nil {
 		err = errors.New("should end before 19 January 2038, where the protocol's dates end")
 	}
 	return err
 }
 
-func (l *holding) run(a *app, args arguments) error {
+func (l *holding) run(a *App, args arguments) error {
 	command, err := l.parse(args)
 	if err != nil {
 		return err
@@ -104,11 +105,10 @@ func (l *holding) run(a *app, args arguments) error {
 	if l.exec {
 		return l.become(a, path, command, signals)
 	}
-	queue := newLogQueue(a.stderr) // nobody has to read what is said before the command is ended
-	go queue.run()
-	defer queue.close()
+	queue := logging.NewQueue(a.Stderr) // nobody has to read what is said before the command is ended
+	defer queue.Close()
 	unread := *a
-	unread.stderr = queue
+	unread.Stderr = queue
 	a = &unread
 	c, lock, err := l.obtain(a, signals, client.KeepAlive())
 	if err != nil {
@@ -129,13 +129,13 @@ func (l *holding) parse(args arguments) (command []string, err error) {
 	const usage = "lockcached lock KEY [flags] -- COMMAND"
 	switch {
 	case len(args.words) == 0:
-		return nil, refusal{"lock", "needs the key of a lock: " + usage}
+		return nil, exit.Refuse("lock", "needs the key of a lock: "+usage)
 	case !args.ended || len(args.behind) == 0:
-		return nil, refusal{"lock " + args.words[0], "needs a command behind --: " + usage}
+		return nil, exit.Refuse("lock "+args.words[0], "needs a command behind --: "+usage)
 	case len(args.words) > 1:
-		return nil, refusal{args.words[1], "is one word too many in front of --: " + usage}
+		return nil, exit.Refuse(args.words[1], "is one word too many in front of --: "+usage)
 	case l.exec && (l.onLoss != "" || l.minHold > 0 || l.maxRun > 0):
-		return nil, refusal{"--exec", "nobody stays to see to --on-lost, --min-hold or --max-run: leave either out"}
+		return nil, exit.Refuse("--exec", "nobody stays to see to --on-lost, --min-hold or --max-run: leave either out")
 	}
 	l.key = args.words[0]
 	return args.behind, l.finish()
@@ -148,7 +148,7 @@ func (l *holding) environment(lock *client.Lock) []string {
 }
 
 // become takes the lock and becomes the command: it returns only if that failed.
-func (l *holding) become(a *app, path string, command []string, signals chan os.Signal) error {
+func (l *holding) become(a *App, path string, command []string, signals chan os.Signal) error {
 	c, lock, err := l.obtain(a, signals)
 	if err != nil {
 		return err
@@ -192,19 +192,19 @@ func (l *holding) hold(g *guard, signals chan os.Signal) error {
 	isLost := errors.Is(err, client.ErrLost)
 	switch {
 	case g.ended || g.lost && l.onLoss != lossIgnored:
-		return failure{exitLost, fmt.Errorf("%s: the lock was lost while the command ran; %s", l.key, g.fate(status))}
+		return exit.With(exitLost, fmt.Errorf("%s: the lock was lost while the command ran; %s", l.key, g.fate(status)))
 	case isLost && l.onLoss != lossIgnored:
-		return failure{exitLost, fmt.Errorf("%s: the lock was lost before the command had ended: %s", l.key, describe(status))}
+		return exit.With(exitLost, fmt.Errorf("%s: the lock was lost before the command had ended: %s", l.key, describe(status)))
 	case err == nil:
 		l.log.Info().Str("key", l.key).Msg("lock released")
 	case !isLost:
-		fmt.Fprintf(g.app.stderr, "lockcached: %s: not released, so that it stays locked until its lease ends: %s\n", l.key, l.plainly(err))
+		fmt.Fprintf(g.app.Stderr, "lockcached: %s: not released, so that it stays locked until its lease ends: %s\n", l.key, l.plainly(err))
 	}
 	if g.overran {
-		return failure{exitTooLong, fmt.Errorf("%s: the command ran for longer than %s; %s", l.key, l.maxRun, g.fate(status))}
+		return exit.With(exitTooLong, fmt.Errorf("%s: the command ran for longer than %s; %s", l.key, l.maxRun, g.fate(status)))
 	}
 	if code := exitCode(status); code != 0 {
-		return failure{code: code}
+		return exit.With(code, nil)
 	}
 	return nil
 }

@@ -1,10 +1,9 @@
-package cli
+package command_test
 
 import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,29 +18,10 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/lockcached/lockcached/cli/internal/clitest"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
-
-// program is a command line as a process of its own, in a session of its own, as cron
-// starts it.
-func program(args ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), "CLI_TEST_AS_PROGRAM=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	return cmd
-}
-
-// ended runs a process to its end.
-func ended(t *testing.T, cmd *exec.Cmd) finished {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return finished{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
-}
 
 // A running program is one whose command has begun.
 type running struct {
@@ -74,7 +54,7 @@ func (n *notes) String() string {
 func begin(t *testing.T, server, script string, flags ...string) *running {
 	t.Helper()
 	args := append([]string{"lock", "k", "--server", server}, flags...)
-	return beginCommand(t, program(append(args, "--", "sh", "-c", script)...))
+	return beginCommand(t, clitest.Program(append(args, "--", "sh", "-c", script)...))
 }
 
 // beginCommand starts a command that prints a line first.
@@ -104,11 +84,11 @@ func (r *running) line() string {
 }
 
 // end waits for the end, and returns what was printed until then.
-func (r *running) end() finished {
+func (r *running) end() clitest.Result {
 	r.t.Helper()
 	rest, _ := io.ReadAll(r.lines)
 	_ = r.Wait() // its error is the exit code
-	return finished{r.ProcessState.ExitCode(), string(rest), r.stderr.String()}
+	return clitest.Ended(r.ProcessState.ExitCode(), string(rest), r.stderr.String())
 }
 
 func (r *running) signal(sig syscall.Signal) {
@@ -123,15 +103,15 @@ const waiting = "echo begun; while :; do sleep 0.05; done"
 
 // lockServer runs a server until the test ends.
 func lockServer(t *testing.T) string {
-	s := start(t, "-p-1")
-	t.Cleanup(func() { s.stop(testSignal) })
-	return s.addrs[0]
+	s := clitest.Start(t, "-p-1")
+	t.Cleanup(func() { s.Stop(testSignal) })
+	return s.Addrs[0]
 }
 
 func TestLockExitCodes(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
-	away := nowhere(t)
+	away := clitest.Nowhere(t)
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // where nobody answers
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +127,7 @@ func TestLockExitCodes(t *testing.T) {
 	}
 	garbage, plain := file("garbage", "\x7fELF", 0o755), file("plain", "", 0o644)
 	orphan, misled := file("orphan", "#!/no/such\r\necho\r\n", 0o755), file("misled", "#! "+plain+" -x\n", 0o755)
-	if got := ended(t, program("acquire", "held", "--ttl", "720h", "--server", server)); got.code != 0 {
+	if got := clitest.Finish(t, clitest.Program("acquire", "held", "--ttl", "720h", "--server", server)); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
 	tests := []struct {
@@ -205,12 +185,12 @@ func TestLockExitCodes(t *testing.T) {
 			for i := range args {
 				args[i] = strings.ReplaceAll(args[i], "~", " ")
 			}
-			got := ended(t, program(args...))
+			got := clitest.Finish(t, clitest.Program(args...))
 			want := tt.stderr
 			if want != "" {
 				want = "lockcached: " + want
 			}
-			if got.code != tt.code || !strings.HasPrefix(got.stderr, want) || (want == "") != (got.stderr == "") || got.stdout != "" {
+			if got.Code != tt.code || !strings.HasPrefix(got.Stderr, want) || (want == "") != (got.Stderr == "") || got.Stdout != "" {
 				t.Errorf("%+v, want %d, %q", got, tt.code, want)
 			}
 		})
@@ -222,18 +202,18 @@ func TestLockHandsThrough(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
 	input := strings.Repeat("\x00\xff\r\n\x1b[0mno line end", 10_000)
-	cmd := program("lock", "lock:job", "--server", server, "--", "sh", "-c", `cat; echo "$LOCKCACHED_KEY $LOCKCACHED_TOKEN" >&2`)
+	cmd := clitest.Program("lock", "lock:job", "--server", server, "--", "sh", "-c", `cat; echo "$LOCKCACHED_KEY $LOCKCACHED_TOKEN" >&2`)
 	cmd.Stdin = strings.NewReader(input)
-	got := ended(t, cmd)
+	got := clitest.Finish(t, cmd)
 	var key string
 	var token uint64
-	if _, err := fmt.Sscan(got.stderr, &key, &token); err != nil || key != "lock:job" || token < 1e18 {
-		t.Errorf("%q, %v", got.stderr, err)
+	if _, err := fmt.Sscan(got.Stderr, &key, &token); err != nil || key != "lock:job" || token < 1e18 {
+		t.Errorf("%q, %v", got.Stderr, err)
 	}
-	if got.code != 0 || got.stdout != input {
-		t.Errorf("exit %d; %d bytes came out, %d went in", got.code, len(got.stdout), len(input))
+	if got.Code != 0 || got.Stdout != input {
+		t.Errorf("exit %d; %d bytes came out, %d went in", got.Code, len(got.Stdout), len(input))
 	}
-	if held := output(t, "ls", "--json", "--server", server); held != "[]\n" {
+	if held := clitest.Output(t, "ls", "--json", "--server", server); held != "[]\n" {
 		t.Errorf("not released: %s", held)
 	}
 }
@@ -241,8 +221,8 @@ func TestLockHandsThrough(t *testing.T) {
 // TestLockPipe: a command that writes to who has gone dies of it, as always.
 func TestLockPipe(t *testing.T) {
 	t.Parallel()
-	got := ended(t, program("lock", "k", "--server", lockServer(t), "--", "sh", "-c", "(yes; echo $? >&2) | head -n 1"))
-	if got.stdout != "y\n" || got.stderr != "141\n" {
+	got := clitest.Finish(t, clitest.Program("lock", "k", "--server", lockServer(t), "--", "sh", "-c", "(yes; echo $? >&2) | head -n 1"))
+	if got.Stdout != "y\n" || got.Stderr != "141\n" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -254,12 +234,12 @@ func TestLockSignals(t *testing.T) {
 		t.Run(sig.String(), func(t *testing.T) {
 			r := begin(t, server, "trap 'echo got it; exit 9' "+[]string{"TERM", "INT", "HUP", "QUIT", "USR1", "USR2"}[i]+"; "+waiting)
 			r.signal(sig)
-			if got := r.end(); got.code != 9 || got.stdout != "got it\n" {
+			if got := r.end(); got.Code != 9 || got.Stdout != "got it\n" {
 				t.Errorf("caught: %+v", got)
 			}
 			r = begin(t, server, waiting)
 			r.signal(sig)
-			if got := r.end(); got.code != 128+int(sig) || got.stderr != "" {
+			if got := r.end(); got.Code != 128+int(sig) || got.Stderr != "" {
 				t.Errorf("not caught: %+v", got)
 			}
 		})
@@ -281,16 +261,18 @@ func TestLockSignalReachesAll(t *testing.T) {
 func TestLockSignalWhileWaiting(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
-	alice := dial(t, server)
-	alice.add("k", "alice")
-	cmd := program("lock", "k", "--server", server, "--", "true")
+	alice := clitest.Dial(t, server)
+	alice.Add("k", "alice")
+	cmd := clitest.Program("lock", "k", "--server", server, "--", "true")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	queued := func(n string) func() bool {
-		return func() bool { return strings.Contains(output(t, "stats", "held", "--server", server), "queued="+n) }
+		return func() bool {
+			return strings.Contains(clitest.Output(t, "stats", "held", "--server", server), "queued="+n)
+		}
 	}
 	waitFor(t, queued("1"))
 	_ = cmd.Process.Signal(syscall.SIGINT)
@@ -310,11 +292,11 @@ func TestLockWithoutServer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, "-p-1")
+			s := clitest.Start(t, "-p-1")
 			const ttl = 20 * time.Second // a slow machine has a while between TERM and KILL
 			began := time.Now()
-			r := begin(t, s.addrs[0], tt.trap+"; "+waiting, "--ttl", ttl.String())
-			s.stop(testSignal)
+			r := begin(t, s.Addrs[0], tt.trap+"; "+waiting, "--ttl", ttl.String())
+			s.Stop(testSignal)
 			if got := r.line(); got != "TERM" {
 				t.Errorf("%q", got)
 			}
@@ -322,8 +304,8 @@ func TestLockWithoutServer(t *testing.T) {
 				t.Errorf("TERM after %v already, of %v", took, ttl)
 			}
 			got := r.end()
-			if got.code != exitLost || !strings.Contains(got.stderr, "k: the lock could not be renewed; ending the command\n") ||
-				!strings.HasSuffix(got.stderr, "it was ended: "+tt.how+"\n") {
+			if got.Code != exitLost || !strings.Contains(got.Stderr, "k: the lock could not be renewed; ending the command\n") ||
+				!strings.HasSuffix(got.Stderr, "it was ended: "+tt.how+"\n") {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -335,9 +317,9 @@ func TestLockTakenAway(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
 	r := begin(t, server, "trap '' TERM; "+waiting, "--ttl", "2s")
-	output(t, "release", "k", "--force", "--server", server)
+	clitest.Output(t, "release", "k", "--force", "--server", server)
 	got := r.end()
-	if got.code != exitLost || !strings.Contains(got.stderr, "k: the lock is lost; ending the command\n") || !strings.HasSuffix(got.stderr, "it was ended: killed\n") {
+	if got.Code != exitLost || !strings.Contains(got.Stderr, "k: the lock is lost; ending the command\n") || !strings.HasSuffix(got.Stderr, "it was ended: killed\n") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -347,9 +329,9 @@ func TestLockTakenAwayUnnoticed(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
 	r := begin(t, server, "echo begun; read line")
-	output(t, "release", "k", "--force", "--server", server)
+	clitest.Output(t, "release", "k", "--force", "--server", server)
 	r.input.Close()
-	if got := r.end(); got.code != exitLost || !strings.Contains(got.stderr, "k: the lock was lost before the command had ended: exit code 1\n") {
+	if got := r.end(); got.Code != exitLost || !strings.Contains(got.Stderr, "k: the lock was lost before the command had ended: exit code 1\n") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -367,13 +349,13 @@ func TestLockDies(t *testing.T) {
 
 func TestLockVerbose(t *testing.T) {
 	t.Parallel()
-	got := ended(t, program("lock", "k", "-v", "-n", "--server", nowhere(t), "--", "true"))
-	if n := strings.Count(got.stderr, `"message":"retry"`); n != 4 {
-		t.Errorf("%d retries in %s", n, got.stderr)
+	got := clitest.Finish(t, clitest.Program("lock", "k", "-v", "-n", "--server", clitest.Nowhere(t), "--", "true"))
+	if n := strings.Count(got.Stderr, `"message":"retry"`); n != 4 {
+		t.Errorf("%d retries in %s", n, got.Stderr)
 	}
-	got = ended(t, program("lock", "k", "-v", "--owner", "nightly", "--server", lockServer(t), "--", "true"))
-	if !strings.Contains(got.stderr, `"owner":"nightly:`) || !strings.Contains(got.stderr, `"message":"lock released"`) {
-		t.Errorf("%s", got.stderr)
+	got = clitest.Finish(t, clitest.Program("lock", "k", "-v", "--owner", "nightly", "--server", lockServer(t), "--", "true"))
+	if !strings.Contains(got.Stderr, `"owner":"nightly:`) || !strings.Contains(got.Stderr, `"message":"lock released"`) {
+		t.Errorf("%s", got.Stderr)
 	}
 }
 
@@ -393,9 +375,9 @@ func takeTurns(t *testing.T, server, diary string, hosts int) {
 	for range hosts {
 		wg.Go(func() {
 			for job := range jobs {
-				got := ended(t, program("lock", "k", "--server", server, "--", "sh", "-c",
+				got := clitest.Finish(t, clitest.Program("lock", "k", "--server", server, "--", "sh", "-c",
 					fmt.Sprintf(`echo begin %d $$ >>"$0"; sleep 0.01; echo end %d $$ >>"$0"`, job, job), diary))
-				if got != (finished{}) {
+				if got != (clitest.Result{}) {
 					t.Errorf("%+v", got)
 				}
 			}
@@ -423,24 +405,24 @@ func TestLockOnMemcached(t *testing.T) {
 	server := startMemcached(t)
 	takeTurns(t, server, filepath.Join(t.TempDir(), "diary"), 3)
 	for _, flags := range []string{"--ttl 720h", "--ttl 721h", "--wait 0", "--wait 1us"} {
-		if got := ended(t, program(strings.Fields("lock k "+flags+" --server "+server+" -- true")...)); got != (finished{}) {
+		if got := clitest.Finish(t, clitest.Program(strings.Fields("lock k "+flags+" --server "+server+" -- true")...)); got != (clitest.Result{}) {
 			t.Errorf("%s: %+v", flags, got)
 		}
 	}
 	if err := memcache.New(server).Add(&memcache.Item{Key: "k", Value: []byte("alice")}); err != nil {
 		t.Fatal(err)
 	}
-	if got := ended(t, program("lock", "k", "--no-wait", "--server", server, "--", "true")); got.code != exitNotTaken {
+	if got := clitest.Finish(t, clitest.Program("lock", "k", "--no-wait", "--server", server, "--", "true")); got.Code != exitNotTaken {
 		t.Errorf("%+v", got)
 	}
-	got := ended(t, program("lock", "k", "--strategy", "queue", "--server", server, "--", "true"))
-	if got.code != exitRefused || !strings.Contains(got.stderr, "--strategy queue: needs lockcached") {
+	got := clitest.Finish(t, clitest.Program("lock", "k", "--strategy", "queue", "--server", server, "--", "true"))
+	if got.Code != exit.Refused || !strings.Contains(got.Stderr, "--strategy queue: needs lockcached") {
 		t.Errorf("%+v", got)
 	}
-	if got := output(t, "show", "k", "--server", server); !strings.Contains(got, "holder  alice, token ") {
+	if got := clitest.Output(t, "show", "k", "--server", server); !strings.Contains(got, "holder  alice, token ") {
 		t.Errorf("%s", got)
 	}
-	if got := output(t, "release", "k", "--force", "--server", server); !strings.Contains(got, "released k") {
+	if got := clitest.Output(t, "release", "k", "--force", "--server", server); !strings.Contains(got, "released k") {
 		t.Errorf("%s", got)
 	}
 }
@@ -481,8 +463,8 @@ func alive(pid int) bool {
 
 // A command does not outlive its lock because nobody reads that it is to end.
 func TestLockWithoutReader(t *testing.T) {
-	server := start(t, "-p-1")
-	defer server.stop(syscall.SIGTERM)
+	server := clitest.Start(t, "-p-1")
+	defer server.Stop(syscall.SIGTERM)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -493,7 +475,7 @@ func TestLockWithoutReader(t *testing.T) {
 	for err = nil; err == nil; {
 		_, err = w.Write([]byte("x")) // until it is full
 	}
-	cmd := program("lock", "k", "--server", server.addrs[0], "--ttl", "1s", "--", "sh", "-c", "echo begun; exec sleep 600")
+	cmd := clitest.Program("lock", "k", "--server", server.Addrs[0], "--ttl", "1s", "--", "sh", "-c", "echo begun; exec sleep 600")
 	cmd.Stderr = w
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -507,7 +489,7 @@ func TestLockWithoutReader(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "begun\n" {
 		t.Errorf("%q, %v", line, err)
 	}
-	if got := ask(t, "tcp", server.addrs[0], "delete k"); got != "DELETED\r\n" {
+	if got := clitest.Ask(t, "tcp", server.Addrs[0], "delete k"); got != "DELETED\r\n" {
 		t.Errorf("%q", got)
 	}
 	_ = cmd.Wait()

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"cmp"
@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
 // An order says which of two locks comes first.
@@ -85,12 +87,12 @@ func (r *remote) table(locks []fields, columns int) *table {
 	for _, lock := range locks {
 		owner, age, ttl, token := "-", "-", "-", "-"
 		if lock.text("held") == "1" {
-			owner, token = shown(lock.text("owner")), lock.text("token")
+			owner, token = term.Printable(lock.text("owner")), lock.text("token")
 			age, ttl = about(lock.ms("age_ms")), lease(lock)
 		} else if left, flag := closed(lock); left > 0 {
 			owner, ttl = "(closed: "+strings.TrimPrefix(flag, "--")+")", about(left)
 		}
-		t.row(r.columns(shown(lock.text("key")), owner, age, ttl, lock.text("queued"), lock.text("polling"),
+		t.row(r.columns(term.Printable(lock.text("key")), owner, age, ttl, lock.text("queued"), lock.text("polling"),
 			about(lock.ms("retry_ms")), token, lock.text("server"))...)
 	}
 	if columns > 0 {

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"cmp"
@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
 // A listing is "lockcached ls".
@@ -27,7 +31,7 @@ func (l *listing) options() []option {
 	return append(l.remote.options(), l.choice.options()...)
 }
 
-func (l *listing) run(a *app, args arguments) error {
+func (l *listing) run(a *App, args arguments) error {
 	if err := cmp.Or(l.takePattern("ls", args), l.finish()); err != nil {
 		return err
 	}
@@ -36,10 +40,10 @@ func (l *listing) run(a *app, args arguments) error {
 		return err
 	}
 	if len(locks) == l.limit && !l.json {
-		fmt.Fprintln(a.stderr, "lockcached: there may be more: --limit says how many to list")
+		fmt.Fprintln(a.Stderr, "lockcached: there may be more: --limit says how many to list")
 	}
 	for _, notice := range l.settling(answers) {
-		fmt.Fprintf(a.stderr, "lockcached: %s\n", notice)
+		fmt.Fprintf(a.Stderr, "lockcached: %s\n", notice)
 	}
 	return a.complain(answers)
 }
@@ -58,7 +62,7 @@ const mostListed = 10_000
 func (c *choice) options() []option {
 	return []option{
 		{
-			flag: flag{long: "limit", arg: "num", usage: fmt.Sprintf("locks to list (default: %d, at most %d)", c.limit, mostListed)},
+			long: "limit", arg: "num", usage: fmt.Sprintf("locks to list (default: %d, at most %d)", c.limit, mostListed),
 			take: func(value string) (err error) {
 				if c.limit, err = strconv.Atoi(value); err != nil || c.limit < 1 || c.limit > mostListed {
 					return fmt.Errorf("should be a number from 1 to %d", mostListed)
@@ -66,16 +70,13 @@ func (c *choice) options() []option {
 				return nil
 			},
 		},
-		{flag: flag{long: "sort", arg: "column", usage: "the order, by a column or by waiters (default: waiters)"}, take: func(value string) error {
+		{long: "sort", arg: "column", usage: "the order, by a column or by waiters (default: waiters)", take: func(value string) error {
 			if c.sort = value; lockOrders[value] == nil {
 				return errors.New("should be one of " + orderNames())
 			}
 			return nil
 		}},
-		{flag: flag{long: "reverse", usage: "turn the order round"}, take: func(string) error {
-			c.reverse = true
-			return nil
-		}},
+		{long: "reverse", usage: "turn the order round", take: turnOn(&c.reverse)},
 	}
 }
 
@@ -85,15 +86,15 @@ func (c *choice) takePattern(command string, args arguments) error {
 	case len(words) == 0:
 		return nil
 	case len(words) > 1:
-		return refusal{shown(words[1]), "is one word too many: lockcached " + command + " takes one pattern; quote it"}
+		return exit.Refuse(term.Printable(words[1]), "is one word too many: lockcached "+command+" takes one pattern; quote it")
 	default:
 		c.pattern = words[0]
 	}
 	if err := checkKey(c.pattern); err != nil {
 		return err
 	}
-	if err := checkPattern(c.pattern); err != nil {
-		return refusal{"pattern " + c.pattern, err.Error()}
+	if err := argv.CheckPattern(c.pattern); err != nil {
+		return exit.Refuse("pattern "+c.pattern, err.Error())
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"context"
@@ -23,7 +23,7 @@ const (
 
 // ask claims the lock. It goes on while the server is away if the wait has no end, and
 // within the wait if the server has answered before.
-func (l *claiming) ask(ctx context.Context, a *app, c *client.Client, opts []client.Option) (*client.Lock, error) {
+func (l *claiming) ask(ctx context.Context, a *App, c *client.Client, opts []client.Option) (*client.Lock, error) {
 	o := outage{begun: time.Now()}
 	for {
 		lock, err := l.claim(ctx, c, o.begun, opts)
@@ -43,7 +43,7 @@ func (l *claiming) ask(ctx context.Context, a *app, c *client.Client, opts []cli
 			return nil, &o.total
 		}
 		if o.rounds == 1 && !l.quiet {
-			fmt.Fprintf(a.stderr, "lockcached: %s: %s; waiting for it\n", l.key, l.plainly(fault))
+			fmt.Fprintf(a.Stderr, "lockcached: %s: %s; waiting for it\n", l.key, l.plainly(fault))
 		}
 		select {
 		case <-time.After(untilNextClaim):

@@ -1,10 +1,11 @@
-package cli
+package command
 
 import (
 	"cmp"
 	"strings"
 	"time"
 
+	"github.com/lockcached/lockcached/cli/internal/term"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -13,7 +14,7 @@ type pinging struct{ remote }
 
 func newPing() task { return &pinging{newRemote()} }
 
-func (p *pinging) run(a *app, args arguments) error {
+func (p *pinging) run(a *App, args arguments) error {
 	if err := cmp.Or(args.wordless("ping"), p.finish()); err != nil {
 		return err
 	}
@@ -26,7 +27,7 @@ func (p *pinging) run(a *app, args arguments) error {
 		t := newTable()
 		for i, x := range answers {
 			if x.err == nil {
-				t.row(x.server, servers[i].text("round_trip_ms")+"ms", shown(whatItIs(servers[i])))
+				t.row(x.server, servers[i].text("round_trip_ms")+"ms", term.Printable(whatItIs(servers[i])))
 			}
 		}
 		return t.String()

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"bytes"
@@ -13,6 +13,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
 // shell runs scripts that do not say what runs them, as execvp(3) has it.
@@ -39,9 +42,9 @@ func findProgram(name string) (path string, err error) {
 		err := unix.Faccessat(unix.AT_FDCWD, loader, unix.X_OK, unix.AT_EACCESS)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return "", failure{exitNotFound, fmt.Errorf("%s: cannot be executed: what is to run it, %s, does not exist", name, shown(loader))}
+			return "", exit.With(exitNotFound, fmt.Errorf("%s: cannot be executed: what is to run it, %s, does not exist", name, term.Printable(loader)))
 		case err != nil:
-			return "", failure{exitNotRun, fmt.Errorf("%s: cannot be executed: what is to run it, %s: %w", name, shown(loader), err)}
+			return "", exit.With(exitNotRun, fmt.Errorf("%s: cannot be executed: what is to run it, %s: %w", name, term.Printable(loader), err))
 		}
 		file = loader
 	}
@@ -142,10 +145,10 @@ func asScript(path string, args []string) (line []string, ok bool) {
 // notRun says why the command cannot be run, and with what exit code.
 func notRun(command string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return failure{exitNotFound, fmt.Errorf("%s: command not found", command)}
+		return exit.With(exitNotFound, fmt.Errorf("%s: command not found", command))
 	}
 	if inner := errors.Unwrap(err); inner != nil {
 		err = inner // without the path, which may be the command itself
 	}
-	return failure{exitNotRun, fmt.Errorf("%s: cannot be executed: %w", command, err)}
+	return exit.With(exitNotRun, fmt.Errorf("%s: cannot be executed: %w", command, err))
 }

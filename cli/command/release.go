@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"cmp"
@@ -7,6 +7,9 @@ import (
 	"strconv"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
 // A releasing is "lockcached release".
@@ -26,19 +29,16 @@ func newRelease() task { return &releasing{remote: newRemote()} }
 
 func (r *releasing) options() []option {
 	return append(r.remote.options(),
-		option{flag: flag{long: "token", arg: "num", usage: "end the hold with this token only"}, take: func(value string) (err error) {
+		option{long: "token", arg: "num", usage: "end the hold with this token only", take: func(value string) (err error) {
 			if r.token, err = strconv.ParseUint(value, 10, 64); err != nil || r.token == 0 {
 				return errors.New("should be a number greater than 0, as \"lockcached show\" tells it")
 			}
 			return nil
 		}},
-		option{flag: flag{long: "force", usage: "end the hold, whosever it is"}, take: func(string) error {
-			r.force = true
-			return nil
-		}})
+		option{long: "force", usage: "end the hold, whosever it is", take: turnOn(&r.force)})
 }
 
-func (r *releasing) run(a *app, args arguments) error {
+func (r *releasing) run(a *App, args arguments) error {
 	key, err := args.key("release")
 	if err = cmp.Or(err, r.check(key), r.finish()); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (r *releasing) run(a *app, args arguments) error {
 		return err
 	}
 	if len(released) == 0 {
-		return fmt.Errorf("%s: %w", shown(key), r.missing())
+		return fmt.Errorf("%s: %w", term.Printable(key), r.missing())
 	}
 	return nil
 }
@@ -65,9 +65,9 @@ func (r *releasing) run(a *app, args arguments) error {
 func (r *releasing) check(key string) error {
 	switch {
 	case r.token == 0 && !r.force:
-		return refusal{"release " + key, "needs --token <num>, to end that grant alone (\"lockcached show\" tells it), or --force, to end whichever hold there is"}
+		return exit.Refuse("release "+key, "needs --token <num>, to end that grant alone (\"lockcached show\" tells it), or --force, to end whichever hold there is")
 	case r.token != 0 && r.force:
-		return refusal{"--force", "give either --token or --force"}
+		return exit.Refuse("--force", "give either --token or --force")
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func (r *releasing) missing() error {
 func receipt(released []fields) string {
 	t := newTable()
 	for _, f := range released {
-		t.row("released "+shown(f.text("key")), "owner "+ownerOf(f), "token "+f.text("token"), "on "+f.text("server"))
+		t.row("released "+term.Printable(f.text("key")), "owner "+ownerOf(f), "token "+f.text("token"), "on "+f.text("server"))
 	}
 	return t.String()
 }

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"bufio"
@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lockcached/lockcached/cli/internal/argv"
 	"github.com/lockcached/lockcached/client"
 	"github.com/lockcached/lockcached/protocol"
 )
@@ -36,46 +37,44 @@ func newRemote() remote { return remote{timeout: defaultTimeout} }
 // options are the flags that all commands have that talk to servers.
 func (r *remote) options() []option {
 	return append(r.serverOptions(), option{
-		flag: flag{long: "timeout", arg: "duration", usage: "how long a server may take to answer (default: " + defaultTimeout.String() + ")"},
-		take: func(value string) error { return someTime(&r.timeout, value) },
+		long: "timeout", arg: "duration", usage: "how long a server may take to answer (default: " + defaultTimeout.String() + ")",
+		take: positive(&r.timeout),
 	}, option{
-		flag: flag{long: "json", usage: "print one JSON document, with the protocol's names"},
-		take: func(string) error { r.json = true; return nil },
+		long: "json", usage: "print one JSON document, with the protocol's names",
+		take: turnOn(&r.json),
 	})
 }
 
 // serverOptions are the flags that say where the servers are, and how to come in.
 func (r *remote) serverOptions() []option {
 	return append([]option{{
-		flag: flag{long: "server", arg: "addr", many: true,
-			usage: "host, host:port or path of a Unix socket (default: $" + serverEnv + ")"},
+		long: "server", arg: "addr", many: true,
+		usage:    "host, host:port or path of a Unix socket (default: $" + serverEnv + ")",
 		variable: serverEnv,
 		take:     r.addServer,
 	}}, r.access.options()...)
 }
 
-// someTime reads a duration that is not 0.
-func someTime(to *time.Duration, value string) error {
-	d, err := parseDuration(value)
-	if err == nil && d == 0 {
-		err = errors.New("should be longer than 0")
+// positive takes a duration greater than 0.
+func positive(to *time.Duration) func(value string) error {
+	return func(value string) (err error) {
+		*to, err = argv.PositiveDuration(value)
+		return err
 	}
-	*to = d
-	return err
 }
 
 // addServer takes one address. Naming a server twice must not count it twice.
 func (r *remote) addServer(text string) error {
 	addr := text
 	if !strings.Contains(text, "/") {
-		e, err := parseEndpoint(text)
-		if err != nil || e.host == "*" {
+		a, err := argv.ParseAddress(text)
+		if err != nil || a.Host == "*" {
 			return errors.New("should be host, host:port, [IPv6]:port or the path of a Unix socket, such as localhost:11211")
 		}
-		if !e.ownPort {
-			e.port = defaultPort
+		if !a.HasPort {
+			a.Port = argv.DefaultPort
 		}
-		addr = net.JoinHostPort(e.host, strconv.Itoa(e.port))
+		addr = net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
 	}
 	if !slices.Contains(r.servers, addr) {
 		r.servers = append(r.servers, addr)
@@ -87,7 +86,7 @@ func (r *remote) addServer(text string) error {
 // depends on more than one flag.
 func (r *remote) finish() error {
 	if len(r.servers) == 0 {
-		r.servers = []string{net.JoinHostPort(defaultListen, strconv.Itoa(defaultPort))}
+		r.servers = []string{net.JoinHostPort(argv.DefaultHost, strconv.Itoa(argv.DefaultPort))}
 	}
 	return r.access.finish(r.servers)
 }
@@ -187,20 +186,4 @@ func goesOn(line string) (bool, error) {
 		return true, nil
 	}
 	return false, nil
-}
-
-// complain tells of servers that did not answer; the answers of the others are not
-// lost for that. It returns the failure that is to be the command's end, or nil.
-func (a *app) complain(answers []answer) error {
-	failed := false
-	for _, x := range answers {
-		if x.err != nil {
-			failed = true
-			fmt.Fprintf(a.stderr, "lockcached: %s: %v\n", x.server, x.err)
-		}
-	}
-	if failed {
-		return failure{code: exitFailed}
-	}
-	return nil
 }

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"cmp"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
 // A showing is "lockcached show".
@@ -15,7 +17,7 @@ type showing struct{ remote }
 
 func newShow() task { return &showing{newRemote()} }
 
-func (s *showing) run(a *app, args arguments) error {
+func (s *showing) run(a *App, args arguments) error {
 	key, err := args.key("show")
 	if err = cmp.Or(err, s.finish()); err != nil {
 		return err
@@ -33,7 +35,7 @@ func (s *showing) run(a *app, args arguments) error {
 	return nil
 }
 
-func (a *app) show(asJSON bool, locks []fields) error {
+func (a *App) show(asJSON bool, locks []fields) error {
 	return a.print(asJSON, locks, func() string {
 		var b strings.Builder
 		for _, lock := range locks {
@@ -47,7 +49,7 @@ func (a *app) show(asJSON bool, locks []fields) error {
 
 // unknown says that no server knows anything of a lock, and why it could not be had anyway.
 func (s *showing) unknown(key string, locks []fields) error {
-	err := fmt.Errorf("%s: nobody holds it or waits for it, and nothing is known of its past, on %s", shown(key), strings.Join(s.servers, ", "))
+	err := fmt.Errorf("%s: nobody holds it or waits for it, and nothing is known of its past, on %s", term.Printable(key), strings.Join(s.servers, ", "))
 	for _, lock := range locks {
 		if reason := closedReason(lock); reason != "" {
 			return fmt.Errorf("%w; %s", err, reason)
@@ -114,7 +116,7 @@ func (r *remote) memcached(server string) *memcache.Client {
 // portrait is a lock in words. What a plain memcached does not know is left out.
 func portrait(lock fields) string {
 	t := newTable()
-	t.row("lock", shown(lock.text("key"))+" on "+lock.text("server"))
+	t.row("lock", term.Printable(lock.text("key"))+" on "+lock.text("server"))
 	t.row("  holder", holder(lock))
 	if lock.text("waiters") == "" {
 		return t.String()
@@ -132,7 +134,7 @@ func portrait(lock fields) string {
 // maxOwner is how much of an owner is shown in a sentence: a plain memcached tells all of a value.
 const maxOwner = 120
 
-func ownerOf(lock fields) string { return cutMiddle(shown(lock.text("owner")), maxOwner) }
+func ownerOf(lock fields) string { return cutMiddle(term.Printable(lock.text("owner")), maxOwner) }
 
 func holder(lock fields) string {
 	if lock.text("held") != "1" {

@@ -1,9 +1,12 @@
-package cli
+package command
 
 import (
 	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
 // A statistics is "lockcached stats".
@@ -16,10 +19,10 @@ held, settings, items, conns and others. Without any: memcached's counters.
 
 func newStats() task { return &statistics{newRemote()} }
 
-func (s *statistics) run(a *app, args arguments) error {
+func (s *statistics) run(a *App, args arguments) error {
 	question := strings.Join(append([]string{"stats"}, args.all()...), " ")
 	if strings.ContainsAny(question, "\r\n") {
-		return refusal{"stats", "takes words without line ends"}
+		return exit.Refuse("stats", "takes words without line ends")
 	}
 	if err := s.finish(); err != nil {
 		return err
@@ -54,14 +57,14 @@ func sheets(all []serverStats) string {
 		}
 		t := newTable()
 		for _, f := range s.Stats {
-			t.row(shown(f.name), shown(f.text))
+			t.row(term.Printable(f.name), term.Printable(f.text))
 		}
 		b.WriteString(t.String())
 		if len(s.Stats) > 0 {
 			continue
 		}
 		for _, line := range s.lines { // what is no STAT line: RESET, dumps
-			b.WriteString(shown(line) + "\n")
+			b.WriteString(term.Printable(line) + "\n")
 		}
 	}
 	return b.String()

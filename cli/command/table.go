@@ -1,11 +1,10 @@
-package cli
+package command
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/mattn/go-runewidth"
 )
@@ -144,25 +143,6 @@ func lastColumns(text string, width int) string {
 		first++
 	}
 	return string(runes[first:])
-}
-
-// shown is a text that came from somebody else, fit for a terminal: what would
-// move its cursor is shown as \x1b.
-func shown(text string) string {
-	var b strings.Builder
-	for i, r := range text {
-		switch {
-		case r == unicode.ReplacementChar && text[i] != "\uFFFD"[0]:
-			fmt.Fprintf(&b, `\x%02x`, text[i])
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			for _, c := range []byte(string(r)) {
-				fmt.Fprintf(&b, `\x%02x`, c)
-			}
-		}
-	}
-	return b.String()
 }
 
 // about is a duration as people tell it: 12ms, 3.2s, 4m10s, 3h20m, 12d.

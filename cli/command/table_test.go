@@ -1,10 +1,11 @@
-package cli
+package command
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mattn/go-runewidth"
 )
@@ -91,5 +92,21 @@ func TestOrders(t *testing.T) {
 	byKey := choice{sort: "key", reverse: true}
 	if got := slices.SortedStableFunc(slices.Values(locks), byKey.order()); got[0].text("key") != "d" {
 		t.Errorf("reversed: %v", got)
+	}
+}
+
+func TestAbout(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0:                                     "0s",
+		123456 * time.Nanosecond:              "0s",
+		12 * time.Millisecond:                 "12ms",
+		1234 * time.Millisecond:               "1.2s",
+		75*time.Second + 400*time.Millisecond: "1m15s",
+		3*time.Hour + 20*time.Minute + 29*time.Second: "3h20m",
+		10 * 24 * time.Hour:                           "10d",
+	} {
+		if got := about(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
 	}
 }

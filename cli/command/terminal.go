@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"cmp"
@@ -65,14 +65,4 @@ func terminalSize(screen *os.File) (columns, rows int) {
 		return 80, 24
 	}
 	return cmp.Or(int(w.Col), 80), cmp.Or(int(w.Row), 24)
-}
-
-// columns is how many fit in a line of the standard output; 0 if that is no terminal.
-func (a *app) columns() int {
-	screen, ok := a.stdout.(*os.File)
-	if !ok || !isTerminal(screen) {
-		return 0
-	}
-	columns, _ := terminalSize(screen)
-	return columns
 }

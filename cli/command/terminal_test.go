@@ -1,4 +1,4 @@
-package cli
+package command_test
 
 import (
 	"bufio"
@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lockcached/lockcached/cli/internal/clitest"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -61,7 +62,7 @@ type session struct {
 func sitDown(t *testing.T, pipe bool, args ...string) *session {
 	t.Helper()
 	seat, terminal := openTerminal(t)
-	cmd := program(args...)
+	cmd := clitest.Program(args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	screen := io.Reader(seat)
@@ -153,11 +154,11 @@ func TestTopOnTerminal(t *testing.T) {
 	for _, key := range []string{"q", ctrlC} {
 		s := sitDown(t, false, "top", "-n", "50ms", "--server", server)
 		s.sees("0 held, 0 queued, 0 polling")
-		dial(t, server).add("lock", "alice")
+		clitest.Dial(t, server).Add("lock", "alice")
 		s.sees("1 held, 0 queued, 0 polling; a second:")
 		s.presses(key)
 		s.sees("\x1b[?1049l")
 		s.leaves(0)
-		_ = execute("release", "lock", "--force", "--server", server)
+		_ = clitest.Execute("release", "lock", "--force", "--server", server)
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"cmp"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
 // A watching is "lockcached top".
@@ -34,16 +36,16 @@ func newTop() task {
 
 func (w *watching) options() []option {
 	return append(append(w.remote.options(), w.choice.options()...), option{
-		flag: flag{short: "n", long: "interval", arg: "duration", usage: "time between two looks (default: " + defaultInterval.String() + ")"},
-		take: func(value string) error { return someTime(&w.interval, value) },
+		short: "n", long: "interval", arg: "duration", usage: "time between two looks (default: " + defaultInterval.String() + ")",
+		take: positive(&w.interval),
 	})
 }
 
-func (w *watching) run(a *app, args arguments) error {
+func (w *watching) run(a *App, args arguments) error {
 	if err := cmp.Or(w.takePattern("top", args), w.finish()); err != nil {
 		return err
 	}
-	if screen, ok := a.stdout.(*os.File); ok && isTerminal(screen) && isTerminal(os.Stdin) && !w.json {
+	if screen, ok := a.Stdout.(*os.File); ok && term.Is(screen) && term.Is(os.Stdin) && !w.json {
 		return w.watch(a, screen)
 	}
 	locks, answers := w.held(w.choice)
@@ -52,7 +54,7 @@ func (w *watching) run(a *app, args arguments) error {
 }
 
 // watch redraws the screen until a key or a signal ends it.
-func (w *watching) watch(a *app, screen *os.File) error {
+func (w *watching) watch(a *App, screen *os.File) error {
 	page, err := openPage(screen, os.Stdin)
 	if err != nil {
 		return err
@@ -73,8 +75,8 @@ func (w *watching) watch(a *app, screen *os.File) error {
 		case <-tick.C:
 		case <-suspend:
 			page.suspend()
-		case sig := <-a.signals:
-			if stops(sig) {
+		case sig := <-a.Signals:
+			if sig != syscall.SIGHUP {
 				return nil
 			}
 		case <-quit:

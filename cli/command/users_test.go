@@ -1,4 +1,4 @@
-package cli
+package command_test
 
 import (
 	"cmp"
@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lockcached/lockcached/cli/internal/clitest"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -38,7 +40,7 @@ func becomeAs(how string, args []string) int {
 		err = syscall.Exec(path, args, os.Environ())
 	}
 	fmt.Fprintln(os.Stderr, how, err)
-	return exitFailed
+	return exit.Failed
 }
 
 // asOther is a command line that runs a script as another user.
@@ -50,7 +52,7 @@ func asOther(script string) []string {
 func powerless(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	testenv.Root(t, "only root can run a command as another user")
-	cmd := program(append([]string{os.Args[0]}, args...)...)
+	cmd := clitest.Program(append([]string{os.Args[0]}, args...)...)
 	cmd.Env = append(cmd.Env, "CLI_TEST_AS="+withoutKill)
 	return cmd
 }
@@ -84,7 +86,7 @@ func TestLockOfAnotherUser(t *testing.T) {
 			args := slices.Concat([]string{"lock", "k", "--ttl", "2s", "--server", server}, strings.Fields(tt.flags), []string{"--"}, command)
 			r := beginCommand(t, powerless(t, args...))
 			if tt.lost {
-				output(t, "release", "k", "--force", "--server", server)
+				clitest.Output(t, "release", "k", "--force", "--server", server)
 				if tt.flags == "" && tt.below == "" {
 					testenv.Eventually(t, "it is held again", func() bool { return strings.Contains(r.stderr.String(), tt.stderr[1]) })
 				}
@@ -92,16 +94,16 @@ func TestLockOfAnotherUser(t *testing.T) {
 			testenv.Eventually(t, tt.stderr[0], func() bool { return strings.Contains(r.stderr.String(), tt.stderr[0]) })
 			r.input.Close()
 			got := r.end()
-			if got.code != tt.code {
-				t.Errorf("exit %d", got.code)
+			if got.Code != tt.code {
+				t.Errorf("exit %d", got.Code)
 			}
 			for _, want := range tt.stderr {
-				if !strings.Contains(got.stderr, "lockcached: k: ") || !strings.Contains(got.stderr, want) {
-					t.Errorf("%q lacks %q", got.stderr, want)
+				if !strings.Contains(got.Stderr, "lockcached: k: ") || !strings.Contains(got.Stderr, want) {
+					t.Errorf("%q lacks %q", got.Stderr, want)
 				}
 			}
-			if strings.Count(got.stderr, "the lock is lost") > 1 {
-				t.Errorf("said twice: %s", got.stderr)
+			if strings.Count(got.Stderr, "the lock is lost") > 1 {
+				t.Errorf("said twice: %s", got.Stderr)
 			}
 		})
 	}

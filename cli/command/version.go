@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"runtime"
@@ -12,16 +12,13 @@ type versioning struct{ json bool }
 func newVersion() task { return new(versioning) }
 
 func (v *versioning) options() []option {
-	return []option{{flag: flag{long: "json", usage: "print one JSON document"}, take: func(string) error {
-		v.json = true
-		return nil
-	}}}
+	return []option{{long: "json", usage: "print one JSON document", take: turnOn(&v.json)}}
 }
 
-func (v *versioning) run(a *app, args arguments) error {
+func (v *versioning) run(a *App, args arguments) error {
 	if err := args.wordless("version"); err != nil {
 		return err
 	}
 	document := fields{{"version", server.Release}, {"memcached", server.Version}, {"go", runtime.Version()}}
-	return a.print(v.json, document, func() string { return versionLine + "\n" })
+	return a.print(v.json, document, func() string { return a.Version + "\n" })
 }

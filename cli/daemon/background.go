@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"cmp"
@@ -9,11 +9,14 @@ import (
 	"os/exec"
 	"strconv"
 	"syscall"
+
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
 // parentEnv tells a server in the background which descriptor leads to the process that
 // started it with -d, and waits to hear whether it serves.
-const parentEnv = envPrefix + "DAEMON_PARENT_FD"
+const parentEnv = argv.EnvPrefix + "DAEMON_PARENT_FD"
 
 // servingWord is what the parent hears when all is well; anything else is an error.
 const servingWord = "serving"
@@ -29,12 +32,22 @@ func openParent() *os.File {
 	return os.NewFile(uintptr(fd), "parent")
 }
 
-// toldServing lets the parent go, if there is one.
-func (a *app) toldServing() {
-	if a.parent != nil {
-		fmt.Fprint(a.parent, servingWord)
-		_ = a.parent.Close()
-		a.parent = nil
+// ReportFailure tells the process that started this one with -d why it does not serve. It reports
+// whether there is such a process, and it waits.
+func (p *Process) ReportFailure(err error) bool {
+	if p.parent == nil {
+		return false
+	}
+	fmt.Fprint(p.parent, err)
+	return true
+}
+
+// reportServing lets the parent go, if there is one.
+func (p *Process) reportServing() {
+	if p.parent != nil {
+		fmt.Fprint(p.parent, servingWord)
+		_ = p.parent.Close()
+		p.parent = nil
 	}
 }
 
@@ -51,7 +64,7 @@ func staysInForeground() string {
 
 // daemonise starts the server as a process of its own without a terminal, and returns when it
 // serves. An error or exit code at its start becomes ours, so that scripts notice it.
-func (a *app) daemonise() error {
+func (p *Process) daemonise() error {
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("-d: %w", err)
@@ -62,11 +75,11 @@ func (a *app) daemonise() error {
 	}
 	defer report.Close()
 	cmd := &exec.Cmd{
-		Path: program, Args: a.args, ExtraFiles: []*os.File{parent},
+		Path: program, Args: p.Args, ExtraFiles: []*os.File{parent},
 		Env:         append(os.Environ(), parentEnv+"=3"), // the first behind the standard ones
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
-	if log := a.regularLog(); log != nil {
+	if log := p.regularLog(); log != nil {
 		cmd.Stderr = log
 	}
 	err = cmd.Start()
@@ -75,7 +88,7 @@ func (a *app) daemonise() error {
 		return fmt.Errorf("-d: %w", err)
 	}
 	heard := make(chan struct{})
-	go a.passSignals(cmd.Process, heard)
+	go p.passSignals(cmd.Process, heard)
 	said, err := io.ReadAll(report)
 	close(heard)
 	if string(said) == servingWord {
@@ -85,10 +98,10 @@ func (a *app) daemonise() error {
 }
 
 // passSignals lets a signal to us end the server that we wait for.
-func (a *app) passSignals(server *os.Process, heard <-chan struct{}) {
+func (p *Process) passSignals(server *os.Process, heard <-chan struct{}) {
 	for {
 		select {
-		case sig := <-a.signals:
+		case sig := <-p.Signals:
 			_ = server.Signal(sig)
 		case <-heard:
 			return
@@ -99,10 +112,10 @@ func (a *app) passSignals(server *os.Process, heard <-chan struct{}) {
 // notServing is how it ends that a server in the background did not start: it said why, or
 // died.
 func notServing(said string, err error) error {
-	exit, ok := errors.AsType[*exec.ExitError](err)
+	end, ok := errors.AsType[*exec.ExitError](err)
 	switch {
 	case said != "" && ok:
-		return failure{exit.ExitCode(), errors.New(said)}
+		return exit.With(end.ExitCode(), errors.New(said))
 	case said != "":
 		return errors.New(said)
 	case err != nil:
@@ -113,8 +126,8 @@ func notServing(said string, err error) error {
 
 // regularLog is our standard error if that is a file. A terminal or a pipe would wait for the
 // server to end.
-func (a *app) regularLog() *os.File {
-	f, ok := a.stderr.(*os.File)
+func (p *Process) regularLog() *os.File {
+	f, ok := p.Stderr.(*os.File)
 	if !ok {
 		return nil
 	}

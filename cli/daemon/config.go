@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"fmt"
@@ -11,16 +11,16 @@ import (
 	"github.com/rs/zerolog"
 	urfave "github.com/urfave/cli/v2"
 
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/cli/internal/logging"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
 	"github.com/lockcached/lockcached/store/journal"
 )
 
 const (
-	defaultPort   = 11211
-	defaultListen = "127.0.0.1"
-	maxPort       = 65535
-	maxVerbosity  = 9
+	maxPort = 65535
 
 	mebibyte     = 1 << 20
 	minItemSize  = 1 << 10
@@ -98,13 +98,13 @@ func newConfig() *config {
 			},
 		},
 		journal:    journal.Config{Interval: defaultFsyncInterval},
-		port:       defaultPort,
+		port:       argv.DefaultPort,
 		socketMode: 0o700,
 		megabytes:  locks.DefaultMemoryLimit / mebibyte,
 		// What GOMAXPROCS starts with respects a container's share of the machine.
 		threads:   min(someThreads, runtime.GOMAXPROCS(0)),
 		drain:     defaultDrain,
-		logFormat: formatAuto,
+		logFormat: logging.Auto,
 
 		metricsClasses: defaultMetricsClasses,
 	}
@@ -112,7 +112,7 @@ func newConfig() *config {
 
 // configure reads the flags that urfave/cli collected; named are those of the
 // command line, the others come from the environment.
-func configure(ctx *urfave.Context, named, rest []string) (*config, error) {
+func configure(ctx *urfave.Context, named, rest []string, warnings func() []string) (*config, error) {
 	onCommandLine := make(map[string]bool)
 	for _, arg := range named {
 		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
@@ -128,7 +128,9 @@ func configure(ctx *urfave.Context, named, rest []string) (*config, error) {
 		}
 	}
 	c.ignored = append(c.ignored, rest...)
-	c.warnings = append(c.warnings, unknownVariables()...)
+	if warnings != nil {
+		c.warnings = append(c.warnings, warnings()...)
+	}
 	return c, c.finish()
 }
 
@@ -149,13 +151,13 @@ func (c *config) apply(f *flag, value string, onCommandLine bool) error {
 	}
 	if f.isSwitch() {
 		if isOn, err := strconv.ParseBool(value); err != nil {
-			return refusal{where, "should be true or false"}
+			return exit.Refuse(where, "should be true or false")
 		} else if !isOn {
 			return nil
 		}
 	}
 	if err := f.set(c, value); err != nil {
-		return refusal{where, err.Error()}
+		return exit.Refuse(where, err.Error())
 	}
 	if f.ignored {
 		c.ignored = append(c.ignored, where)
@@ -171,10 +173,10 @@ func (c *config) warn(format string, args ...any) {
 func (c *config) finish() error {
 	c.locks.MemoryLimit = int64(c.megabytes) * mebibyte
 	if int64(c.locks.ItemSizeMax) > c.locks.MemoryLimit/2 {
-		return refusal{
+		return exit.Refuse(
 			fmt.Sprintf("-I %d with -m %d", c.locks.ItemSizeMax, c.megabytes),
 			"cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m",
-		}
+		)
 	}
 	c.finishListen()
 	if err := c.finishTLS(); err != nil {
@@ -186,7 +188,7 @@ func (c *config) finish() error {
 	if c.metrics != nil {
 		c.locks.NamedClasses = c.metricsClasses
 	} else if c.pprof {
-		return refusal{"--pprof", "needs --metrics, the address to serve profiles on, such as --metrics 127.0.0.1:9151"}
+		return exit.Refuse("--pprof", "needs --metrics, the address to serve profiles on, such as --metrics 127.0.0.1:9151")
 	}
 	if err := c.finishJournal(); err != nil {
 		return err
@@ -210,7 +212,7 @@ func (c *config) finishAuth() error {
 	switch {
 	case c.authFile == "":
 	case s.Protocol == server.ProtocolBinary:
-		return refusal{"-Y with -B binary", "you cannot allow the BINARY protocol while using ascii authentication tokens"}
+		return exit.Refuse("-Y with -B binary", "you cannot allow the BINARY protocol while using ascii authentication tokens")
 	default:
 		s.Protocol = protocolText
 	}
@@ -230,7 +232,7 @@ func (c *config) finishJournal() error {
 	if where == "" {
 		return nil
 	}
-	return refusal{where, "needs --data, the directory to keep locks in, such as --data /var/lib/lockcached"}
+	return exit.Refuse(where, "needs --data, the directory to keep locks in, such as --data /var/lib/lockcached")
 }
 
 // finishListen decides between -p, -l, -U and -s as memcached does.
@@ -248,7 +250,7 @@ func (c *config) finishListen() {
 		c.warn("-p 0 without -s: no client can reach this server")
 		c.listen = nil
 	case len(c.listen) == 0:
-		c.listen = []endpoint{{text: defaultListen, host: defaultListen}}
+		c.listen = []endpoint{{text: argv.DefaultHost, host: argv.DefaultHost}}
 	}
 	for i := range c.listen {
 		if e := &c.listen[i]; !e.ownPort {

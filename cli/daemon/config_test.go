@@ -1,9 +1,9 @@
-package cli
+package daemon
 
 import (
-	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -134,23 +134,6 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestRefusalIsOneLineOnStderr(t *testing.T) {
-	tests := []struct{ args, want string }{
-		{"-t 0", "lockcached: -t 0: number of threads must be greater than 0\n"},
-		{"-q", "lockcached: -q: unknown flag; lockcached -h lists those there are\n"},
-		{"--fsync never", "lockcached: --fsync: needs --data, the directory to keep locks in, such as --data /var/lib/lockcached\n"},
-		{"-I 256m", "lockcached: -I 268435456 with -m 64: cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m\n"},
-		{"-l a..b", "lockcached: -l a..b: cannot resolve: lookup a..b: no such host\n"},
-	}
-	for _, tt := range tests {
-		var stdout, stderr bytes.Buffer
-		code := run(append([]string{"lockcached"}, words(tt.args)...), &stdout, &stderr, nil)
-		if code != exitRefused || stdout.Len() != 0 || stderr.String() != tt.want {
-			t.Errorf("%s: exit %d, stdout %q, stderr %q; want exit 2 and %q", tt.args, code, &stdout, &stderr, tt.want)
-		}
-	}
-}
-
 func TestDefaults(t *testing.T) {
 	c := mustConfig(t)
 	if got := fmt.Sprint(c.listen, c.socket, c.locks.MemoryLimit, c.locks.ItemSizeMax, c.server.MaxConns); got != "[{127.0.0.1 127.0.0.1 11211 false }]67108864 1048576 1024" {
@@ -173,7 +156,11 @@ func TestDefaults(t *testing.T) {
 
 // TestConfigure: whoever serves from a test gets what the server would serve with.
 func TestConfigure(t *testing.T) {
-	s, l, err := Configure(words("-A -m 100 -M -c 7 --wait lock:*=1s -Y " + secretFile(t, "ann:secret")))
+	passwords := filepath.Join(t.TempDir(), "passwords")
+	if err := os.WriteFile(passwords, []byte("ann:secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, l, err := Configure(words("-A -m 100 -M -c 7 --wait lock:*=1s -Y " + passwords))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -422,7 +409,7 @@ func FuzzParsePolicy(f *testing.F) {
 
 // TestDefaultFile: what the Debian-style file sets, once uncommented, is understood.
 func TestDefaultFile(t *testing.T) {
-	text, err := os.ReadFile("../scripts/debian/lockcached.default")
+	text, err := os.ReadFile("../../scripts/debian/lockcached.default")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"io"
@@ -37,10 +37,10 @@ func readConfig(args []string) (*config, error) {
 		return nil, err
 	}
 	var c *config
-	a := app{stdout: io.Discard, stderr: io.Discard}
-	cmd := a.command(func(ctx *urfave.Context) (err error) {
-		c, err = configure(ctx, named, rest)
+	p := Process{Stdout: io.Discard, Stderr: io.Discard}
+	err = p.read(named, func(ctx *urfave.Context) (err error) {
+		c, err = configure(ctx, named, rest, nil)
 		return err
 	})
-	return c, cmd.Run(append([]string{cmd.Name}, named...))
+	return c, err
 }

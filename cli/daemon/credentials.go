@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"crypto/tls"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/credentials"
 )
 
@@ -47,7 +48,7 @@ func (s *service) loadSecrets() error {
 	if c.tls.enabled {
 		certificates, err := credentials.LoadCertificates(c.tls.files)
 		if err != nil {
-			return refusal{"-Z", err.Error()}
+			return exit.Refuse("-Z", err.Error())
 		}
 		kept := &secret{"certificates", certificates, s.log}
 		c.server.Certificates, s.certificates = kept, certificates
@@ -56,7 +57,7 @@ func (s *service) loadSecrets() error {
 	if c.authFile != "" {
 		passwords, err := credentials.LoadPasswords(c.authFile)
 		if err != nil {
-			return refusal{"-Y", err.Error()}
+			return exit.Refuse("-Y", err.Error())
 		}
 		c.server.Authenticate = passwords.Match
 		s.secrets = append(s.secrets, &secret{"passwords", passwords, s.log})

@@ -1,4 +1,4 @@
-package cli
+package daemon_test
 
 import (
 	"bufio"
@@ -13,46 +13,49 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/cli"
+	"github.com/lockcached/lockcached/cli/internal/clitest"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // A lock is there again after a restart, with its statistics.
 func TestServeKeepsLocks(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "data")
-	s := start(t, "-p", "-1", "--data", dir, "--fsync", "always", "-v")
-	if line := s.logged("settings"); s.serving["data"] != dir || line["fsync"] != "always" {
-		t.Errorf("logged %v, %v", s.serving, line)
+	s := clitest.Start(t, "-p", "-1", "--data", dir, "--fsync", "always", "-v")
+	if line := s.Logged("settings"); s.Serving["data"] != dir || line["fsync"] != "always" {
+		t.Errorf("logged %v, %v", s.Serving, line)
 	}
-	if got := ask(t, "tcp", s.addrs[0], "add lock:job 0 60 1\r\na"); got != "STORED\r\n" {
+	if got := clitest.Ask(t, "tcp", s.Addrs[0], "add lock:job 0 60 1\r\na"); got != "STORED\r\n" {
 		t.Fatalf("add: %q", got)
 	}
-	s.stop(syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 	if info, err := os.Stat(dir); err != nil || info.Mode() != fs.ModeDir|0o700 {
 		t.Errorf("%s: %v, %v", dir, info.Mode(), err)
 	}
 
-	s = start(t, "-p", "-1", "--data", dir)
-	defer s.stop(syscall.SIGTERM)
-	if got := ask(t, "tcp", s.addrs[0], "add lock:job 0 60 1\r\nb"); got != "NOT_STORED\r\n" {
+	s = clitest.Start(t, "-p", "-1", "--data", dir)
+	defer s.Stop(syscall.SIGTERM)
+	if got := clitest.Ask(t, "tcp", s.Addrs[0], "add lock:job 0 60 1\r\nb"); got != "NOT_STORED\r\n" {
 		t.Errorf("add after a restart: %q", got)
 	}
-	if got := ask(t, "tcp", s.addrs[0], "stats class lock"); got == "END\r\n" {
+	if got := clitest.Ask(t, "tcp", s.Addrs[0], "stats class lock"); got == "END\r\n" {
 		t.Error("nothing is known of the class")
 	}
-	for _, line := range s.pending {
+	for _, line := range s.Pending {
 		if line["message"] == "locks recovered" && line["locks"] == 1. {
 			return
 		}
 	}
-	t.Errorf("what was recovered is not logged: %v", s.pending)
+	t.Errorf("what was recovered is not logged: %v", s.Pending)
 }
 
 // One line says what is wrong with the directory, and nobody is served.
 func TestServeWithoutItsData(t *testing.T) {
 	used := filepath.Join(t.TempDir(), "data")
-	s := start(t, "-p", "-1", "--data", used)
-	defer s.stop(syscall.SIGTERM)
-	ask(t, "tcp", s.addrs[0], "add lock:job 0 60 1\r\na")
+	s := clitest.Start(t, "-p", "-1", "--data", used)
+	defer s.Stop(syscall.SIGTERM)
+	clitest.Ask(t, "tcp", s.Addrs[0], "add lock:job 0 60 1\r\na")
 
 	corrupt := t.TempDir()
 	if err := os.WriteFile(filepath.Join(corrupt, "journal-00000007"), []byte("nonsense"), 0o600); err != nil {
@@ -64,7 +67,7 @@ func TestServeWithoutItsData(t *testing.T) {
 	}
 	for dir, want := range map[string]string{used: "in use", corrupt: "journal-00000007", file: "not a directory"} {
 		var stderr bytes.Buffer
-		if code := run([]string{"lockcached", "-p", "-1", "--data", dir}, &stderr, &stderr, nil); code != exitFailed {
+		if code := cli.Run([]string{"lockcached", "-p", "-1", "--data", dir}, &stderr, &stderr, nil); code != exit.Failed {
 			t.Errorf("%s: exit %d", dir, code)
 		}
 		got := stderr.String()
@@ -81,20 +84,20 @@ func TestServeClosedLocks(t *testing.T) {
 		{"--settle 1h", " settling_ms=3"},
 		{"--lock-delay other=1s --lock-delay lock:*=1h", " delay_ms=3"},
 	} {
-		s := start(t, append([]string{"-p", "-1"}, strings.Fields(tt.flags)...)...)
-		ask(t, "tcp", s.addrs[0], "add lock:job 0 1 1\r\na")
+		s := clitest.Start(t, append([]string{"-p", "-1"}, strings.Fields(tt.flags)...)...)
+		clitest.Ask(t, "tcp", s.Addrs[0], "add lock:job 0 1 1\r\na")
 		// Its second is over at some time, if it was granted.
 		told := ""
 		for deadline := time.Now().Add(testenv.Patience); !strings.Contains(told, tt.why) && time.Now().Before(deadline); {
-			told = item(t, s.addrs[0], "lockcached:lock:lock:job")
+			told = item(t, s.Addrs[0], "lockcached:lock:lock:job")
 		}
 		if !strings.Contains(told, tt.why) || !strings.Contains(told, "held=0 ") {
 			t.Errorf("%s: %s", tt.flags, told)
 		}
-		if got := ask(t, "tcp", s.addrs[0], "add lock:job 0 1 1\r\nb"); got != "NOT_STORED\r\n" {
+		if got := clitest.Ask(t, "tcp", s.Addrs[0], "add lock:job 0 1 1\r\nb"); got != "NOT_STORED\r\n" {
 			t.Errorf("%s: add of the closed lock: %q", tt.flags, got)
 		}
-		s.stop(syscall.SIGTERM)
+		s.Stop(syscall.SIGTERM)
 	}
 }
 

@@ -1,9 +1,12 @@
-package cli
+package daemon
 
 import (
 	"strings"
 
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/logging"
 )
 
 // A flag is a row of the table below.
@@ -148,9 +151,9 @@ var flags = []flag{
 		usage: "classes of locks that metrics tell apart, the busiest ones (default: 100)"},
 	{long: "pprof", section: process, set: on(pprof),
 		usage: "serve profiles, too, below /debug/pprof/ (needs --metrics)"},
-	{long: "log-format", arg: "format", section: process, set: oneOf(logFormat, formatAuto, formatJSON, formatConsole),
+	{long: "log-format", arg: "format", section: process, set: oneOf(logFormat, logging.Auto, logging.JSON, logging.Console),
 		usage: "json, console, or auto: console on a terminal, else json (default: auto)"},
-	{long: "log-level", arg: "level", section: process, set: oneOf(logLevel, logLevels...),
+	{long: "log-level", arg: "level", section: process, set: oneOf(logLevel, logging.Levels...),
 		usage: "trace, debug, info, warn or error (default: info, or as -v says)"},
 	{short: "h", long: "help", section: process, usage: "print this help"},
 	{short: "V", long: "version", section: process, usage: "print the version"},
@@ -178,19 +181,20 @@ var flags = []flag{
 	{short: "S", long: "enable-sasl", set: refused("SASL is the binary protocol's; use -Y, or client certificates with --tls-ca")},
 }
 
-// How normalise finds a flag.
-var byShort, byLong = indexFlags()
+// byLong finds a flag by its long name.
+var byLong = indexFlags()
 
-func indexFlags() (byShort, byLong map[string]*flag) {
-	byShort, byLong = make(map[string]*flag), make(map[string]*flag)
+func indexFlags() map[string]*flag {
+	index := make(map[string]*flag, len(flags))
 	for i := range flags {
-		f := &flags[i]
-		byLong[f.long] = f
-		if f.short != "" {
-			byShort[f.short] = f
-		}
+		index[flags[i].long] = &flags[i]
 	}
-	return byShort, byLong
+	return index
+}
+
+// spelling is how the flag is read and described.
+func (f *flag) spelling() argv.Flag {
+	return argv.Flag{Short: f.short, Long: f.long, Arg: f.arg, Counted: f.counted, Hidden: f.section == ""}
 }
 
 // name is the flag as a user writes it.
@@ -203,7 +207,7 @@ func (f *flag) name() string {
 
 // env is the environment variable that stands for the flag.
 func (f *flag) env() string {
-	return envPrefix + strings.ToUpper(strings.ReplaceAll(f.long, "-", "_"))
+	return argv.EnvPrefix + strings.ToUpper(strings.ReplaceAll(f.long, "-", "_"))
 }
 
 // urfaveFlags is the table for urfave/cli, which adds the environment. Short

@@ -1,35 +1,26 @@
-package cli
+package daemon
 
 import (
 	"fmt"
 	"strings"
 )
 
-// versionLine is the answer to -V, and the first line of that to -h.
-func (a *app) versionLine() string {
-	if a.asMemcached {
-		return memcachedLine
-	}
-	return versionLine
-}
-
-// helpText is the whole answer to -h. urfave/cli aligns what follows a tab.
-func (a *app) helpText() string {
+// help is the answer to -h. urfave/cli aligns what follows a tab.
+func (p *Process) help() string {
 	var b strings.Builder
-	fmt.Fprintln(&b, a.versionLine())
+	fmt.Fprintln(&b, p.Version)
 	fmt.Fprintln(&b, "A lock server that speaks memcached's protocol. Without flags it serves on 127.0.0.1:11211.")
 	for _, section := range sections {
 		fmt.Fprintf(&b, "\n%s:\n", section)
 		for i := range flags {
 			if f := &flags[i]; f.section == section {
-				fmt.Fprintf(&b, "  %s\t%s\n", f.synopsis(), f.usage)
+				spelling := f.spelling()
+				fmt.Fprintf(&b, "  %s\t%s\n", spelling.Synopsis(), f.usage)
 			}
 		}
 	}
 	b.WriteString(helpNotes)
-	if !a.asMemcached {
-		b.WriteString(commandNotes())
-	}
+	b.WriteString(p.HelpNotes)
 	return b.String()
 }
 
@@ -43,15 +34,3 @@ Environment:
   LOCKCACHED_WAIT='lock:*=200ms,job:*=2s'. A flag overrides its variable.
   MEMCACHED_PORT_FILENAME names a file to write the ports in use to.
 `
-
-// synopsis is how a flag is written: "-p, --port=<num>".
-func (f *flag) synopsis() string {
-	s := "    --" + f.long
-	if f.short != "" {
-		s = "-" + f.short + ", --" + f.long
-	}
-	if f.arg != "" {
-		s += "=<" + f.arg + ">"
-	}
-	return s
-}

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -9,10 +9,12 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
 // How long -l waits for the name of a host.
@@ -59,10 +61,7 @@ func setListen(c *config, value string) error {
 	return nil
 }
 
-var errEndpoint = errors.New("should be host, host:port, [IPv6] or [IPv6]:port, such as 127.0.0.1 or [::1]:11211")
-
-// parseEndpoint reads an address as memcached does: what has a single colon
-// ends in a port; what has more is IPv6 and needs brackets to have one.
+// parseEndpoint reads an address of -l, which may begin with how TLS is spoken there.
 func parseEndpoint(text string) (endpoint, error) {
 	mode, address := cutTLSMode(text)
 	for _, prefix := range []string{"proto[", "tag[", "tag_"} {
@@ -70,36 +69,8 @@ func parseEndpoint(text string) (endpoint, error) {
 			return endpoint{}, fmt.Errorf("%s... is not supported: every address speaks ascii; leave it out", prefix)
 		}
 	}
-	e, err := parseAddress(address)
-	e.text, e.tls = text, mode
-	return e, err
-}
-
-func parseAddress(text string) (endpoint, error) {
-	e := endpoint{host: text}
-	var port string
-	if inner, ok := strings.CutPrefix(text, "["); ok {
-		var closed bool
-		e.host, port, closed = strings.Cut(inner, "]")
-		if !closed || port != "" && !strings.HasPrefix(port, ":") {
-			return endpoint{}, errEndpoint
-		}
-		port, e.ownPort = strings.CutPrefix(port, ":")
-	} else if strings.Count(text, ":") == 1 {
-		e.host, port, e.ownPort = strings.Cut(text, ":")
-	}
-	if e.host == "" {
-		return endpoint{}, errEndpoint
-	}
-	if !e.ownPort {
-		return e, nil
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	e.port = int(n)
-	if err != nil {
-		return endpoint{}, errEndpoint
-	}
-	return e, nil
+	a, err := argv.ParseAddress(address)
+	return endpoint{text: text, host: a.Host, port: a.Port, ownPort: a.HasPort, tls: mode}, err
 }
 
 func joinEndpoints(list []endpoint) string {
@@ -146,7 +117,7 @@ func closeAll(list []listener) {
 func listenTCP(c *config, e endpoint) ([]listener, error) {
 	addrs, err := resolve(e.host)
 	if err != nil {
-		return nil, refusal{"-l " + e.text, "cannot resolve: " + err.Error()}
+		return nil, exit.Refuse("-l "+e.text, "cannot resolve: "+err.Error())
 	}
 	var list []listener
 	var absent error
@@ -163,7 +134,7 @@ func listenTCP(c *config, e endpoint) ([]listener, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, refusal{"-l " + e.text, noSuchAddress(absent)}
+		return nil, exit.Refuse("-l "+e.text, noSuchAddress(absent))
 	}
 	if absent != nil {
 		c.warn("-l %s: one of its addresses is left out: %v", e.text, absent)
@@ -241,7 +212,7 @@ func removeStaleSocket(path string) error {
 		return cannotListenUnix(path, err)
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return refusal{"-s " + path, "exists and is no socket; name a file that does not exist"}
+		return exit.Refuse("-s "+path, "exists and is no socket; name a file that does not exist")
 	}
 	conn, err := net.Dial("unix", path)
 	if err == nil {

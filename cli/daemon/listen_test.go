@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -63,14 +64,14 @@ func TestListenInUse(t *testing.T) {
 	if !errors.Is(err, syscall.EADDRINUSE) || list != nil {
 		t.Errorf("%d listeners, %v", len(list), err)
 	}
-	if _, refused := errors.AsType[refusal](err); refused {
+	if exit.Code(err) == exit.Refused {
 		t.Error("a port that another server has is no mistake of the command line")
 	}
 }
 
 func TestListenElsewhere(t *testing.T) {
 	_, err := listen(mustConfig(t, "-l", "192.0.2.1")) // an address for documentation
-	if _, refused := errors.AsType[refusal](err); !refused {
+	if exit.Code(err) != exit.Refused {
 		t.Errorf("an address of another machine: %v", err)
 	}
 }

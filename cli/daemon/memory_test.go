@@ -1,32 +1,34 @@
-package cli
+package daemon_test
 
 import (
 	"runtime/debug"
 	"syscall"
 	"testing"
+
+	"github.com/lockcached/lockcached/cli/internal/clitest"
 )
 
 func TestProcessLimit(t *testing.T) {
 	const before = 1 << 40
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(before))
 	t.Setenv("GOMEMLIMIT", "")
-	s := start(t, "-p-1", "-m", "100", "-c", "1000", "--stats-keys", "1000")
+	s := clitest.Start(t, "-p-1", "-m", "100", "-c", "1000", "--stats-keys", "1000")
 	// 64 MiB, 100 MiB and a half, 1000 connections, 1000 keys
 	if got, want := debug.SetMemoryLimit(-1), int64(64<<20+150<<20+1000*36<<10+1000*2500); got != want {
 		t.Errorf("the process may take %d bytes, want %d", got, want)
 	}
-	ask(t, "tcp", s.addrs[0], "cache_memlimit 200")
+	clitest.Ask(t, "tcp", s.Addrs[0], "cache_memlimit 200")
 	if got, want := debug.SetMemoryLimit(-1), int64(64<<20+300<<20+1000*36<<10+1000*2500); got != want {
 		t.Errorf("the process may take %d bytes when items may take 200 MiB, want %d", got, want)
 	}
-	s.stop(syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 
 	t.Setenv("GOMEMLIMIT", "1TiB")
 	debug.SetMemoryLimit(before)
-	s = start(t, "-p-1")
-	ask(t, "tcp", s.addrs[0], "cache_memlimit 200")
+	s = clitest.Start(t, "-p-1")
+	clitest.Ask(t, "tcp", s.Addrs[0], "cache_memlimit 200")
 	if got := debug.SetMemoryLimit(-1); got != before {
 		t.Errorf("GOMEMLIMIT was set, and is %d now", got)
 	}
-	s.stop(syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 }

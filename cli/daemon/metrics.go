@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/admin"
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
 var errMetrics = errors.New("should be a port, host:port, or :port for every address, such as 9151 or 127.0.0.1:9151")
@@ -24,7 +26,7 @@ func setMetrics(c *config, value string) error {
 	case strings.HasPrefix(value, ":"):
 		text = "*" + value
 	case !strings.Contains(value, ":") && value != "0": // which could be meant to turn it off
-		text = defaultListen + ":" + value
+		text = argv.DefaultHost + ":" + value
 	}
 	e, err := parseEndpoint(text)
 	if err != nil || !e.ownPort || e.tls != tlsAsSet {
@@ -53,10 +55,10 @@ func (w *web) listen(e *endpoint) error {
 	addr := net.JoinHostPort(host, strconv.Itoa(e.port))
 	l, err := net.Listen("tcp", addr)
 	if unknown, ok := errors.AsType[*net.DNSError](err); ok {
-		return refusal{"--metrics " + e.text, "cannot resolve: " + unknown.Error()}
+		return exit.Refuse("--metrics "+e.text, "cannot resolve: "+unknown.Error())
 	}
 	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
-		return refusal{"--metrics " + e.text, noSuchAddress(err)}
+		return exit.Refuse("--metrics "+e.text, noSuchAddress(err))
 	}
 	if err != nil {
 		return cannotListen("--metrics "+e.text, addr, "--metrics", err)

@@ -1,4 +1,4 @@
-package cli
+package daemon_test
 
 import (
 	"bytes"
@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/cli"
+	"github.com/lockcached/lockcached/cli/internal/clitest"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -29,12 +32,12 @@ func get(t *testing.T, url string) (code int, body string) {
 }
 
 func TestServeMetrics(t *testing.T) {
-	s := start(t, "-p-1", "--metrics", "127.0.0.1:0", "--metrics-classes", "7", "-v")
-	if line := s.logged("settings"); line["metrics_classes"] != 7.0 || line["pprof"] != false {
+	s := clitest.Start(t, "-p-1", "--metrics", "127.0.0.1:0", "--metrics-classes", "7", "-v")
+	if line := s.Logged("settings"); line["metrics_classes"] != 7.0 || line["pprof"] != false {
 		t.Errorf("%v", line)
 	}
-	url := "http://" + s.serving["metrics"].(string)
-	ask(t, "tcp", s.addrs[0], "add lock:1 0 30 1\r\nx")
+	url := "http://" + s.Serving["metrics"].(string)
+	clitest.Ask(t, "tcp", s.Addrs[0], "add lock:1 0 30 1\r\nx")
 	if _, body := get(t, url+"/metrics"); !strings.Contains(body, `lockcached_lock_acquisitions_total{class="lock"} 1`) {
 		t.Errorf("no acquisition in\n%s", body)
 	}
@@ -44,25 +47,25 @@ func TestServeMetrics(t *testing.T) {
 	if code, _ := get(t, url+"/debug/pprof/"); code != 404 {
 		t.Errorf("profiles without --pprof: %d", code)
 	}
-	s.stop(syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 	if _, err := http.Get(url); err == nil {
 		t.Error("still answers")
 	}
 }
 
 func TestServeProfiles(t *testing.T) {
-	s := start(t, "-p-1", "--metrics", "127.0.0.1:0", "--pprof")
-	if code, body := get(t, "http://"+s.serving["metrics"].(string)+"/debug/pprof/"); code != 200 || !strings.Contains(body, "goroutine") {
+	s := clitest.Start(t, "-p-1", "--metrics", "127.0.0.1:0", "--pprof")
+	if code, body := get(t, "http://"+s.Serving["metrics"].(string)+"/debug/pprof/"); code != 200 || !strings.Contains(body, "goroutine") {
 		t.Errorf("%d %q", code, body)
 	}
-	s.stop(syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 }
 
 // TestServeMetricsToTheEnd has a client that does not take its answers: the server
 // tells of its end until it comes.
 func TestServeMetricsToTheEnd(t *testing.T) {
-	s := start(t, "-p-1", "--metrics", "127.0.0.1:0", "--drain", "10m")
-	conn, err := net.Dial("tcp", s.addrs[0])
+	s := clitest.Start(t, "-p-1", "--metrics", "127.0.0.1:0", "--drain", "10m")
+	conn, err := net.Dial("tcp", s.Addrs[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,9 +77,9 @@ func TestServeMetricsToTheEnd(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 1)); err != nil { // the answers have begun
 		t.Fatal(err)
 	}
-	s.signals <- syscall.SIGTERM
-	s.logged("stopping")
-	url := "http://" + s.serving["metrics"].(string)
+	s.Signals <- syscall.SIGTERM
+	s.Logged("stopping")
+	url := "http://" + s.Serving["metrics"].(string)
 	code, body := 200, ""
 	for deadline := time.Now().Add(testenv.Patience); code == 200 && time.Now().Before(deadline); {
 		code, body = get(t, url+"/healthz")
@@ -87,7 +90,7 @@ func TestServeMetricsToTheEnd(t *testing.T) {
 	if code, body := get(t, url+"/metrics"); code != 200 || !strings.Contains(body, "memcached_accepting_connections 0") {
 		t.Errorf("%d %s", code, body)
 	}
-	s.stop(syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 }
 
 func TestServeMetricsPortInUse(t *testing.T) {
@@ -101,11 +104,11 @@ func TestServeMetricsPortInUse(t *testing.T) {
 		code       int
 	}{
 		{l.Addr().String(), "cannot listen on --metrics " + l.Addr().String() + ": address already in use" +
-			"; another process listens there: stop it, or choose another port with --metrics\n", exitFailed},
-		{"a..b:1", "--metrics a..b:1: cannot resolve: lookup a..b: no such host\n", exitRefused},
+			"; another process listens there: stop it, or choose another port with --metrics\n", exit.Failed},
+		{"a..b:1", "--metrics a..b:1: cannot resolve: lookup a..b: no such host\n", exit.Refused},
 	} {
 		var stdout, stderr bytes.Buffer
-		code := run([]string{"lockcached", "-p-1", "--metrics", tt.addr}, &stdout, &stderr, nil)
+		code := cli.Run([]string{"lockcached", "-p-1", "--metrics", tt.addr}, &stdout, &stderr, nil)
 		if code != tt.code || stderr.String() != "lockcached: "+tt.want {
 			t.Errorf("exit %d, %q, want %d, %q", code, &stderr, tt.code, tt.want)
 		}

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"slices"
@@ -70,13 +70,13 @@ func words(line string) []string {
 
 func TestNormaliseRefuses(t *testing.T) {
 	tests := []struct{ args, want string }{
-		{"-q", "-q: unknown flag; lockcached -h lists those there are"},
-		{"-vq", "-q: unknown flag; lockcached -h lists those there are"},
-		{"-é", "-é: unknown flag; lockcached -h lists those there are"},
-		{"--fooble", "--fooble: unknown flag; lockcached -h lists those there are"},
-		{"--fooble=3", "--fooble: unknown flag; lockcached -h lists those there are"},
+		{"-q", "-q: unknown flag"},
+		{"-vq", "-q: unknown flag"},
+		{"-é", "-é: unknown flag"},
+		{"--fooble", "--fooble: unknown flag"},
+		{"--fooble=3", "--fooble: unknown flag"},
 		{"--", ""},
-		{"--=", "--: unknown flag; lockcached -h lists those there are"},
+		{"--=", "--: unknown flag"},
 		{"-p", "-p: needs a value: -p <num>"},
 		{"-Mp", "-p: needs a value: -p <num>"},
 		{"--port", "--port: needs a value: --port <num>"},

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/server"
 )
 
@@ -47,10 +48,10 @@ func setSuboption(c *config, value string) error {
 		setLRU(&c.server.Settings, name)
 		return nil
 	}
-	return refusal{
+	return exit.Refuse(
 		fmt.Sprintf("Illegal suboption %q", name), // memcached's words
 		"use idle_timeout=<seconds> or ssl_...; memcached's other ones are accepted without effect",
-	}
+	)
 }
 
 // setLRU follows which of memcached's LRU threads would run: "stats" prints

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/admin"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
 // Descriptors needed besides one for each connection: listeners, logs, the
@@ -63,7 +64,7 @@ func becomeUser(c *config) error {
 	}
 	u, err := user.Lookup(name)
 	if err != nil {
-		return refusal{"-u " + name, "can't find the user to switch to; name one of this machine's"}
+		return exit.Refuse("-u "+name, "can't find the user to switch to; name one of this machine's")
 	}
 	uid, err1 := strconv.Atoi(u.Uid)
 	gid, err2 := strconv.Atoi(u.Gid)

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/admin"
@@ -76,12 +76,12 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal, ready func()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	srv := s.start(ctx, manager, listeners)
-	s.notify(daemon.SdNotifyReady)
+	s.notify(systemd.SdNotifyReady)
 	ready()
 	if err := s.wait(); err != nil {
 		return err
 	}
-	s.notify(daemon.SdNotifyStopping)
+	s.notify(systemd.SdNotifyStopping)
 	s.drain(srv)
 	return nil
 }

@@ -1,140 +1,45 @@
-package cli
+package daemon_test
 
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/rs/zerolog"
-
-	"github.com/lockcached/lockcached/internal/testenv"
+	"github.com/lockcached/lockcached/cli"
+	"github.com/lockcached/lockcached/cli/internal/clitest"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 )
-
-// An instance is a server that runs in the test.
-type instance struct {
-	t       *testing.T
-	signals chan os.Signal
-	log     chan map[string]any // what it logs, line by line
-	exit    chan int
-	addrs   []string
-	serving map[string]any   // the line that says so
-	pending []map[string]any // lines before the one that says it serves
-}
-
-// start runs the command line until it serves.
-func start(t *testing.T, args ...string) *instance {
-	t.Helper()
-	return startAs(t, "lockcached", args...)
-}
-
-// startAs is start for a program that was started under another name.
-func startAs(t *testing.T, name string, args ...string) *instance {
-	t.Helper()
-	r, w := io.Pipe()
-	s := &instance{t: t, signals: make(chan os.Signal, 3), log: make(chan map[string]any, 100), exit: make(chan int, 1)}
-	go s.readLog(r)
-	go func() {
-		s.exit <- run(append([]string{name}, args...), io.Discard, w, s.signals)
-		w.Close()
-	}()
-	s.serving = s.logged("serving")
-	for _, addr := range s.serving["listen"].([]any) {
-		s.addrs = append(s.addrs, addr.(string))
-	}
-	return s
-}
-
-func (s *instance) readLog(r io.Reader) {
-	defer close(s.log)
-	for lines := bufio.NewScanner(r); lines.Scan(); {
-		line := make(map[string]any)
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			line["message"] = lines.Text()
-		}
-		s.log <- line
-	}
-}
-
-// logged waits for the line with that message.
-func (s *instance) logged(want string) map[string]any {
-	s.t.Helper()
-	for line := range s.log {
-		if line["message"] == want {
-			return line
-		}
-		s.pending = append(s.pending, line)
-	}
-	s.t.Fatalf("%q was never logged, but %v", want, s.pending)
-	return nil
-}
-
-// stop sends a signal and wants a clean exit.
-func (s *instance) stop(sig os.Signal) {
-	s.t.Helper()
-	s.signals <- sig
-	s.exits(0)
-}
-
-func (s *instance) exits(want int) {
-	s.t.Helper()
-	select {
-	case code := <-s.exit:
-		if code != want {
-			s.t.Errorf("exit %d, want %d", code, want)
-		}
-	case <-time.After(testenv.Patience):
-		s.t.Fatal("does not stop")
-	}
-}
-
-// ask sends a line and returns the first line of the answer.
-func ask(t *testing.T, network, addr, line string) string {
-	t.Helper()
-	conn, err := net.Dial(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	fmt.Fprintf(conn, "%s\r\n", line)
-	answer, err := bufio.NewReader(conn).ReadString('\n')
-	if err != nil {
-		t.Errorf("%s: %v", line, err)
-	}
-	return answer
-}
 
 func TestServe(t *testing.T) {
 	ports := filepath.Join(t.TempDir(), "ports")
 	pid := filepath.Join(t.TempDir(), "pid")
 	t.Setenv("MEMCACHED_PORT_FILENAME", ports)
-	s := start(t, "-p", "-1", "-P", pid)
-	if got := ask(t, "tcp", s.addrs[0], "version"); got != "VERSION 1.6.45\r\n" {
+	s := clitest.Start(t, "-p", "-1", "-P", pid)
+	if got := clitest.Ask(t, "tcp", s.Addrs[0], "version"); got != "VERSION 1.6.45\r\n" {
 		t.Errorf("%q", got)
 	}
-	_, port, _ := net.SplitHostPort(s.addrs[0])
+	_, port, _ := net.SplitHostPort(s.Addrs[0])
 	if got, _ := os.ReadFile(ports); string(got) != "TCP INET: "+port+"\n" {
-		t.Errorf("ports file %q, address %s", got, s.addrs[0])
+		t.Errorf("ports file %q, address %s", got, s.Addrs[0])
 	}
 	if got, _ := os.ReadFile(pid); string(got) != fmt.Sprintf("%d\n", os.Getpid()) {
 		t.Errorf("pid file %q", got)
 	}
-	s.signals <- syscall.SIGHUP
-	s.logged("nothing to reload")
-	s.stop(syscall.SIGTERM)
-	if _, err := net.Dial("tcp", s.addrs[0]); err == nil {
+	s.Signals <- syscall.SIGHUP
+	s.Logged("nothing to reload")
+	s.Stop(syscall.SIGTERM)
+	if _, err := net.Dial("tcp", s.Addrs[0]); err == nil {
 		t.Error("still accepts")
 	}
 	if _, err := os.Stat(pid); !errors.Is(err, fs.ErrNotExist) {
@@ -144,7 +49,7 @@ func TestServe(t *testing.T) {
 
 func TestServeStops(t *testing.T) {
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGUSR1} {
-		start(t, "-p-1").stop(sig)
+		clitest.Start(t, "-p-1").Stop(sig)
 	}
 }
 
@@ -159,8 +64,8 @@ func TestServeStopsWithRequestsUnfinished(t *testing.T) {
 		{"10m", []os.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT}},
 	}
 	for _, tt := range tests {
-		s := start(t, "-p-1", "--drain", tt.drain)
-		conn, err := net.Dial("tcp", s.addrs[0])
+		s := clitest.Start(t, "-p-1", "--drain", tt.drain)
+		conn, err := net.Dial("tcp", s.Addrs[0])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,39 +76,39 @@ func TestServeStopsWithRequestsUnfinished(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, sig := range tt.signals {
-			s.signals <- sig
+			s.Signals <- sig
 		}
-		s.logged("stopped with requests unfinished")
-		s.exits(0)
+		s.Logged("stopped with requests unfinished")
+		s.Exits(0)
 	}
 }
 
 func TestServeShutdownCommand(t *testing.T) {
-	s := start(t, "-p-1")
-	if got := ask(t, "tcp", s.addrs[0], "shutdown"); !strings.Contains(got, "shutdown not enabled") {
+	s := clitest.Start(t, "-p-1")
+	if got := clitest.Ask(t, "tcp", s.Addrs[0], "shutdown"); !strings.Contains(got, "shutdown not enabled") {
 		t.Errorf("%q", got)
 	}
-	s.stop(syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 	for _, line := range []string{"shutdown", "shutdown graceful"} {
-		s := start(t, "-p-1", "-A")
-		conn, err := net.Dial("tcp", s.addrs[0])
+		s := clitest.Start(t, "-p-1", "-A")
+		conn, err := net.Dial("tcp", s.Addrs[0])
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
 		fmt.Fprintf(conn, "%s\r\n", line)
-		s.exits(0)
+		s.Exits(0)
 	}
 }
 
 func TestServeUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	t.Setenv("MEMCACHED_PORT_FILENAME", filepath.Join(t.TempDir(), "ports"))
-	s := start(t, "-s", path)
-	if got := ask(t, "unix", path, "version"); !strings.HasPrefix(got, "VERSION ") {
+	s := clitest.Start(t, "-s", path)
+	if got := clitest.Ask(t, "unix", path, "version"); !strings.HasPrefix(got, "VERSION ") {
 		t.Errorf("%q", got)
 	}
-	s.stop(syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("socket: %v", err)
 	}
@@ -213,18 +118,18 @@ func TestServeUnixSocket(t *testing.T) {
 func TestServeNowhere(t *testing.T) {
 	ports := filepath.Join(t.TempDir(), "ports")
 	t.Setenv("MEMCACHED_PORT_FILENAME", ports)
-	s := start(t, "-p", "0")
+	s := clitest.Start(t, "-p", "0")
 	if got, err := os.ReadFile(ports); err != nil || len(got) > 0 {
 		t.Errorf("ports file %q, %v", got, err)
 	}
-	s.stop(syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 }
 
 func TestServeSaysWhatItIgnores(t *testing.T) {
-	s := startAs(t, "/usr/bin/memcached", "-p-1", "-n", "96", "-o", "modern,relaxed_privileges", "logfile", "/var/log/memcached.log")
-	s.stop(syscall.SIGTERM)
+	s := clitest.StartAs(t, "/usr/bin/memcached", "-p-1", "-n", "96", "-o", "modern,relaxed_privileges", "logfile", "/var/log/memcached.log")
+	s.Stop(syscall.SIGTERM)
 	var said []string
-	for _, line := range s.pending {
+	for _, line := range s.Pending {
 		if line["level"] != "warn" {
 			t.Errorf("%v", line)
 		}
@@ -246,10 +151,10 @@ func TestServePortInUse(t *testing.T) {
 	defer l.Close()
 	var stdout, stderr bytes.Buffer
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	code := run([]string{"lockcached", "-p", port}, &stdout, &stderr, nil)
+	code := cli.Run([]string{"lockcached", "-p", port}, &stdout, &stderr, nil)
 	want := "lockcached: cannot listen on -l 127.0.0.1: 127.0.0.1:" + port + ": address already in use" +
 		"; another process listens there: stop it, or choose another port with -p\n"
-	if code != exitFailed || stderr.String() != want {
+	if code != exit.Failed || stderr.String() != want {
 		t.Errorf("exit %d, %q, want %q", code, &stderr, want)
 	}
 }
@@ -268,8 +173,7 @@ func TestProcess(t *testing.T) {
 			}
 		}
 	}
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), "CLI_TEST_AS_PROGRAM=1")
+	cmd := clitest.Program(args...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -298,23 +202,18 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-func TestPIDFileInNoDirectory(t *testing.T) {
-	var b bytes.Buffer
-	remove := writePID(filepath.Join(t.TempDir(), "no", "pid"), zerolog.New(&b))
-	remove()
-	if strings.Count(b.String(), "cannot write the pid file") != 1 || strings.Count(b.String(), "\n") != 1 {
-		t.Errorf("%q", &b)
-	}
-}
-
-func TestPIDFileOfALivingServer(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "pid")
-	if err := os.WriteFile(name, fmt.Appendln(nil, os.Getppid()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	writePID(name, zerolog.New(&b))()
-	if !strings.Contains(b.String(), "names a process that runs") {
-		t.Errorf("%q", &b)
+// On a terminal the line that says that the server serves is one that people can read.
+func TestServingOnATerminal(t *testing.T) {
+	for _, tt := range []struct{ listen, want string }{
+		{"127.0.0.1:0", `INF serving listen=127\.0\.0\.1:\d+ pid=\d+ version=\S+\n`},
+		{"127.0.0.1:0,127.0.0.2:0", `INF serving listen=127\.0\.0\.1:\d+,127\.0\.0\.2:\d+ pid=\d+ version=\S+\n`},
+	} {
+		var stderr bytes.Buffer
+		signals := make(chan os.Signal, 1)
+		signals <- syscall.SIGTERM
+		code := cli.Run([]string{"lockcached", "-l", tt.listen, "--log-format", "console"}, io.Discard, &stderr, signals)
+		if code != 0 || !regexp.MustCompile(tt.want).MatchString(stderr.String()) {
+			t.Errorf("exit %d, %s", code, &stderr)
+		}
 	}
 }

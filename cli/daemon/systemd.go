@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
-	"github.com/coreos/go-systemd/v22/daemon"
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
@@ -37,7 +37,7 @@ const notifyPatience = time.Second
 func (s *service) notify(state string) {
 	told := make(chan error, 1)
 	go func() {
-		_, err := daemon.SdNotify(false, state)
+		_, err := systemd.SdNotify(false, state)
 		told <- err
 	}()
 	var err error
@@ -53,9 +53,9 @@ func (s *service) notify(state string) {
 
 // reloadNotified is reload with systemd told when it begins and when it is over.
 func (s *service) reloadNotified() {
-	s.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+	s.notify(systemd.SdNotifyReloading + "\n" + systemd.SdNotifyMonotonicUsec())
 	s.reload()
-	s.notify(daemon.SdNotifyReady)
+	s.notify(systemd.SdNotifyReady)
 }
 
 // looksPerWatchdog leaves room for a look that comes late.
@@ -64,7 +64,7 @@ const looksPerWatchdog = 3
 // feedWatchdog tells systemd again and again that the server is alive: that its
 // mutexes can be had. One that hangs says nothing, and is started anew.
 func (s *service) feedWatchdog(ctx context.Context, m *locks.Manager, srv *server.Server) {
-	patience, err := daemon.SdWatchdogEnabled(false)
+	patience, err := systemd.SdWatchdogEnabled(false)
 	if err != nil {
 		s.log.Warn().Err(err).Msg("cannot feed systemd's watchdog")
 	}
@@ -75,7 +75,7 @@ func (s *service) feedWatchdog(ctx context.Context, m *locks.Manager, srv *serve
 	defer tick.Stop()
 	for {
 		_, _ = m.Totals(), srv.Snapshot()
-		s.notify(daemon.SdNotifyWatchdog)
+		s.notify(systemd.SdNotifyWatchdog)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

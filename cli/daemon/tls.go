@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"crypto/tls"
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/credentials"
 	"github.com/lockcached/lockcached/server"
 )
@@ -139,9 +140,9 @@ func (c *config) finishTLS() error {
 	}
 	switch {
 	case t.files.Chain == "":
-		return refusal{"-Z", "needs a certificate, as in --tls-cert cert.pem --tls-key key.pem"}
+		return exit.Refuse("-Z", "needs a certificate, as in --tls-cert cert.pem --tls-key key.pem")
 	case c.port == 0 && c.socket == "":
-		return refusal{"-Z with -p 0", "you cannot enable SSL without a TCP port"}
+		return exit.Refuse("-Z with -p 0", "you cannot enable SSL without a TCP port")
 	case c.socket != "":
 		c.warn("-Z: a Unix socket speaks plain text all the same")
 	case needsCA && t.files.CA == "":
@@ -153,7 +154,7 @@ func (c *config) finishTLS() error {
 func (c *config) finishWithoutTLS() error {
 	for _, e := range c.listen {
 		if e.tls != tlsAsSet {
-			return refusal{"-l " + e.text, string(e.tls) + " needs TLS; turn it on with -Z"}
+			return exit.Refuse("-l "+e.text, string(e.tls)+" needs TLS; turn it on with -Z")
 		}
 	}
 	if c.tls.files != (credentials.CertificateFiles{}) {

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockcached/lockcached/cli/internal/argv"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
 	"github.com/lockcached/lockcached/store/journal"
@@ -119,7 +120,7 @@ func oneOf(field func(*config) *string, choices ...string) setter {
 
 func duration(field func(*config) *time.Duration) setter {
 	return func(c *config, value string) error {
-		d, err := parseDuration(value)
+		d, err := argv.Duration(value)
 		if err != nil {
 			return err
 		}
@@ -131,10 +132,7 @@ func duration(field func(*config) *time.Duration) setter {
 // interval is for durations whose zero would stand for the default.
 func interval(field func(*config) *time.Duration) setter {
 	return func(c *config, value string) error {
-		d, err := parseDuration(value)
-		if err == nil && d == 0 {
-			err = errors.New("should be longer than 0")
-		}
+		d, err := argv.PositiveDuration(value)
 		if err != nil {
 			return err
 		}
@@ -142,24 +140,6 @@ func interval(field func(*config) *time.Duration) setter {
 		return nil
 	}
 }
-
-var errDuration = errors.New("should be a duration such as 500ms, 5s or 1m30s")
-
-// parseDuration reads a Go duration. A number without a unit is refused unless it is 0:
-// on the wire it would count milliseconds, while people mean seconds.
-func parseDuration(value string) (time.Duration, error) {
-	d, err := time.ParseDuration(value)
-	if err == nil && d >= 0 {
-		return d, nil
-	}
-	if n, notNumber := strconv.ParseFloat(value, 64); notNumber == nil && n > 0 && err != nil && isDecimal(value) {
-		return 0, fmt.Errorf("a duration needs a unit: %ss or %sms", value, value)
-	}
-	return 0, errDuration
-}
-
-// isDecimal leaves out what Go takes for a number and nobody means as one: 1e3, 0x5, inf.
-func isDecimal(value string) bool { return strings.Trim(value, "0123456789.") == "" }
 
 func setPort(c *config, value string) error {
 	port, err := parsePort(value)
@@ -278,15 +258,15 @@ func setGrowthFactor(c *config, value string) error {
 
 func setVerbosity(c *config, value string) error {
 	n, err := strconv.Atoi(value)
-	if err != nil || n < 0 || n > maxVerbosity {
-		return fmt.Errorf("verbosity is a number from 0 to %d", maxVerbosity)
+	if err != nil || n < 0 || n > argv.MaxVerbosity {
+		return fmt.Errorf("verbosity is a number from 0 to %d", argv.MaxVerbosity)
 	}
 	c.server.Settings.Verbosity = n
 	return nil
 }
 
 func setLockKeys(c *config, value string) error {
-	if err := checkPattern(value); err != nil {
+	if err := argv.CheckPattern(value); err != nil {
 		return err
 	}
 	c.locks.LockKeys = append(c.locks.LockKeys, value)
@@ -319,10 +299,10 @@ func parsePolicy(value string) (pattern string, d time.Duration, err error) {
 		return "", 0, errors.New("should be pattern=duration, such as lock:*=200ms")
 	}
 	pattern = value[:i]
-	if err := checkPattern(pattern); err != nil {
+	if err := argv.CheckPattern(pattern); err != nil {
 		return "", 0, err
 	}
-	d, err = parseDuration(value[i+1:])
+	d, err = argv.Duration(value[i+1:])
 	return pattern, d, err
 }
 
@@ -339,12 +319,5 @@ func setFsync(c *config, value string) error {
 		return errors.New("should be one of always, interval, never")
 	}
 	c.journal.Fsync = mode
-	return nil
-}
-
-func checkPattern(pattern string) error {
-	if _, err := locks.NewPattern(pattern); err != nil || pattern == "" {
-		return fmt.Errorf("%q is no glob; * ? and [a-z] are special, \\ takes that away", pattern)
-	}
 	return nil
 }

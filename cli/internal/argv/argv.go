@@ -1,180 +1,153 @@
-package cli
+package argv
 
 import (
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
-// normalise reads args as memcached's getopt_long does (-vv, -p11211, -Mm64,
-// -c -1), because start-up files are full of that and urfave/cli reads it
-// differently. It returns each flag as --name or --name=value, and apart from
-// them the words that belong to no flag.
-func normalise(args []string) (named, rest []string, err error) {
-	a := argv{byShort: byShort, byLong: byLong, unread: args}
-	if err := a.read(); err != nil {
-		return nil, nil, err
-	}
-	return a.named, append(a.rest, a.behind...), nil
+// MaxVerbosity is the largest count of a counted flag; more of it means the same.
+const MaxVerbosity = 9
+
+// A Line is a command line that was taken apart.
+type Line struct {
+	Flags  []Given
+	Words  []string // that belong to no flag
+	Ended  bool     // by "--"
+	Behind []string // the words behind that
 }
 
-// An argv is a command line on its way to its normal form.
-type argv struct {
-	byShort, byLong map[string]*flag // those there are
-	command         string           // whose they are; "" for the server's
-
-	unread      []string
-	named, rest []string
-	ended       bool     // by "--"
-	behind      []string // what stands behind that
-	verbosity   int      // how often -v was given
+// A Given is a flag on a command line, by its long name. The value of a switch is "".
+type Given struct {
+	Name, Value string
 }
 
-// read takes the words apart.
-func (a *argv) read() (err error) {
-	for len(a.unread) > 0 && err == nil {
-		arg := a.next()
-		switch {
-		case arg == "--":
-			a.ended, a.behind, a.unread = true, a.unread, nil
-		case strings.HasPrefix(arg, "--"):
-			err = a.long(arg)
-		case strings.HasPrefix(arg, "-") && arg != "-":
-			err = a.short(arg[1:])
-		default:
-			a.rest = append(a.rest, arg)
+// Unknown is the error for a flag that does not exist, as it was written.
+type Unknown struct{ Flag string }
+
+func (u Unknown) Error() string { return u.Flag + ": unknown flag" }
+
+// Parse takes the words of a command line apart. Its errors are Unknown, and refusals of flags that
+// lack a value or have one too many; then the Line has what was read before.
+func Parse(words []string, flags *Flags) (*Line, error) {
+	p := parser{flags: flags, unread: words}
+	for len(p.unread) > 0 {
+		if err := p.word(p.next()); err != nil {
+			return &p.line, err
 		}
 	}
-	if a.verbosity > 0 {
-		a.named = append(a.named, "--verbose="+strconv.Itoa(min(a.verbosity, maxVerbosity)))
+	if p.counted != nil {
+		p.add(p.counted, strconv.Itoa(min(p.count, MaxVerbosity)))
 	}
-	return err
+	return &p.line, nil
+}
+
+// A parser is a command line on its way to a Line.
+type parser struct {
+	flags   *Flags
+	unread  []string
+	line    Line
+	counted *Flag // given so far; nil if it was not, or 0 times
+	count   int
 }
 
 // next takes the next word; there must be one.
-func (a *argv) next() string {
-	arg := a.unread[0]
-	a.unread = a.unread[1:]
-	return arg
+func (p *parser) next() string {
+	word := p.unread[0]
+	p.unread = p.unread[1:]
+	return word
+}
+
+func (p *parser) word(word string) error {
+	switch {
+	case word == "--":
+		p.line.Ended, p.line.Behind, p.unread = true, p.unread, nil
+	case strings.HasPrefix(word, "--"):
+		return p.long(word)
+	case IsFlag(word):
+		return p.short(word[1:])
+	default:
+		p.line.Words = append(p.line.Words, word)
+	}
+	return nil
 }
 
 // long reads --name, --name=value or --name value.
-func (a *argv) long(arg string) error {
-	name, value, given := strings.Cut(arg[2:], "=")
-	f, ok := a.byLong[name]
+func (p *parser) long(word string) error {
+	name, value, given := strings.Cut(word[2:], "=")
+	f, ok := p.flags.long[name]
 	switch {
 	case !ok:
-		return a.unknown("--" + name)
-	case f.counted:
-		return a.count("--"+name, value, given)
-	case f.arg == "" && given:
-		return refusal{arg, "takes no value"}
-	case f.arg == "":
-		a.addSwitch(f)
+		return Unknown{"--" + name}
+	case f.Counted:
+		return p.addCount(f, value, given)
+	case f.Arg == "" && given:
+		return exit.Refuse(word, "takes no value")
+	case f.Arg == "":
+		p.add(f, "")
 		return nil
 	case given:
-		a.add(f, value)
+		p.add(f, value)
 		return nil
 	}
-	return a.addNext(f, "--"+name)
+	return p.addNext(f, "--"+name)
 }
 
-// short reads the letters behind one dash. The first flag among them that
-// takes a value takes the rest of the word, or the next one if nothing is left.
-func (a *argv) short(letters string) error {
+// short reads the letters behind one dash. The first flag among them that takes a value takes
+// the rest of the word, or the next word if nothing is left.
+func (p *parser) short(letters string) error {
 	for letters != "" {
 		_, size := utf8.DecodeRuneInString(letters)
 		letter := letters[:size]
 		letters = letters[size:]
-		f, ok := a.byShort[letter]
+		f, ok := p.flags.short[letter]
 		switch {
 		case !ok:
-			return a.unknown("-" + letter)
-		case f.counted:
-			a.verbosity++
-		case f.arg == "":
-			a.addSwitch(f)
+			return Unknown{"-" + letter}
+		case f.Counted:
+			p.counted = f
+			p.count++
+		case f.Arg == "":
+			p.add(f, "")
 		case letters == "":
-			return a.addNext(f, "-"+letter)
+			return p.addNext(f, "-"+letter)
 		default:
-			a.add(f, letters)
+			p.add(f, letters)
 			return nil
 		}
 	}
 	return nil
 }
 
-// count is for -v, which adds up; --verbose=2 is the same as -vv.
-func (a *argv) count(flag, value string, given bool) error {
+// addCount adds to a counted flag: --verbose=2 is the same as -vv.
+func (p *parser) addCount(f *Flag, value string, given bool) error {
 	n := 1
 	if given {
 		var err error
-		if n, err = strconv.Atoi(value); err != nil || n < 0 || n > maxVerbosity {
-			return refusal{flag + "=" + value, "verbosity is a number from 0 to " + strconv.Itoa(maxVerbosity)}
+		if n, err = strconv.Atoi(value); err != nil || n < 0 || n > MaxVerbosity {
+			return exit.Refuse("--"+f.Long+"="+value, "verbosity is a number from 0 to "+strconv.Itoa(MaxVerbosity))
 		}
 	}
-	a.verbosity += n
-	return nil
-}
-
-func (a *argv) addNext(f *flag, as string) error {
-	if len(a.unread) == 0 {
-		return refusal{as, "needs a value: " + as + " <" + f.arg + ">"}
+	if p.count += n; p.count > 0 {
+		p.counted = f
 	}
-	a.add(f, a.next())
 	return nil
 }
 
-func (a *argv) add(f *flag, value string) {
+// addNext gives a flag the next word as its value.
+func (p *parser) addNext(f *Flag, as string) error {
+	if len(p.unread) == 0 {
+		return exit.Refuse(as, "needs a value: "+as+" <"+f.Arg+">")
+	}
+	p.add(f, p.next())
+	return nil
+}
+
+func (p *parser) add(f *Flag, value string) {
 	// As in memcached, so that -l "a, b" and quoted start-up files work.
 	value = strings.TrimLeftFunc(value, unicode.IsSpace)
-	a.named = append(a.named, "--"+f.long+"="+value)
-}
-
-func (a *argv) addSwitch(f *flag) {
-	if f.set == nil {
-		a.named = append(a.named, "--"+f.long)
-		return
-	}
-	a.add(f, "true")
-}
-
-// unknown refuses a flag that is not there, and says where it is or what is like it.
-func (a *argv) unknown(as string) error {
-	help := strings.TrimSpace("lockcached "+a.command) + " -h"
-	near := a.byLong
-	if a.command == "" {
-		if command := commandWith(as); command != "" {
-			return refusal{as, "belongs to a command, as in lockcached " + command + " " + as + "; lockcached -h lists commands and the server's flags"}
-		}
-		near = new(flagNames).load().long
-	} else if (&flagNames{short: byShort, long: byLong}).find(as) != notThere {
-		return refusal{as, "is a flag of the server; " + help + " lists those of lockcached " + a.command}
-	}
-	return refusal{as, "unknown flag" + suggestFlag(as, near) + "; " + help + " lists those there are"}
-}
-
-// commandWith names a command that has that long flag; "" if there is none.
-func commandWith(as string) string {
-	for _, c := range allCommands() {
-		if _, long := indexOptions(c.task().options()); long[strings.TrimPrefix(as, "--")] != nil {
-			return c.name
-		}
-	}
-	return ""
-}
-
-func suggestFlag(as string, byLong map[string]*flag) string {
-	name, isLong := strings.CutPrefix(as, "--")
-	if !isLong {
-		return ""
-	}
-	near := nearest(name, slices.Sorted(maps.Keys(byLong)), max(1, len(name)/3))
-	if near == "" {
-		return ""
-	}
-	return suggest("--" + near)
+	p.line.Flags = append(p.line.Flags, Given{f.Long, value})
 }

@@ -1,27 +1,31 @@
-package cli
+// Package logging writes the log, for people on a terminal and for machines elsewhere, and never
+// waits for a reader: lines that nobody reads are dropped and counted. What is worth a line is not
+// decided here.
+package logging
 
 import (
 	"io"
-	"os"
 	"strings"
 
-	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
 // The values of --log-format.
 const (
-	formatAuto    = "auto"
-	formatJSON    = "json"
-	formatConsole = "console"
+	Auto    = "auto" // Console on a terminal, JSON elsewhere
+	JSON    = "json"
+	Console = "console"
 )
 
-var logLevels = []string{"trace", "debug", "info", "warn", "error"}
+// Levels are the values of --log-level.
+var Levels = []string{"trace", "debug", "info", "warn", "error"}
 
-// newLogger writes lines for machines, or for people when w is a terminal.
-func newLogger(w io.Writer, format string, level zerolog.Level) zerolog.Logger {
+// New writes log lines in one of the formats. It waits until w takes them.
+func New(w io.Writer, format string, level zerolog.Level) zerolog.Logger {
 	terminal := isTerminal(w)
-	if format == formatConsole || format == formatAuto && terminal {
+	if format == Console || format == Auto && terminal {
 		w = zerolog.ConsoleWriter{
 			Out: w, NoColor: !terminal, TimeFormat: "15:04:05.000",
 			FieldsOrder: []string{"listen"}, FormatPrepare: plainLists,
@@ -54,11 +58,10 @@ func wordsOf(list []any) (words []string, ok bool) {
 	return words, true
 }
 
-// startLog is newLogger for a log that waits for nobody to read it, until the queue is
-// closed.
-func startLog(w io.Writer, format string, level zerolog.Level) (zerolog.Logger, *logQueue) {
-	queue := newLogQueue(w)
-	log := newLogger(queue, format, level)
+// Start is New for a log that never waits. Close the queue at the end.
+func Start(w io.Writer, format string, level zerolog.Level) (zerolog.Logger, *Queue) {
+	queue := newQueue(w)
+	log := New(queue, format, level)
 	queue.dropped = func(n uint64) {
 		log.Warn().Uint64("dropped", n).Msg("log lines were dropped: nobody read them")
 	}
@@ -67,9 +70,8 @@ func startLog(w io.Writer, format string, level zerolog.Level) (zerolog.Logger, 
 }
 
 func isTerminal(w io.Writer) bool {
-	if queue, ok := w.(*logQueue); ok {
+	if queue, ok := w.(*Queue); ok {
 		w = queue.out
 	}
-	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
+	return term.Is(w)
 }

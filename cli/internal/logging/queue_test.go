@@ -1,4 +1,4 @@
-package cli
+package logging
 
 import (
 	"bytes"
@@ -25,12 +25,12 @@ func (s *stuck) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-// A log that nobody reads stops nobody. What does not fit is dropped, which is said when
-// somebody reads again.
+// A log that nobody reads stops nobody. Lines that do not fit are dropped, which is logged
+// when somebody reads again.
 func TestLogQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &stuck{open: make(chan struct{})}
-		log, queue := startLog(out, formatJSON, zerolog.InfoLevel)
+		log, queue := Start(out, JSON, zerolog.InfoLevel)
 		log.Info().Msg("first")
 		synctest.Wait() // which is being written
 		const kept = 100
@@ -39,38 +39,38 @@ func TestLogQueue(t *testing.T) {
 			log.Info().Str("owner", owner).Msg("next")
 		}
 		synctest.Wait()
-		n := queue.count()
+		n := queue.both()
 		if n.written != 0 || n.dropped < kept || n.dropped > kept+2 {
 			t.Errorf("%d lines are written, %d dropped", n.written, n.dropped)
 		}
 		close(out.open)
 		synctest.Wait()
 		log.Info().Msg("last")
-		queue.close()
+		queue.Close()
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 		said := lines[len(lines)-2]
 		if !strings.Contains(said, fmt.Sprintf(`"dropped":%d`, n.dropped)) || !strings.Contains(lines[len(lines)-1], "last") {
 			t.Errorf("at the end are %q", lines[len(lines)-2:])
 		}
-		if got := queue.count(); got.written != uint64(len(lines)) || got.dropped != n.dropped {
+		if got := queue.both(); got.written != uint64(len(lines)) || got.dropped != n.dropped {
 			t.Errorf("%d lines of %d are counted, %d dropped", got.written, len(lines), got.dropped)
 		}
 	})
 }
 
-// The end waits for those who read, and for nobody else.
+// Close waits for a reader that reads, and for no other.
 func TestLogQueueAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &stuck{open: make(chan struct{})}
-		log, queue := startLog(out, formatJSON, zerolog.InfoLevel)
+		log, queue := Start(out, JSON, zerolog.InfoLevel)
 		log.Info().Msg("nobody reads this")
 		began := time.Now()
-		queue.close()
+		queue.Close()
 		if took := time.Since(began); took != logPatience {
 			t.Errorf("took %v", took)
 		}
 		log.Info().Msg("nor this")
-		if n := queue.count(); n.dropped != 1 {
+		if n := queue.both(); n.dropped != 1 {
 			t.Errorf("%d are dropped after the end", n.dropped)
 		}
 		close(out.open)
@@ -80,7 +80,7 @@ func TestLogQueueAtTheEnd(t *testing.T) {
 // Small lines are written together, as long as a pipe takes them in one piece.
 func TestLogPieces(t *testing.T) {
 	out := &stuck{open: make(chan struct{})}
-	queue := newLogQueue(out)
+	queue := newQueue(out)
 	var want strings.Builder
 	for _, size := range []int{10, 4086, 1, 5000, 2000, 2000, 96, 1} {
 		line := strings.Repeat("x", size-1) + "\n"
@@ -89,9 +89,27 @@ func TestLogPieces(t *testing.T) {
 	}
 	close(out.open)
 	go queue.run()
-	queue.close()
+	queue.Close()
 	if out.pieces != 5 || out.String() != want.String() {
 		t.Errorf("%d bytes of %d are written in %d pieces", out.Len(), want.Len(), out.pieces)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	tests := []struct{ format, want string }{
+		{Auto, `{"level":"info"`}, // a buffer is no terminal
+		{JSON, `{"level":"info"`},
+		{Console, "INF serving"},
+	}
+	for _, tt := range tests {
+		var b bytes.Buffer
+		log, queue := Start(&b, tt.format, zerolog.InfoLevel)
+		log.Info().Msg("serving")
+		log.Debug().Msg("chatter")
+		queue.Close()
+		if !strings.Contains(b.String(), tt.want) || strings.Count(b.String(), "\n") != 1 {
+			t.Errorf("%s: %q", tt.format, &b)
+		}
 	}
 }
 
@@ -99,13 +117,19 @@ type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
-// Of those whose reader has gone nobody is told, but they are counted.
+// Lines whose reader has gone are counted, but not reported.
 func TestLogOfNobody(t *testing.T) {
-	log, queue := startLog(broken{}, formatJSON, zerolog.InfoLevel)
+	log, queue := Start(broken{}, JSON, zerolog.InfoLevel)
 	log.Info().Msg("x")
 	log.Info().Msg("y")
-	queue.close()
-	if n := queue.count(); n != (logCounts{dropped: 2}) {
+	queue.Close()
+	if n := queue.both(); n != (counts{dropped: 2}) {
 		t.Errorf("%+v", n)
 	}
+}
+
+// both are the Counts in one value.
+func (q *Queue) both() counts {
+	written, dropped := q.Counts()
+	return counts{written, dropped}
 }

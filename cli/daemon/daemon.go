@@ -1,0 +1,122 @@
+package daemon
+
+import (
+	"io"
+	"os"
+	"strings"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/cli/internal/logging"
+	"github.com/lockcached/lockcached/cli/internal/term"
+)
+
+// A Process is one run of the server. All fields have to be set but those that say otherwise.
+type Process struct {
+	Args           []string // the command line, the program's name included, for -d to start again
+	Stdout, Stderr io.Writer
+	Signals        <-chan os.Signal // SIGHUP reloads files, others stop the server; nil for none
+
+	Version     string          // the answer to -V, and the first line of that to -h
+	HelpNotes   string          // what -h says after the flags; may be ""
+	AsMemcached bool            // words that belong to no flag are ignored, as by memcached
+	Warnings    func() []string // what else to log at the start
+
+	parent *os.File // of a server in the background, until it serves
+}
+
+// Run does what the flags ask: it prints something, or serves until the end. words are the
+// command line without the program's name. Run is called once.
+func (p *Process) Run(words []string) error {
+	p.parent = openParent()
+	named, rest, err := normalise(words)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 && !p.AsMemcached {
+		return exit.Refuse(term.Printable(rest[0]), "belongs to no flag; lockcached -h lists them") // it stands behind "--"
+	}
+	return p.read(named, func(ctx *urfave.Context) error { return p.act(ctx, named, rest) })
+}
+
+// read has urfave/cli read normalised flags and the environment.
+func (p *Process) read(named []string, action urfave.ActionFunc) error {
+	app := &urfave.App{
+		Name:                  "lockcached",
+		Flags:                 urfaveFlags(),
+		Action:                action,
+		CustomAppHelpTemplate: p.help(),
+		HideHelpCommand:       true, // memcached has no commands, so "help" would be a stray word
+		HideHelp:              true, // urfave/cli's own flag is shared by all Apps, and written to
+		HideVersion:           true, // urfave/cli's -v is memcached's --verbose
+		Writer:                p.Stdout,
+		ErrWriter:             p.Stderr,
+		ExitErrHandler:        func(*urfave.Context, error) {}, // exit codes are ours to choose
+	}
+	return app.Run(append([]string{app.Name}, named...))
+}
+
+// act does what the flags say: print something, or serve.
+func (p *Process) act(ctx *urfave.Context, named, rest []string) error {
+	if err := refuseAbsent(named); err != nil {
+		return err
+	}
+	switch {
+	case ctx.Bool("version"):
+		return exit.Print(p.Stdout, p.Version+"\n")
+	case ctx.Bool("license"):
+		return exit.Print(p.Stdout, "lockcached is free software under the MIT License; see the file LICENSE.\n")
+	}
+	c, err := configure(ctx, named, rest, p.Warnings)
+	if err != nil {
+		return err
+	}
+	if c.daemon && p.parent == nil {
+		why := staysInForeground()
+		if why == "" {
+			return p.daemonise()
+		}
+		c.warn("-d: staying in the foreground: %s", why)
+	}
+	return p.serve(c)
+}
+
+// refuseAbsent refuses the flags for what does not exist here. It refuses them beside --version,
+// too: some test suites learn from that what they can test.
+func refuseAbsent(named []string) error {
+	for _, arg := range named {
+		name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		if f := byLong[name]; f.section == "" {
+			return newConfig().apply(f, value, true)
+		}
+	}
+	return nil
+}
+
+// serve runs the server, with a log that never waits for its reader.
+func (p *Process) serve(c *config) error {
+	log, queue := logging.Start(p.Stderr, c.logFormat, c.level())
+	defer queue.Close()
+	c.server.LogCounts = queue.Counts
+	return serve(c, log, p.Signals, p.reportServing)
+}
+
+// Flags are all flags of the server.
+func Flags() []argv.Flag {
+	list := make([]argv.Flag, len(flags))
+	for i := range flags {
+		list[i] = flags[i].spelling()
+	}
+	return list
+}
+
+// Variables are the environment variables that stand for flags.
+func Variables() []string {
+	names := make([]string, len(flags))
+	for i := range flags {
+		names[i] = flags[i].env()
+	}
+	return names
+}
