@@ -139,3 +139,11 @@ func (x *access) plainly(err error) string {
 	}
 	return text
 }
+
+// network is how a server is dialled.
+func network(server string) string {
+	if strings.Contains(server, "/") {
+		return "unix"
+	}
+	return "tcp"
+}

@@ -67,14 +67,6 @@ func (l *claiming) options() []option {
 	}...)
 }
 
-// turnOn takes a switch, which has no value.
-func turnOn(to *bool) func(string) error {
-	return func(string) error {
-		*to = true
-		return nil
-	}
-}
-
 func (l *claiming) setTTL(value string) (err error) {
 	if l.ttl, err = argv.Duration(value); err == nil && (l.ttl < time.Second || client.CheckTTL(l.ttl) != nil) {
 		err = errors.New("should be at least 1s, and end before 19 January 2038, where the protocol's dates end")

@@ -29,22 +29,3 @@ func closedReason(lock fields) string {
 		return "it is closed for another " + about(left) + ", because its last hold expired or was withdrawn (--lock-delay)"
 	}
 }
-
-// explainTimeout bounds the look at a lock that was refused. It is only for the message.
-const explainTimeout = time.Second
-
-// whyClosed says why nobody is granted a lock that was just refused; "" if somebody holds it, or
-// nothing is known.
-func (r remote) whyClosed(key string) (why string) {
-	r.timeout = explainTimeout
-	locks, _ := r.look(key)
-	for _, lock := range locks {
-		if lock.text("held") == "1" {
-			return ""
-		}
-		if reason := closedReason(lock); reason != "" {
-			why = "nobody has it, but " + reason
-		}
-	}
-	return why
-}

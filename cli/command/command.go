@@ -3,13 +3,11 @@ package command
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/lockcached/lockcached/cli/internal/argv"
 	"github.com/lockcached/lockcached/cli/internal/exit"
-	"github.com/lockcached/lockcached/protocol"
 )
 
 // A Command is a first word of the command line that is no flag, and what follows from it.
@@ -32,57 +30,6 @@ type task interface {
 	run(a *App, args arguments) error
 }
 
-// An option is a flag of a command.
-type option struct {
-	short    string // one letter, or ""
-	long     string
-	arg      string // what its value is called in the help; "" for a switch
-	many     bool   // may be repeated, or given a comma-separated list
-	counted  bool   // repeating it means more of it
-	usage    string
-	variable string                   // its environment variable; "" for none
-	take     func(value string) error // of a switch: ""
-}
-
-// spelling is how the option is read and described.
-func (o *option) spelling() argv.Flag {
-	return argv.Flag{Short: o.short, Long: o.long, Arg: o.arg, Counted: o.counted}
-}
-
-func spellings(options []option) []argv.Flag {
-	list := make([]argv.Flag, len(options))
-	for i := range options {
-		list[i] = options[i].spelling()
-	}
-	return list
-}
-
-// arguments are what the command line has beside flags.
-type arguments struct {
-	words  []string
-	ended  bool     // by "--"
-	behind []string // what stands behind that
-}
-
-// allCommands are those there are, in the order of the help.
-func allCommands() []Command {
-	return []Command{
-		{name: "lock", args: "KEY [flags] -- COMMAND [ARG...]", about: "run a command while holding a lock",
-			task: newLock, notes: lockNotes + exitNotes(), ownSignals: true},
-		{name: "acquire", args: "KEY [flags]", about: "take a lock for a shell script, and print its token",
-			task: newAcquire, notes: acquireNotes + exitNotes(), ownSignals: true},
-		{name: "ls", args: "[PATTERN]", about: "list the locks that are held, waited for or closed", task: newList, notes: listNotes},
-		{name: "show", args: "KEY", about: "tell all about one lock", task: newShow},
-		{name: "release", args: "KEY --token <num> | --force", about: "end a hold", task: newRelease, notes: releaseNotes},
-		{name: "top", args: "[PATTERN]", about: "watch the most wanted locks", task: newTop, notes: topNotes},
-		{name: "stats", args: "[WORD...]", about: "print what a server counts", task: newStats, notes: statsNotes},
-		{name: "ping", about: "see which servers answer, how fast, and what they are", task: newPing},
-		{name: completionWord, args: "bash | zsh | fish", about: "print what makes a shell complete all this", task: newCompletion, notes: completionNotes},
-		{name: "version", about: "print the version of this program", task: newVersion},
-		{name: "help", args: "[COMMAND]", about: "print the help of a command", task: newHelp},
-	}
-}
-
 // Run runs the command with the words of the command line other than its name. An error is one
 // line to print, and has an exit code.
 func (c *Command) Run(a *App, words []string) error {
@@ -102,50 +49,6 @@ func (c *Command) Run(a *App, words []string) error {
 		return err
 	}
 	return t.run(a, arguments{line.Words, line.Ended, line.Behind})
-}
-
-func withHelp(options []option) []option {
-	return append(options, option{short: "h", long: "help", usage: "print this help"})
-}
-
-// takeAll gives options their values: those of the command line, or else that of the variable.
-// An empty variable counts as unset.
-func takeAll(options []option, given []argv.Given) error {
-	for i := range options {
-		o := &options[i]
-		isGiven := false
-		for _, g := range given {
-			if g.Name != o.long {
-				continue
-			}
-			isGiven = true
-			if v, err := o.takeEach(g.Value); err != nil {
-				return exit.Refuse(strings.TrimSpace("--"+o.long+" "+v), err.Error())
-			}
-		}
-		value := os.Getenv(o.variable)
-		if isGiven || value == "" {
-			continue
-		}
-		if v, err := o.takeEach(value); err != nil {
-			return exit.Refuse(o.variable+"="+v, err.Error())
-		}
-	}
-	return nil
-}
-
-// takeEach takes a value, or each of several. It returns the one that is wrong.
-func (o *option) takeEach(value string) (string, error) {
-	values := []string{value}
-	if o.many {
-		values = strings.Split(value, ",")
-	}
-	for _, v := range values {
-		if err := o.take(v); err != nil {
-			return v, err
-		}
-	}
-	return "", nil
 }
 
 // help is the answer to -h.
@@ -171,43 +74,30 @@ Without --tls... and --auth-file their variables count, $LOCKCACHED_CLIENT_TLS_C
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// Overview lists the commands, for the server's help.
-func Overview() string {
-	t := newTable()
-	for _, c := range allCommands() {
-		t.row("  lockcached "+c.name, c.about)
+// unknownFlag refuses a flag that the command does not have, and says where it belongs or which
+// flag is like it.
+func (c *Command) unknownFlag(flag string, own, server []argv.Flag) error {
+	help := "lockcached " + c.name + " -h"
+	if argv.NewFlags(server).Find(flag) != argv.NotThere {
+		return exit.Refuse(flag, "is a flag of the server; "+help+" lists those of lockcached "+c.name)
 	}
-	return "\nInstead of serving:\n" + t.String() + "\n\"lockcached help COMMAND\" says more about each.\n"
+	return exit.Refuse(flag, "unknown flag"+suggestFlag(flag, own)+"; "+help+" lists those there are")
 }
 
-// all are the words on both sides of "--", for commands to which that means nothing.
-func (args arguments) all() []string { return slices.Concat(args.words, args.behind) }
-
-// wordless refuses what belongs to no flag.
-func (args arguments) wordless(command string) error {
-	if words := args.all(); len(words) > 0 {
-		return exit.Refuse(words[0], "belongs to no flag; lockcached "+command+" -h lists them")
+// suggestFlag suggests one of the flags for a long flag that was mistyped.
+func suggestFlag(flag string, list []argv.Flag) string {
+	name, isLong := strings.CutPrefix(flag, "--")
+	if !isLong {
+		return ""
 	}
-	return nil
-}
-
-// key is the one key that a command is about.
-func (args arguments) key(command string) (string, error) {
-	words := args.all()
-	switch {
-	case len(words) == 0:
-		return "", exit.Refuse(command, "needs the key of a lock: lockcached "+command+" KEY")
-	case len(words) > 1:
-		return "", exit.Refuse(words[1], "is one word too many: lockcached "+command+" takes one key")
+	var names []string
+	for _, f := range list {
+		names = append(names, f.Long)
 	}
-	return words[0], checkKey(words[0])
-}
-
-// checkKey refuses what memcached's protocol could not carry as a key.
-func checkKey(key string) error {
-	isBad := func(r rune) bool { return r <= ' ' || r == 0x7f }
-	if key == "" || len(key) > protocol.MaxKey || strings.ContainsFunc(key, isBad) {
-		return exit.Refuse(fmt.Sprintf("key %q", key), fmt.Sprintf("should be 1 to %d bytes without spaces and control characters", protocol.MaxKey))
+	slices.Sort(names)
+	near := argv.Nearest(name, slices.Compact(names), max(1, len(name)/3))
+	if near == "" {
+		return ""
 	}
-	return nil
+	return argv.Suggest("--" + near)
 }

@@ -14,6 +14,8 @@ const completionWord = "completion"
 // A completing is "lockcached completion". With a line, which the shell's script
 // hands over as far as it is typed, it prints what the last word could become.
 type completing struct {
+	commands commands
+
 	line  string
 	typed bool
 }
@@ -26,8 +28,6 @@ const completionNotes = `
 Keys are those of locks that are held or waited for at the servers of --server or $LOCKCACHED_SERVER.
 `
 
-func newCompletion() task { return &completing{} }
-
 func (c *completing) options() []option {
 	return []option{{long: "line", arg: "text", usage: "print what the last word of a command line could become", take: func(value string) error {
 		c.line, c.typed = value, true
@@ -39,7 +39,7 @@ func (c *completing) run(a *App, args arguments) error {
 	words := args.all()
 	switch {
 	case c.typed:
-		return a.print(false, nil, func() string { return strings.Join(candidates(c.line, a.ServerFlags), "\n") + "\n" })
+		return a.print(false, nil, func() string { return strings.Join(c.commands.complete(c.line, a.ServerFlags), "\n") + "\n" })
 	case len(words) != 1 || completionScripts[words[0]] == "":
 		return exit.Refuse(completionWord, "should be followed by bash, zsh or fish")
 	}
@@ -68,9 +68,9 @@ compdef _lockcached lockcached
 `,
 }
 
-// candidates are what the last word of a line could become. There are none behind
+// complete returns what the last word of a line could become. There are none behind
 // "--", where another program's words begin.
-func candidates(line string, serverFlags []argv.Flag) []string {
+func (l commands) complete(line string, serverFlags []argv.Flag) []string {
 	words := strings.Fields(line)
 	if len(words) == 0 {
 		return nil
@@ -82,15 +82,13 @@ func candidates(line string, serverFlags []argv.Flag) []string {
 		words = words[:len(words)-1]
 	}
 	var all []string
-	c, rest, _ := Find(words, serverFlags)
+	c, rest, _ := l.find(words, serverFlags)
 	switch {
 	case slices.Contains(words, "--"):
 	case c != nil:
-		all = c.candidates(rest, last)
-	case !strings.HasPrefix(last, "-") && firstWord(append(words, ""), serverFlags) == len(words):
-		for _, c := range allCommands() {
-			all = append(all, c.name)
-		}
+		all = c.complete(rest, last, l)
+	case !strings.HasPrefix(last, "-") && l.firstWord(append(words, ""), serverFlags) == len(words):
+		all = l.names()
 	default:
 		for _, f := range serverFlags {
 			if !f.Hidden {
@@ -101,15 +99,15 @@ func candidates(line string, serverFlags []argv.Flag) []string {
 	return slices.DeleteFunc(all, func(word string) bool { return !strings.HasPrefix(word, last) })
 }
 
-// candidates are the words that may follow the command's other words.
-func (c *Command) candidates(words []string, last string) (all []string) {
+// complete returns the words that may follow the command's other words.
+func (c *Command) complete(words []string, last string, all commands) (found []string) {
 	options := withHelp(c.task().options())
 	switch {
 	case strings.HasPrefix(last, "-"):
 		for i := range options {
-			all = append(all, "--"+options[i].long)
+			found = append(found, "--"+options[i].long)
 		}
-		return all
+		return found
 	case len(words) > 0 && wantsValue(options, words[len(words)-1]):
 		return nil
 	case strings.HasPrefix(c.args, "KEY"):
@@ -117,10 +115,7 @@ func (c *Command) candidates(words []string, last string) (all []string) {
 	case c.name == completionWord:
 		return []string{"bash", "fish", "zsh"}
 	case c.name == "help":
-		for _, c := range allCommands() {
-			all = append(all, c.name)
-		}
-		return all
+		return all.names()
 	case c.name == "stats":
 		return []string{"class", "classes", "conns", "contended", "held", "items", "lock", "locks", "settings"}
 	}

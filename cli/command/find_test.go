@@ -39,7 +39,7 @@ func TestFind(t *testing.T) {
 
 // Before the command is known a flag has to be read like any other of its name.
 func TestFlagsOfOneNameAreAlike(t *testing.T) {
-	flags := allFlags(daemon.Flags())
+	flags := allCommands().allFlags(daemon.Flags())
 	for _, c := range allCommands() {
 		for _, o := range c.task().options() {
 			if f := flags.Long(o.long); (f.Arg == "") != (o.arg == "") {

@@ -75,7 +75,7 @@ func (g *guard) run(signals <-chan os.Signal) unix.WaitStatus {
 		case <-g.kill:
 			g.finishOff()
 		case lock := <-g.regains:
-			g.regain(lock)
+			g.goOnWith(lock)
 		}
 	}
 }
@@ -191,6 +191,20 @@ func (g *guard) goOn(why string) {
 		g.say("%s; the command goes on, and the lock is taken again as soon as it is free", why)
 		g.askAgain()
 	}
+}
+
+// askAgain claims the lock that was lost for a command that goes on, until that ends.
+func (g *guard) askAgain() {
+	var ctx context.Context
+	ctx, g.stop = context.WithCancel(context.Background())
+	go func() { g.regains <- regain(ctx, g.client, g.key, g.log) }()
+}
+
+// goOnWith goes on with a lock that was obtained again.
+func (g *guard) goOnWith(lock *client.Lock) {
+	g.lock, g.stop = lock, nil
+	g.say("the lock is held again, with token %d; the command knows the former one", lock.Token())
+	g.watch()
 }
 
 func (g *guard) say(format string, args ...any) {

@@ -5,11 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-
-	"github.com/lockcached/lockcached/cli/internal/argv"
-	"github.com/lockcached/lockcached/cli/internal/exit"
-	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
 // A listing is "lockcached ls".
@@ -46,71 +41,6 @@ func (l *listing) run(a *App, args arguments) error {
 		fmt.Fprintf(a.Stderr, "lockcached: %s\n", notice)
 	}
 	return a.complain(answers)
-}
-
-// A choice says which locks to list, and in what order.
-type choice struct {
-	pattern string // of keys; "" for all
-	sort    string // a name in lockOrders; "" for the default
-	reverse bool
-	limit   int
-}
-
-// mostListed is the longest list that a server gives.
-const mostListed = 10_000
-
-func (c *choice) options() []option {
-	return []option{
-		{
-			long: "limit", arg: "num", usage: fmt.Sprintf("locks to list (default: %d, at most %d)", c.limit, mostListed),
-			take: func(value string) (err error) {
-				if c.limit, err = strconv.Atoi(value); err != nil || c.limit < 1 || c.limit > mostListed {
-					return fmt.Errorf("should be a number from 1 to %d", mostListed)
-				}
-				return nil
-			},
-		},
-		{long: "sort", arg: "column", usage: "the order, by a column or by waiters (default: waiters)", take: func(value string) error {
-			if c.sort = value; lockOrders[value] == nil {
-				return errors.New("should be one of " + orderNames())
-			}
-			return nil
-		}},
-		{long: "reverse", usage: "turn the order round", take: turnOn(&c.reverse)},
-	}
-}
-
-// takePattern takes the one word that may stand beside the flags.
-func (c *choice) takePattern(command string, args arguments) error {
-	switch words := args.all(); {
-	case len(words) == 0:
-		return nil
-	case len(words) > 1:
-		return exit.Refuse(term.Printable(words[1]), "is one word too many: lockcached "+command+" takes one pattern; quote it")
-	default:
-		c.pattern = words[0]
-	}
-	if err := checkKey(c.pattern); err != nil {
-		return err
-	}
-	if err := argv.CheckPattern(c.pattern); err != nil {
-		return exit.Refuse("pattern "+c.pattern, err.Error())
-	}
-	return nil
-}
-
-// question is what to ask a server. It lists the most wanted locks first: whoever wants
-// another order has to know all of them.
-func (c *choice) question() string {
-	limit := c.limit
-	if c.sort != "" || c.reverse {
-		limit = mostListed
-	}
-	question := "stats held " + strconv.Itoa(limit)
-	if c.pattern != "" {
-		question += " " + c.pattern
-	}
-	return question
 }
 
 // held asks all servers for their locks, and puts them in one order.

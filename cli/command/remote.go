@@ -1,20 +1,17 @@
 package command
 
 import (
-	"bufio"
-	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/lockcached/lockcached/cli/internal/argv"
 	"github.com/lockcached/lockcached/client"
-	"github.com/lockcached/lockcached/protocol"
 )
 
 // serverEnv names the servers for those who give no --server.
@@ -55,14 +52,6 @@ func (r *remote) serverOptions() []option {
 	}}, r.access.options()...)
 }
 
-// positive takes a duration greater than 0.
-func positive(to *time.Duration) func(value string) error {
-	return func(value string) (err error) {
-		*to, err = argv.PositiveDuration(value)
-		return err
-	}
-}
-
 // addServer takes one address. Naming a server twice must not count it twice.
 func (r *remote) addServer(text string) error {
 	addr := text
@@ -96,94 +85,9 @@ func (r *remote) dialer() *client.Dialer {
 	return &client.Dialer{Timeout: r.timeout, TLS: r.tls, User: r.user, Password: r.password}
 }
 
-// network is how a server is dialled.
-func network(server string) string {
-	if strings.Contains(server, "/") {
-		return "unix"
-	}
-	return "tcp"
-}
-
-// An answer is what a server said to a command, or why that was nothing.
-type answer struct {
-	server string
-	lines  []string // without the one that ends a list
-	took   time.Duration
-	err    error
-}
-
-// askAll sends a command to all servers at once; the answers are in their order.
-func (r *remote) askAll(line string) []answer {
-	answers := make([]answer, len(r.servers))
-	var wg sync.WaitGroup
-	for i, server := range r.servers {
-		wg.Go(func() { answers[i] = r.ask(server, line) })
-	}
-	wg.Wait()
-	return answers
-}
-
-// ask sends a command of one line to a server.
-func (r *remote) ask(server, line string) answer {
-	began := time.Now()
-	lines, err := r.converse(server, line)
-	return answer{server, lines, time.Since(began), err}
-}
-
-// A wireError is an error line of a server.
-type wireError struct{ line string }
-
-func (e wireError) Error() string { return fmt.Sprintf("answers %q", e.line) }
-
-// errUnknown is the error line for what a server has never heard of.
-var errUnknown error = wireError{"ERROR"}
-
-// errStrange is for what speaks another protocol.
-var errStrange = errors.New("answers with more than a memcached says in one line: is it one?")
-
-func (r *remote) converse(server, line string) (lines []string, err error) {
-	conn, err := r.dialer().DialContext(context.Background(), network(server), server)
-	if err != nil {
-		return nil, r.cause(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(r.timeout)) // what fails here fails below, too
-	if _, err := fmt.Fprintf(conn, "%s\r\n", line); err != nil {
-		return nil, r.cause(err)
-	}
-	for in := bufio.NewReaderSize(conn, maxAnswerLine); ; {
-		text, err := in.ReadSlice('\n')
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-			return nil, errStrange
-		case err != nil:
-			return nil, r.cause(err)
-		}
-		word := strings.TrimRight(string(text), "\r\n")
-		more, err := goesOn(word)
-		if err != nil || !more && word == "END" {
-			return lines, err
-		}
-		if lines = append(lines, word); !more {
-			return lines, nil
-		}
-	}
-}
-
-// maxAnswerLine is more than the longest line of any list.
-const maxAnswerLine = 16 << 10
-
-// goesOn tells of a line whether more follow, or that it is an error.
-func goesOn(line string) (bool, error) {
-	word, _ := protocol.NextWord([]byte(line))
-	switch string(word) {
-	case "ERROR", "CLIENT_ERROR", "SERVER_ERROR":
-		if line == protocol.ErrNoLogin.Line {
-			return false, errNoLogin
-		}
-		return false, wireError{line}
-	case "STAT", "PREFIX", "ITEM", "VALUE":
-		return true, nil
-	}
-	return false, nil
+// memcached is an ordinary client of one server.
+func (r *remote) memcached(server string) *memcache.Client {
+	mc := memcache.New(server)
+	mc.Timeout, mc.DialContext = r.timeout, r.dialer().DialContext
+	return mc
 }

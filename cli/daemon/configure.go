@@ -1,13 +1,19 @@
 package daemon
 
 import (
+	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/rs/zerolog"
 	urfave "github.com/urfave/cli/v2"
 
+	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
+	"github.com/lockcached/lockcached/store/journal"
 )
 
 // Configure reads flags and environment variables as the server does, and returns what they
@@ -37,10 +43,154 @@ func readConfig(args []string) (*config, error) {
 		return nil, err
 	}
 	var c *config
-	p := Process{Stdout: io.Discard, Stderr: io.Discard}
-	err = p.read(named, func(ctx *urfave.Context) (err error) {
+	err = readNormalised(named, io.Discard, io.Discard, "", func(ctx *urfave.Context) (err error) {
 		c, err = configure(ctx, named, rest, nil)
 		return err
 	})
 	return c, err
+}
+
+// configure reads the flags that urfave/cli collected; named are those of the
+// command line, the others come from the environment.
+func configure(ctx *urfave.Context, named, rest []string, warnings func() []string) (*config, error) {
+	onCommandLine := make(map[string]bool)
+	for _, arg := range named {
+		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		onCommandLine[name] = true
+	}
+	c := newConfig()
+	for i := range flags {
+		f := &flags[i]
+		for _, value := range f.values(ctx) {
+			if err := c.apply(f, value, onCommandLine[f.long]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	c.ignored = append(c.ignored, rest...)
+	if warnings != nil {
+		c.warnings = append(c.warnings, warnings()...)
+	}
+	return c, c.finish()
+}
+
+// apply puts one value of one flag into the configuration.
+func (c *config) apply(f *flag, value string, onCommandLine bool) error {
+	where := f.env() + "=" + value
+	switch {
+	case onCommandLine && f.isSwitch():
+		where = f.name()
+	case onCommandLine:
+		where = f.name() + " " + value
+	case value == "":
+		return nil // which is how a compose file leaves a variable unset
+	case f.long == "port" && strings.Contains(value, "://"):
+		// Kubernetes sets this in every pod beside a service called lockcached.
+		c.ignored = append(c.ignored, where)
+		return nil
+	}
+	if f.isSwitch() {
+		if isOn, err := strconv.ParseBool(value); err != nil {
+			return exit.Refuse(where, "should be true or false")
+		} else if !isOn {
+			return nil
+		}
+	}
+	if err := f.set(c, value); err != nil {
+		return exit.Refuse(where, err.Error())
+	}
+	if f.ignored {
+		c.ignored = append(c.ignored, where)
+	}
+	return nil
+}
+
+// finish checks and fills in what depends on more than one flag.
+func (c *config) finish() error {
+	c.locks.MemoryLimit = int64(c.megabytes) * mebibyte
+	if int64(c.locks.ItemSizeMax) > c.locks.MemoryLimit/2 {
+		return exit.Refuse(
+			fmt.Sprintf("-I %d with -m %d", c.locks.ItemSizeMax, c.megabytes),
+			"cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m",
+		)
+	}
+	c.finishListen()
+	if err := c.finishTLS(); err != nil {
+		return err
+	}
+	if err := c.finishAuth(); err != nil {
+		return err
+	}
+	if c.metrics != nil {
+		c.locks.NamedClasses = c.metricsClasses
+	} else if c.pprof {
+		return exit.Refuse("--pprof", "needs --metrics, the address to serve profiles on, such as --metrics 127.0.0.1:9151")
+	}
+	if err := c.finishJournal(); err != nil {
+		return err
+	}
+	if c.threads > manyThreads {
+		c.warn("-t %d: more threads than processors make nothing faster", c.threads)
+	}
+	s := &c.server.Settings
+	s.TCPPort = c.port
+	s.Inter = joinEndpoints(c.listen)
+	s.DomainSocket = c.socket
+	s.Umask = int(c.socketMode)
+	s.Threads = c.threads
+	return nil
+}
+
+// finishAuth makes -Y imply -B ascii, as in memcached.
+func (c *config) finishAuth() error {
+	s := &c.server.Settings
+	s.AuthFile = c.authFile
+	switch {
+	case c.authFile == "":
+	case s.Protocol == server.ProtocolBinary:
+		return exit.Refuse("-Y with -B binary", "you cannot allow the BINARY protocol while using ascii authentication tokens")
+	default:
+		s.Protocol = protocolText
+	}
+	return nil
+}
+
+// finishJournal refuses to be told how to keep locks, but not where.
+func (c *config) finishJournal() error {
+	where := ""
+	switch j := &c.journal; {
+	case j.Dir != "":
+	case j.Fsync != journal.Interval:
+		where = "--fsync"
+	case j.Interval != defaultFsyncInterval:
+		where = "--fsync-interval"
+	}
+	if where == "" {
+		return nil
+	}
+	return exit.Refuse(where, "needs --data, the directory to keep locks in, such as --data /var/lib/lockcached")
+}
+
+// finishListen decides between -p, -l, -U and -s as memcached does.
+func (c *config) finishListen() {
+	if c.udpPort != 0 && !c.portGiven {
+		c.port = c.udpPort
+	}
+	switch {
+	case c.socket != "":
+		if len(c.listen) > 0 || c.portGiven && c.port != 0 {
+			c.warn("-s turns TCP off: -l and -p do nothing beside it")
+		}
+		c.listen = nil
+	case c.port == 0:
+		c.warn("-p 0 without -s: no client can reach this server")
+		c.listen = nil
+	case len(c.listen) == 0:
+		c.listen = []endpoint{{text: argv.DefaultHost, host: argv.DefaultHost}}
+	}
+	for i := range c.listen {
+		if e := &c.listen[i]; !e.ownPort {
+			e.port = max(c.port, 0)
+		}
+	}
 }

@@ -7,7 +7,6 @@ import (
 
 	urfave "github.com/urfave/cli/v2"
 
-	"github.com/lockcached/lockcached/cli/internal/argv"
 	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/cli/internal/logging"
 	"github.com/lockcached/lockcached/cli/internal/term"
@@ -38,24 +37,7 @@ func (p *Process) Run(words []string) error {
 	if len(rest) > 0 && !p.AsMemcached {
 		return exit.Refuse(term.Printable(rest[0]), "belongs to no flag; lockcached -h lists them") // it stands behind "--"
 	}
-	return p.read(named, func(ctx *urfave.Context) error { return p.act(ctx, named, rest) })
-}
-
-// read has urfave/cli read normalised flags and the environment.
-func (p *Process) read(named []string, action urfave.ActionFunc) error {
-	app := &urfave.App{
-		Name:                  "lockcached",
-		Flags:                 urfaveFlags(),
-		Action:                action,
-		CustomAppHelpTemplate: p.help(),
-		HideHelpCommand:       true, // memcached has no commands, so "help" would be a stray word
-		HideHelp:              true, // urfave/cli's own flag is shared by all Apps, and written to
-		HideVersion:           true, // urfave/cli's -v is memcached's --verbose
-		Writer:                p.Stdout,
-		ErrWriter:             p.Stderr,
-		ExitErrHandler:        func(*urfave.Context, error) {}, // exit codes are ours to choose
-	}
-	return app.Run(append([]string{app.Name}, named...))
+	return readNormalised(named, p.Stdout, p.Stderr, p.help(), func(ctx *urfave.Context) error { return p.act(ctx, named, rest) })
 }
 
 // act does what the flags say: print something, or serve.
@@ -101,22 +83,4 @@ func (p *Process) serve(c *config) error {
 	defer queue.Close()
 	c.server.LogCounts = queue.Counts
 	return serve(c, log, p.Signals, p.reportServing)
-}
-
-// Flags are all flags of the server.
-func Flags() []argv.Flag {
-	list := make([]argv.Flag, len(flags))
-	for i := range flags {
-		list[i] = flags[i].spelling()
-	}
-	return list
-}
-
-// Variables are the environment variables that stand for flags.
-func Variables() []string {
-	names := make([]string, len(flags))
-	for i := range flags {
-		names[i] = flags[i].env()
-	}
-	return names
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/rs/zerolog"
-
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/store/journal"
 )
@@ -47,21 +45,5 @@ func (s *service) run(manager *locks.Manager) (end func()) {
 		if err := manager.CloseJournal(); err != nil {
 			s.log.Error().Err(err).Msg("the journal was not closed properly")
 		}
-	}
-}
-
-// logJournal adds how locks are kept to the line that says what is in effect.
-func logJournal(e *zerolog.Event, c *config) {
-	if c.journal.Dir == "" {
-		return
-	}
-	e.Str("data", c.journal.Dir)
-	for name, mode := range fsyncModes {
-		if mode == c.journal.Fsync {
-			e.Str("fsync", name)
-		}
-	}
-	if c.journal.Fsync == journal.Interval {
-		e.Dur("fsync_interval_ms", c.journal.Interval)
 	}
 }

@@ -242,3 +242,21 @@ func (f *flag) values(ctx *urfave.Context) []string {
 
 // isSwitch tells flags that are on or off.
 func (f *flag) isSwitch() bool { return f.arg == "" && !f.counted }
+
+// Flags are all flags of the server.
+func Flags() []argv.Flag {
+	list := make([]argv.Flag, len(flags))
+	for i := range flags {
+		list[i] = flags[i].spelling()
+	}
+	return list
+}
+
+// Variables are the environment variables that stand for flags.
+func Variables() []string {
+	names := make([]string, len(flags))
+	for i := range flags {
+		names[i] = flags[i].env()
+	}
+	return names
+}

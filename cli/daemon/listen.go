@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,29 +14,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lockcached/lockcached/cli/internal/argv"
 	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
 // How long -l waits for the name of a host.
 const resolveTimeout = 5 * time.Second
-
-// An endpoint is one address of -l.
-type endpoint struct {
-	text    string // as it was given
-	host    string // "*" is every address there is
-	port    int
-	ownPort bool // otherwise it has that of -p
-	tls     tlsMode
-}
-
-// portFlag is the flag that the port comes from.
-func (e *endpoint) portFlag() string {
-	if e.ownPort {
-		return "-l"
-	}
-	return "-p"
-}
 
 // A listener is an address that is open, and how TLS is spoken there.
 type listener struct {
@@ -43,49 +26,16 @@ type listener struct {
 	tls tlsMode
 }
 
-func setListen(c *config, value string) error {
-	for text := range strings.SplitSeq(value, ";") { // memcached takes both , and ;
-		text = strings.TrimSpace(text)
-		if text == "" {
-			continue
-		}
-		e, err := parseEndpoint(text)
-		if err != nil {
-			return err
-		}
-		// Start-up files may name the same address in two places.
-		if !slices.Contains(c.listen, e) {
-			c.listen = append(c.listen, e)
-		}
-	}
-	return nil
-}
-
-// parseEndpoint reads an address of -l, which may begin with how TLS is spoken there.
-func parseEndpoint(text string) (endpoint, error) {
-	mode, address := cutTLSMode(text)
-	for _, prefix := range []string{"proto[", "tag[", "tag_"} {
-		if strings.HasPrefix(address, prefix) {
-			return endpoint{}, fmt.Errorf("%s... is not supported: every address speaks ascii; leave it out", prefix)
-		}
-	}
-	a, err := argv.ParseAddress(address)
-	return endpoint{text: text, host: a.Host, port: a.Port, ownPort: a.HasPort, tls: mode}, err
-}
-
-func joinEndpoints(list []endpoint) string {
-	texts := make([]string, len(list))
-	for i, e := range list {
-		texts[i] = e.text
-	}
-	return strings.Join(texts, ",")
-}
-
 // listen opens the Unix socket or every TCP address, unless systemd has opened some
 // for us; if one fails, none stays open.
 func listen(c *config) ([]listener, error) {
-	if list, err := activated(); len(list) > 0 || err != nil {
-		return list, err
+	inherited, err := activated()
+	if err != nil {
+		closeAll(inherited)
+		return nil, err
+	}
+	if len(inherited) > 0 {
+		return inherited, nil
 	}
 	if c.socket != "" {
 		l, err := listenUnix(c.socket, c.socketMode)
@@ -250,4 +200,23 @@ func writeFile(name, content string) error {
 		return err
 	}
 	return os.Rename(tmp, name)
+}
+
+// tlsFor is how TLS is spoken with clients of a listener, nil if it is not.
+func (c *config) tlsFor(l listener) *tls.Config {
+	if _, isTCP := l.Addr().(*net.TCPAddr); !isTCP || !c.tls.enabled || l.tls == tlsOff {
+		return nil
+	}
+	auth := clientAuth[c.tls.verify]
+	switch l.tls {
+	case tlsNoPeer:
+		auth = tls.NoClientCert
+	case tlsPeer:
+		auth = tls.RequireAndVerifyClientCert
+	}
+	return &tls.Config{
+		MinVersion:             max(c.tls.minVersion, tls.VersionTLS12),
+		ClientAuth:             auth,
+		SessionTicketsDisabled: !c.tls.sessions,
+	}
 }

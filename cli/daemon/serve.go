@@ -5,8 +5,6 @@ import (
 	"errors"
 	"os"
 	"runtime"
-	"runtime/debug"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -40,14 +38,7 @@ type service struct {
 // when clients are accepted.
 func serve(c *config, log zerolog.Logger, signals <-chan os.Signal, ready func()) error {
 	s := &service{config: c, log: log, signals: signals, commanded: make(chan string, 1)}
-	runtime.GOMAXPROCS(c.threads + 1) // the loops wait in system calls: one for all else
-	raiseFileLimit(c)
-	if err := s.loadSecrets(); err != nil {
-		return err
-	}
-	boundMemory(c)
-	// As in memcached, the user of -u owns the socket and the pid file.
-	if err := becomeUser(c); err != nil {
+	if err := s.prepare(); err != nil {
 		return err
 	}
 	listeners, err := listen(c)
@@ -64,13 +55,7 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal, ready func()
 		return err
 	}
 	defer s.run(manager)()
-	s.sayWarnings()
-	s.sayExposed(listeners)
-	if name := os.Getenv("MEMCACHED_PORT_FILENAME"); name != "" && c.socket == "" {
-		if err := writePorts(name, listeners); err != nil {
-			log.Warn().Err(err).Msg("cannot write the ports to MEMCACHED_PORT_FILENAME")
-		}
-	}
+	s.report(listeners)
 	defer writePID(c.pidFile, log)()
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -84,6 +69,32 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal, ready func()
 	s.notify(systemd.SdNotifyStopping)
 	s.drain(srv)
 	return nil
+}
+
+// prepare sets up the process. As in memcached, the user of -u owns the socket and the pid file,
+// so this comes before they are made.
+func (s *service) prepare() error {
+	c := s.config
+	runtime.GOMAXPROCS(c.threads + 1) // the loops wait in system calls: one more for everything else
+	raiseFileLimit(c)
+	if err := s.loadSecrets(); err != nil {
+		return err
+	}
+	boundMemory(c)
+	return becomeUser(c)
+}
+
+// report says what the start gave reason to, and on which ports the server listens.
+func (s *service) report(listeners []listener) {
+	s.sayWarnings()
+	s.sayExposed(listeners)
+	name := os.Getenv("MEMCACHED_PORT_FILENAME")
+	if name == "" || s.config.socket != "" {
+		return
+	}
+	if err := writePorts(name, listeners); err != nil {
+		s.log.Warn().Err(err).Msg("cannot write the ports to MEMCACHED_PORT_FILENAME")
+	}
 }
 
 // sayWarnings logs what the flags and the start gave reason to. It comes when
@@ -198,90 +209,4 @@ func (s *service) drain(srv *server.Server) {
 		return
 	}
 	s.log.Info().Dur("after_ms", time.Since(began)).Msg("stopped")
-}
-
-// logStart says that the server serves, and at debug with which settings.
-func (s *service) logStart(listeners []listener) {
-	addrs := make([]string, len(listeners))
-	for i, l := range listeners {
-		addrs[i] = l.Addr().String()
-	}
-	e := s.log.Info().Strs("listen", addrs).Str("version", server.Release).Int("pid", os.Getpid())
-	if s.metrics.listener != nil {
-		e.Stringer("metrics", s.metrics.listener.Addr())
-	}
-	if dir := s.config.journal.Dir; dir != "" {
-		e.Str("data", dir)
-	}
-	e.Msg("serving")
-	s.logSettings()
-}
-
-// logSettings writes one line with all that is in effect.
-func (s *service) logSettings() {
-	c := s.config
-	e := s.log.Debug().
-		Str("memcached_version", server.Version).
-		Int("threads", c.threads).
-		Int64("memory_limit", c.locks.MemoryLimit).
-		Int64("process_memory_limit", debug.SetMemoryLimit(-1)).
-		Int("max_item_size", c.locks.ItemSizeMax).
-		Bool("evictions", !c.locks.NoEvict).
-		Int("conn_limit", c.server.MaxConns).
-		Dur("idle_timeout_ms", c.server.IdleTimeout).
-		Dur("keepalive_ms", c.server.KeepAlive).
-		Dur("user_timeout_ms", c.server.UserTimeout).
-		Dur("send_timeout_ms", c.server.SendTimeout).
-		Dur("request_timeout_ms", c.server.RequestTimeout).
-		Int("backlog", c.server.Settings.Backlog).
-		Int("reqs_per_event", c.server.Settings.ReqsPerEvent).
-		Str("protocol", c.server.Settings.Protocol).
-		Bool("flush_all", !c.server.NoFlush).
-		Bool("dumps", !c.server.NoDump).
-		Bool("shutdown_command", c.shutdownCommand).
-		Bool("tls", c.tls.enabled).
-		Bool("client_certificates", c.tls.enabled && c.tls.verify > 0).
-		Bool("authentication", c.authFile != "").
-		Dur("drain_ms", c.drain)
-	if c.socket != "" {
-		e.Str("unix_mask", strconv.FormatUint(uint64(c.socketMode), 8))
-	}
-	s.metrics.log(e, c)
-	logLocks(e, c)
-	logJournal(e, c)
-	e.Msg("settings")
-}
-
-// logLocks adds what is in effect for locks.
-func logLocks(e *zerolog.Event, c *config) {
-	keys := c.locks.LockKeys
-	if len(keys) == 0 {
-		keys = []string{"*"}
-	}
-	waits := zerolog.Dict()
-	for _, policy := range c.server.WaitPolicies {
-		waits.Stringer(policy.Pattern, policy.Wait)
-	}
-	delays := zerolog.Dict()
-	for _, d := range c.locks.LockDelays {
-		delays.Stringer(d.Pattern, d.Delay)
-	}
-	delimiter := c.locks.ClassDelimiter
-	if delimiter == 0 {
-		delimiter = ':'
-	}
-	e.Strs("lock_keys", keys).
-		Dict("wait", waits).
-		Dict("lock_delay", delays).
-		Dur("settle_ms", c.locks.Settle).
-		Dur("max_wait_ms", c.locks.MaxWait).
-		Int("max_waiters", c.locks.MaxWaiters).
-		Int("max_waiters_total", c.locks.MaxWaitersTotal).
-		Float64("retry_rate", c.locks.RetryRate).
-		Float64("retry_rate_total", c.locks.TotalRetryRate).
-		Bool("retry_by_rank", c.locks.RetryByRank).
-		Dur("retry_max_ms", c.locks.RetryMax).
-		Int("stats_keys", c.locks.StatsKeys).
-		Int("stats_classes", c.locks.StatsClasses).
-		Str("delimiter", string(rune(delimiter)))
 }

@@ -21,8 +21,7 @@ func activated() (list []listener, err error) {
 		l, err := net.FileListener(file) // of a descriptor of its own
 		_ = file.Close()
 		if err != nil {
-			closeAll(list)
-			return nil, fmt.Errorf("socket %d of systemd is of no use; it should be one of ListenStream= with Accept=no: %w", i, err)
+			return list, fmt.Errorf("socket %d of systemd is of no use; it should be one of ListenStream= with Accept=no: %w", i, err)
 		}
 		list = append(list, listener{l, tlsAsSet})
 	}

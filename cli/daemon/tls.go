@@ -3,7 +3,6 @@ package daemon
 import (
 	"crypto/tls"
 	"errors"
-	"net"
 	"strconv"
 	"strings"
 
@@ -161,23 +160,4 @@ func (c *config) finishWithoutTLS() error {
 		c.warn("there are certificates, but TLS is off; turn it on with -Z")
 	}
 	return nil
-}
-
-// tlsFor is how TLS is spoken with clients of a listener, nil if it is not.
-func (c *config) tlsFor(l listener) *tls.Config {
-	if _, isTCP := l.Addr().(*net.TCPAddr); !isTCP || !c.tls.enabled || l.tls == tlsOff {
-		return nil
-	}
-	auth := clientAuth[c.tls.verify]
-	switch l.tls {
-	case tlsNoPeer:
-		auth = tls.NoClientCert
-	case tlsPeer:
-		auth = tls.RequireAndVerifyClientCert
-	}
-	return &tls.Config{
-		MinVersion:             max(c.tls.minVersion, tls.VersionTLS12),
-		ClientAuth:             auth,
-		SessionTicketsDisabled: !c.tls.sessions,
-	}
 }

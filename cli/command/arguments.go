@@ -1,0 +1,49 @@
+package command
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/protocol"
+)
+
+// arguments are what the command line has beside flags.
+type arguments struct {
+	words  []string
+	ended  bool     // by "--"
+	behind []string // what stands behind that
+}
+
+// all are the words on both sides of "--", for commands to which that means nothing.
+func (args arguments) all() []string { return slices.Concat(args.words, args.behind) }
+
+// wordless refuses what belongs to no flag.
+func (args arguments) wordless(command string) error {
+	if words := args.all(); len(words) > 0 {
+		return exit.Refuse(words[0], "belongs to no flag; lockcached "+command+" -h lists them")
+	}
+	return nil
+}
+
+// key is the one key that a command is about.
+func (args arguments) key(command string) (string, error) {
+	words := args.all()
+	switch {
+	case len(words) == 0:
+		return "", exit.Refuse(command, "needs the key of a lock: lockcached "+command+" KEY")
+	case len(words) > 1:
+		return "", exit.Refuse(words[1], "is one word too many: lockcached "+command+" takes one key")
+	}
+	return words[0], checkKey(words[0])
+}
+
+// checkKey refuses what memcached's protocol could not carry as a key.
+func checkKey(key string) error {
+	isBad := func(r rune) bool { return r <= ' ' || r == 0x7f }
+	if key == "" || len(key) > protocol.MaxKey || strings.ContainsFunc(key, isBad) {
+		return exit.Refuse(fmt.Sprintf("key %q", key), fmt.Sprintf("should be 1 to %d bytes without spaces and control characters", protocol.MaxKey))
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package daemon
+
+import (
+	"os"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/server"
+	"github.com/lockcached/lockcached/store/journal"
+)
+
+// logStart says that the server serves, and at debug with which settings.
+func (s *service) logStart(listeners []listener) {
+	addrs := make([]string, len(listeners))
+	for i, l := range listeners {
+		addrs[i] = l.Addr().String()
+	}
+	e := s.log.Info().Strs("listen", addrs).Str("version", server.Release).Int("pid", os.Getpid())
+	if s.metrics.listener != nil {
+		e.Stringer("metrics", s.metrics.listener.Addr())
+	}
+	if dir := s.config.journal.Dir; dir != "" {
+		e.Str("data", dir)
+	}
+	e.Msg("serving")
+	s.logSettings()
+}
+
+// logSettings writes one line with all that is in effect.
+func (s *service) logSettings() {
+	c := s.config
+	e := s.log.Debug().
+		Str("memcached_version", server.Version).
+		Int("threads", c.threads).
+		Int64("memory_limit", c.locks.MemoryLimit).
+		Int64("process_memory_limit", debug.SetMemoryLimit(-1)).
+		Int("max_item_size", c.locks.ItemSizeMax).
+		Bool("evictions", !c.locks.NoEvict).
+		Int("conn_limit", c.server.MaxConns).
+		Dur("idle_timeout_ms", c.server.IdleTimeout).
+		Dur("keepalive_ms", c.server.KeepAlive).
+		Dur("user_timeout_ms", c.server.UserTimeout).
+		Dur("send_timeout_ms", c.server.SendTimeout).
+		Dur("request_timeout_ms", c.server.RequestTimeout).
+		Int("backlog", c.server.Settings.Backlog).
+		Int("reqs_per_event", c.server.Settings.ReqsPerEvent).
+		Str("protocol", c.server.Settings.Protocol).
+		Bool("flush_all", !c.server.NoFlush).
+		Bool("dumps", !c.server.NoDump).
+		Bool("shutdown_command", c.shutdownCommand).
+		Bool("tls", c.tls.enabled).
+		Bool("client_certificates", c.tls.enabled && c.tls.verify > 0).
+		Bool("authentication", c.authFile != "").
+		Dur("drain_ms", c.drain)
+	if c.socket != "" {
+		e.Str("unix_mask", strconv.FormatUint(uint64(c.socketMode), 8))
+	}
+	s.metrics.log(e, c)
+	logLocks(e, c)
+	logJournal(e, c)
+	e.Msg("settings")
+}
+
+// logLocks adds what is in effect for locks.
+func logLocks(e *zerolog.Event, c *config) {
+	keys := c.locks.LockKeys
+	if len(keys) == 0 {
+		keys = []string{"*"}
+	}
+	waits := zerolog.Dict()
+	for _, policy := range c.server.WaitPolicies {
+		waits.Stringer(policy.Pattern, policy.Wait)
+	}
+	delays := zerolog.Dict()
+	for _, d := range c.locks.LockDelays {
+		delays.Stringer(d.Pattern, d.Delay)
+	}
+	delimiter := c.locks.ClassDelimiter
+	if delimiter == 0 {
+		delimiter = ':'
+	}
+	e.Strs("lock_keys", keys).
+		Dict("wait", waits).
+		Dict("lock_delay", delays).
+		Dur("settle_ms", c.locks.Settle).
+		Dur("max_wait_ms", c.locks.MaxWait).
+		Int("max_waiters", c.locks.MaxWaiters).
+		Int("max_waiters_total", c.locks.MaxWaitersTotal).
+		Float64("retry_rate", c.locks.RetryRate).
+		Float64("retry_rate_total", c.locks.TotalRetryRate).
+		Bool("retry_by_rank", c.locks.RetryByRank).
+		Dur("retry_max_ms", c.locks.RetryMax).
+		Int("stats_keys", c.locks.StatsKeys).
+		Int("stats_classes", c.locks.StatsClasses).
+		Str("delimiter", string(rune(delimiter)))
+}
+
+// logJournal adds how locks are kept to the line that says what is in effect.
+func logJournal(e *zerolog.Event, c *config) {
+	if c.journal.Dir == "" {
+		return
+	}
+	e.Str("data", c.journal.Dir)
+	for name, mode := range fsyncModes {
+		if mode == c.journal.Fsync {
+			e.Str("fsync", name)
+		}
+	}
+	if c.journal.Fsync == journal.Interval {
+		e.Dur("fsync_interval_ms", c.journal.Interval)
+	}
+}
