@@ -16,23 +16,23 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// accessEnv begins the variables that stand for the flags of an access. The server's
-// flags have variables of nearly the same names, and mean the other side of it.
+// accessEnv begins the variables of the flags below. The server's flags have variables with nearly
+// the same names, for the other side of the connection.
 const accessEnv = "LOCKCACHED_CLIENT_"
 
-// An access is how a command comes in at its servers: whether it speaks TLS, which
-// certificate it shows, and as which user it logs in.
+// An access is how a command is let in by its servers: whether it speaks TLS, which certificate it
+// shows, and as which user it logs in.
 type access struct {
 	secure         bool
 	chain, key     string         // files of a client's certificate
 	authorities    *x509.CertPool // nil: those that this machine trusts
-	name           string         // on the servers' certificates; "" is the host's
+	name           string         // on the servers' certificates; "" is the host
 	user, password string
 
 	tls *tls.Config // made by finish; nil for plain text
 }
 
-// options are the flags. All that have to do with TLS turn it on.
+// options are the flags. Each flag about TLS turns it on.
 func (x *access) options() []option {
 	secured := func(take func(value string) error) func(string) error {
 		return func(value string) error {
@@ -54,7 +54,7 @@ func (x *access) options() []option {
 	return list
 }
 
-// setTLS takes the switch, which is given "", or its variable.
+// setTLS takes the value of the variable, or "" for the switch.
 func (x *access) setTLS(value string) error {
 	on, err := strconv.ParseBool(value)
 	if err != nil && value != "" {
@@ -69,7 +69,7 @@ func (x *access) setAuthorities(path string) (err error) {
 	return err
 }
 
-// nonEmpty takes a word.
+// nonEmpty takes any text but "".
 func nonEmpty(to *string) func(string) error {
 	return func(value string) error {
 		if *to = value; value == "" {
@@ -108,13 +108,12 @@ func (x *access) finish(servers []string) error {
 	return nil
 }
 
-// errNoLogin is for a server to which one has to say who one is.
+// errNoLogin is for a server that requires a login when none was given.
 var errNoLogin = errors.New("wants a user and a password: --auth-file is missing")
 
-// cause is what went wrong with a connection, without the address, which the
-// caller puts in front.
+// cause is what went wrong with a connection. It lacks the address, which the caller adds.
 func (x *access) cause(err error) error {
-	op, isOp := err.(*net.OpError) // what wraps one has more to say
+	op, isOp := err.(*net.OpError) // an error that wraps one has more to say
 	switch {
 	case isOp && op.Timeout():
 		return fmt.Errorf("no answer: %w", os.ErrDeadlineExceeded)
@@ -124,8 +123,8 @@ func (x *access) cause(err error) error {
 	return errors.New(x.plainly(err))
 }
 
-// plainly is what an error says to those who do not know of packages. What is due to a
-// flag left out says so.
+// plainly is an error's text for people who know nothing of Go packages. If a missing flag may be
+// the reason, it says which.
 func (x *access) plainly(err error) string {
 	text := strings.ReplaceAll(err.Error(), "client: ", "")
 	_, misnamed := errors.AsType[x509.HostnameError](err)

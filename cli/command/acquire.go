@@ -5,20 +5,20 @@ import (
 	"os/signal"
 )
 
-// An acquiring is "lockcached acquire".
-type acquiring struct{ claiming }
+// An acquireCommand is "lockcached acquire".
+type acquireCommand struct{ claimCommand }
 
 const acquireNotes = `
-It prints the fencing token of the lock and nothing else. Nothing renews the lock: it ends by its
+It prints the fencing token of the lock and nothing else. Nothing renews the lock: it ends with its
 TTL, or by lockcached release KEY --token <num>. In a shell script:
 
   token=$(lockcached acquire job --ttl 5m) || exit
   trap 'lockcached release job --token "$token"' EXIT
 `
 
-func newAcquire() task { return &acquiring{newClaiming()} }
+func newAcquire() task { return &acquireCommand{newClaimCommand()} }
 
-func (q *acquiring) run(a *App, args arguments) (err error) {
+func (q *acquireCommand) run(a *App, args arguments) (err error) {
 	if q.key, err = args.key("acquire"); err != nil {
 		return err
 	}

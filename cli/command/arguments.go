@@ -9,7 +9,7 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// arguments are what the command line has beside flags.
+// arguments are the words of a command line that belong to no flag.
 type arguments struct {
 	words  []string
 	ended  bool     // by "--"
@@ -19,7 +19,7 @@ type arguments struct {
 // all are the words on both sides of "--", for commands to which that means nothing.
 func (args arguments) all() []string { return slices.Concat(args.words, args.behind) }
 
-// wordless refuses what belongs to no flag.
+// wordless refuses all words.
 func (args arguments) wordless(command string) error {
 	if words := args.all(); len(words) > 0 {
 		return exit.Refuse(words[0], "belongs to no flag; lockcached "+command+" -h lists them")
@@ -27,7 +27,7 @@ func (args arguments) wordless(command string) error {
 	return nil
 }
 
-// key is the one key that a command is about.
+// key is the key of a command that takes one.
 func (args arguments) key(command string) (string, error) {
 	words := args.all()
 	switch {
@@ -39,7 +39,7 @@ func (args arguments) key(command string) (string, error) {
 	return words[0], checkKey(words[0])
 }
 
-// checkKey refuses what memcached's protocol could not carry as a key.
+// checkKey refuses a key that memcached's protocol cannot carry.
 func checkKey(key string) error {
 	isBad := func(r rune) bool { return r <= ' ' || r == 0x7f }
 	if key == "" || len(key) > protocol.MaxKey || strings.ContainsFunc(key, isBad) {

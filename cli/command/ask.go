@@ -12,7 +12,7 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// An answer is what a server said to a command, or why that was nothing.
+// An answer is what a server replied to a request, or why it did not.
 type answer struct {
 	server string
 	lines  []string // without the one that ends a list
@@ -20,7 +20,7 @@ type answer struct {
 	err    error
 }
 
-// askAll sends a command to all servers at once; the answers are in their order.
+// askAll sends a request to all servers at once; the answers are in their order.
 func (r *remote) askAll(line string) []answer {
 	answers := make([]answer, len(r.servers))
 	var wg sync.WaitGroup
@@ -31,7 +31,7 @@ func (r *remote) askAll(line string) []answer {
 	return answers
 }
 
-// ask sends a command of one line to a server.
+// ask sends a request of one line to a server.
 func (r *remote) ask(server, line string) answer {
 	began := time.Now()
 	lines, err := r.converse(server, line)
@@ -43,10 +43,10 @@ type wireError struct{ line string }
 
 func (e wireError) Error() string { return fmt.Sprintf("answers %q", e.line) }
 
-// errUnknown is the error line for what a server has never heard of.
+// errUnknown is a server's error line for an unknown command.
 var errUnknown error = wireError{"ERROR"}
 
-// errStrange is for what speaks another protocol.
+// errStrange is the error for a server that speaks another protocol.
 var errStrange = errors.New("answers with more than a memcached says in one line: is it one?")
 
 func (r *remote) converse(server, line string) (lines []string, err error) {
@@ -81,7 +81,7 @@ func (r *remote) converse(server, line string) (lines []string, err error) {
 // maxAnswerLine is more than the longest line of any list.
 const maxAnswerLine = 16 << 10
 
-// goesOn tells of a line whether more follow, or that it is an error.
+// goesOn reports whether more lines follow a line. It returns the error if the line is one.
 func goesOn(line string) (bool, error) {
 	word, _ := protocol.NextWord([]byte(line))
 	switch string(word) {

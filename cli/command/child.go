@@ -13,19 +13,19 @@ import (
 
 // A child is a command that runs.
 //
-// As a rule it leads a process group of its own, so that signals reach all that it
-// starts. Started by hand, it has the terminal when we would have it. Only in a script
-// or a pipeline that has the terminal it stays among our group: the others there need
-// the terminal as much as it does, which then sends its signals to everybody.
+// Usually it leads a process group of its own, so that signals reach all that it starts. If we are
+// in the foreground of a terminal, that group takes our place. Only in a script or a pipeline in the
+// foreground does it stay in our group: the other processes there need the terminal as much, and
+// the terminal sends its signals to all of them.
 type child struct {
 	pid     int
-	among   bool                 // our process group, which has the terminal
+	among   bool                 // it is in our process group, which has the terminal
 	console *console             // nil if nobody at a terminal controls us
-	changes chan unix.WaitStatus // that it has stopped, or ended
+	changes chan unix.WaitStatus // it has stopped, or ended
 }
 
-// startChild starts a command. It dies with us: if we are killed nobody renews its
-// lock any more.
+// startChild starts a command. It dies with us, because once we are killed nobody renews its
+// lock.
 func startChild(cmd *exec.Cmd) (*child, error) {
 	c := &child{changes: make(chan unix.WaitStatus, 1)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
@@ -49,8 +49,8 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 	return c, nil
 }
 
-// attend starts the command and waits for it. Pdeathsig is sent when the thread ends
-// that was its parent, so that it has to be always the same.
+// attend starts the command and waits for it, on a thread of its own: Pdeathsig is sent when the
+// thread that started the command ends.
 func (c *child) attend(cmd *exec.Cmd, started chan<- error) {
 	runtime.LockOSThread()
 	err := cmd.Start()
@@ -60,7 +60,7 @@ func (c *child) attend(cmd *exec.Cmd, started chan<- error) {
 	started <- err
 	whom := c.pid
 	if os.Getpid() == 1 {
-		whom = -1 // nobody else waits for orphans, as in a container
+		whom = -1 // as in a container, where nobody else waits for orphans
 	}
 	for err == nil {
 		var pid int
@@ -80,7 +80,7 @@ func (c *child) attend(cmd *exec.Cmd, started chan<- error) {
 	}
 }
 
-// signal sends a signal to all that the command has started. EPERM says that all of it
+// signal sends a signal to the command and all that it has started. EPERM means that all of that
 // runs as other users.
 func (c *child) signal(sig syscall.Signal) error {
 	if c.among {
@@ -89,8 +89,8 @@ func (c *child) signal(sig syscall.Signal) error {
 	return unix.Kill(-c.pid, sig)
 }
 
-// pass hands a signal on that was sent to us. What the terminal sends has reached the
-// command, too, if it is among us.
+// pass passes on a signal that was sent to us. A signal from the terminal has already reached a
+// command in our group.
 func (c *child) pass(sig syscall.Signal) error {
 	switch {
 	case c.among && (sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGCONT):
@@ -101,8 +101,8 @@ func (c *child) pass(sig syscall.Signal) error {
 	return c.signal(sig)
 }
 
-// stopped follows the command when it has stopped, as by Ctrl-Z: the shell is to see
-// that its job has. Without a terminal there is nobody to continue us.
+// stopped stops us, too, when the command has stopped, as by Ctrl-Z, so that the shell sees that
+// its job has. Without a terminal nobody would continue us.
 func (c *child) stopped() {
 	if c.console == nil || c.among {
 		return
@@ -113,8 +113,8 @@ func (c *child) stopped() {
 	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
 }
 
-// gone is called when the command has ended. What is left of a command that had to
-// end must not go on; the error says that it does.
+// gone is called when the command has ended. If it had to end, the processes that it leaves behind
+// are ended, too; the error says that they go on.
 func (c *child) gone(had bool) (err error) {
 	if had && !c.among {
 		err = c.clear()
@@ -126,8 +126,8 @@ func (c *child) gone(had bool) (err error) {
 	return err
 }
 
-// clear ends what the command has started. As long as some of that may be ended, the
-// kernel does not say that the rest may not; so it is asked again.
+// clear ends what the command has started. While there are processes that we may end, the kernel
+// does not say that there are others; so it is asked again.
 func (c *child) clear() error {
 	err := c.signal(unix.SIGKILL)
 	for deadline := time.Now().Add(clearTime); err == nil && time.Now().Before(deadline); err = c.signal(unix.SIGKILL) {
@@ -139,10 +139,10 @@ func (c *child) clear() error {
 	return nil
 }
 
-// clearTime is how long what was killed may take to vanish.
+// clearTime is how long killed processes may take to vanish.
 const clearTime = time.Second
 
-// A console is our controlling terminal; nil stands for none.
+// A console is our controlling terminal; nil if there is none.
 type console struct{ fd int }
 
 func openConsole() *console {
@@ -188,8 +188,8 @@ func (c *console) give(group int) { _ = unix.IoctlSetPointerInt(c.fd, unix.TIOCS
 
 // take puts ours there.
 func (c *console) take() {
-	// Who does that from the background is stopped, unless it ignores this. It must
-	// not be ignored before the command is started, which would inherit it.
+	// A process in the background that does this is stopped by SIGTTOU, unless it ignores that.
+	// It must not be ignored earlier: the command would inherit that.
 	signal.Ignore(unix.SIGTTOU)
 	c.give(unix.Getpgrp())
 }

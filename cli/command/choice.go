@@ -43,11 +43,11 @@ func (c *choice) options() []option {
 			}
 			return nil
 		}},
-		{long: "reverse", usage: "turn the order round", take: turnOn(&c.reverse)},
+		{long: "reverse", usage: "reverse the order", take: turnOn(&c.reverse)},
 	}
 }
 
-// takePattern takes the one word that may stand beside the flags.
+// takePattern takes the one word that the command line may have besides flags.
 func (c *choice) takePattern(command string, args arguments) error {
 	switch words := args.all(); {
 	case len(words) == 0:
@@ -66,8 +66,8 @@ func (c *choice) takePattern(command string, args arguments) error {
 	return nil
 }
 
-// question is what to ask a server. It lists the most wanted locks first: whoever wants
-// another order has to know all of them.
+// question is the request to a server. The reply lists the most wanted locks first: for another
+// order all locks are needed.
 func (c *choice) question() string {
 	limit := c.limit
 	if c.sort != "" || c.reverse {
@@ -99,7 +99,7 @@ var lockOrders = map[string]order{
 
 func orderNames() string { return strings.Join(slices.Sorted(maps.Keys(lockOrders)), ", ") }
 
-// order is what was asked for. Locks that are equal in it are in that of the servers.
+// order is the one that was asked for. Where it finds locks equal, the servers' order decides.
 func (c *choice) order() order {
 	first := lockOrders[c.sort]
 	if first == nil {
@@ -131,8 +131,8 @@ func largestFirst(value func(fields) float64) order {
 	return func(a, b fields) int { return cmp.Compare(value(b), value(a)) }
 }
 
-// timeLeft is what is left of a lease. Leases that do not end come last, but before locks
-// that nobody holds.
+// timeLeft is the rest of a lease. Leases without an end come last, but before locks that nobody
+// holds.
 func timeLeft(lock fields) float64 {
 	switch {
 	case lock.text("held") != "1":

@@ -23,8 +23,8 @@ import (
 	"github.com/lockcached/lockcached/client"
 )
 
-// A claiming is a command that takes a lock: "lockcached lock" or "lockcached acquire".
-type claiming struct {
+// A claimCommand is what "lockcached lock" and "lockcached acquire" have in common: it takes a lock.
+type claimCommand struct {
 	remote
 	ttl      time.Duration
 	wait     time.Duration
@@ -39,10 +39,12 @@ type claiming struct {
 	log      zerolog.Logger
 }
 
-func newClaiming() claiming { return claiming{ttl: client.DefaultTTL, conflict: exitNotTaken} }
+func newClaimCommand() claimCommand {
+	return claimCommand{ttl: client.DefaultTTL, conflict: exitNotTaken}
+}
 
 // options are the flags that say how to claim. Their letters are those of flock(1).
-func (l *claiming) options() []option {
+func (l *claimCommand) options() []option {
 	return append(l.serverOptions(), []option{
 		{long: "ttl", arg: "duration", usage: "the lease, in whole seconds (default: " + client.DefaultTTL.String() + ")", take: l.setTTL},
 		{short: "w", long: "wait", arg: "duration", usage: "how long to wait for the lock; 0 asks once (default: as long as it takes)", take: func(value string) (err error) {
@@ -57,24 +59,24 @@ func (l *claiming) options() []option {
 			}
 			return nil
 		}},
-		{long: "owner", arg: "text", usage: "who takes the lock, for others to see (default: host name and process id)", take: func(value string) error {
+		{long: "owner", arg: "text", usage: "the owner that others see (default: host name and process id)", take: func(value string) error {
 			l.owner = value
 			return nil
 		}},
-		{short: "q", long: "quiet", usage: "say nothing when somebody else has the lock, nor of waiting for a server", take: turnOn(&l.quiet)},
+		{short: "q", long: "quiet", usage: "do not say that somebody else has the lock, or that a server is away", take: turnOn(&l.quiet)},
 		{short: "E", long: "conflict-exit-code", arg: "num", usage: "the exit code when somebody else has the lock (default: " + strconv.Itoa(exitNotTaken) + ")", take: l.setConflict},
 		{short: "v", long: "verbose", counted: true, usage: "log retries, and when the lock is taken and released, on stderr", take: turnOn(&l.verbose)},
 	}...)
 }
 
-func (l *claiming) setTTL(value string) (err error) {
+func (l *claimCommand) setTTL(value string) (err error) {
 	if l.ttl, err = argv.Duration(value); err == nil && (l.ttl < time.Second || client.CheckTTL(l.ttl) != nil) {
 		err = errors.New("should be at least 1s, and end before 19 January 2038, where the protocol's dates end")
 	}
 	return err
 }
 
-func (l *claiming) setConflict(value string) (err error) {
+func (l *claimCommand) setConflict(value string) (err error) {
 	const most = 255 // what fits into an exit code
 	if l.conflict, err = strconv.Atoi(value); err != nil || l.conflict < 0 || l.conflict > most {
 		err = errors.New("should be a number from 0 to 255")
@@ -90,20 +92,20 @@ func strategies() (names []string) {
 }
 
 // finish checks what depends on more than one flag, and the key.
-func (l *claiming) finish() error {
+func (l *claimCommand) finish() error {
 	if l.noWait && l.waits {
 		return exit.Refuse("--no-wait", "give either --wait or --no-wait")
 	}
 	return cmp.Or(checkKey(l.key), l.remote.finish())
 }
 
-// receiveSignals receives those that end a wait, or are passed on to a command. One that
-// is ignored, as nohup has it, stays so for the command, too.
+// receiveSignals receives the signals that end a wait, or are passed on to a command. A signal that
+// is ignored already, as under nohup, stays ignored for the command, too.
 func receiveSignals() chan os.Signal {
 	signals := make(chan os.Signal, 16)
 	for _, sig := range []syscall.Signal{
 		syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT,
-		// Only so that it ends neither us nor, by being ignored, is handed down.
+		// Received, it does not end us; ignored, it would be ignored by the command, too.
 		syscall.SIGPIPE,
 	} {
 		if !signal.Ignored(sig) {
@@ -113,8 +115,8 @@ func receiveSignals() chan os.Signal {
 	return signals
 }
 
-// obtain takes the lock, unless a signal comes first. The error is the command's end.
-func (l *claiming) obtain(a *App, signals <-chan os.Signal, opts ...client.Option) (*client.Client, *client.Lock, error) {
+// obtain takes the lock, unless a signal comes first. The error is the one to end with.
+func (l *claimCommand) obtain(a *App, signals <-chan os.Signal, opts ...client.Option) (*client.Client, *client.Lock, error) {
 	l.log = zerolog.Nop()
 	if l.verbose {
 		l.log = logging.New(a.Stderr, logging.Auto, zerolog.DebugLevel)
@@ -132,16 +134,16 @@ func (l *claiming) obtain(a *App, signals <-chan os.Signal, opts ...client.Optio
 	}
 	lock, err := l.askUntilSignal(a, c, signals, opts)
 	if err != nil {
-		_ = c.Close() // it lets go of a claim that may have been granted
+		_ = c.Close() // releases the lock if it was granted all the same
 		return nil, nil, l.notTaken(err)
 	}
 	l.log.Info().Str("key", l.key).Uint64("token", lock.Token()).Str("owner", lock.Owner()).Msg("lock taken")
 	return c, lock, nil
 }
 
-// isNested reports whether one of the "lockcached lock" commands that this process runs
-// under has the lock now. If a server does not answer here, the claim will say so.
-func (l *claiming) isNested() bool {
+// isNested reports whether one of the "lockcached lock" commands that this process runs under has
+// the lock now. It ignores servers that do not answer: the claim will report them.
+func (l *claimCommand) isNested() bool {
 	owners := strings.Fields(os.Getenv(heldEnv))
 	if len(owners) == 0 {
 		return false
@@ -155,7 +157,7 @@ func (l *claiming) isNested() bool {
 }
 
 // askUntilSignal takes the lock, unless a signal comes first.
-func (l *claiming) askUntilSignal(a *App, c *client.Client, signals <-chan os.Signal, opts []client.Option) (*client.Lock, error) {
+func (l *claimCommand) askUntilSignal(a *App, c *client.Client, signals <-chan os.Signal, opts []client.Option) (*client.Lock, error) {
 	ctx, interrupt := context.WithCancelCause(context.Background())
 	var watch sync.WaitGroup
 	granted := make(chan struct{})
@@ -175,7 +177,7 @@ func (l *claiming) askUntilSignal(a *App, c *client.Client, signals <-chan os.Si
 	lock, err := l.ask(ctx, a, c, opts)
 	close(granted)
 	watch.Wait()
-	if err == nil && ctx.Err() != nil { // both happened in the same moment
+	if err == nil && ctx.Err() != nil { // granted and interrupted at the same moment
 		_ = lock.Unlock()
 		return nil, context.Cause(ctx)
 	}
@@ -188,7 +190,7 @@ type interruption struct{ sig syscall.Signal }
 func (i interruption) Error() string { return i.sig.String() }
 
 // notTaken says why there is no lock, and with what exit code.
-func (l *claiming) notTaken(err error) error {
+func (l *claimCommand) notTaken(err error) error {
 	if sig, ok := errors.AsType[interruption](err); ok {
 		return exit.With(exitSignal+int(sig.sig), fmt.Errorf("%s: %w while waiting for the lock", l.key, sig))
 	}
@@ -208,8 +210,8 @@ func (l *claiming) notTaken(err error) error {
 	return exit.With(exitNotTaken, fmt.Errorf("%s: lock not obtained: %s", l.key, why))
 }
 
-// unlessQuiet says that somebody else has the lock, or why nobody gets it, if that is to be said.
-func (l *claiming) unlessQuiet(held *client.HeldError) error {
+// unlessQuiet says that somebody else has the lock, or why nobody gets it; nil with --quiet.
+func (l *claimCommand) unlessQuiet(held *client.HeldError) error {
 	if l.quiet {
 		return nil
 	}

@@ -2,8 +2,8 @@ package command
 
 import "time"
 
-// closed tells for how much longer nobody is granted a lock that nobody holds, and the flag of
-// the server that has it so; 0 if the lock is open.
+// closed returns for how much longer a lock that nobody holds is granted to nobody, and the flag of
+// the server that is the reason; 0 if the lock is open.
 func closed(lock fields) (left time.Duration, flag string) {
 	if lock.text("held") == "1" {
 		return 0, ""

@@ -10,13 +10,13 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
-// A Command is a first word of the command line that is no flag, and what follows from it.
+// A Command is what the first word of a command line can name.
 type Command struct {
 	name  string
-	args  string // what may follow, in its help
+	args  string // what may follow its name, in its help
 	about string // one line, in the server's help
 	notes string // the rest of its help
-	// task makes what the command line configures and what then runs.
+	// task makes a task: its options read the command line, then it runs.
 	task       func() task
 	ownSignals bool
 }
@@ -24,7 +24,7 @@ type Command struct {
 // OwnsSignals reports whether signals are the command's: whoever runs it receives none.
 func (c *Command) OwnsSignals() bool { return c.ownSignals }
 
-// A task is a command on its way.
+// A task is one run of a command.
 type task interface {
 	options() []option
 	run(a *App, args arguments) error
@@ -69,7 +69,7 @@ func (c *Command) help(options []option) string {
 }
 
 const variableNotes = `
-Without --tls... and --auth-file their variables count, $LOCKCACHED_CLIENT_TLS_CA and the like.
+If --tls... and --auth-file are not given, their variables count, such as $LOCKCACHED_CLIENT_TLS_CA.
 `
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

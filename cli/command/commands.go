@@ -8,7 +8,7 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
-// allCommands are those there are, in the order of the help.
+// allCommands are the commands, in the order of the help.
 func allCommands() commands {
 	return commands{
 		{name: "lock", args: "KEY [flags] -- COMMAND [ARG...]", about: "run a command while holding a lock",
@@ -16,14 +16,14 @@ func allCommands() commands {
 		{name: "acquire", args: "KEY [flags]", about: "take a lock for a shell script, and print its token",
 			task: newAcquire, notes: acquireNotes + exitNotes(), ownSignals: true},
 		{name: "ls", args: "[PATTERN]", about: "list the locks that are held, waited for or closed", task: newList, notes: listNotes},
-		{name: "show", args: "KEY", about: "tell all about one lock", task: newShow},
+		{name: "show", args: "KEY", about: "print all that is known about one lock", task: newShow},
 		{name: "release", args: "KEY --token <num> | --force", about: "end a hold", task: newRelease, notes: releaseNotes},
 		{name: "top", args: "[PATTERN]", about: "watch the most wanted locks", task: newTop, notes: topNotes},
 		{name: "stats", args: "[WORD...]", about: "print what a server counts", task: newStats, notes: statsNotes},
 		{name: "ping", about: "see which servers answer, how fast, and what they are", task: newPing},
-		{name: completionWord, args: "bash | zsh | fish", about: "print what makes a shell complete all this", task: func() task { return &completing{commands: allCommands()} }, notes: completionNotes},
+		{name: completionWord, args: "bash | zsh | fish", about: "print a script that completes commands and keys in a shell", task: func() task { return &completionCommand{commands: allCommands()} }, notes: completionNotes},
 		{name: "version", about: "print the version of this program", task: newVersion},
-		{name: "help", args: "[COMMAND]", about: "print the help of a command", task: func() task { return &helping{commands: allCommands()} }},
+		{name: "help", args: "[COMMAND]", about: "print the help of a command", task: func() task { return &helpCommand{commands: allCommands()} }},
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 
 const completionWord = "completion"
 
-// A completing is "lockcached completion". With a line, which the shell's script
-// hands over as far as it is typed, it prints what the last word could become.
-type completing struct {
+// A completionCommand is "lockcached completion". The shell's script gives it the line that has
+// been typed so far; then it prints what the last word could become.
+type completionCommand struct {
 	commands commands
 
 	line  string
@@ -28,14 +28,14 @@ const completionNotes = `
 Keys are those of locks that are held or waited for at the servers of --server or $LOCKCACHED_SERVER.
 `
 
-func (c *completing) options() []option {
+func (c *completionCommand) options() []option {
 	return []option{{long: "line", arg: "text", usage: "print what the last word of a command line could become", take: func(value string) error {
 		c.line, c.typed = value, true
 		return nil
 	}}}
 }
 
-func (c *completing) run(a *App, args arguments) error {
+func (c *completionCommand) run(a *App, args arguments) error {
 	words := args.all()
 	switch {
 	case c.typed:
@@ -68,8 +68,8 @@ compdef _lockcached lockcached
 `,
 }
 
-// complete returns what the last word of a line could become. There are none behind
-// "--", where another program's words begin.
+// complete returns what the last word of a line could become: nothing behind "--", where another
+// program's words begin.
 func (l commands) complete(line string, serverFlags []argv.Flag) []string {
 	words := strings.Fields(line)
 	if len(words) == 0 {
@@ -129,14 +129,14 @@ func wantsValue(options []option, word string) bool {
 	})
 }
 
-// A shell waits for the keys, and its user for the shell.
+// The shell waits for the keys, and the user for the shell.
 const (
 	keysTimeout = 500 * time.Millisecond
 	mostKeys    = 1000
 )
 
-// keys are those of locks that are held or waited for at the servers that the words
-// name, in alphabetical order. What is wrong with the words the command itself will say.
+// keys are those of the locks that are held or waited for at the servers that the words name, in
+// alphabetical order. Errors in the words are left to the command to report.
 func keys(options []option, words []string) (all []string) {
 	line, _ := argv.Parse(words, argv.NewFlags(spellings(options)))
 	r := newRemote()

@@ -1,7 +1,7 @@
 package command
 
-// Exit codes besides those of package exit. Those from sysexits.h are hardly used by other programs, 124 is
-// timeout(1)'s, the last three are the shells'.
+// Exit codes of commands besides those of package exit. Those from sysexits.h are hardly used by other
+// programs, 124 is timeout(1)'s, and the last three are the shells'.
 const (
 	exitLost     = 74  // EX_IOERR: the lock was lost while the command ran
 	exitNotTaken = 75  // EX_TEMPFAIL: the lock was not obtained

@@ -33,7 +33,7 @@ func (c *Command) Flags() []argv.Flag { return spellings(c.task().options()) }
 
 // TopFrames returns what draws "lockcached top" of some servers, one frame after the other.
 func TopFrames(servers []string) func(columns, rows int) string {
-	w := newTop().(*watching)
+	w := newTop().(*topCommand)
 	w.servers = servers
 	return w.frame
 }

@@ -11,7 +11,7 @@ import (
 // A field is a name and its value, as on the wire.
 type field struct{ name, text string }
 
-// fields are a line of an answer, in its order.
+// fields are those of one lock or server, in the order of the reply.
 type fields []field
 
 // parsePairs reads name=value,name=value.
@@ -23,7 +23,7 @@ func parsePairs(text, separator string) (list fields) {
 	return list
 }
 
-// parseStats reads lines STAT NAME VALUE, and passes over others.
+// parseStats reads lines STAT NAME VALUE, and skips others.
 func parseStats(lines []string) (list fields) {
 	for _, line := range lines {
 		if rest, ok := strings.CutPrefix(line, "STAT "); ok {
@@ -56,12 +56,12 @@ func (f fields) ms(name string) time.Duration {
 	return time.Duration(ms * float64(time.Millisecond))
 }
 
-// textual are the values that are text whatever they look like. A token is one
-// because readers of JSON that know but one kind of number would round it.
+// textual are the names of values that are text whatever they look like. A token is text because
+// JSON readers with only one kind of number would round it.
 var textual = []string{"key", "owner", "server", "token", "version", "lockcached_version"}
 
-// MarshalJSON writes an object with the names in order. Numbers stay numbers as
-// long as every reader can hold them.
+// MarshalJSON writes an object with the names in order. A number stays a number if every reader
+// can represent it.
 func (f fields) MarshalJSON() ([]byte, error) {
 	b := []byte{'{'}
 	for i := range f {

@@ -12,43 +12,43 @@ import (
 	"github.com/lockcached/lockcached/client"
 )
 
-// A guard sees to it that a command does not outlive its lock, unless that is allowed.
+// A guard makes sure that a command does not outlive its lock, unless that is allowed.
 //
-// The client renews the lock whenever a third of its lease is over. If that fails for
-// a second third, the last one is for the command to end in: TERM when it begins,
-// KILL when the lock's context ends, a moment before the lease does. If the lock turns
-// out to be somebody else's, there is a second of grace at most.
+// The client renews the lock whenever a third of its lease has passed. If that fails for another
+// third, the command has the last third to end: it gets TERM at once, and KILL when the lock's
+// context ends, a moment before the lease does. If the lock turns out to be somebody else's, the
+// command has a second at most.
 //
-// A command that runs as another user cannot be ended. Then as with --on-lost=hold the
-// best is to have the lock again as soon as it is free.
+// A command that runs as another user cannot be ended. Then, as with --on-lost=hold, the best we can
+// do is to take the lock again as soon as it is free.
 type guard struct {
-	*holding
+	*lockCommand
 	app    *App
 	client *client.Client
 	lock   *client.Lock
 	child  *child
 
-	loss    <-chan struct{}  // closed when the lock is lost; nil when that was seen
-	look    time.Time        // when the lease was to be looked at
+	loss    <-chan struct{}  // closed when the lock is lost; nil once that was noticed
+	check   time.Time        // when the lease is due to be checked
 	timer   *time.Timer      // for that
 	kill    <-chan time.Time // when the command gets KILL
 	regains chan *client.Lock
-	stop    context.CancelFunc // of the claim for the lock that was lost; nil if there is none
+	stop    context.CancelFunc // ends the claim for the lock that was lost; nil if there is none
 
 	lost     bool   // the lock was, for some time at least
-	ended    bool   // the command was told to end, for want of the lock
+	ended    bool   // the command was told to end, because it has no lock
 	overran  bool   // ... because it ran for longer than --max-run
 	unending error  // why it cannot be ended
-	leftover string // what is to be said of what the command has left behind
+	leftover string // what to say about processes that the command has left behind
 }
 
 // Times for cleaning up after TERM.
 const (
-	lostGrace = time.Second // when the lock is lost already
+	lostGrace = time.Second // when the lock has been lost
 	runGrace  = 10 * time.Second
 )
 
-// stoppedFor is by how much a look at the lease is late if we were stopped meanwhile.
+// stoppedFor is by how much a check of the lease is late if we were stopped meanwhile.
 const stoppedFor = 200 * time.Millisecond
 
 // run returns how the command ended.
@@ -69,7 +69,7 @@ func (g *guard) run(signals <-chan os.Signal) unix.WaitStatus {
 		case <-g.loss:
 			g.lose()
 		case <-g.timer.C:
-			g.lookAtLease()
+			g.checkLease()
 		case <-limit:
 			g.overrun()
 		case <-g.kill:
@@ -80,7 +80,7 @@ func (g *guard) run(signals <-chan os.Signal) unix.WaitStatus {
 	}
 }
 
-// after is a moment that never comes if d is 0.
+// after is time.After, but never fires if d is 0.
 func after(d time.Duration) <-chan time.Time {
 	if d == 0 {
 		return nil
@@ -88,11 +88,11 @@ func after(d time.Duration) <-chan time.Time {
 	return time.After(d)
 }
 
-// watch begins to look at a lock.
+// watch begins to watch a lock.
 func (g *guard) watch() {
 	g.loss = g.lock.Context().Done()
-	g.look = time.Now().Add(g.untilLastThird())
-	g.timer = time.NewTimer(time.Until(g.look))
+	g.check = time.Now().Add(g.untilLastThird())
+	g.timer = time.NewTimer(time.Until(g.check))
 }
 
 func (g *guard) untilLastThird() time.Duration { return time.Until(g.lock.Expires()) - g.ttl/3 }
@@ -102,23 +102,23 @@ func (g *guard) mayLive() bool {
 	return g.onLoss == lossHolds || g.onLoss == lossIgnored || g.unending != nil
 }
 
-// lookAtLease ends the command in time if the lease was not renewed.
-func (g *guard) lookAtLease() {
+// checkLease ends the command in time if the lease was not renewed.
+func (g *guard) checkLease() {
 	left := g.untilLastThird()
-	if left <= 0 && time.Since(g.look) > stoppedFor {
-		left = g.ttl / 10 // who renews was stopped, too
+	if left <= 0 && time.Since(g.check) > stoppedFor {
+		left = g.ttl / 10 // the client, which renews, was stopped, too
 	}
 	switch {
 	case g.mayLive():
 	case left > 0:
-		g.look = time.Now().Add(left)
+		g.check = time.Now().Add(left)
 		g.timer.Reset(left)
 	default:
 		g.end("the lock could not be renewed")
 	}
 }
 
-// lose follows the loss of the lock.
+// lose is called when the lock is lost.
 func (g *guard) lose() {
 	g.loss, g.lost = nil, true
 	g.timer.Stop()
@@ -132,8 +132,7 @@ func (g *guard) lose() {
 	}
 }
 
-// end asks the command to end, also if it is stopped, for want of its lock. It reports
-// whether that could be asked.
+// end asks a command without a lock to end, even if it is stopped. It reports whether we may.
 func (g *guard) end(why string) bool {
 	if !g.send(unix.SIGTERM) {
 		g.goOn(why)
@@ -145,7 +144,7 @@ func (g *guard) end(why string) bool {
 	return true
 }
 
-// overrun ends a command that runs for too long. It keeps its lock until it has ended.
+// overrun ends a command that runs for too long. It has its lock until it has ended.
 func (g *guard) overrun() {
 	g.overran = true
 	why := fmt.Sprintf("the command has run for %s", g.maxRun)
@@ -160,7 +159,7 @@ func (g *guard) overrun() {
 	}
 }
 
-// finishOff ends a command that has been asked to end.
+// finishOff kills a command that has been asked to end.
 func (g *guard) finishOff() {
 	switch {
 	case g.send(unix.SIGKILL):
@@ -172,12 +171,12 @@ func (g *guard) finishOff() {
 	}
 }
 
-// keepOn says that the command goes on under its lock.
+// keepOn says that the command goes on and has its lock.
 func (g *guard) keepOn(why string) {
 	g.say("%s, but cannot be ended: %v; it goes on, and keeps the lock", why, g.unending)
 }
 
-// goOn says that the command goes on, and tries to have its lock again if that is lost.
+// goOn says that the command goes on, and begins to take its lock again if that is lost.
 func (g *guard) goOn(why string) {
 	if g.unending != nil {
 		why = fmt.Sprintf("%s, but the command cannot be ended: %v", why, g.unending)
@@ -193,7 +192,7 @@ func (g *guard) goOn(why string) {
 	}
 }
 
-// askAgain claims the lock that was lost for a command that goes on, until that ends.
+// askAgain claims the lost lock again for a command that goes on, until the command ends.
 func (g *guard) askAgain() {
 	var ctx context.Context
 	ctx, g.stop = context.WithCancel(context.Background())
@@ -221,10 +220,10 @@ func (g *guard) send(sig syscall.Signal) bool {
 	return false
 }
 
-// notOurs adds to an error what the reason mostly is.
+// notOurs adds the usual reason to an error.
 func notOurs(err error) error { return fmt.Errorf("%w (does it run as another user?)", err) }
 
-// pass hands a signal on. Who was stopped for longer than the lease must not go on.
+// pass passes a signal on. A command that was stopped for longer than its lease must not go on.
 func (g *guard) pass(sig syscall.Signal) {
 	switch {
 	case sig == unix.SIGPIPE:
@@ -237,7 +236,7 @@ func (g *guard) pass(sig syscall.Signal) {
 	}
 }
 
-// bury sees to what is left when the command has ended.
+// bury cleans up when the command has ended.
 func (g *guard) bury() {
 	if g.stop != nil {
 		g.stop()
@@ -250,7 +249,7 @@ func (g *guard) bury() {
 	}
 }
 
-// fate is what became of a command that was to end, or whose lock was lost.
+// fate says what became of a command that had to end, or whose lock was lost.
 func (g *guard) fate(status unix.WaitStatus) string {
 	switch {
 	case g.unending != nil:

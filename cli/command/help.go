@@ -1,11 +1,11 @@
 package command
 
-// A helping is "lockcached help".
-type helping struct{ commands commands }
+// A helpCommand is "lockcached help".
+type helpCommand struct{ commands commands }
 
-func (*helping) options() []option { return nil }
+func (*helpCommand) options() []option { return nil }
 
-func (h *helping) run(a *App, args arguments) error {
+func (h *helpCommand) run(a *App, args arguments) error {
 	words := args.all()
 	if len(words) == 0 {
 		return a.ServerHelp()

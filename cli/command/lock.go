@@ -19,25 +19,25 @@ import (
 	"github.com/lockcached/lockcached/client"
 )
 
-// What the command finds in its environment.
+// The variables that the command gets.
 const (
 	keyEnv   = "LOCKCACHED_KEY"
 	tokenEnv = "LOCKCACHED_TOKEN"
-	// heldEnv lists the values of all locks that the command runs below, separated by
-	// spaces. No two grants have the same, whatever their servers are called.
+	// heldEnv lists the values of all locks that the command runs under, separated by spaces. No
+	// two grants have the same value, whatever their servers are called.
 	heldEnv = "LOCKCACHED_HELD"
 )
 
-// What can become of a command whose lock is lost.
+// The values of --on-lost: what becomes of a command whose lock is lost.
 const (
 	lossKills   = "kill"   // it is ended
 	lossHolds   = "hold"   // it goes on, and the lock is taken again
 	lossIgnored = "ignore" // it goes on
 )
 
-// A holding is "lockcached lock".
-type holding struct {
-	claiming
+// A lockCommand is "lockcached lock".
+type lockCommand struct {
+	claimCommand
 	onLoss  string
 	minHold time.Duration // from the grant on
 	maxRun  time.Duration // 0: as long as it takes
@@ -50,32 +50,32 @@ const lockNotes = `
 The lock is renewed while the command runs, and released when it ends. If renewals fail, the
 command gets TERM when a third of the lease is left, and KILL before the lease ends. TERM, INT,
 HUP, QUIT, USR1 and USR2 are passed on to it. It finds the key in $LOCKCACHED_KEY and the fencing
-token of its lock in $LOCKCACHED_TOKEN. A script without #! is run by /bin/sh. A plain memcached
-will do.
+token of its lock in $LOCKCACHED_TOKEN. /bin/sh runs a script without #!. The server may be a plain
+memcached.
 
---on-lost=hold lets a command go on whose lock is lost, and takes the lock again as soon as it is
-free; --on-lost=ignore lets it go on without. A command that runs as another user, as sudo's do,
-cannot be ended: it is treated as with hold.
+--on-lost=hold lets a command go on when its lock is lost, and takes the lock again as soon as it is
+free; --on-lost=ignore lets it go on without a lock. A command that runs as another user, as under
+sudo, cannot be ended: it is treated as with hold.
 
-A wait goes on while the server is restarted. Where nobody listens in the first place it tries for
-8 seconds; with --wait or --no-wait, and with any other fault, for some 2 seconds.
+A wait goes on while the server is restarted. If nobody listens at the start, it tries for 8 seconds;
+with --wait or --no-wait, or after any other fault, for some 2 seconds.
 
-With --exec nothing renews or releases the lock: it ends by its TTL, or when the command runs
+With --exec nothing renews or releases the lock: it ends with its TTL, or when the command runs
 lockcached release "$LOCKCACHED_KEY" --token "$LOCKCACHED_TOKEN".
 `
 
-func newLock() task { return &holding{claiming: newClaiming()} }
+func newLock() task { return &lockCommand{claimCommand: newClaimCommand()} }
 
-func (l *holding) options() []option {
-	return append(l.claiming.options(), []option{
+func (l *lockCommand) options() []option {
+	return append(l.claimCommand.options(), []option{
 		{long: "on-lost", arg: "action", usage: "what to do when the lock is lost: kill, hold or ignore (default: kill)", take: l.setOnLoss},
-		{long: "min-hold", arg: "duration", usage: "keep the lock so long at least, however short the command is", take: l.setMinHold},
+		{long: "min-hold", arg: "duration", usage: "keep the lock for at least that long, however short the command is", take: l.setMinHold},
 		{long: "max-run", arg: "duration", usage: "end a command that runs for longer: TERM, and KILL 10s later", take: positive(&l.maxRun)},
 		{long: "exec", usage: "become the command, which takes this process over", take: turnOn(&l.exec)},
 	}...)
 }
 
-func (l *holding) setOnLoss(value string) error {
+func (l *lockCommand) setOnLoss(value string) error {
 	switch value {
 	case lossKills, lossHolds, lossIgnored:
 		l.onLoss = value
@@ -84,14 +84,14 @@ func (l *holding) setOnLoss(value string) error {
 	return errors.New("should be one of kill, hold, ignore")
 }
 
-func (l *holding) setMinHold(value string) (err error) {
+func (l *lockCommand) setMinHold(value string) (err error) {
 	if l.minHold, err = argv.Duration(value); err == nil && client.CheckTTL(l.minHold) != nil {
 		err = errors.New("should end before 19 January 2038, where the protocol's dates end")
 	}
 	return err
 }
 
-func (l *holding) run(a *App, args arguments) error {
+func (l *lockCommand) run(a *App, args arguments) error {
 	command, err := l.parse(args)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (l *holding) run(a *App, args arguments) error {
 	if l.exec {
 		return l.become(a, path, command, signals)
 	}
-	queue := logging.NewQueue(a.Stderr) // nobody has to read what is said before the command is ended
+	queue := logging.NewQueue(a.Stderr) // the command is ended in time even if nobody reads the messages
 	defer queue.Close()
 	unread := *a
 	unread.Stderr = queue
@@ -118,14 +118,14 @@ func (l *holding) run(a *App, args arguments) error {
 	l.granted = time.Now()
 	child, err := startProgram(path, command, l.environment(lock))
 	if err != nil {
-		_ = lock.Unlock() // if it fails, the lease ends soon
+		_ = lock.Unlock() // if that fails, the lease ends soon
 		return notRun(command[0], err)
 	}
-	return l.hold(&guard{holding: l, app: a, client: c, lock: lock, child: child}, signals)
+	return l.hold(&guard{lockCommand: l, app: a, client: c, lock: lock, child: child}, signals)
 }
 
-// parse returns the command that is to be run.
-func (l *holding) parse(args arguments) (command []string, err error) {
+// parse returns the command to run.
+func (l *lockCommand) parse(args arguments) (command []string, err error) {
 	const usage = "lockcached lock KEY [flags] -- COMMAND"
 	switch {
 	case len(args.words) == 0:
@@ -141,20 +141,20 @@ func (l *holding) parse(args arguments) (command []string, err error) {
 	return args.behind, l.finish()
 }
 
-// environment is what the command finds in it.
-func (l *holding) environment(lock *client.Lock) []string {
+// environment is the command's.
+func (l *lockCommand) environment(lock *client.Lock) []string {
 	held := strings.TrimSpace(os.Getenv(heldEnv) + " " + lock.Owner())
 	return append(os.Environ(), keyEnv+"="+l.key, fmt.Sprint(tokenEnv, "=", lock.Token()), heldEnv+"="+held)
 }
 
-// become takes the lock and becomes the command: it returns only if that failed.
-func (l *holding) become(a *App, path string, command []string, signals chan os.Signal) error {
+// become takes the lock and becomes the command. It returns only if that fails.
+func (l *lockCommand) become(a *App, path string, command []string, signals chan os.Signal) error {
 	c, lock, err := l.obtain(a, signals)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	signal.Reset() // whatever comes from here on does to us what it would do to the command
+	signal.Reset() // from here on a signal does to us what it would do to the command
 	select {
 	case sig := <-signals:
 		_ = lock.Unlock()
@@ -182,10 +182,10 @@ func startProgram(path string, command, env []string) (*child, error) {
 	return c, err
 }
 
-// hold guards the command while we have the lock, and says how that ended.
-func (l *holding) hold(g *guard, signals chan os.Signal) error {
+// hold guards the command, releases the lock when it has ended, and returns the error to end with.
+func (l *lockCommand) hold(g *guard, signals chan os.Signal) error {
 	if !g.child.among && !signal.Ignored(unix.SIGTSTP) {
-		signal.Notify(signals, unix.SIGTSTP) // or we would stop alone, and the command outlive its lease
+		signal.Notify(signals, unix.SIGTSTP) // otherwise we would stop alone, and the command outlive its lease
 	}
 	status := g.run(signals)
 	err := l.release(g.lock)
@@ -209,10 +209,9 @@ func (l *holding) hold(g *guard, signals chan os.Signal) error {
 	return nil
 }
 
-// release gives the lock back, or leaves it the rest of --min-hold. If the server is
-// away it does not try for longer than the lease lasts: then there is nothing to give
-// back.
-func (l *holding) release(lock *client.Lock) error {
+// release releases the lock, or shortens its lease to the rest of --min-hold. If the server is
+// away, it gives up when the lease ends: then there is nothing to release.
+func (l *lockCommand) release(lock *client.Lock) error {
 	rest := l.minHold - time.Since(l.granted)
 	done := make(chan error, 1)
 	go func() {

@@ -6,14 +6,14 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// What happens to the columns of a list that is too wide: which may be left out, the first ones
-// first, and which are cut.
+// What to do with a list that is too wide: columns that may be left out, in this order, and columns
+// whose cells may be cut.
 var (
 	dispensableColumns = []string{"TOKEN", "RETRY", "POLLING", "SERVER", "QUEUED", "TTL", "AGE", "OWNER"}
 	elasticColumns     = []elastic{{"KEY", 16}, {"OWNER", 12}, {"SERVER", 12}}
 )
 
-// table shows locks to people, on so many columns of a terminal; 0 is as many as it takes.
+// table shows locks to people, in so many columns of a terminal; 0 is as many as it takes.
 func (r *remote) table(locks []fields, columns int) *table {
 	t := newTable()
 	t.row(r.columns("KEY", "OWNER", "AGE", "TTL", "QUEUED", "POLLING", "RETRY", "TOKEN", "SERVER")...)
@@ -34,7 +34,7 @@ func (r *remote) table(locks []fields, columns int) *table {
 	return t
 }
 
-// columns leaves out the last one, the server, if there is but one.
+// columns leaves out the last column, the server, if there is only one server.
 func (r *remote) columns(list ...string) []string {
 	if len(r.servers) == 1 {
 		return list[:len(list)-1]

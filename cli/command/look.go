@@ -8,16 +8,16 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// isKnown tells a lock that there is or was from a key that a server never heard of, or has
-// forgotten.
+// isKnown reports whether a server knows a lock. Otherwise it has never heard of the key, or has
+// forgotten it.
 func isKnown(lock fields) bool {
 	return lock.text("held") == "1" || lock.ms("delay_ms") > 0 ||
 		lock.count("waiters")+lock.count("acquired")+lock.count("refused") > 0
 }
 
-// look asks all servers for a lock, since clients in other languages spread keys
-// over servers in ways of their own. It returns what those tell that know something
-// of it; if none does, what all tell.
+// look asks all servers about a lock, since clients in other languages distribute keys over servers
+// in ways of their own. It returns the replies of servers that know the lock; if there are none,
+// all replies.
 func (r *remote) look(key string) (locks []fields, answers []answer) {
 	all, known := []fields{}, []fields{}
 	answers = r.askAll("stats lock " + key)
@@ -42,7 +42,7 @@ func (r *remote) look(key string) (locks []fields, answers []answer) {
 	return known, answers
 }
 
-// lookAtItem tells what a plain memcached knows of a lock: its item.
+// lookAtItem returns what a plain memcached knows about a lock: its item.
 func (r *remote) lookAtItem(server, key string) (fields, error) {
 	mc := r.memcached(server)
 	defer mc.Close()
@@ -56,11 +56,11 @@ func (r *remote) lookAtItem(server, key string) (fields, error) {
 	return fields{{"held", "1"}, {"owner", string(item.Value)}, {"token", fmt.Sprint(item.CasID)}}, nil
 }
 
-// explainTimeout bounds the look at a lock that was refused. It is only for the message.
+// explainTimeout bounds the query about a lock that was refused. It is only for the message.
 const explainTimeout = time.Second
 
-// whyClosed says why nobody is granted a lock that was just refused; "" if somebody holds it, or
-// nothing is known.
+// whyClosed says why a lock that was just refused is granted to nobody; "" if somebody holds it, or
+// the reason is not known.
 func (r remote) whyClosed(key string) (why string) {
 	r.timeout = explainTimeout
 	locks, _ := r.look(key)

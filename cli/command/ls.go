@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// A listing is "lockcached ls".
-type listing struct {
+// A lsCommand is "lockcached ls".
+type lsCommand struct {
 	remote
 	choice
 }
@@ -16,17 +16,17 @@ type listing struct {
 const listNotes = `
 PATTERN is a glob that the keys have to match, such as 'lock:*'. A lock that is closed by the
 server's --lock-delay or --settle has no owner; its TTL is how much longer it stays closed.
-On a terminal the list is made to fit: TOKEN and then other columns are left out, keys and owners
-are cut in the middle. In a pipe, and with --json, everything is there.
+On a terminal the list is made to fit: TOKEN and then other columns are left out, and keys and owners
+are cut in the middle. In a pipe, and with --json, nothing is left out.
 `
 
-func newList() task { return &listing{remote: newRemote(), choice: choice{limit: 100}} }
+func newList() task { return &lsCommand{remote: newRemote(), choice: choice{limit: 100}} }
 
-func (l *listing) options() []option {
+func (l *lsCommand) options() []option {
 	return append(l.remote.options(), l.choice.options()...)
 }
 
-func (l *listing) run(a *App, args arguments) error {
+func (l *lsCommand) run(a *App, args arguments) error {
 	if err := cmp.Or(l.takePattern("ls", args), l.finish()); err != nil {
 		return err
 	}
@@ -43,9 +43,9 @@ func (l *listing) run(a *App, args arguments) error {
 	return a.complain(answers)
 }
 
-// held asks all servers for their locks, and puts them in one order.
+// held asks all servers for their locks, and sorts them together.
 func (r *remote) held(c choice) (locks []fields, answers []answer) {
-	locks = []fields{} // which JSON tells from nothing
+	locks = []fields{} // not nil, which JSON writes as null
 	answers = r.askAll(c.question())
 	for i := range answers {
 		x := &answers[i]
@@ -61,7 +61,7 @@ func (r *remote) held(c choice) (locks []fields, answers []answer) {
 	return locks[:min(len(locks), c.limit)], answers
 }
 
-// errNoList is what it means that a server does not know the question.
+// errNoList is the error for a server that does not know the request.
 var errNoList = errors.New("cannot list its locks: it is a memcached, or an older lockcached")
 
 // settling has a sentence for each server that answered and grants no locks yet.

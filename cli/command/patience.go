@@ -11,19 +11,19 @@ import (
 	"github.com/lockcached/lockcached/client"
 )
 
-// The client gives a server up that is away for more than a second or two. A command
-// that waits anyway waits for its server, too, while that is restarted.
+// The client gives up on a server that is away for more than a second or two. A command that waits
+// for a lock anyway also waits for its server to be restarted.
 const (
-	// patience is for how long nobody may listen where no server has answered yet.
+	// patience is for how long nobody may listen at the address of a server that has never answered.
 	patience = 8 * time.Second
-	// untilNextClaim is the pause between claims at a server that is away. Most of them
-	// send nothing: the client asks such a server after 1, 2, 4, 8 seconds.
+	// untilNextClaim is the pause between claims at a server that is away. Most of the claims send
+	// nothing: the client asks such a server after 1, 2, 4 and 8 seconds.
 	untilNextClaim = 250 * time.Millisecond
 )
 
-// ask claims the lock. It goes on while the server is away if the wait has no end, and
-// within the wait if the server has answered before.
-func (l *claiming) ask(ctx context.Context, a *App, c *client.Client, opts []client.Option) (*client.Lock, error) {
+// ask claims the lock. If the server goes away, it keeps trying as long as the wait lasts. If the
+// server has never answered, it keeps trying only if the wait has no end, and only for patience.
+func (l *claimCommand) ask(ctx context.Context, a *App, c *client.Client, opts []client.Option) (*client.Lock, error) {
 	o := outage{begun: time.Now()}
 	for {
 		lock, err := l.claim(ctx, c, o.begun, opts)
@@ -53,8 +53,8 @@ func (l *claiming) ask(ctx context.Context, a *App, c *client.Client, opts []cli
 	}
 }
 
-// claim claims the lock once, for as long as a server answers.
-func (l *claiming) claim(ctx context.Context, c *client.Client, begun time.Time, opts []client.Option) (*client.Lock, error) {
+// claim claims the lock once. It fails when the server goes away.
+func (l *claimCommand) claim(ctx context.Context, c *client.Client, begun time.Time, opts []client.Option) (*client.Lock, error) {
 	if l.noWait {
 		return c.TryLock(ctx, l.key, opts...)
 	}
@@ -64,7 +64,7 @@ func (l *claiming) claim(ctx context.Context, c *client.Client, begun time.Time,
 	return c.Lock(ctx, l.key, opts...)
 }
 
-func (l *claiming) isWorthWaiting(o *outage) bool {
+func (l *claimCommand) isWorthWaiting(o *outage) bool {
 	waited := time.Since(o.begun)
 	switch {
 	case l.noWait, l.waits && waited >= l.wait:
@@ -75,20 +75,20 @@ func (l *claiming) isWorthWaiting(o *outage) bool {
 	return !l.waits && waited < patience && o.mayBeRestart()
 }
 
-// mayBeRestart reports whether that is what a server looks like between its end and its
-// next start: nobody listens.
+// mayBeRestart reports whether the server may be between its end and its next start: nobody
+// listens.
 func (o *outage) mayBeRestart() bool {
 	return errors.Is(o.total.Err, unix.ECONNREFUSED) || errors.Is(o.total.Err, unix.ENOENT)
 }
 
-// An outage is what a claim has seen of a server that is away.
+// An outage is what a claim has met at a server that is away.
 type outage struct {
 	begun  time.Time // of the claim
 	rounds int
 	total  client.FaultError
 }
 
-// add takes note of a claim that got no answer.
+// add adds a claim that got no answer.
 func (o *outage) add(fault *client.FaultError) {
 	o.rounds++
 	if o.total.Err == nil || fault.Tries > 0 {

@@ -9,12 +9,12 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// A pinging is "lockcached ping".
-type pinging struct{ remote }
+// A pingCommand is "lockcached ping".
+type pingCommand struct{ remote }
 
-func newPing() task { return &pinging{newRemote()} }
+func newPing() task { return &pingCommand{newRemote()} }
 
-func (p *pinging) run(a *App, args arguments) error {
+func (p *pingCommand) run(a *App, args arguments) error {
 	if err := cmp.Or(args.wordless("ping"), p.finish()); err != nil {
 		return err
 	}
@@ -35,9 +35,9 @@ func (p *pinging) run(a *App, args arguments) error {
 	return cmp.Or(err, a.complain(answers))
 }
 
-// describe tells of a server by its answer to version. One that has answered is asked
-// what else it is, of which a memcached knows nothing.
-func (p *pinging) describe(x answer) fields {
+// describe describes a server by its answer to version. One that has answered is then asked for its
+// lockcached version, which a memcached does not have.
+func (p *pingCommand) describe(x answer) fields {
 	if x.err != nil {
 		return fields{{"server", x.server}, {"up", "0"}, {"error", x.err.Error()}}
 	}

@@ -18,12 +18,11 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// shell runs scripts that do not say what runs them, as execvp(3) has it.
+// shell runs scripts that do not name their interpreter, as with execvp(3).
 const shell = "/bin/sh"
 
-// findProgram returns the file that a command names. It refuses what cannot be run as
-// far as that can be told without running it: nobody is to wait for the lock of a
-// command that was mistyped.
+// findProgram returns the file that a command names. It refuses a file that cannot be run, as far
+// as that can be known without running it: nobody should wait for the lock of a mistyped command.
 func findProgram(name string) (path string, err error) {
 	path, err = exec.LookPath(name)
 	if err != nil && !errors.Is(err, exec.ErrDot) { // a . in $PATH is its owner's choice
@@ -51,11 +50,10 @@ func findProgram(name string) (path string, err error) {
 	return path, nil
 }
 
-// headSize is how much of a file the kernel looks at to tell what runs it.
+// headSize is how much of a file the kernel reads to find out what runs it.
 const headSize = 256
 
-// headOf is the beginning of a file; nothing of one that cannot be read, though it may
-// be run.
+// headOf is the beginning of a file; empty for a file that may be run, but not read.
 func headOf(path string) []byte {
 	f, err := os.Open(path)
 	if err != nil {
@@ -63,13 +61,12 @@ func headOf(path string) []byte {
 	}
 	defer f.Close()
 	head := make([]byte, headSize)
-	n, _ := io.ReadFull(f, head) // few bytes are as good as many
+	n, _ := io.ReadFull(f, head) // a short file is fine
 	return head[:n]
 }
 
-// loaderOf is the program that the kernel starts to run a file: the interpreter of a
-// script, or the loader of a program with shared libraries. "" stands for none, and
-// where that is not for us to know.
+// loaderOf is the program that the kernel starts to run a file: the interpreter of a script, or the
+// loader of a program with shared libraries. It is "" if there is none, or we cannot know.
 func loaderOf(path string) string {
 	head := headOf(path)
 	if line, isScript := bytes.CutPrefix(head, []byte("#!")); isScript {
@@ -111,14 +108,14 @@ func elfLoader(path string) string {
 	return ""
 }
 
-// isText reports whether a file may be a shell's script, by the rule that bash has.
+// isText reports whether a file may be a shell script, by bash's rule.
 func isText(head []byte) bool {
 	first, _, _ := bytes.Cut(head, []byte("\n"))
 	return !bytes.HasPrefix(head, []byte(elf.ELFMAG)) && !bytes.ContainsRune(first, 0)
 }
 
-// isNoProgram reports whether nothing here can run a file: it is neither a text nor a
-// whole program, and nobody has told the kernel of other kinds.
+// isNoProgram reports whether nothing here can run a file: it is neither a text nor a whole program,
+// and the kernel knows no other kinds.
 func isNoProgram(path string) bool {
 	const elfHeader = 52 // bytes, of a program for 32 bits
 	head := headOf(path)
@@ -129,8 +126,8 @@ func isNoProgram(path string) bool {
 	return !slices.ContainsFunc(kinds, func(kind os.DirEntry) bool { return kind.Name() != "register" && kind.Name() != "status" })
 }
 
-// asScript is the command line that runs a file which the kernel does not know how to
-// run.
+// asScript is the command line that runs a file as a shell script, for a file that the kernel
+// cannot run.
 func asScript(path string, args []string) (line []string, ok bool) {
 	head := headOf(path)
 	if head == nil || !isText(head) {

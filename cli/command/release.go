@@ -12,22 +12,22 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// A releasing is "lockcached release".
-type releasing struct {
+// A releaseCommand is "lockcached release".
+type releaseCommand struct {
 	remote
 	token uint64 // 0: not given
 	force bool
 }
 
 const releaseNotes = `
-With --token only that grant ends, and never the next holder's; "lockcached show KEY" tells it.
-With --force whichever hold there is ends. The next in line gets the lock. Exit code 1: there
-was no such hold.
+With --token only the hold with that token ends, never the next holder's; "lockcached show KEY" prints
+the token. With --force the hold ends, whoever has it. The next in line gets the lock. Exit code 1:
+there was no such hold.
 `
 
-func newRelease() task { return &releasing{remote: newRemote()} }
+func newRelease() task { return &releaseCommand{remote: newRemote()} }
 
-func (r *releasing) options() []option {
+func (r *releaseCommand) options() []option {
 	return append(r.remote.options(),
 		option{long: "token", arg: "num", usage: "end the hold with this token only", take: func(value string) (err error) {
 			if r.token, err = strconv.ParseUint(value, 10, 64); err != nil || r.token == 0 {
@@ -35,10 +35,10 @@ func (r *releasing) options() []option {
 			}
 			return nil
 		}},
-		option{long: "force", usage: "end the hold, whosever it is", take: turnOn(&r.force)})
+		option{long: "force", usage: "end the hold, whoever has it", take: turnOn(&r.force)})
 }
 
-func (r *releasing) run(a *App, args arguments) error {
+func (r *releaseCommand) run(a *App, args arguments) error {
 	key, err := args.key("release")
 	if err = cmp.Or(err, r.check(key), r.finish()); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (r *releasing) run(a *App, args arguments) error {
 	return nil
 }
 
-func (r *releasing) check(key string) error {
+func (r *releaseCommand) check(key string) error {
 	switch {
 	case r.token == 0 && !r.force:
 		return exit.Refuse("release "+key, "needs --token <num>, to end that grant alone (\"lockcached show\" tells it), or --force, to end whichever hold there is")
@@ -72,7 +72,7 @@ func (r *releasing) check(key string) error {
 	return nil
 }
 
-func (r *releasing) missing() error {
+func (r *releaseCommand) missing() error {
 	if r.force {
 		return errors.New("nobody holds it")
 	}
@@ -87,9 +87,9 @@ func receipt(released []fields) string {
 	return t.String()
 }
 
-// release ends the hold at one server, if it is the one that is meant, and tells
-// what it was; nil if it was not there.
-func (r *releasing) release(server, key string) (fields, error) {
+// release ends the hold at one server, if it is the right one, and returns what it was; nil if it
+// was not there.
+func (r *releaseCommand) release(server, key string) (fields, error) {
 	mc := r.memcached(server)
 	defer mc.Close()
 	item, err := mc.Get(key)
@@ -108,9 +108,9 @@ func (r *releasing) release(server, key string) (fields, error) {
 	return fields{{"key", key}, {"server", server}, {"owner", string(item.Value)}, {"token", fmt.Sprint(item.CasID)}}, nil
 }
 
-// end releases by the token unless whoever holds it now is meant. A plain memcached
+// end releases the lock by its token, or with --force whoever holds it now. A plain memcached
 // understands both.
-func (r *releasing) end(mc *memcache.Client, item *memcache.Item) error {
+func (r *releaseCommand) end(mc *memcache.Client, item *memcache.Item) error {
 	if r.force {
 		return mc.Delete(item.Key)
 	}

@@ -14,14 +14,14 @@ import (
 	"github.com/lockcached/lockcached/client"
 )
 
-// serverEnv names the servers for those who give no --server.
+// serverEnv names the servers if there is no --server.
 const serverEnv = "LOCKCACHED_SERVER"
 
-// defaultTimeout bounds one request of a command. It leaves a server the time to
-// look through a million locks.
+// defaultTimeout bounds one request of a command. It gives a server time to go through a million
+// locks.
 const defaultTimeout = 3 * time.Second
 
-// A remote is the servers that a command is about.
+// A remote is the servers that a command asks, and how.
 type remote struct {
 	access
 	servers []string // host:port, or the path of a Unix socket
@@ -31,7 +31,7 @@ type remote struct {
 
 func newRemote() remote { return remote{timeout: defaultTimeout} }
 
-// options are the flags that all commands have that talk to servers.
+// options are the flags of all commands that talk to servers.
 func (r *remote) options() []option {
 	return append(r.serverOptions(), option{
 		long: "timeout", arg: "duration", usage: "how long a server may take to answer (default: " + defaultTimeout.String() + ")",
@@ -42,7 +42,7 @@ func (r *remote) options() []option {
 	})
 }
 
-// serverOptions are the flags that say where the servers are, and how to come in.
+// serverOptions are the flags that say where the servers are, and how to be let in.
 func (r *remote) serverOptions() []option {
 	return append([]option{{
 		long: "server", arg: "addr", many: true,
@@ -52,7 +52,7 @@ func (r *remote) serverOptions() []option {
 	}}, r.access.options()...)
 }
 
-// addServer takes one address. Naming a server twice must not count it twice.
+// addServer takes one address. A server that is named twice is asked once.
 func (r *remote) addServer(text string) error {
 	addr := text
 	if !strings.Contains(text, "/") {

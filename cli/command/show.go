@@ -9,12 +9,12 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// A showing is "lockcached show".
-type showing struct{ remote }
+// A showCommand is "lockcached show".
+type showCommand struct{ remote }
 
-func newShow() task { return &showing{newRemote()} }
+func newShow() task { return &showCommand{newRemote()} }
 
-func (s *showing) run(a *App, args arguments) error {
+func (s *showCommand) run(a *App, args arguments) error {
 	key, err := args.key("show")
 	if err = cmp.Or(err, s.finish()); err != nil {
 		return err
@@ -44,8 +44,8 @@ func (a *App) show(asJSON bool, locks []fields) error {
 	})
 }
 
-// unknown says that no server knows anything of a lock, and why it could not be had anyway.
-func (s *showing) unknown(key string, locks []fields) error {
+// unknown says that no server knows a lock, and why it would be refused, if so.
+func (s *showCommand) unknown(key string, locks []fields) error {
 	err := fmt.Errorf("%s: nobody holds it or waits for it, and nothing is known of its past, on %s", term.Printable(key), strings.Join(s.servers, ", "))
 	for _, lock := range locks {
 		if reason := closedReason(lock); reason != "" {
@@ -55,7 +55,7 @@ func (s *showing) unknown(key string, locks []fields) error {
 	return err
 }
 
-// portrait is a lock in words. What a plain memcached does not know is left out.
+// portrait describes a lock in words. It leaves out what a plain memcached does not know.
 func portrait(lock fields) string {
 	t := newTable()
 	t.row("lock", term.Printable(lock.text("key"))+" on "+lock.text("server"))
@@ -73,7 +73,8 @@ func portrait(lock fields) string {
 	return t.String()
 }
 
-// maxOwner is how much of an owner is shown in a sentence: a plain memcached tells all of a value.
+// maxOwner is how much of an owner is shown in a sentence. In a plain memcached the owner is the
+// whole value.
 const maxOwner = 120
 
 func ownerOf(lock fields) string { return cutMiddle(term.Printable(lock.text("owner")), maxOwner) }

@@ -9,17 +9,17 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// A statistics is "lockcached stats".
-type statistics struct{ remote }
+// A statsCommand is "lockcached stats".
+type statsCommand struct{ remote }
 
 const statsNotes = `
 The words are those of the protocol's "stats": locks, lock KEY, class CLASS, classes, contended,
-held, settings, items, conns and others. Without any: memcached's counters.
+held, settings, items, conns and others. Without words it prints memcached's counters.
 `
 
-func newStats() task { return &statistics{newRemote()} }
+func newStats() task { return &statsCommand{newRemote()} }
 
-func (s *statistics) run(a *App, args arguments) error {
+func (s *statsCommand) run(a *App, args arguments) error {
 	question := strings.Join(append([]string{"stats"}, args.all()...), " ")
 	if strings.ContainsAny(question, "\r\n") {
 		return exit.Refuse("stats", "takes words without line ends")
@@ -63,7 +63,7 @@ func sheets(all []serverStats) string {
 		if len(s.Stats) > 0 {
 			continue
 		}
-		for _, line := range s.lines { // what is no STAT line: RESET, dumps
+		for _, line := range s.lines { // no STAT lines: RESET, dumps
 			b.WriteString(term.Printable(line) + "\n")
 		}
 	}

@@ -12,8 +12,8 @@ import (
 // columnGap is what stands between two columns of a table.
 const columnGap = 2
 
-// A table lines up its columns as a terminal shows them, where some characters are two
-// columns wide and others none. Its first row may be a heading.
+// A table aligns its columns as a terminal shows them, where some characters are two columns wide
+// and others none. Its first row may be a heading.
 type table struct{ rows [][]string }
 
 func newTable() *table { return new(table) }
@@ -47,15 +47,15 @@ func (t *table) widths() (widths []int) {
 	return widths
 }
 
-// An elastic column may be cut, but not below its least width while there are others to leave out.
+// An elastic column may be cut, but not below its least width while other columns can be left out.
 type elastic struct {
 	heading string
 	least   int
 }
 
-// fit makes the table no wider than that many columns of a terminal. First the dispensable
-// columns are left out, as many as have to be, in their order; then the cells of the elastic
-// ones are cut in the middle.
+// fit makes the table no wider than that many columns of a terminal. First it leaves out as many
+// dispensable columns as it has to, in their order; then it cuts the cells of the elastic ones in
+// the middle.
 func (t *table) fit(width int, dispensable []string, cut []elastic) {
 	for _, heading := range dispensable {
 		if t.leastWidth(cut) <= width {
@@ -83,7 +83,7 @@ func (t *table) fit(width int, dispensable []string, cut []elastic) {
 	}
 }
 
-// leastWidth is how wide the table is when all that may be cut is.
+// leastWidth is how wide the table is when all elastic columns are cut.
 func (t *table) leastWidth(cut []elastic) int {
 	widths := t.widths()
 	for _, e := range cut {
@@ -117,8 +117,8 @@ func (t *table) leaveOut(heading string) {
 
 const ellipsis = "…"
 
-// cutMiddle makes a text at most that many columns wide. What it begins and ends with stays, for
-// that is what tells keys apart.
+// cutMiddle makes a text at most that many columns wide. Its beginning and its end stay, since keys
+// differ there.
 func cutMiddle(text string, width int) string {
 	if runewidth.StringWidth(text) <= width {
 		return text
@@ -139,13 +139,13 @@ func lastColumns(text string, width int) string {
 			break
 		}
 	}
-	for first < len(runes) && runewidth.RuneWidth(runes[first]) == 0 { // it belongs to what was cut off
+	for first < len(runes) && runewidth.RuneWidth(runes[first]) == 0 { // it belongs to a character that was cut off
 		first++
 	}
 	return string(runes[first:])
 }
 
-// about is a duration as people tell it: 12ms, 3.2s, 4m10s, 3h20m, 12d.
+// about is a duration as people write it: 12ms, 3.2s, 4m10s, 3h20m, 12d.
 func about(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A page is what a command has of the terminal for a while: a screen of its own,
-// without a cursor, and keys as they are pressed. Ctrl-C and Ctrl-Z stay what they are.
+// A page is a command's use of the terminal for a while: a screen of its own, without a cursor, and
+// keys as they are pressed. Ctrl-C and Ctrl-Z keep their meaning.
 type page struct {
 	screen, keyboard *os.File
 	modes            *unix.Termios // of the keyboard, as they were
@@ -30,7 +30,7 @@ func openPage(screen, keyboard *os.File) (*page, error) {
 func (p *page) open() {
 	quiet := *p.modes
 	quiet.Lflag &^= unix.ICANON | unix.ECHO
-	quiet.Lflag |= unix.NOFLSH // Ctrl-C must not swallow what is written because of it
+	quiet.Lflag |= unix.NOFLSH // Ctrl-C must not discard what is written because of it
 	quiet.Cc[unix.VMIN], quiet.Cc[unix.VTIME] = 1, 0
 	p.set(&quiet)
 	fmt.Fprint(p.screen, "\x1b[?1049h\x1b[?25l")
@@ -42,7 +42,7 @@ func (p *page) close() {
 	p.set(p.modes)
 }
 
-// set fails only without a terminal, which is noticed when keys are read.
+// set fails only without a terminal; then reading keys fails, too.
 func (p *page) set(modes *unix.Termios) {
 	_ = unix.IoctlSetTermios(int(p.keyboard.Fd()), unix.TCSETS, modes)
 }
@@ -54,11 +54,11 @@ func (p *page) suspend() {
 	defer signal.Stop(continued)
 	p.close()
 	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
-	<-continued // for this thread may run on for a moment
+	<-continued // this thread may run on for a moment after the signal
 	p.open()
 }
 
-// terminalSize is how much fits on a terminal; a usual size if that is not known.
+// terminalSize is the size of a terminal; a usual one if it is not known.
 func terminalSize(screen *os.File) (columns, rows int) {
 	w, err := unix.IoctlGetWinsize(int(screen.Fd()), unix.TIOCGWINSZ)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// A watching is "lockcached top".
-type watching struct {
+// A topCommand is "lockcached top".
+type topCommand struct {
 	remote
 	choice
 	interval time.Duration
@@ -24,24 +24,24 @@ type watching struct {
 }
 
 const topNotes = `
-It redraws until q or Ctrl-C is pressed. Not on a terminal, and with --json, it prints once.
-PATTERN is a glob that the keys have to match, such as 'lock:*'. The list is that of lockcached ls.
+It redraws until q or Ctrl-C is pressed. Without a terminal, or with --json, it prints once. PATTERN
+is a glob that the keys have to match, such as 'lock:*'. The list is that of lockcached ls.
 `
 
 const defaultInterval = 2 * time.Second
 
 func newTop() task {
-	return &watching{remote: newRemote(), interval: defaultInterval, choice: choice{limit: 20}}
+	return &topCommand{remote: newRemote(), interval: defaultInterval, choice: choice{limit: 20}}
 }
 
-func (w *watching) options() []option {
+func (w *topCommand) options() []option {
 	return append(append(w.remote.options(), w.choice.options()...), option{
-		short: "n", long: "interval", arg: "duration", usage: "time between two looks (default: " + defaultInterval.String() + ")",
+		short: "n", long: "interval", arg: "duration", usage: "time between two updates (default: " + defaultInterval.String() + ")",
 		take: positive(&w.interval),
 	})
 }
 
-func (w *watching) run(a *App, args arguments) error {
+func (w *topCommand) run(a *App, args arguments) error {
 	if err := cmp.Or(w.takePattern("top", args), w.finish()); err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (w *watching) run(a *App, args arguments) error {
 }
 
 // watch redraws the screen until a key or a signal ends it.
-func (w *watching) watch(a *App, screen *os.File) error {
+func (w *topCommand) watch(a *App, screen *os.File) error {
 	page, err := openPage(screen, os.Stdin)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (w *watching) watch(a *App, screen *os.File) error {
 	}
 }
 
-// awaitKey returns when one of the keys is pressed, or no more can be.
+// awaitKey returns when one of the keys is pressed, or the keyboard is gone.
 func awaitKey(keyboard io.Reader, keys string) {
 	for key := make([]byte, 1); ; {
 		if _, err := keyboard.Read(key); err != nil || strings.Contains(keys, string(key)) {
@@ -94,7 +94,7 @@ func awaitKey(keyboard io.Reader, keys string) {
 	}
 }
 
-// draw writes over what was on the screen.
+// draw overwrites the screen.
 func draw(screen io.Writer, text string, columns, rows int) {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	var b strings.Builder
@@ -108,11 +108,11 @@ func draw(screen io.Writer, text string, columns, rows int) {
 	fmt.Fprint(screen, b.String()+"\x1b[J")
 }
 
-// headRows are those above the locks, and below them.
+// headRows is how many rows there are above the locks, and below them.
 const headRows = 5
 
-// frame is all that is on the screen.
-func (w *watching) frame(columns, rows int) string {
+// frame is the text on the screen.
+func (w *topCommand) frame(columns, rows int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s   every %s   %s   q quits\n", strings.Join(w.servers, " "), about(w.interval), time.Now().Format(time.TimeOnly))
 	b.WriteString(w.summary(w.take()) + "\n")
@@ -128,7 +128,7 @@ func (w *watching) frame(columns, rows int) string {
 	return b.String()
 }
 
-// A sample is what all servers have counted until a moment.
+// A sample is what all servers together have counted up to a moment.
 type sample struct {
 	at       time.Time
 	counts   map[string]uint64
@@ -136,7 +136,7 @@ type sample struct {
 }
 
 // take asks all servers what they have counted.
-func (w *watching) take() sample {
+func (w *topCommand) take() sample {
 	s := sample{at: time.Now(), counts: make(map[string]uint64)}
 	for _, x := range w.askAll("stats locks") {
 		s.settling = max(s.settling, fields(parseStats(x.lines)).ms("settling_ms"))
@@ -147,8 +147,8 @@ func (w *watching) take() sample {
 	return s
 }
 
-// summary tells what there is now, and how often what happened since the sample before.
-func (w *watching) summary(now sample) string {
+// summary says what there is now, and how often things have happened since the sample before.
+func (w *topCommand) summary(now sample) string {
 	before := w.before
 	w.before = now
 	text := fmt.Sprintf("%d held, %d queued, %d polling", now.counts["held"], now.counts["queued"], now.counts["polling"])
@@ -160,7 +160,7 @@ func (w *watching) summary(now sample) string {
 	}
 	text += "; a second:"
 	for i, name := range []string{"acquired", "handed_off", "refused", "expired"} {
-		happened := int64(now.counts[name] - before.counts[name]) // less than 0 after "stats reset"
+		happened := int64(now.counts[name] - before.counts[name]) // negative after "stats reset"
 		perSecond := float64(max(0, happened)) / now.at.Sub(before.at).Seconds()
 		text += strings.Repeat(",", min(i, 1)) + fmt.Sprintf(" %.4g %s", perSecond, strings.ReplaceAll(name, "_", " "))
 	}

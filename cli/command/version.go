@@ -6,16 +6,16 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// A versioning is "lockcached version".
-type versioning struct{ json bool }
+// A versionCommand is "lockcached version".
+type versionCommand struct{ json bool }
 
-func newVersion() task { return new(versioning) }
+func newVersion() task { return new(versionCommand) }
 
-func (v *versioning) options() []option {
+func (v *versionCommand) options() []option {
 	return []option{{long: "json", usage: "print one JSON document", take: turnOn(&v.json)}}
 }
 
-func (v *versioning) run(a *App, args arguments) error {
+func (v *versionCommand) run(a *App, args arguments) error {
 	if err := args.wordless("version"); err != nil {
 		return err
 	}

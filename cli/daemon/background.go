@@ -14,14 +14,14 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
-// parentEnv tells a server in the background which descriptor leads to the process that
-// started it with -d, and waits to hear whether it serves.
+// parentEnv is the descriptor through which a server in the background tells the process that
+// started it with -d whether it serves.
 const parentEnv = argv.EnvPrefix + "DAEMON_PARENT_FD"
 
-// servingWord is what the parent hears when all is well; anything else is an error.
+// servingWord tells the parent that the server serves; anything else is an error message.
 const servingWord = "serving"
 
-// openParent returns the way to the parent of a server in the background, or nil.
+// openParent returns the pipe to the parent of a server in the background, or nil.
 func openParent() *os.File {
 	fd, err := strconv.Atoi(os.Getenv(parentEnv))
 	if err != nil {
@@ -32,8 +32,8 @@ func openParent() *os.File {
 	return os.NewFile(uintptr(fd), "parent")
 }
 
-// ReportFailure tells the process that started this one with -d why it does not serve. It reports
-// whether there is such a process, and it waits.
+// ReportFailure tells the process that started this one with -d why it does not serve, and returns
+// true. Without such a process, or when the server has served, it returns false.
 func (p *Process) ReportFailure(err error) bool {
 	if p.parent == nil {
 		return false
@@ -62,8 +62,8 @@ func staysInForeground() string {
 	return ""
 }
 
-// daemonise starts the server as a process of its own without a terminal, and returns when it
-// serves. An error or exit code at its start becomes ours, so that scripts notice it.
+// daemonise starts the server as a process of its own without a terminal, and returns when that
+// serves. If it fails to start, its error and exit code become ours, so that scripts notice.
 func (p *Process) daemonise() error {
 	program, err := os.Executable()
 	if err != nil {
@@ -97,7 +97,7 @@ func (p *Process) daemonise() error {
 	return notServing(string(said), cmp.Or(cmd.Wait(), err))
 }
 
-// passSignals lets a signal to us end the server that we wait for.
+// passSignals passes signals to us on to the server that we wait for.
 func (p *Process) passSignals(server *os.Process, heard <-chan struct{}) {
 	for {
 		select {
@@ -109,8 +109,8 @@ func (p *Process) passSignals(server *os.Process, heard <-chan struct{}) {
 	}
 }
 
-// notServing is how it ends that a server in the background did not start: it said why, or
-// died.
+// notServing is the error for a server in the background that did not start: what it said, or how
+// it died.
 func notServing(said string, err error) error {
 	end, ok := errors.AsType[*exec.ExitError](err)
 	switch {
@@ -124,8 +124,8 @@ func notServing(said string, err error) error {
 	return errors.New("-d: the server was stopped before it served")
 }
 
-// regularLog is our standard error if that is a file. A terminal or a pipe would wait for the
-// server to end.
+// regularLog is our standard error if that is a file. A server that kept a terminal or a pipe open
+// would make its reader wait for the server's end.
 func (p *Process) regularLog() *os.File {
 	f, ok := p.Stderr.(*os.File)
 	if !ok {

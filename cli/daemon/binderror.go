@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// cannotListen says why an address could not be opened, and what to do about it: addr is what
-// a flag with its value stands for, and portFlag the one to choose another port with.
+// cannotListen says why an address could not be opened, and what to do about it. flag is the flag
+// with its value, addr the address that this stands for, and portFlag chooses another port.
 func cannotListen(flag, addr, portFlag string, err error) error {
 	if !strings.HasSuffix(flag, " "+addr) {
 		flag += ": " + addr
@@ -25,7 +25,7 @@ func cannotListen(flag, addr, portFlag string, err error) error {
 	return fmt.Errorf("cannot listen on %s: %w%s", flag, cause(err), advice)
 }
 
-// noSuchAddress says that this machine lacks an address.
+// noSuchAddress says that this machine does not have an address.
 func noSuchAddress(err error) string {
 	if errors.Is(err, syscall.EAFNOSUPPORT) {
 		return cause(err).Error() + "; this machine has no IPv6"
@@ -47,7 +47,7 @@ func cannotListenUnix(path string, err error) error {
 	return fmt.Errorf("cannot listen on -s %s: %w%s", path, cause(err), advice)
 }
 
-// cause is what the system said, without what package net and package os add to it.
+// cause is the error of the system call, without what packages net and os add to it.
 func cause(err error) error {
 	if call, ok := errors.AsType[*os.SyscallError](err); ok {
 		return call.Err

@@ -21,7 +21,7 @@ const (
 	mebibyte     = 1 << 20
 	minItemSize  = 1 << 10
 	maxItemSize  = 1 << 30
-	manyThreads  = 64 // where memcached, too, starts to warn
+	manyThreads  = 64 // from here on memcached warns, too
 	someThreads  = 4  // memcached's default
 	defaultDrain = 5 * time.Second
 
@@ -29,7 +29,7 @@ const (
 	defaultFsyncInterval  = time.Second
 )
 
-// A config is the command line and the environment, understood and checked.
+// A config is what the command line and the environment ask for, checked.
 type config struct {
 	locks   locks.Config
 	server  server.Config
@@ -60,7 +60,7 @@ type config struct {
 	logLevel        string
 
 	ignored  []string // flags without effect, for one line in the log
-	warnings []string // what else there is to say at start
+	warnings []string // what else is logged at the start
 }
 
 func newConfig() *config {
@@ -97,7 +97,7 @@ func newConfig() *config {
 		port:       argv.DefaultPort,
 		socketMode: 0o700,
 		megabytes:  locks.DefaultMemoryLimit / mebibyte,
-		// What GOMAXPROCS starts with respects a container's share of the machine.
+		// The initial GOMAXPROCS respects a container's share of the machine.
 		threads:   min(someThreads, runtime.GOMAXPROCS(0)),
 		drain:     defaultDrain,
 		logFormat: logging.Auto,

@@ -50,8 +50,8 @@ func readConfig(args []string) (*config, error) {
 	return c, err
 }
 
-// configure reads the flags that urfave/cli collected; named are those of the
-// command line, the others come from the environment.
+// configure reads the flags that urfave/cli collected. Those in named are from the command
+// line, the others from the environment.
 func configure(ctx *urfave.Context, named, rest []string, warnings func() []string) (*config, error) {
 	onCommandLine := make(map[string]bool)
 	for _, arg := range named {
@@ -83,7 +83,7 @@ func (c *config) apply(f *flag, value string, onCommandLine bool) error {
 	case onCommandLine:
 		where = f.name() + " " + value
 	case value == "":
-		return nil // which is how a compose file leaves a variable unset
+		return nil // a compose file leaves a variable unset like this
 	case f.long == "port" && strings.Contains(value, "://"):
 		// Kubernetes sets this in every pod beside a service called lockcached.
 		c.ignored = append(c.ignored, where)
@@ -155,7 +155,7 @@ func (c *config) finishAuth() error {
 	return nil
 }
 
-// finishJournal refuses to be told how to keep locks, but not where.
+// finishJournal refuses flags that say how to keep locks without the one that says where.
 func (c *config) finishJournal() error {
 	where := ""
 	switch j := &c.journal; {

@@ -9,11 +9,11 @@ import (
 	"github.com/lockcached/lockcached/credentials"
 )
 
-// lookInterval is how often is looked whether files have changed.
-const lookInterval = 2 * time.Second
+// checkInterval is how often files are checked for changes.
+const checkInterval = 2 * time.Second
 
-// A secret is what is read from files again while the server runs: at SIGHUP, when
-// the files change, and at a client's refresh_certs.
+// A secret is in files that are read again while the server runs: at SIGHUP, when the files
+// change, and at a client's refresh_certs.
 type secret struct {
 	what   string
 	source interface {
@@ -25,7 +25,7 @@ type secret struct {
 	log zerolog.Logger
 }
 
-// Refresh reads the files again, and logs how that went.
+// Refresh reads the files again, and logs the outcome. If that fails, the former secret stays in use.
 func (s *secret) Refresh() error {
 	err := s.source.Reload()
 	if err != nil {
@@ -36,11 +36,11 @@ func (s *secret) Refresh() error {
 	return nil
 }
 
-// Loaded is when what is in use was read.
+// Loaded is when the secret in use was read.
 func (s *secret) Loaded() time.Time { return s.source.Loaded() }
 
-// loadSecrets reads certificates and passwords, and hands them to the server. It
-// comes while the server is root yet, if that is what it starts as.
+// loadSecrets reads certificates and passwords, and hands them to the server. A server that
+// starts as root is still root here.
 func (s *service) loadSecrets() error {
 	c := s.config
 	if c.tls.enabled {
@@ -63,17 +63,17 @@ func (s *service) loadSecrets() error {
 	return nil
 }
 
-// reload is for SIGHUP.
+// reload reads all files again, for SIGHUP.
 func (s *service) reload() {
 	if len(s.secrets) == 0 {
 		s.log.Info().Msg("nothing to reload")
 	}
 	for _, secret := range s.secrets {
-		_ = secret.Refresh() // which logs what is wrong
+		_ = secret.Refresh() // it logs its error
 	}
 }
 
-// reloadChanged does nothing about files that are as they were.
+// reloadChanged reads the files again that have changed.
 func (s *service) reloadChanged() {
 	for _, secret := range s.secrets {
 		if secret.source.Changed() {

@@ -10,7 +10,7 @@ import (
 	"github.com/lockcached/lockcached/store/journal"
 )
 
-// recoverLocks makes the Manager, with the locks that --data has kept.
+// recoverLocks makes the Manager, with the locks in the directory of --data.
 func (s *service) recoverLocks() (*locks.Manager, error) {
 	c := s.config
 	c.locks.Logger = s.log
@@ -33,8 +33,8 @@ func (s *service) recoverLocks() (*locks.Manager, error) {
 	return manager, nil
 }
 
-// run lets the Manager act on what is due, until the function that it returns has
-// left everything in the journal.
+// run lets the Manager act on leases and waits that end. The function that it returns stops that,
+// and closes the journal.
 func (s *service) run(manager *locks.Manager) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -13,7 +13,7 @@ type endpoint struct {
 	text    string // as it was given
 	host    string // "*" is every address there is
 	port    int
-	ownPort bool // otherwise it has that of -p
+	ownPort bool // given here; otherwise it is that of -p
 	tls     tlsMode
 }
 

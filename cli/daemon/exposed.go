@@ -5,7 +5,7 @@ import (
 	"net"
 )
 
-// sayExposed warns of listeners that other machines can reach.
+// sayExposed warns of listeners that other machines can reach without TLS or authentication.
 func (s *service) sayExposed(listeners []listener) {
 	plain, open := s.config.exposed(listeners)
 	if len(plain)+len(open) > 0 {
@@ -14,8 +14,8 @@ func (s *service) sayExposed(listeners []listener) {
 	}
 }
 
-// exposed lists the listeners that other machines can reach without TLS, and those
-// that ask nobody who he is.
+// exposed lists the listeners that other machines can reach without TLS, and those that
+// authenticate no client.
 func (c *config) exposed(listeners []listener) (plain, open []string) {
 	for _, l := range listeners {
 		addr, isTCP := l.Addr().(*net.TCPAddr)

@@ -9,19 +9,19 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/logging"
 )
 
-// A flag is a row of the table below.
+// A flag is a row of the table of flags.
 type flag struct {
 	short   string // one letter, or ""
 	long    string // also names the environment variable
 	arg     string // what its value is called in the help; "" for a switch
 	many    bool   // may be repeated, or given a comma-separated list
 	counted bool   // repeating it means more of it
-	ignored bool   // has no effect, which is said once at start
+	ignored bool   // has no effect, which is logged at the start
 	section string // of the help; "" leaves it out
 	usage   string
 	// set puts one value into the configuration, or returns an error that says
-	// what would be right. It is called for a switch that is on. It is nil for
-	// flags that print something instead of serving.
+	// what would be right. For a switch it is called only if the switch is on. It is
+	// nil for flags that print something instead of serving.
 	set func(c *config, value string) error
 }
 
@@ -30,7 +30,7 @@ const (
 	listening   = "Where to listen"
 	memory      = "Memory"
 	connections = "Connections"
-	security    = "Who may come in"
+	security    = "Who may connect"
 	locking     = "Locks"
 	durability  = "Locks that survive a restart"
 	commands    = "Commands"
@@ -69,11 +69,11 @@ var flags = []flag{
 	{long: "keepalive", arg: "duration", section: connections, set: interval(keepAlive),
 		usage: "probe a silent TCP client after this time (default: 30s)"},
 	{long: "user-timeout", arg: "duration", section: connections, set: interval(userTimeout),
-		usage: "give up a TCP client that acknowledges nothing so long (default: 30s)"},
+		usage: "drop a TCP client that acknowledges nothing for that long (default: 30s)"},
 	{long: "send-timeout", arg: "duration", section: connections, set: interval(sendTimeout),
-		usage: "cut off a client that takes nothing of its answers so long (default: 30s)"},
+		usage: "cut off a client that reads no replies for that long (default: 30s)"},
 	{long: "request-timeout", arg: "duration", section: connections, set: interval(requestTimeout),
-		usage: "cut off a client that does not go on with a request so long (default: 1m)"},
+		usage: "cut off a client that pauses within a request for that long (default: 1m)"},
 	{short: "o", long: "extended", arg: "option", many: true, section: connections, set: setSuboption,
 		usage: "idle_timeout=<seconds> closes silent ones; ssl_... sets up TLS"},
 
@@ -105,11 +105,11 @@ var flags = []flag{
 	{long: "retry-by-rank", section: locking, set: on(retryByRank),
 		usage: "advise up to 64 pollers in their order: fairer, but slower"},
 	{long: "retry-max", arg: "duration", section: locking, set: interval(retryMax),
-		usage: "the longest advice when to ask again (default: 1m)"},
+		usage: "the longest delay before the next try that is advised (default: 1m)"},
 	{long: "lock-delay", arg: "glob=time", many: true, section: locking, set: setLockDelay,
 		usage: "keep a lock closed after an expiry, not after a release (default: none)"},
 	{long: "settle", arg: "duration", section: locking, set: duration(settle),
-		usage: "give no locks for that long after the start (default: 0s)"},
+		usage: "grant no locks for that long after the start (default: 0s)"},
 	{short: "D", long: "delimiter", arg: "char", section: locking, set: setDelimiter,
 		usage: "what ends the class or prefix in a key; turns \"stats detail\" on (default: :)"},
 	{long: "stats-keys", arg: "num", section: locking, set: number(statsKeys, 1, "statistics need room for at least 1 key"),
@@ -120,9 +120,9 @@ var flags = []flag{
 	{long: "data", arg: "dir", section: durability, set: text(dataDir, "a directory"),
 		usage: "keep held locks there, so that they survive a restart (default: none)"},
 	{long: "fsync", arg: "mode", section: durability, set: setFsync,
-		usage: "always: before a grant is answered; interval; never (default: interval)"},
+		usage: "always: before a grant is confirmed; interval; never (default: interval)"},
 	{long: "fsync-interval", arg: "duration", section: durability, set: interval(fsyncInterval),
-		usage: "with --fsync interval, how much a power cut may lose (default: 1s)"},
+		usage: "with --fsync interval, how much time a power cut may lose (default: 1s)"},
 
 	{short: "A", long: "enable-shutdown", section: commands, set: on(shutdownCommand),
 		usage: "let clients stop the server with \"shutdown\""},
@@ -148,7 +148,7 @@ var flags = []flag{
 	{long: "metrics", arg: "addr", section: process, set: setMetrics,
 		usage: "serve /metrics and /healthz over HTTP: port, host:port or :port (default: off)"},
 	{long: "metrics-classes", arg: "num", section: process, set: number(metricsClasses, 1, "metrics need room for at least 1 class"),
-		usage: "classes of locks that metrics tell apart, the busiest ones (default: 100)"},
+		usage: "classes of locks with metrics of their own, the busiest ones (default: 100)"},
 	{long: "pprof", section: process, set: on(pprof),
 		usage: "serve profiles, too, below /debug/pprof/ (needs --metrics)"},
 	{long: "log-format", arg: "format", section: process, set: oneOf(logFormat, logging.Auto, logging.JSON, logging.Console),
@@ -176,8 +176,8 @@ var flags = []flag{
 	{short: "W", long: "disable-watch", section: ignoring, set: accept,
 		usage: "no \"watch\": there is none anyway"},
 
-	// Whoever gives this expects strangers to be kept out. It is left out of the
-	// help because test suites look there for what a server supports.
+	// A user of this flag expects strangers to be kept out, so it must not be ignored. The
+	// help omits it because test suites look there for what a server supports.
 	{short: "S", long: "enable-sasl", set: refused("SASL is the binary protocol's; use -Y, or client certificates with --tls-ca")},
 }
 
@@ -210,9 +210,9 @@ func (f *flag) env() string {
 	return argv.EnvPrefix + strings.ToUpper(strings.ReplaceAll(f.long, "-", "_"))
 }
 
-// urfaveFlags is the table for urfave/cli, which adds the environment. Short
-// names are not in it, since normalise leaves none. Values stay text until we know
-// where they came from.
+// urfaveFlags is the table for urfave/cli, which adds the environment. It has no short
+// names, since normalise leaves none. Values stay text until we know where they came
+// from.
 func urfaveFlags() []urfave.Flag {
 	var list []urfave.Flag
 	for i := range flags {
@@ -229,7 +229,7 @@ func urfaveFlags() []urfave.Flag {
 	return list
 }
 
-// values are what the command line or the environment gives the flag.
+// values are those that the command line, or else the environment, gives the flag.
 func (f *flag) values(ctx *urfave.Context) []string {
 	switch {
 	case f.set == nil || !ctx.IsSet(f.long):
@@ -240,7 +240,7 @@ func (f *flag) values(ctx *urfave.Context) []string {
 	return []string{ctx.String(f.long)}
 }
 
-// isSwitch tells flags that are on or off.
+// isSwitch reports whether the flag is on or off, and has no value.
 func (f *flag) isSwitch() bool { return f.arg == "" && !f.counted }
 
 // Flags are all flags of the server.

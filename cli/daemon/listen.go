@@ -26,8 +26,8 @@ type listener struct {
 	tls tlsMode
 }
 
-// listen opens the Unix socket or every TCP address, unless systemd has opened some
-// for us; if one fails, none stays open.
+// listen opens the Unix socket or every TCP address, unless systemd has opened sockets for us.
+// If one fails, none stays open.
 func listen(c *config) ([]listener, error) {
 	inherited, err := activated()
 	if err != nil {
@@ -62,8 +62,8 @@ func closeAll(list []listener) {
 	}
 }
 
-// listenTCP opens every address of e's host. Those that this machine does not
-// have, such as ::1 without IPv6, do no harm while another one works.
+// listenTCP opens every address of e's host. An address that this machine does not have, such as
+// ::1 without IPv6, is left out as long as another one works.
 func listenTCP(c *config, e endpoint) ([]listener, error) {
 	addrs, err := resolve(e.host)
 	if err != nil {
@@ -125,7 +125,7 @@ func listenAddr(addr netip.AddrPort, backlog int) (net.Listener, error) {
 	return l, setBacklog(l, backlog)
 }
 
-// setBacklog calls listen once more, for package net takes no backlog.
+// setBacklog calls listen again, because package net has no parameter for the backlog.
 func setBacklog(l net.Listener, backlog int) error {
 	conn, err := l.(syscall.Conn).SyscallConn()
 	if err != nil {
@@ -141,7 +141,7 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	if err := removeStaleSocket(path); err != nil {
 		return nil, err
 	}
-	// With chmod there would be a moment in which anybody can connect.
+	// A chmod afterwards would leave a moment in which anybody can connect.
 	old := syscall.Umask(int(^mode & fs.ModePerm))
 	defer syscall.Umask(old)
 	l, err := net.Listen("unix", path)
@@ -151,8 +151,8 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	return l, nil
 }
 
-// removeStaleSocket removes what a server that was killed left behind, but
-// nothing that is in use and nothing that is no socket.
+// removeStaleSocket removes the socket of a server that was killed. It refuses a socket that is in
+// use, and a file that is no socket.
 func removeStaleSocket(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -175,8 +175,8 @@ func removeStaleSocket(path string) error {
 	return os.Remove(path)
 }
 
-// writePorts tells test suites, through the file that MEMCACHED_PORT_FILENAME
-// names, which ports -p -1 got. It is renamed into place when complete.
+// writePorts writes the ports in use to a file, for test suites that start a server with -p -1.
+// It is renamed into place when complete.
 func writePorts(name string, list []listener) error {
 	var b strings.Builder
 	for _, l := range list {
@@ -193,7 +193,7 @@ func writePorts(name string, list []listener) error {
 	return writeFile(name, b.String())
 }
 
-// writeFile makes name appear with its whole content.
+// writeFile writes a file that appears only when it is complete.
 func writeFile(name, content string) error {
 	tmp := name + ".lck" // memcached's name for it
 	if err := os.WriteFile(tmp, []byte(content), 0o644); err != nil {
@@ -202,7 +202,7 @@ func writeFile(name, content string) error {
 	return os.Rename(tmp, name)
 }
 
-// tlsFor is how TLS is spoken with clients of a listener, nil if it is not.
+// tlsFor is the TLS configuration of a listener; nil for plain text.
 func (c *config) tlsFor(l listener) *tls.Config {
 	if _, isTCP := l.Addr().(*net.TCPAddr); !isTCP || !c.tls.enabled || l.tls == tlsOff {
 		return nil

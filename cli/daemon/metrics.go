@@ -18,14 +18,14 @@ import (
 
 var errMetrics = errors.New("should be a port, host:port, or :port for every address, such as 9151 or 127.0.0.1:9151")
 
-// setMetrics reads a port, which is then open to this machine alone, or
-// host:port, where no host is every address.
+// setMetrics reads a port, which only this machine can reach then, or host:port; without a host
+// that is every address.
 func setMetrics(c *config, value string) error {
 	text := value
 	switch {
 	case strings.HasPrefix(value, ":"):
 		text = "*" + value
-	case !strings.Contains(value, ":") && value != "0": // which could be meant to turn it off
+	case !strings.Contains(value, ":") && value != "0": // 0 may be meant to turn it off: refuse it
 		text = argv.DefaultHost + ":" + value
 	}
 	e, err := parseEndpoint(text)
@@ -37,7 +37,7 @@ func setMetrics(c *config, value string) error {
 	return nil
 }
 
-// web is what --metrics serves. Without a listener it does nothing.
+// A web is the HTTP server of --metrics. Without a listener it does nothing.
 type web struct {
 	listener net.Listener
 	server   *admin.Server
@@ -73,7 +73,7 @@ func (w *web) close() {
 	}
 }
 
-// serve begins to answer. If that fails later on, locks are served all the same.
+// serve begins to serve. If that fails later, locks are served all the same.
 func (w *web) serve(c admin.Config) {
 	if w.listener == nil {
 		return
@@ -86,24 +86,24 @@ func (w *web) serve(c admin.Config) {
 	}()
 }
 
-// stopping tells those who ask that the server is about to go.
+// stopping makes /healthz say that the server is about to stop.
 func (w *web) stopping() {
 	if w.server != nil {
 		w.server.Health.Fail("shutdown", "the server is shutting down")
 	}
 }
 
-// webDrain is how long the end waits for a scrape or a profile.
+// webDrain is how long stop waits for a scrape or a profile.
 const webDrain = time.Second
 
-// stop comes last: until then there is something to tell.
+// stop ends the HTTP server. It is called last, so that the end can be watched.
 func (w *web) stop(ctx context.Context) {
 	if w.server == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, webDrain)
 	defer cancel()
-	_ = w.server.Shutdown(ctx) // what is broken off then is a profile
+	_ = w.server.Shutdown(ctx) // what it interrupts is a profile
 }
 
 // log adds what is in effect to the line that says so.

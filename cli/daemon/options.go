@@ -13,9 +13,9 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// ignoredSuboptions are those of memcached's -o that concern what is not here:
-// slabs, the LRU's threads, storage on disk, and OpenSSL. Go chooses ciphers well,
-// and none that ssl_ciphers would be given to leave out.
+// ignoredSuboptions are those of memcached's -o for what does not exist here: slabs, the LRU's
+// threads, storage on disk, and OpenSSL. Go chooses ciphers well, and offers none of the weak ones
+// that ssl_ciphers is used to exclude.
 var ignoredSuboptions = strings.Fields(`
 	maxconns_fast no_maxconns_fast hashpower no_hashexpand hash_algorithm modern no_modern
 	slab_reassign no_slab_reassign slab_automove no_slab_automove slab_automove_ratio
@@ -41,7 +41,7 @@ func setSuboption(c *config, value string) error {
 	case name == "idle_timeout":
 		return setIdleTimeout(c, argument)
 	case strings.HasPrefix(name, "proxy_"):
-		// Its locks would be taken here while others take them behind the proxy.
+		// A server that ignored this would grant locks that others get behind the proxy.
 		return errors.New("there is no proxy mode")
 	case slices.Contains(ignoredSuboptions, name):
 		c.ignored = append(c.ignored, "-o "+value)
@@ -54,8 +54,8 @@ func setSuboption(c *config, value string) error {
 	)
 }
 
-// setLRU follows which of memcached's LRU threads would run: "stats" prints
-// the counters of those alone.
+// setLRU records which of memcached's LRU threads would run: "stats" prints the counters of
+// those alone.
 func setLRU(s *server.Settings, name string) {
 	switch name {
 	case "lru_crawler", "no_lru_crawler":

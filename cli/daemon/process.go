@@ -15,13 +15,12 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
-// Descriptors needed besides one for each connection: listeners, logs, the
-// runtime's own, and one to tell a client that there are too many.
+// spareFiles is how many descriptors are needed besides one for each connection: for listeners,
+// logs, the runtime, and for a client that is told that there are too many.
 const spareFiles = 64
 
-// raiseFileLimit makes room for as many connections as -c allows, and those of
-// --metrics. What cannot be raised is said, since the server does serve, and only
-// refuses sooner.
+// raiseFileLimit makes room for as many connections as -c allows, and for those of --metrics. If
+// that fails, it only warns: the server serves, but refuses connections sooner.
 func raiseFileLimit(c *config) {
 	need := uint64(c.server.MaxConns) + spareFiles
 	if c.metrics != nil {
@@ -48,8 +47,8 @@ func raiseFileLimit(c *config) {
 	c.warn("-c %d needs %d open files, the limit is %d (%v): raise it, or lower -c", c.server.MaxConns, need, limit.Cur, err)
 }
 
-// becomeUser gives up root for the user of -u. Unlike memcached, root without
-// -u is only warned: in a container that is how programs usually start.
+// becomeUser gives up root for the user of -u. Unlike memcached, it only warns about root without
+// -u: in a container programs usually start like that.
 func becomeUser(c *config) error {
 	name := c.user
 	if os.Geteuid() != 0 {
@@ -75,7 +74,7 @@ func becomeUser(c *config) error {
 }
 
 func setIDs(name string, uid, gid int) error {
-	// A process with few rights to lose may be forbidden even this, and goes on.
+	// A process with few rights may not do even this; it has few to lose, and goes on.
 	if err := syscall.Setgroups(nil); err != nil && !errors.Is(err, syscall.EPERM) {
 		return fmt.Errorf("-u %s: cannot leave root's groups: %w", name, err)
 	}
@@ -88,8 +87,8 @@ func setIDs(name string, uid, gid int) error {
 	return nil
 }
 
-// writePID writes the pid file, and returns what removes it. Like memcached, a
-// server whose pid file fails serves all the same.
+// writePID writes the pid file, and returns a function that removes it. As in memcached, the
+// server serves even if that fails.
 func writePID(name string, log zerolog.Logger) (remove func()) {
 	if name == "" {
 		return func() {}

@@ -23,7 +23,7 @@ type service struct {
 	config    *config
 	log       zerolog.Logger
 	signals   <-chan os.Signal
-	commanded chan string // why a client's "shutdown" stops us
+	commanded chan string // the client's command that stops us
 	failed    chan error  // what Serve returned, one per listener
 	metrics   web
 
@@ -84,7 +84,7 @@ func (s *service) prepare() error {
 	return becomeUser(c)
 }
 
-// report says what the start gave reason to, and on which ports the server listens.
+// report logs warnings, and writes the ports to the file that the environment names.
 func (s *service) report(listeners []listener) {
 	s.sayWarnings()
 	s.sayExposed(listeners)
@@ -97,8 +97,8 @@ func (s *service) report(listeners []listener) {
 	}
 }
 
-// sayWarnings logs what the flags and the start gave reason to. It comes when
-// the start has succeeded: one that fails prints the failure alone.
+// sayWarnings logs the warnings about flags and about the start. It is called when the start has
+// succeeded: one that fails prints the failure alone.
 func (s *service) sayWarnings() {
 	if ignored := s.config.ignored; len(ignored) > 0 {
 		s.log.Warn().Strs("ignored", ignored).Msg("accepted as memcached's, but without effect here")
@@ -134,7 +134,7 @@ func (s *service) start(ctx context.Context, manager *locks.Manager, listeners [
 	return srv
 }
 
-// accept serves a listener, with TLS if that is what its clients have to speak.
+// accept serves a listener, with TLS if its clients have to speak that.
 func (s *service) accept(srv *server.Server, l listener) error {
 	if config := s.config.tlsFor(l); config != nil {
 		return srv.ServeTLS(l.Listener, s.certificates.Config(config))
@@ -142,7 +142,7 @@ func (s *service) accept(srv *server.Server, l listener) error {
 	return srv.Serve(l.Listener)
 }
 
-// command is what a client's "shutdown" calls; only the first one counts.
+// command is called by a client's "shutdown"; only the first call counts.
 func (s *service) command(graceful bool) {
 	why := "shutdown"
 	if graceful {
@@ -156,9 +156,9 @@ func (s *service) command(graceful bool) {
 
 // wait returns nil when it is time to stop, or why the server cannot go on.
 func (s *service) wait() error {
-	var look <-chan time.Time // never, if there is nothing to look at
+	var check <-chan time.Time // never, if there are no files to check
 	if len(s.secrets) > 0 {
-		look = time.Tick(lookInterval)
+		check = time.Tick(checkInterval)
 	}
 	for {
 		select {
@@ -168,7 +168,7 @@ func (s *service) wait() error {
 				return nil
 			}
 			s.reloadNotified()
-		case <-look:
+		case <-check:
 			s.reloadChanged()
 		case why := <-s.commanded:
 			s.log.Info().Str("command", why).Msg("stopping")
@@ -181,8 +181,8 @@ func (s *service) wait() error {
 	}
 }
 
-// stops tells the signals that end the server from SIGHUP, which makes
-// memcached read its files again and must not end anything.
+// stops reports whether a signal ends the server: any but SIGHUP, which makes memcached read its
+// files again.
 func stops(sig os.Signal) bool { return sig != syscall.SIGHUP }
 
 // drain lets open requests finish until --drain is over or a second signal comes.

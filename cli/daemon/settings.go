@@ -11,7 +11,7 @@ import (
 	"github.com/lockcached/lockcached/store/journal"
 )
 
-// logStart says that the server serves, and at debug with which settings.
+// logStart logs that the server serves, and at level debug its settings.
 func (s *service) logStart(listeners []listener) {
 	addrs := make([]string, len(listeners))
 	for i, l := range listeners {
@@ -28,7 +28,7 @@ func (s *service) logStart(listeners []listener) {
 	s.logSettings()
 }
 
-// logSettings writes one line with all that is in effect.
+// logSettings writes one line with all settings in effect.
 func (s *service) logSettings() {
 	c := s.config
 	e := s.log.Debug().
@@ -63,7 +63,7 @@ func (s *service) logSettings() {
 	e.Msg("settings")
 }
 
-// logLocks adds what is in effect for locks.
+// logLocks adds the settings of locks.
 func logLocks(e *zerolog.Event, c *config) {
 	keys := c.locks.LockKeys
 	if len(keys) == 0 {
@@ -97,7 +97,7 @@ func logLocks(e *zerolog.Event, c *config) {
 		Str("delimiter", string(rune(delimiter)))
 }
 
-// logJournal adds how locks are kept to the line that says what is in effect.
+// logJournal adds the settings of the journal.
 func logJournal(e *zerolog.Event, c *config) {
 	if c.journal.Dir == "" {
 		return

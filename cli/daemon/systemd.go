@@ -14,8 +14,9 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// activated takes over the sockets that systemd listens on for us, if it does. Who
-// connected before the start, or during a restart, is served then.
+// activated takes over the sockets that systemd listens on for us, if it does. Clients that
+// connected before the start, or during a restart, are served. Beside an error it returns the
+// sockets before the one that failed.
 func activated() (list []listener, err error) {
 	for i, file := range activation.Files(true) {
 		l, err := net.FileListener(file) // of a descriptor of its own
@@ -28,11 +29,11 @@ func activated() (list []listener, err error) {
 	return list, nil
 }
 
-// notifyPatience is how long systemd may take to hear what state the service is in.
+// notifyPatience is how long systemd may take to accept a notification.
 const notifyPatience = time.Second
 
-// notify tells systemd in what state the service is, if systemd is there. One that does
-// not listen keeps us neither from the work nor from the end.
+// notify tells systemd the state of the service, if systemd started us. If it does not listen, we
+// neither stop working nor fail to end.
 func (s *service) notify(state string) {
 	told := make(chan error, 1)
 	go func() {
@@ -50,18 +51,18 @@ func (s *service) notify(state string) {
 	}
 }
 
-// reloadNotified is reload with systemd told when it begins and when it is over.
+// reloadNotified is reload, and tells systemd when it begins and ends.
 func (s *service) reloadNotified() {
 	s.notify(systemd.SdNotifyReloading + "\n" + systemd.SdNotifyMonotonicUsec())
 	s.reload()
 	s.notify(systemd.SdNotifyReady)
 }
 
-// looksPerWatchdog leaves room for a look that comes late.
-const looksPerWatchdog = 3
+// feedsPerWatchdog leaves room for a notification that comes late.
+const feedsPerWatchdog = 3
 
-// feedWatchdog tells systemd again and again that the server is alive: that its
-// mutexes can be had. One that hangs says nothing, and is started anew.
+// feedWatchdog tells systemd again and again that the server is alive, which means that its
+// mutexes can be locked. A server that hangs says nothing, and systemd restarts it.
 func (s *service) feedWatchdog(ctx context.Context, m *locks.Manager, srv *server.Server) {
 	patience, err := systemd.SdWatchdogEnabled(false)
 	if err != nil {
@@ -70,7 +71,7 @@ func (s *service) feedWatchdog(ctx context.Context, m *locks.Manager, srv *serve
 	if patience <= 0 {
 		return
 	}
-	tick := time.NewTicker(patience / looksPerWatchdog)
+	tick := time.NewTicker(patience / feedsPerWatchdog)
 	defer tick.Stop()
 	for {
 		_, _ = m.Totals(), srv.Snapshot()

@@ -11,7 +11,7 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// tlsConfig is what -Z, --tls-... and memcached's -o ssl_... say.
+// A tlsConfig is what -Z, --tls-... and memcached's -o ssl_... ask for.
 type tlsConfig struct {
 	enabled     bool
 	files       credentials.CertificateFiles
@@ -21,8 +21,8 @@ type tlsConfig struct {
 	sessions    bool
 }
 
-// What memcached's ssl_verify_mode asks of clients, and what OpenSSL and with it
-// "stats settings" call that. The last is for protocols that can ask twice.
+// What memcached's ssl_verify_mode demands of clients, and OpenSSL's numbers for that, which
+// "stats settings" prints. The last mode is for protocols that can ask twice.
 var (
 	clientAuth  = [...]tls.ClientAuthType{tls.NoClientCert, tls.VerifyClientCertIfGiven, tls.RequireAndVerifyClientCert, tls.RequireAndVerifyClientCert}
 	verifyModes = [...]int{0, 1, 3, 7}
@@ -55,13 +55,13 @@ func tlsKey(c *config) *string   { return &c.tls.files.Key }
 func tlsCA(c *config) *string    { return &c.tls.files.CA }
 func tlsChain(c *config) *string { return &c.tls.files.Chain }
 
-// setCertificate is for our own flag, which turns TLS on by itself.
+// setCertificate is for our own flag --tls-cert, which turns TLS on by itself.
 func setCertificate(c *config, value string) error {
 	c.tls.enabled = true
 	return text(tlsChain, "a file name")(c, value)
 }
 
-// setClientCA is for our own flag, which lets nobody in without a certificate.
+// setClientCA is for our own flag --tls-ca, which requires a certificate of every client.
 func setClientCA(c *config, value string) error {
 	c.tls.verify = verifyRequired
 	return text(tlsCA, "a file name")(c, value)

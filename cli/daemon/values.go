@@ -16,7 +16,7 @@ import (
 	"github.com/lockcached/lockcached/store/journal"
 )
 
-// Where the plain flags of the table keep their values.
+// Where the values of plain flags go.
 func backlog(c *config) *int                  { return &c.server.Settings.Backlog }
 func megabytes(c *config) *int                { return &c.megabytes }
 func maxConns(c *config) *int                 { return &c.server.MaxConns }
@@ -70,8 +70,7 @@ func on(field func(*config) *bool) setter {
 	}
 }
 
-// number takes whole numbers of at least least; right says so to whoever gives
-// something else.
+// number takes whole numbers from least; right is the error for anything else.
 func number(field func(*config) *int, least int, right string) setter {
 	return func(c *config, value string) error {
 		n, err := strconv.Atoi(value)
@@ -86,7 +85,7 @@ func number(field func(*config) *int, least int, right string) setter {
 	}
 }
 
-// rate reads how often a second something may happen.
+// rate takes how many times a second something may happen.
 func rate(field func(*config) *float64) setter {
 	return func(c *config, value string) error {
 		r, err := strconv.ParseFloat(value, 64)
@@ -129,7 +128,7 @@ func duration(field func(*config) *time.Duration) setter {
 	}
 }
 
-// interval is for durations whose zero would stand for the default.
+// interval is duration for values whose zero would mean the default.
 func interval(field func(*config) *time.Duration) setter {
 	return func(c *config, value string) error {
 		d, err := argv.PositiveDuration(value)
@@ -150,8 +149,7 @@ func setPort(c *config, value string) error {
 	return nil
 }
 
-// setUDPPort notes the port for what memcached does with it: -U without -p
-// moves TCP there.
+// setUDPPort keeps the port because in memcached -U without -p sets the TCP port, too.
 func setUDPPort(c *config, value string) error {
 	port, err := parsePort(value)
 	if err != nil {
@@ -291,8 +289,7 @@ func setLockDelay(c *config, value string) error {
 	return nil
 }
 
-// parsePolicy reads PATTERN=DURATION. The last = counts, since keys may
-// contain some.
+// parsePolicy reads PATTERN=DURATION. The last = separates them, since keys may contain others.
 func parsePolicy(value string) (pattern string, d time.Duration, err error) {
 	i := strings.LastIndexByte(value, '=')
 	if i < 0 {
