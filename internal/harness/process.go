@@ -1,4 +1,4 @@
-package main_test
+package harness
 
 import (
 	"fmt"
@@ -8,51 +8,63 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/lockcached/lockcached/cli"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
-// asProgram makes this test binary run as lockcached, so that what is tested is
-// a process of its own, with the race detector if the tests have it.
-const asProgram = "LOCKCACHED_TEST_AS_PROGRAM"
+// AsProgram is the variable that makes a test binary run as lockcached, so that what is
+// tested is a process of its own, with the race detector if the tests have it.
+const AsProgram = "LOCKCACHED_TEST_AS_PROGRAM"
 
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+// Main is what TestMain of a package that starts lockcached calls. The tests run in the
+// root of the repository. It does not return.
+func Main(m *testing.M) {
+	if os.Getenv(AsProgram) != "" {
 		os.Exit(cli.Main(os.Args, os.Stdout, os.Stderr))
 	}
-	if os.Getenv(asVictim) != "" {
-		claimAll(os.Args[1], os.Args[2:])
+	if err := goToRoot(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-// runServer starts lockcached on a free loopback port, stops it when the test
-// ends, and returns its address.
-func runServer(t *testing.T, flags ...string) string {
+// Lockcached is a command, not started yet, that runs lockcached with these arguments.
+func Lockcached(args ...string) *exec.Cmd {
+	command := exec.Command(os.Args[0], args...)
+	command.Env = append(os.Environ(), AsProgram+"=1")
+	return command
+}
+
+// RunServer starts lockcached on a free loopback port, stops it when the test ends, and
+// returns its address.
+func RunServer(t *testing.T, flags ...string) string {
 	t.Helper()
-	return runServers(t, flags...)[0]
+	return RunServers(t, flags...)[0]
 }
 
-// runServers is runServer for flags that open more than one address.
-func runServers(t *testing.T, flags ...string) (addresses []string) {
+// RunServers is RunServer for flags that open more than one address.
+func RunServers(t *testing.T, flags ...string) (addresses []string) {
 	t.Helper()
-	p := start(t, flags...)
-	t.Cleanup(p.stop)
-	return p.addresses
+	p := Start(t, flags...)
+	t.Cleanup(p.Stop)
+	return p.Addresses
 }
 
-// program is a lockcached that runs as a process of its own.
-type program struct {
-	t         *testing.T
-	command   *exec.Cmd
-	logFile   string
-	addresses []string
+// A Process is a lockcached that runs as a process of its own.
+type Process struct {
+	Command   *exec.Cmd
+	Addresses []string // that it listens on
+
+	t       *testing.T
+	logFile string
 }
 
-// start starts lockcached, on a free loopback port unless the flags say otherwise, and
+// Start starts lockcached, on a free loopback port unless the flags say otherwise, and
 // leaves it to the test to end it.
-func start(t *testing.T, flags ...string) *program {
+func Start(t *testing.T, flags ...string) *Process {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "log")
 	log, err := os.Create(name)
@@ -60,49 +72,61 @@ func start(t *testing.T, flags ...string) *program {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	p := startLogging(t, log, flags...)
+	p := StartLogging(t, log, flags...)
 	p.logFile = name
 	return p
 }
 
-// startLogging is start for a log of one's own.
-func startLogging(t *testing.T, log *os.File, flags ...string) *program {
+// StartLogging is Start with a log that the test reads itself.
+func StartLogging(t *testing.T, log *os.File, flags ...string) *Process {
 	t.Helper()
-	p := newProgram(t, log, flags...)
+	p := NewProcess(t, log, flags...)
 	portFile := filepath.Join(t.TempDir(), "port")
-	p.command.Env = append(p.command.Env, "MEMCACHED_PORT_FILENAME="+portFile)
-	if err := p.command.Start(); err != nil {
+	p.Command.Env = append(p.Command.Env, portFilename+"="+portFile)
+	if err := p.Command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.command.Process.Kill() }) // of a test that failed
-	for _, port := range readPorts(t, portFile) {
-		p.addresses = append(p.addresses, fmt.Sprintf("127.0.0.1:%d", port))
+	t.Cleanup(func() { _ = p.Command.Process.Kill() }) // of a test that failed
+	for _, port := range ReadPorts(t, portFile) {
+		p.Addresses = append(p.Addresses, fmt.Sprintf("127.0.0.1:%d", port))
 	}
 	return p
 }
 
-// newProgram is one that is not started yet.
-func newProgram(t *testing.T, log *os.File, flags ...string) *program {
-	p := &program{t: t, command: exec.Command(os.Args[0], append([]string{"-p", "-1"}, flags...)...)}
-	p.command.Env = append(os.Environ(), asProgram+"=1",
-		"LOCKCACHED_MAX_WAIT="+testenv.Patience.String()) // a slow machine ends no wait
-	p.command.Stderr = log
+// NewProcess is one that is not started yet.
+func NewProcess(t *testing.T, log *os.File, flags ...string) *Process {
+	p := &Process{t: t, Command: Lockcached(append([]string{"-p", "-1"}, flags...)...)}
+	// A slow machine ends no wait.
+	p.Command.Env = append(p.Command.Env, "LOCKCACHED_MAX_WAIT="+testenv.Patience.String())
+	p.Command.Stderr = log
 	return p
 }
 
-// address is the first that it listens on.
-func (p *program) address() string { return p.addresses[0] }
+// Address is the first that it listens on.
+func (p *Process) Address() string { return p.Addresses[0] }
 
-// stop ends it in an orderly way.
-func (p *program) stop() {
-	_ = p.command.Process.Signal(syscall.SIGTERM)
-	if err := p.command.Wait(); err != nil {
-		p.t.Errorf("lockcached: %v\n%s", err, p.log())
+// Port is that of its Address.
+func (p *Process) Port() string {
+	_, port, _ := strings.Cut(p.Address(), ":")
+	return port
+}
+
+// Stop ends it in an orderly way.
+func (p *Process) Stop() {
+	_ = p.Command.Process.Signal(syscall.SIGTERM)
+	if err := p.Command.Wait(); err != nil {
+		p.t.Errorf("lockcached: %v\n%s", err, p.Log())
 	}
 }
 
-// log is what it has logged so far.
-func (p *program) log() string {
+// Kill ends it as it stands.
+func (p *Process) Kill() {
+	_ = p.Command.Process.Kill()
+	_ = p.Command.Wait()
+}
+
+// Log is what it has logged so far.
+func (p *Process) Log() string {
 	text, err := os.ReadFile(p.logFile)
 	if err != nil {
 		p.t.Error(err)
@@ -110,14 +134,27 @@ func (p *program) log() string {
 	return string(text)
 }
 
-// kill ends it as it stands.
-func (p *program) kill() {
-	_ = p.command.Process.Kill()
-	_ = p.command.Wait()
-}
+// portFilename is the variable that names the file in which memcached and lockcached
+// write the ports that they listen on.
+const portFilename = "MEMCACHED_PORT_FILENAME"
 
-// port is what it listens on.
-func (p *program) port() string {
-	_, port, _ := strings.Cut(p.address(), ":")
-	return port
+// ReadPorts waits for that file, which a server has been told to write.
+func ReadPorts(t *testing.T, path string) (ports []int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			var port int
+			if _, err := fmt.Sscanf(line, "TCP INET: %d", &port); err != nil {
+				t.Fatalf("%s: %v in %q", path, err, text)
+			}
+			ports = append(ports, port)
+		}
+		return ports
+	}
+	t.Fatal("the server does not tell its port")
+	return nil
 }

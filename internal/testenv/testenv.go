@@ -5,6 +5,7 @@ package testenv
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -68,5 +69,27 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("not within %v: %s", Patience, what)
 		}
+	}
+}
+
+// PythonWith is the path of a Python that has the module. Debian's packages are for
+// Debian's Python, which need not be the first in $PATH.
+func PythonWith(t testing.TB, module string) string {
+	t.Helper()
+	var err error
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		if err = exec.Command(python, "-c", "import "+module).Run(); err == nil {
+			return python
+		}
+	}
+	Missing(t, fmt.Errorf("python3 with %s: %w", module, err))
+	return ""
+}
+
+// PHPWithMemcached makes sure that there is PHP with its extension memcached.
+func PHPWithMemcached(t testing.TB) {
+	t.Helper()
+	if err := exec.Command("php", "-r", `exit(class_exists("Memcached") ? 0 : 1);`).Run(); err != nil {
+		Missing(t, fmt.Errorf("php with its extension memcached: %w", err))
 	}
 }

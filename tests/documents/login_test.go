@@ -1,15 +1,15 @@
-package main_test
+package documents_test
 
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -31,8 +31,8 @@ func TestGomemcacheLogin(t *testing.T) {
 
 // TestSecurityExample compares the program in SECURITY.md with the one that is compiled.
 func TestSecurityExample(t *testing.T) {
-	_, program, _ := strings.Cut(readFile(t, "login_example_test.go"), "// SECURITY.md shows this function.\n\n")
-	if program == "" || !slices.Contains(fenced(readFile(t, "SECURITY.md")), program) {
+	_, program, _ := strings.Cut(harness.ReadFile(t, "tests/documents/login_example_test.go"), "// SECURITY.md shows this function.\n\n")
+	if program == "" || !slices.Contains(fenced(harness.ReadFile(t, "SECURITY.md")), program) {
 		t.Error("SECURITY.md does not show the function of login_example_test.go")
 	}
 }
@@ -41,7 +41,7 @@ func TestSecurityExample(t *testing.T) {
 // a server with them as it says, and tries it.
 func TestSecurityCommands(t *testing.T) {
 	t.Parallel()
-	blocks := fenced(readFile(t, "SECURITY.md"))
+	blocks := fenced(harness.ReadFile(t, "SECURITY.md"))
 	testenv.Program(t, "openssl")
 	dir := t.TempDir()
 	inDir := func(commands, input string) (printed string) {
@@ -71,16 +71,16 @@ func TestSecurityCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM([]byte(readFile(t, filepath.Join(dir, "ca.pem"))))
+	roots.AppendCertsFromPEM([]byte(harness.ReadFile(t, filepath.Join(dir, "ca.pem"))))
 	config := &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, ServerName: "locks.example"}
 	mc := clientOf(t, address)
 	mc.DialContext = (&tls.Dialer{Config: config}).DialContext
 	holds(t, mc, "a", "x")
 
 	inDir(blocks[3], "")
-	ping := exec.Command(os.Args[0], strings.Fields(blocks[5])[1:]...)
+	ping := harness.Lockcached(strings.Fields(blocks[5])[1:]...)
 	ping.Dir = dir
-	ping.Env = append(os.Environ(), asProgram+"=1", "LOCKCACHED_SERVER="+runServer(t, append(flags, "-Y", filepath.Join(dir, "passwords"))...))
+	ping.Env = append(ping.Env, "LOCKCACHED_SERVER="+runServer(t, append(flags, "-Y", filepath.Join(dir, "passwords"))...))
 	if out, err := ping.CombinedOutput(); err != nil {
 		t.Errorf("ping: %v, %s", err, out)
 	}

@@ -1,10 +1,8 @@
-package main_test
+package documents_test
 
 import (
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,16 +10,18 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
-func readFile(t *testing.T, path string) string {
+// pages is all that a user is given to read: the README and docs.
+func pages(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	text := harness.ReadFile(t, "README.md")
+	for _, path := range harness.Glob(t, "docs/*.md") {
+		text += "\n" + harness.ReadFile(t, path)
 	}
-	return string(text)
+	return text
 }
 
 // fenced returns the blocks of a document that stand between fences.
@@ -36,7 +36,7 @@ func fenced(document string) (blocks []string) {
 // what stands in the README, but for times.
 func TestReadmeDialogue(t *testing.T) {
 	t.Parallel()
-	blocks := fenced(readFile(t, "README.md"))
+	blocks := fenced(harness.ReadFile(t, "README.md"))
 	i := slices.IndexFunc(blocks, func(b string) bool { return strings.HasPrefix(b, "nc -C 127.0.0.1 11211 ") })
 	if i < 0 || i+1 == len(blocks) {
 		t.Fatal("no dialogue and what it prints")
@@ -60,9 +60,9 @@ func TestReadmeDialogue(t *testing.T) {
 // runs it.
 func TestGoExample(t *testing.T) {
 	t.Parallel()
-	page, example := readFile(t, "docs/go.md"), readFile(t, "example_test.go")
+	example := harness.ReadFile(t, "tests/documents/example_test.go")
 	_, program, _ := strings.Cut(example, "// docs/go.md shows these functions.\n\n")
-	if program == "" || !slices.Contains(fenced(page), program) {
+	if program == "" || !slices.Contains(fenced(harness.ReadFile(t, "docs/go.md")), program) {
 		t.Error("docs/go.md does not show the functions of example_test.go")
 	}
 
@@ -92,13 +92,10 @@ func TestGoExample(t *testing.T) {
 	}
 }
 
-// TestDocumentedFlags: the table in docs/flags.md has every flag of the help, and no
-// other.
+// TestDocumentedFlags: the table in docs/flags.md has every flag of the help, and no other.
 func TestDocumentedFlags(t *testing.T) {
 	t.Parallel()
-	program := exec.Command(os.Args[0], "--help")
-	program.Env = append(os.Environ(), asProgram+"=1")
-	help, err := program.Output()
+	help, err := harness.Lockcached("--help").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +106,7 @@ func TestDocumentedFlags(t *testing.T) {
 			offered = append(offered, flag.FindString(line))
 		}
 	}
-	_, table, _ := strings.Cut(readFile(t, "docs/flags.md"), "\n| flag | default")
-	table, _, _ = strings.Cut(table, "\n\n")
+	table := regexp.MustCompile("(?m)(^\\|.*\n)*^\\| `-p`, `--port`.*\n(^\\|.*\n)*").FindString(harness.ReadFile(t, "docs/flags.md"))
 	var shown []string
 	for row := range strings.Lines(table) {
 		if names, found := strings.CutPrefix(row, "| `"); found {
@@ -123,7 +119,7 @@ func TestDocumentedFlags(t *testing.T) {
 	}
 	slices.Sort(shown)
 	if !slices.Equal(offered, shown) {
-		t.Errorf("the help has\n%q\ndocs/flags.md\n%q", offered, shown)
+		t.Errorf("the help has\n%q\nthe table\n%q", offered, shown)
 	}
 }
 
@@ -134,14 +130,14 @@ func TestDocumentedFields(t *testing.T) {
 	address := runServer(t)
 	var names []string
 	for _, command := range []string{"stats lock k", "stats locks"} {
-		for _, line := range ask(t, address, command) {
+		for _, line := range harness.Ask(t, address, command) {
 			names = append(names, strings.Fields(line)[1])
 		}
 	}
-	document := readFile(t, "protocol/protocol.md")
+	document := harness.ReadFile(t, "protocol/protocol.md")
 	for _, name := range names {
 		if !strings.Contains(document, "`"+name+"`") {
-			t.Errorf("no %s", name)
+			t.Errorf("protocol.md: no %s", name)
 		}
 	}
 }
@@ -149,18 +145,14 @@ func TestDocumentedFields(t *testing.T) {
 // TestDocumentedErrors: protocol.md has every error line that is in the source.
 func TestDocumentedErrors(t *testing.T) {
 	t.Parallel()
-	document := strings.ReplaceAll(readFile(t, "protocol/protocol.md"), `\|`, "|")
+	document := strings.ReplaceAll(harness.ReadFile(t, "protocol/protocol.md"), `\|`, "|")
 	line := regexp.MustCompile(`"((?:CLIENT_ERROR|SERVER_ERROR|ERROR|MEMLIMIT)[^"\\]*)`)
 	for _, folder := range []string{"protocol", "server"} {
-		files, err := filepath.Glob(folder + "/*.go")
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: no source (%v)", folder, err)
-		}
-		for _, path := range files {
+		for _, path := range harness.Glob(t, folder+"/*.go") {
 			if strings.HasSuffix(path, "_test.go") {
 				continue
 			}
-			for _, found := range line.FindAllStringSubmatch(readFile(t, path), -1) {
+			for _, found := range line.FindAllStringSubmatch(harness.ReadFile(t, path), -1) {
 				if !strings.Contains(document, "`"+found[1]) {
 					t.Errorf("%s: %q is not in protocol.md", path, found[1])
 				}

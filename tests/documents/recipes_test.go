@@ -1,4 +1,4 @@
-package main_test
+package documents_test
 
 import (
 	"fmt"
@@ -10,13 +10,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lockcached/lockcached/internal/harness"
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // recipes returns what stands in docs/recipes.md in one language.
 func recipes(t *testing.T, language string) (blocks []string) {
 	t.Helper()
 	fence := regexp.MustCompile("(?ms)^```" + language + "\n(.*?)^```$")
-	for _, block := range fence.FindAllStringSubmatch(readFile(t, "docs/recipes.md"), -1) {
+	for _, block := range fence.FindAllStringSubmatch(harness.ReadFile(t, "docs/recipes.md"), -1) {
 		blocks = append(blocks, block[1])
 	}
 	if len(blocks) == 0 {
@@ -29,14 +32,14 @@ func recipes(t *testing.T, language string) (blocks []string) {
 // client. One of them is in the README, too.
 func TestRecipesInGo(t *testing.T) {
 	t.Parallel()
-	examples := readFile(t, "client/example_cached_test.go")
+	examples := harness.ReadFile(t, "client/example_cached_test.go")
 	all := recipes(t, "go")
 	for _, recipe := range all {
 		if !strings.Contains(examples, recipe) {
 			t.Errorf("not in client/example_cached_test.go:\n%s", recipe)
 		}
 	}
-	readme := fenced(readFile(t, "README.md"))
+	readme := fenced(harness.ReadFile(t, "README.md"))
 	if !slices.ContainsFunc(all, func(recipe string) bool { return slices.Contains(readme, recipe) }) {
 		t.Error("the README shows none of them")
 	}
@@ -89,13 +92,13 @@ func TestRecipesInPython(t *testing.T) {
 	t.Parallel()
 	program := fmt.Sprintf(pythonStory, strings.Join(recipes(t, "python"), "\n"))
 	tells(t, pythonTold, func(host, port string) *exec.Cmd {
-		return exec.Command(pythonWith(t, "pymemcache"), "-c", program, host, port)
+		return exec.Command(testenv.PythonWith(t, "pymemcache"), "-c", program, host, port)
 	})
 }
 
 func TestRecipesInPHP(t *testing.T) {
 	t.Parallel()
-	phpWithMemcached(t)
+	testenv.PHPWithMemcached(t)
 	program := fmt.Sprintf(phpStory, strings.Join(recipes(t, "php"), "\n"))
 	tells(t, phpTold, func(host, port string) *exec.Cmd {
 		php := exec.Command("php", "--", host, port)
@@ -119,7 +122,7 @@ func TestRecipesInShell(t *testing.T) {
 	t.Parallel()
 	address, folder := runServer(t), t.TempDir()
 	for name, text := range map[string]string{
-		"lockcached": "exec env " + asProgram + "=1 " + os.Args[0] + ` "$@"`,
+		"lockcached": "exec env " + harness.AsProgram + "=1 " + os.Args[0] + ` "$@"`,
 		"report":     `test ${#1} = 19 && echo reporting; test "$LOSE" = "" || lockcached release job:report --force`,
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {

@@ -1,12 +1,10 @@
-package main_test
+package interop_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math"
 	"net"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -14,101 +12,9 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
-
-// TestPeers lets programs that were written for memcached talk to lockcached.
-func TestPeers(t *testing.T) {
-	peers := []struct {
-		name    string
-		command func(t *testing.T, host, port string) *exec.Cmd
-	}{
-		{"memccapable", func(t *testing.T, host, port string) *exec.Cmd {
-			return exec.Command("memccapable", "-h", host, "-p", port, "-a", "-v")
-		}},
-		{"pymemcache", func(t *testing.T, host, port string) *exec.Cmd {
-			return exec.Command(pythonWith(t, "pymemcache"), "testdata/interop/client.py", host, port)
-		}},
-		{"php-memcached", func(t *testing.T, host, port string) *exec.Cmd {
-			phpWithMemcached(t)
-			return exec.Command("php", "testdata/interop/client.php", host, port)
-		}},
-	}
-	for _, peer := range peers {
-		t.Run(peer.name, func(t *testing.T) {
-			t.Parallel()
-			host, port, _ := net.SplitHostPort(runServer(t))
-			cmd := peer.command(t, host, port)
-			if cmd.Err != nil {
-				testenv.Missing(t, cmd.Err)
-			}
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
-		})
-	}
-}
-
-// pythonWith returns a Python that has the module. Debian's packages are for
-// Debian's Python, which need not be the first in $PATH.
-func pythonWith(t *testing.T, module string) string {
-	t.Helper()
-	var err error
-	for _, python := range []string{"python3", "/usr/bin/python3"} {
-		if err = exec.Command(python, "-c", "import "+module).Run(); err == nil {
-			return python
-		}
-	}
-	testenv.Missing(t, fmt.Errorf("python3 with %s: %w", module, err))
-	return ""
-}
-
-// phpWithMemcached makes sure of PHP and its extension.
-func phpWithMemcached(t *testing.T) {
-	t.Helper()
-	if err := exec.Command("php", "-r", `exit(class_exists("Memcached") ? 0 : 1);`).Run(); err != nil {
-		testenv.Missing(t, fmt.Errorf("php with its extension memcached: %w", err))
-	}
-}
-
-// newClient returns a gomemcache client for a server of its own.
-func newClient(t *testing.T, flags ...string) *memcache.Client {
-	t.Helper()
-	return clientOf(t, runServer(t, flags...))
-}
-
-func clientOf(t *testing.T, address string) *memcache.Client {
-	t.Helper()
-	client := memcache.New(address)
-	client.Timeout = testenv.Patience
-	t.Cleanup(func() { _ = client.Close() })
-	return client
-}
-
-// is fails the test unless err is the one wanted.
-func is(t *testing.T, what string, err, want error) {
-	t.Helper()
-	if !errors.Is(err, want) {
-		t.Fatalf("%s: %v, want %v", what, err, want)
-	}
-}
-
-// holds fails the test unless the key has that value.
-func holds(t *testing.T, c *memcache.Client, key, want string) *memcache.Item {
-	t.Helper()
-	item, err := c.Get(key)
-	if err != nil {
-		t.Fatalf("get %s: %v, want %q", key, err, want)
-	}
-	if string(item.Value) != want {
-		t.Fatalf("get %s: %q, want %q", key, item.Value, want)
-	}
-	return item
-}
-
-func item(key, value string, expiration int32) *memcache.Item {
-	return &memcache.Item{Key: key, Value: []byte(value), Expiration: expiration}
-}
 
 func TestGomemcacheStores(t *testing.T) {
 	t.Parallel()
@@ -280,21 +186,6 @@ func TestGomemcacheLocks(t *testing.T) {
 	is(t, "bob's second release", bob.CompareAndSwap(hold), memcache.ErrCacheMiss)
 }
 
-// wantFields reads a line of name=value pairs and looks for those wanted.
-func wantFields(t *testing.T, c *memcache.Client, key, want string) {
-	t.Helper()
-	item, err := c.Get(key)
-	if err != nil {
-		t.Fatalf("get %s: %v", key, err)
-	}
-	line := " " + string(item.Value) + " "
-	for field := range strings.FieldsSeq(want) {
-		if !strings.Contains(line, " "+field+" ") {
-			t.Errorf("%s: no %s in %s", key, field, item.Value)
-		}
-	}
-}
-
 // TestGomemcacheWaits lets claims wait in line, asked for by key and by policy.
 func TestGomemcacheWaits(t *testing.T) {
 	t.Parallel()
@@ -344,18 +235,6 @@ func TestGomemcacheWaitEnds(t *testing.T) {
 	wantFields(t, alice, "lockcached:lock:job", "held=0")
 }
 
-// waitForField asks until the field is there.
-func waitForField(t *testing.T, c *memcache.Client, key, field string) {
-	t.Helper()
-	testenv.Eventually(t, key+" has "+field, func() bool {
-		item, err := c.Get(key)
-		if err != nil {
-			t.Fatalf("get %s: %v", key, err)
-		}
-		return bytes.Contains(item.Value, []byte(" "+field+" "))
-	})
-}
-
 // TestGomemcacheKeepsConnections: a refusal is an everyday answer, after which a
 // client goes on with its connection; an error line would have it dial anew.
 func TestGomemcacheKeepsConnections(t *testing.T) {
@@ -374,7 +253,7 @@ func TestGomemcacheKeepsConnections(t *testing.T) {
 		}
 	}
 	refusals()
-	if n := statsOf(t, address)["total_connections"]; n != "2" { // ours, and the one that asks
+	if n := harness.StatsOf(t, address)["total_connections"]; n != "2" { // ours, and the one that asks
 		t.Errorf("%s connections, want 2", n)
 	}
 	var wg sync.WaitGroup
@@ -389,10 +268,10 @@ func TestGomemcacheKeepsConnections(t *testing.T) {
 	}
 	wg.Wait()
 	for range 100 { // until the server has seen the others close
-		if n := statsOf(t, address)["curr_connections"]; n == "5" {
+		if n := harness.StatsOf(t, address)["curr_connections"]; n == "5" {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Errorf("%s connections, want 4 and the one that asks", statsOf(t, address)["curr_connections"])
+	t.Errorf("%s connections, want 4 and the one that asks", harness.StatsOf(t, address)["curr_connections"])
 }

@@ -1,52 +1,13 @@
-package main_test
+package interop_test
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/lockcached/lockcached/internal/testenv"
+	"github.com/lockcached/lockcached/internal/harness"
 )
-
-// ask sends one command and returns the lines of the answer, which ends with END,
-// but for that.
-func ask(t *testing.T, address, command string) []string {
-	t.Helper()
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(testenv.Patience))
-	fmt.Fprintf(conn, "%s\r\n", command)
-	var lines []string
-	for in := bufio.NewReader(conn); ; {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			t.Fatalf("%s: %v after %q", command, err, lines)
-		}
-		if line = strings.TrimSuffix(line, "\r\n"); line == "END" {
-			return lines
-		}
-		lines = append(lines, line)
-	}
-}
-
-// statsOf reads the general stats.
-func statsOf(t *testing.T, address string) map[string]string {
-	t.Helper()
-	values := make(map[string]string)
-	for _, line := range ask(t, address, "stats") {
-		if words := strings.Fields(line); len(words) == 3 {
-			values[words[1]] = words[2]
-		}
-	}
-	return values
-}
 
 // busyServer is a server with items, locks and waiters to tell of.
 func busyServer(t *testing.T) string {
@@ -87,7 +48,7 @@ func TestMonitoredNames(t *testing.T) {
 	t.Parallel()
 	address := busyServer(t)
 	for command, names := range monitored {
-		told := strings.Join(ask(t, address, command), "\n") + "\n"
+		told := strings.Join(harness.Ask(t, address, command), "\n") + "\n"
 		for name := range strings.FieldsSeq(names) {
 			if !strings.Contains(told, "STAT "+name+" ") {
 				t.Errorf("%s: no %s", command, name)
@@ -132,7 +93,7 @@ func TestMemcachedNames(t *testing.T) {
 	t.Parallel()
 	address := busyServer(t)
 	for command, names := range memcachedNames {
-		got := strings.Join(ask(t, address, command), "\n") + "\n"
+		got := strings.Join(harness.Ask(t, address, command), "\n") + "\n"
 		for name := range strings.FieldsSeq(names) {
 			if !strings.Contains(got, "STAT "+name+" ") {
 				t.Errorf("%s: no %s", command, name)
@@ -167,7 +128,7 @@ func TestMonitoringTypes(t *testing.T) {
 	t.Parallel()
 	address := busyServer(t)
 	for _, command := range []string{"stats", "stats settings", "stats items", "stats slabs", "stats sizes", "stats locks"} {
-		for _, line := range ask(t, address, command) {
+		for _, line := range harness.Ask(t, address, command) {
 			words := strings.Fields(line) // three, as TestMonitoringFormat sees to
 			pattern := `\d+`
 			for _, tt := range typed {
@@ -187,7 +148,7 @@ func TestMonitoringTypes(t *testing.T) {
 func TestMonitoringTraffic(t *testing.T) {
 	t.Parallel()
 	address := busyServer(t)
-	got := statsOf(t, address)
+	got := harness.StatsOf(t, address)
 	for name, want := range map[string]string{
 		"cmd_set": "11", "cmd_get": "0", "delete_hits": "1", "curr_items": "7", "total_items": "8", "evictions": "0",
 	} {
@@ -226,7 +187,7 @@ func TestMonitoringFormat(t *testing.T) {
 	for _, tt := range tests {
 		line := regexp.MustCompile(`^STAT ` + tt.name + ` \S+$`)
 		for _, server := range []string{address, idle} {
-			for _, got := range ask(t, server, tt.command) {
+			for _, got := range harness.Ask(t, server, tt.command) {
 				if !line.MatchString(got) {
 					t.Errorf("%s: %q", tt.command, got)
 				}
@@ -239,7 +200,7 @@ func TestMonitoringFormat(t *testing.T) {
 // whatever the numbers have grown to.
 func TestMonitoringSize(t *testing.T) {
 	t.Parallel()
-	told := strings.Join(ask(t, runServer(t, "-o", "idle_timeout=60"), "stats"), "\r\n") + "\r\nEND\r\n"
+	told := strings.Join(harness.Ask(t, runServer(t, "-o", "idle_timeout=60"), "stats"), "\r\n") + "\r\nEND\r\n"
 	grown := regexp.MustCompile(` \d+\r`).ReplaceAllLiteralString(told, " 18446744073709551615\r")
 	if len(grown) >= 4096 {
 		t.Errorf("%d bytes can become %d", len(told), len(grown))

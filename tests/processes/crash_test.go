@@ -1,4 +1,4 @@
-package main_test
+package processes_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -36,7 +37,7 @@ func crashRounds(t *testing.T) int {
 func TestCrashes(t *testing.T) {
 	for _, mode := range []string{"always", "interval", "never"} {
 		t.Run(mode, func(t *testing.T) {
-			crashAgainAndAgain(t, mode, crashRounds(t), func(*program) {
+			crashAgainAndAgain(t, mode, crashRounds(t), func(*harness.Process) {
 				time.Sleep(time.Duration(20+rand.IntN(150)) * time.Millisecond) // any moment will do
 			})
 		})
@@ -49,18 +50,18 @@ func TestCrashesOnAFullDisk(t *testing.T) {
 	for _, mode := range []string{"always", "interval", "never"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel() // most of it is waiting until the server tries again
-			crashAgainAndAgain(t, mode, max(2, crashRounds(t)/4), func(server *program) {
+			crashAgainAndAgain(t, mode, max(2, crashRounds(t)/4), func(server *harness.Process) {
 				for range 1 + rand.IntN(3) {
 					time.Sleep(time.Duration(20+rand.IntN(100)) * time.Millisecond)
-					server.fillDisk(rand.IntN(2) * rand.IntN(100_000)) // in the middle of a write, perhaps
+					fillDisk(t, server, rand.IntN(2)*rand.IntN(100_000)) // in the middle of a write, perhaps
 					time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond)
 					if rand.IntN(2) == 0 {
-						server.emptyDisk()
+						emptyDisk(t, server)
 						time.Sleep(time.Duration(rand.IntN(1200)) * time.Millisecond)
 					}
 				}
-				server.fillDisk(0)
-				server.waitUntilFull()
+				fillDisk(t, server, 0)
+				waitUntilFull(t, server)
 				time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
 			})
 		})
@@ -69,30 +70,30 @@ func TestCrashesOnAFullDisk(t *testing.T) {
 
 // crashAgainAndAgain lets clients work until disturb returns, and then kills the server
 // and starts it again.
-func crashAgainAndAgain(t *testing.T, mode string, rounds int, disturb func(*program)) {
+func crashAgainAndAgain(t *testing.T, mode string, rounds int, disturb func(*harness.Process)) {
 	flags := []string{"--data", filepath.Join(t.TempDir(), "data"), "--fsync", mode}
 	server := start(t, flags...)
-	flags = append(flags, "-p", server.port())
+	flags = append(flags, "-p", server.Port())
 	l := newLedger(t)
 	for round := range rounds {
 		ctx, cancel := context.WithCancel(t.Context())
 		var clients sync.WaitGroup
 		for i := range 8 {
-			clients.Go(func() { l.work(ctx, server.address(), fmt.Sprintf("%d-%d", round, i)) })
+			clients.Go(func() { l.work(ctx, server.Address(), fmt.Sprintf("%d-%d", round, i)) })
 		}
 		disturb(server)
-		server.kill()
+		server.Kill()
 		cancel()
 		clients.Wait()
 		server = start(t, flags...)
-		l.audit(server.address())
+		l.audit(server.Address())
 		if t.Failed() {
-			server.kill()
-			t.Fatalf("in round %d\n%s", round, server.log())
+			server.Kill()
+			t.Fatalf("in round %d\n%s", round, server.Log())
 		}
 	}
 	t.Logf("%d grants, %d renewals, %d releases were answered, %d requests refused", l.grants, l.renewals, l.releases, l.unkept)
-	server.stop()
+	server.Stop()
 }
 
 // ledger is what the clients know of the locks.

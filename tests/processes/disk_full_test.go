@@ -1,4 +1,4 @@
-package main_test
+package processes_test
 
 import (
 	"fmt"
@@ -14,6 +14,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 	"golang.org/x/sys/unix"
 
+	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -52,8 +53,8 @@ func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	disk := smallDisk(t)
 	server := start(t, "--data", filepath.Join(disk, "data"), "--metrics", "127.0.0.1:0")
-	web := server.metrics()
-	client := clientOf(t, server.address())
+	web := metrics(t, server)
+	client := clientOf(t, server.Address())
 	is(t, "add", client.Add(item("lock:kept", "a", 60)), nil)
 	is(t, "add", client.Add(item("lock:released", "a", 60)), nil)
 	wantHealth(t, web, http.StatusOK, "ok")
@@ -85,22 +86,22 @@ func TestDiskFull(t *testing.T) {
 	}
 	testenv.Eventually(t, "a lock is granted once there is space", func() bool { return refused() == nil })
 	wantHealth(t, web, http.StatusOK, "ok")
-	server.kill()
+	server.Kill()
 	server = start(t, "--data", filepath.Join(disk, "data"))
-	defer server.stop()
-	client = clientOf(t, server.address())
+	defer server.Stop()
+	client = clientOf(t, server.Address())
 	is(t, "add of what was kept", client.Add(item("lock:kept", "b", 60)), memcache.ErrNotStored)
 	is(t, "add of what was released", client.Add(item("lock:released", "b", 60)), nil)
 }
 
 // fillDisk lets the process write no file beyond that many bytes, as if there were no
 // more space.
-func (p *program) fillDisk(bytes int) {
-	limit(p.t, p.command.Process.Pid, unix.RLIMIT_FSIZE, uint64(bytes))
+func fillDisk(t *testing.T, p *harness.Process, bytes int) {
+	limit(t, p.Command.Process.Pid, unix.RLIMIT_FSIZE, uint64(bytes))
 }
 
-func (p *program) emptyDisk() {
-	limit(p.t, p.command.Process.Pid, unix.RLIMIT_FSIZE, unix.RLIM_INFINITY)
+func emptyDisk(t *testing.T, p *harness.Process) {
+	limit(t, p.Command.Process.Pid, unix.RLIMIT_FSIZE, unix.RLIM_INFINITY)
 }
 
 // tooLarge is what a claim, a renewal and an end are answered with then.
@@ -119,13 +120,13 @@ func TestEndsOnAFullDisk(t *testing.T) {
 				t.Parallel()
 				flags := []string{"--data", filepath.Join(t.TempDir(), "data"), "--fsync", mode}
 				server := start(t, flags...)
-				c := dial(t, server.address())
+				c := dial(t, server.Address())
 				tokens := make(map[string]string)
 				for i := range len(ends) {
 					key := fmt.Sprint("k", i)
 					tokens[key] = c.claim(key)
 				}
-				server.fillDisk(0)
+				fillDisk(t, server, 0)
 				c.send("add new 0 0 1\r\nx\r\n")
 				c.gets(tooLarge)
 				for i, end := range ends {
@@ -135,14 +136,14 @@ func TestEndsOnAFullDisk(t *testing.T) {
 				c.send("delete k0\r\nget k10\r\nadd k1 0 0 1\r\nx\r\nget new\r\n")
 				c.gets(tooLarge, tooLarge, tooLarge, "END")
 				if !killed {
-					server.emptyDisk()
-					server.waitUntilKept()
+					emptyDisk(t, server)
+					waitUntilKept(t, server)
 				}
-				server.kill()
+				server.Kill()
 
 				server = start(t, flags...)
-				defer server.stop()
-				c = dial(t, server.address())
+				defer server.Stop()
+				c = dial(t, server.Address())
 				for key, token := range tokens {
 					c.send("mg " + key + " c\r\n")
 					if killed {
@@ -163,16 +164,16 @@ func TestStopAfterAFullDisk(t *testing.T) {
 	t.Parallel()
 	flags := []string{"--data", filepath.Join(t.TempDir(), "data")}
 	server := start(t, flags...)
-	c := dial(t, server.address())
+	c := dial(t, server.Address())
 	c.claim("job")
-	server.fillDisk(0)
+	fillDisk(t, server, 0)
 	c.send("delete job\r\n")
 	c.gets(tooLarge)
-	server.emptyDisk()
-	server.stop()
+	emptyDisk(t, server)
+	server.Stop()
 	server = start(t, flags...)
-	defer server.stop()
-	c = dial(t, server.address())
+	defer server.Stop()
+	c = dial(t, server.Address())
 	c.send("mg job\r\n")
 	c.gets("EN")
 }
@@ -191,15 +192,17 @@ func (w *socket) claim(key string) (token string) {
 
 // waitUntilKept returns when the journal can be written again, waitUntilFull when it
 // cannot.
-func (p *program) waitUntilKept() { p.waitForClaims(func(err error) bool { return err == nil }) }
-
-func (p *program) waitUntilFull() {
-	p.waitForClaims(func(err error) bool { return err != nil && strings.Contains(err.Error(), tooLarge) })
+func waitUntilKept(t *testing.T, p *harness.Process) {
+	waitForClaims(t, p, func(err error) bool { return err == nil })
 }
 
-func (p *program) waitForClaims(are func(error) bool) {
-	p.t.Helper()
-	client := clientOf(p.t, p.address())
+func waitUntilFull(t *testing.T, p *harness.Process) {
+	waitForClaims(t, p, func(err error) bool { return err != nil && strings.Contains(err.Error(), tooLarge) })
+}
+
+func waitForClaims(t *testing.T, p *harness.Process, are func(error) bool) {
+	t.Helper()
+	client := clientOf(t, p.Address())
 	var err error
 	for i := range 6000 {
 		if err = client.Add(item(fmt.Sprint("probe:", i), "x", 60)); are(err) {
@@ -207,15 +210,15 @@ func (p *program) waitForClaims(are func(error) bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	p.t.Fatalf("claims are answered with %v\n%s", err, p.log())
+	t.Fatalf("claims are answered with %v\n%s", err, p.Log())
 }
 
 // metrics is where it serves metrics.
-func (p *program) metrics() string {
-	p.t.Helper()
+func metrics(t *testing.T, p *harness.Process) string {
+	t.Helper()
 	var address string
-	testenv.Eventually(p.t, "the address of the metrics is logged, which follows the port", func() (found bool) {
-		_, rest, _ := strings.Cut(p.log(), `"metrics":"`)
+	testenv.Eventually(t, "the address of the metrics is logged, which follows the port", func() (found bool) {
+		_, rest, _ := strings.Cut(p.Log(), `"metrics":"`)
 		address, _, found = strings.Cut(rest, `"`)
 		return found
 	})

@@ -1,4 +1,4 @@
-package main_test
+package processes_test
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ import (
 func TestNoDescriptorsLeft(t *testing.T) {
 	t.Parallel()
 	server := start(t)
-	address := server.address()
+	address := server.Address()
 	client := clientOf(t, address)
 	holder, waiter := dial(t, address), dial(t, address)
 	holder.send("add job 0 60 1\r\nx\r\n")
@@ -27,7 +27,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 	waiter.send(claimOfWaiter)
 	waitForField(t, client, "lockcached:lock:job", "queued=1")
 
-	restore := limitFiles(t, server.command.Process.Pid)
+	restore := limitFiles(t, server.Command.Process.Pid)
 	for refused := 0; refused < 5; { // first some find a free number among those in use
 		late := dial(t, address)
 		_, _ = late.Write([]byte("version\r\n"))
@@ -51,8 +51,8 @@ func TestNoDescriptorsLeft(t *testing.T) {
 	if line, err := late.in.ReadString('\n'); !strings.HasPrefix(line, "VERSION ") {
 		t.Errorf("got %q, %v when there are descriptors again", line, err)
 	}
-	server.stop()
-	if log := server.log(); !strings.Contains(log, "cannot accept connections") {
+	server.Stop()
+	if log := server.Log(); !strings.Contains(log, "cannot accept connections") {
 		t.Errorf("it has logged only:\n%s", log)
 	}
 }
@@ -65,9 +65,9 @@ func TestWebTakesNoDescriptors(t *testing.T) {
 	for name, says := range map[string]string{"silent": "", "unfinished": "GET /metrics HTTP/1.1\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			server := start(t, "--metrics", "127.0.0.1:0", "-c", strconv.Itoa(clients))
-			defer server.stop()
-			limit(t, server.command.Process.Pid, unix.RLIMIT_NOFILE, 300)
-			web := server.metrics()
+			defer server.Stop()
+			limit(t, server.Command.Process.Pid, unix.RLIMIT_NOFILE, 300)
+			web := metrics(t, server)
 			for range 320 {
 				conn, err := net.Dial("tcp", web)
 				if err != nil {
@@ -77,7 +77,7 @@ func TestWebTakesNoDescriptors(t *testing.T) {
 				_, _ = io.WriteString(conn, says)
 			}
 			for i := range clients {
-				c := dial(t, server.address())
+				c := dial(t, server.Address())
 				c.send(fmt.Sprintf("add job:%d 0 60 1\r\nx\r\n", i))
 				c.gets("STORED")
 			}

@@ -1,4 +1,4 @@
-package main_test
+package processes_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 	"golang.org/x/sys/unix"
 
+	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -80,7 +81,7 @@ func TestCutLinkOfHolder(t *testing.T) {
 	waiter.gets("STORED")
 	l.cut(t)
 	connections := func() (n string) {
-		err := l.near.enter(func() { n = statsOf(t, address)["curr_connections"] })
+		err := l.near.enter(func() { n = harness.StatsOf(t, address)["curr_connections"] })
 		is(t, "enter "+string(l.near), err, nil)
 		return n
 	}

@@ -1,4 +1,4 @@
-package main_test
+package processes_test
 
 import (
 	"bufio"
@@ -20,6 +20,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 	"golang.org/x/sys/unix"
 
+	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -84,7 +85,7 @@ func (y *tally) judge(t *testing.T, address string) {
 func lockTotals(t *testing.T, address string) map[string]string {
 	t.Helper()
 	totals := make(map[string]string)
-	for _, line := range ask(t, address, "stats locks") {
+	for _, line := range harness.Ask(t, address, "stats locks") {
 		words := strings.Fields(line)
 		totals[words[1]] = words[2]
 	}
@@ -103,8 +104,8 @@ func TestTimeoutAgainstGrant(t *testing.T) {
 // answer was not taken.
 func TestTLSTimeoutAgainstGrant(t *testing.T) {
 	t.Parallel()
-	s := runTLSServer(t)
-	timeoutAgainstGrant(t, s.plain, func() *memcache.Client { return s.client(t, "alice") })
+	s := harness.RunTLSServer(t)
+	timeoutAgainstGrant(t, s.Plain, func() *memcache.Client { return s.Client(t, "alice") })
 }
 
 // timeoutAgainstGrant plays rounds with clients of a server that is asked about them

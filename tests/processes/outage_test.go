@@ -1,4 +1,4 @@
-package main_test
+package processes_test
 
 import (
 	"context"
@@ -32,8 +32,8 @@ func outages() int {
 func TestOutages(t *testing.T) {
 	flags := []string{"--data", filepath.Join(t.TempDir(), "data")}
 	server := start(t, flags...)
-	flags = append(flags, "-p", server.port())
-	c := newCrowd(t, server.address())
+	flags = append(flags, "-p", server.Port())
+	c := newCrowd(t, server.Address())
 	stop := c.work()
 	defer stop()
 	var away time.Duration // at most
@@ -41,9 +41,9 @@ func TestOutages(t *testing.T) {
 		c.isAtWork()
 		begun := time.Now()
 		if round%2 == 0 {
-			server.stop()
+			server.Stop()
 		} else {
-			server.kill()
+			server.Kill()
 		}
 		server = start(t, flags...)
 		away = max(away, time.Since(begun))
@@ -51,8 +51,8 @@ func TestOutages(t *testing.T) {
 	c.isAtWork()
 	stop()
 	c.judge(away)
-	server.stop()
-	c.findNobody(server.address())
+	server.Stop()
+	c.findNobody(server.Address())
 }
 
 // TestComputedOnceOverAnOutage: the server is killed and started again while somebody
@@ -76,7 +76,7 @@ func TestComputedOnceOverAnOutage(t *testing.T) {
 	}
 	var all sync.WaitGroup
 	for range clients {
-		cached := client.NewCached(newLockClient(t, client.Config{Servers: server.addresses}), config)
+		cached := client.NewCached(newLockClient(t, client.Config{Servers: server.Addresses}), config)
 		for range callers {
 			all.Go(func() {
 				value, err := cached.Get(t.Context(), "page:1", compute)
@@ -91,13 +91,13 @@ func TestComputedOnceOverAnOutage(t *testing.T) {
 		}
 	}
 	<-computing
-	waitForField(t, clientOf(t, server.address()), "lockcached:lock:lock:page:1", fmt.Sprint("queued=", clients-1))
-	server.kill()
-	server = start(t, append(flags, "-p", server.port())...)
+	waitForField(t, clientOf(t, server.Address()), "lockcached:lock:lock:page:1", fmt.Sprint("queued=", clients-1))
+	server.Kill()
+	server = start(t, append(flags, "-p", server.Port())...)
 	close(done)
 	all.Wait()
 	if n := computations.Load(); n != 1 {
 		t.Errorf("computed %d times", n)
 	}
-	server.stop()
+	server.Stop()
 }

@@ -1,4 +1,4 @@
-package main_test
+package processes_test
 
 import (
 	"io"
@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -45,8 +46,8 @@ func TestLogThatNobodyReads(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
 			r, w := fullPipe(t)
-			server := startLogging(t, w, "--log-format", format, "--log-level", "debug")
-			holder, waiter := dial(t, server.address()), dial(t, server.address())
+			server := harness.StartLogging(t, w, "--log-format", format, "--log-level", "debug")
+			holder, waiter := dial(t, server.Address()), dial(t, server.Address())
 			for range 3 {
 				holder.send("add job 0 1 1\r\nx\r\n")
 				holder.gets("STORED")
@@ -54,13 +55,13 @@ func TestLogThatNobodyReads(t *testing.T) {
 				waiter.gets("STORED") // after an expiry, which is logged
 				waiter.send("delete job\r\n")
 				waiter.gets("DELETED")
-				late := dial(t, server.address())
+				late := dial(t, server.Address())
 				late.send("\x80junk that is not spoken, which is logged\r\n")
-				late = dial(t, server.address())
+				late = dial(t, server.Address())
 				late.send("get job\r\n")
 				late.gets("END")
 			}
-			server.ends(t, syscall.SIGTERM, 0)
+			ends(t, server, syscall.SIGTERM, 0)
 			_ = w.Close()
 			if all, err := io.ReadAll(r); err != nil || strings.Contains(string(all), "serving") {
 				t.Errorf("the pipe was not full: %v", err)
@@ -70,8 +71,8 @@ func TestLogThatNobodyReads(t *testing.T) {
 	t.Run("read-at-last", func(t *testing.T) {
 		t.Parallel()
 		r, w := fullPipe(t)
-		server := startLogging(t, w)
-		client := dial(t, server.address())
+		server := harness.StartLogging(t, w)
+		client := dial(t, server.Address())
 		client.send("mn\r\n")
 		client.gets("MN")
 		_ = w.Close()
@@ -80,7 +81,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 			all, _ := io.ReadAll(r)
 			logged <- string(all)
 		}()
-		server.ends(t, syscall.SIGTERM, 0)
+		ends(t, server, syscall.SIGTERM, 0)
 		if all := <-logged; !strings.Contains(all, `"message":"serving"`) || !strings.Contains(all, `"message":"stopped"`) {
 			t.Errorf("logged %s", strings.ReplaceAll(all, "x\n", ""))
 		}
@@ -89,25 +90,25 @@ func TestLogThatNobodyReads(t *testing.T) {
 		t.Parallel()
 		_, w := fullPipe(t)
 		first := start(t)
-		defer first.stop()
-		second := newProgram(t, w, "-p", first.port())
-		if err := second.command.Start(); err != nil {
+		defer first.Stop()
+		second := harness.NewProcess(t, w, "-p", first.Port())
+		if err := second.Command.Start(); err != nil {
 			t.Fatal(err)
 		}
-		second.ends(t, nil, 1)
+		ends(t, second, nil, 1)
 	})
 }
 
 // ends wants the process to end with that code, after a signal if there is one.
-func (p *program) ends(t *testing.T, sig os.Signal, code int) {
+func ends(t *testing.T, p *harness.Process, sig os.Signal, code int) {
 	t.Helper()
 	if sig != nil {
-		_ = p.command.Process.Signal(sig)
+		_ = p.Command.Process.Signal(sig)
 	}
-	bound := time.AfterFunc(testenv.Patience, func() { _ = p.command.Process.Kill() })
+	bound := time.AfterFunc(testenv.Patience, func() { _ = p.Command.Process.Kill() })
 	defer bound.Stop()
-	_ = p.command.Wait()
-	if got := p.command.ProcessState.ExitCode(); got != code {
+	_ = p.Command.Wait()
+	if got := p.Command.ProcessState.ExitCode(); got != code {
 		t.Errorf("exit code %d, want %d", got, code)
 	}
 }

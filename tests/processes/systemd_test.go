@@ -1,4 +1,4 @@
-package main_test
+package processes_test
 
 import (
 	"net"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -88,7 +89,7 @@ func startService(t *testing.T, listener net.Listener) *service {
 	defer file.Close()
 	// The process id is known to a shell that becomes lockcached.
 	cmd := exec.Command("sh", "-c", `export LISTEN_PID=$$ WATCHDOG_PID=$$; exec "$0" "$@"`, os.Args[0], "-p", "-1")
-	cmd.Env = append(os.Environ(), asProgram+"=1", "LISTEN_FDS=1", "NOTIFY_SOCKET="+name, "WATCHDOG_USEC=60000")
+	cmd.Env = append(os.Environ(), harness.AsProgram+"=1", "LISTEN_FDS=1", "NOTIFY_SOCKET="+name, "WATCHDOG_USEC=60000")
 	cmd.ExtraFiles = []*os.File{file}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -135,7 +136,7 @@ func TestSystemdSocketOfNoUse(t *testing.T) {
 	}
 	defer file.Close()
 	cmd := exec.Command("sh", "-c", `export LISTEN_PID=$$; exec "$0"`, os.Args[0])
-	cmd.Env = append(os.Environ(), asProgram+"=1", "LISTEN_FDS=1")
+	cmd.Env = append(os.Environ(), harness.AsProgram+"=1", "LISTEN_FDS=1")
 	cmd.ExtraFiles = []*os.File{file}
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "ListenStream=") || strings.Count(string(out), "\n") != 1 {

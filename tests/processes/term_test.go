@@ -1,4 +1,4 @@
-package main_test
+package processes_test
 
 import (
 	"bufio"
@@ -20,7 +20,7 @@ func TestTermInTheMiddle(t *testing.T) {
 	t.Parallel()
 	const drain = 2 * time.Second
 	server := start(t, "--drain", drain.String())
-	address := server.address()
+	address := server.Address()
 	holder := dial(t, address)
 	holder.send("add job 0 60 1\r\nx\r\n")
 	holder.gets("STORED")
@@ -56,11 +56,11 @@ func TestTermInTheMiddle(t *testing.T) {
 	}
 
 	began := time.Now()
-	_ = server.command.Process.Signal(syscall.SIGTERM)
+	_ = server.Command.Process.Signal(syscall.SIGTERM)
 	close(signalled)
-	err := server.command.Wait()
+	err := server.Command.Wait()
 	if took := time.Since(began); err != nil || took < drain/2 {
-		t.Errorf("ended after %v: %v\n%s", took, err, server.log())
+		t.Errorf("ended after %v: %v\n%s", took, err, server.Log())
 	}
 	all.Wait()
 }

@@ -1,8 +1,7 @@
-package main_test
+package transcripts_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -10,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/harness"
 )
 
 // A transcript is one file of testdata/transcripts: a story told in what
@@ -84,17 +85,9 @@ func parseVersion(s string) (version, error) {
 // readTranscripts parses every transcript there is.
 func readTranscripts(t *testing.T) []*transcript {
 	t.Helper()
-	paths, err := filepath.Glob("testdata/transcripts/*.txt")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no transcripts found (%v)", err)
-	}
 	var all []*transcript
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		script, err := parseTranscript(path, string(text))
+	for _, path := range harness.Glob(t, "testdata/transcripts/*.txt") {
+		script, err := parseTranscript(path, harness.ReadFile(t, path))
 		if err != nil {
 			t.Fatal(err)
 		}

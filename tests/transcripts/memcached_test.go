@@ -1,4 +1,4 @@
-package main_test
+package transcripts_test
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -86,31 +87,11 @@ func startMemcached(t *testing.T, binary string, flags []string) peer {
 		_ = memcached.Process.Kill() // shutdown may have ended it
 		_ = memcached.Wait()
 	})
-	address := fmt.Sprintf("127.0.0.1:%d", readPorts(t, portFile)[0])
+	address := fmt.Sprintf("127.0.0.1:%d", harness.ReadPorts(t, portFile)[0])
 	return peer{
 		dial:     func() (net.Conn, error) { return net.Dial("tcp", address) },
 		settle:   func() {},
 		patience: 5 * time.Second,
 		hush:     50 * time.Millisecond,
 	}
-}
-
-// readPorts waits for the file in which memcached tells the ports it was given.
-func readPorts(t *testing.T, path string) (ports []int) {
-	t.Helper()
-	for range 500 {
-		if text, err := os.ReadFile(path); err == nil {
-			for line := range strings.Lines(string(text)) {
-				var port int
-				if _, err := fmt.Sscanf(line, "TCP INET: %d", &port); err != nil {
-					t.Fatalf("%s: %v in %q", path, err, text)
-				}
-				ports = append(ports, port)
-			}
-			return ports
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("memcached does not tell its port")
-	return nil
 }

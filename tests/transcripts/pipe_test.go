@@ -1,4 +1,4 @@
-package main_test
+package transcripts_test
 
 import (
 	"errors"
