@@ -3,7 +3,7 @@ package admin
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/lockcached/lockcached/store/journal"
+	"github.com/lockcached/lockcached/journal"
 )
 
 // journalCollector tells how the journal of locks is doing.

@@ -18,9 +18,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // ErrClosed is what Serve returns after Shutdown.

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/testenv"
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // instance is a lock server with its metrics, both on loopback.

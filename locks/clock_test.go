@@ -5,7 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/lockcached/lockcached/store/journal"
+	"github.com/lockcached/lockcached/journal"
 )
 
 // machine is a machine whose wall clock can be set and which can be restarted.

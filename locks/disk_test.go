@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/lockcached/lockcached/store/journal"
+	"github.com/lockcached/lockcached/journal"
 )
 
 // disk keeps what the journals of processes that follow each other have committed.

@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/stats"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // Whatever is done to a held lock is found again after a crash.

@@ -6,9 +6,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/store"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // Journal keeps what becomes of held locks where the end of the process does not

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/lockcached/lockcached/store/journal"
+	"github.com/lockcached/lockcached/journal"
 )
 
 const (

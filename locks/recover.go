@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/store"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // Recover puts back the locks that the journal has kept, as they were: the same

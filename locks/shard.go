@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/store"
-	"github.com/lockcached/lockcached/store/journal"
 	"github.com/lockcached/lockcached/waitqueue"
 )
 

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/testenv"
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // disk makes the files of a journal. They can be slow, and full.

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/stats"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // claims are n requests for locks in one piece; each is ready to wait.

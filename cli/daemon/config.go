@@ -10,9 +10,9 @@ import (
 
 	"github.com/lockcached/lockcached/cli/internal/argv"
 	"github.com/lockcached/lockcached/cli/internal/logging"
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 const (

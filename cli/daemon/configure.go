@@ -11,9 +11,9 @@ import (
 
 	"github.com/lockcached/lockcached/cli/internal/argv"
 	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // Configure reads flags and environment variables as the server does, and returns what they

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // recoverLocks makes the Manager, with the locks in the directory of --data.

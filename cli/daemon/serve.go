@@ -13,9 +13,9 @@ import (
 
 	"github.com/lockcached/lockcached/admin"
 	"github.com/lockcached/lockcached/credentials"
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // A service is a server between its start and its end.

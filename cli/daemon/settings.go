@@ -7,8 +7,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/server"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // logStart logs that the server serves, and at level debug its settings.

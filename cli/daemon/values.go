@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/cli/internal/argv"
+	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
-	"github.com/lockcached/lockcached/store/journal"
 )
 
 // Where the values of plain flags go.
