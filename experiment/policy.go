@@ -2,10 +2,11 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 // A Policy is a way to get a lock that is held: when to ask again, and what
@@ -46,9 +47,6 @@ type scene struct {
 	waiters           int // this one included
 }
 
-// forever is longer than anybody waits.
-const forever = time.Duration(math.MaxInt64)
-
 // parking is how long a refusal can be held back without a client noticing: the
 // shortest timeout met in the field is 100 ms.
 const parking = 50 * time.Millisecond
@@ -66,8 +64,8 @@ var Policies = []*Policy{
 	{Name: "slots", About: "the server's advice", needs: advises, pause: asAdvised},
 	{Name: "rank", About: "the server's advice to waiters whose place in line it knows", needs: advises | dreams, ranked: true, pause: asAdvised},
 	{Name: "slots+park50", About: "the advice, after up to 50 ms in line", needs: advises | queues, wait: parking, pause: asAdvised},
-	{Name: "queue", About: "waiting in line: the lock is handed over", needs: queues, wait: forever},
-	{Name: "oracle", About: "hand-off in no time: the best that can be", needs: dreams, wait: forever, ideal: true},
+	{Name: "queue", About: "waiting in line: the lock is handed over", needs: queues, wait: ttl.Forever},
+	{Name: "oracle", About: "hand-off in no time: the best that can be", needs: dreams, wait: ttl.Forever, ideal: true},
 }
 
 // PolicyNames are the names of Policies.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 // roundTrip is what the simulated network takes for a request and its answer,
@@ -154,7 +156,7 @@ func (s *simulation) park(client int) {
 	c.parked = true
 	c.turn++
 	s.lock.line = append(s.lock.line, client)
-	if s.policy.wait != forever {
+	if s.policy.wait != ttl.Forever {
 		s.plan(event{at: s.now + s.policy.wait, what: parkEnded, client: client, turn: c.turn})
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 // Moment is one instant on two clocks.
@@ -64,16 +66,16 @@ func (t *timeline) reach(m Moment) {
 }
 
 // from puts a time of the latest moment's clock on the timeline; to is the
-// reverse. Forever stays.
+// reverse. ttl.Forever stays.
 func (t *timeline) from(clock time.Duration) time.Duration { return shift(clock, -t.ahead) }
 func (t *timeline) to(line time.Duration) time.Duration    { return shift(line, t.ahead) }
 
 func shift(t, by time.Duration) time.Duration {
-	if t == Forever {
+	if t == ttl.Forever {
 		return t
 	}
 	if sum := t + by; by < 0 || sum >= t {
 		return sum
 	}
-	return Forever
+	return ttl.Forever
 }

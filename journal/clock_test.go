@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 // machine is a Clock that tests set.
@@ -97,7 +99,7 @@ func reopen(t *testing.T, c Config, key string, left, length time.Duration) (*Jo
 	r, err := j.Replay(func(e *Entry) {
 		switch {
 		case string(e.Key) != key:
-			if e.Expires != Forever {
+			if e.Expires != ttl.Forever {
 				t.Errorf("the lease of %s ends at %v", e.Key, e.Expires)
 			}
 		case e.Expires-j.Now() != left || e.Expires-e.Since != length:

@@ -16,23 +16,21 @@ const (
 	End                 // its hold ended
 )
 
-// Forever is the expiry of a lease without end.
-const Forever = time.Duration(math.MaxInt64)
-
-// MaxKey is the length of the longest key, in bytes.
-const MaxKey = math.MaxUint8
+// MaxEntryKey is the length in bytes of the longest key that an entry has room for: its
+// length is one byte. Keys from the wire are shorter, see protocol.MaxKey.
+const MaxEntryKey = math.MaxUint8
 
 // Entry is what became of one lock: its whole new state. Times are on the
 // journal's clock, see Journal.Now.
 type Entry struct {
 	Kind    Kind
-	Key     []byte        // 1 to MaxKey bytes
+	Key     []byte        // 1 to MaxEntryKey bytes
 	Value   []byte        // the holder's name
 	Flags   uint32        // the client's
 	Token   uint64        // CAS id of the present version; with End, of the one that ended
 	Chosen  bool          // the Token is an id that a client chose: it does not count towards the largest
 	Since   time.Duration // the grant; below 0 if that was before the machine started
-	Expires time.Duration // end of the lease, or Forever
+	Expires time.Duration // end of the lease, or ttl.Forever
 	Binary  bool          // the key came as base64
 	// Moot says that nobody is misled if it is lost: Doubtful leaves it out. It is not
 	// written.

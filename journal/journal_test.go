@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 // open opens a journal and replays it into a map; the test closes it if it is
@@ -78,7 +80,7 @@ func describe(e *Entry) string {
 }
 
 func put(key, value string, token uint64) *Entry {
-	return &Entry{Kind: Put, Key: []byte(key), Value: []byte(value), Token: token, Since: time.Minute, Expires: Forever}
+	return &Entry{Kind: Put, Key: []byte(key), Value: []byte(value), Token: token, Since: time.Minute, Expires: ttl.Forever}
 }
 
 func end(key string, token uint64) *Entry { return &Entry{Kind: End, Key: []byte(key), Token: token} }
@@ -133,7 +135,7 @@ func TestEverythingComesBack(t *testing.T) {
 			want := make(state)
 			for _, e := range []*Entry{
 				put("a", "alice", 1),
-				{Kind: Put, Key: []byte(strings.Repeat("k", MaxKey)), Value: make([]byte, 100_000), Flags: 1<<32 - 1, Token: 1<<64 - 2, Since: -time.Second, Expires: time.Hour, Binary: true},
+				{Kind: Put, Key: []byte(strings.Repeat("k", MaxEntryKey)), Value: make([]byte, 100_000), Flags: 1<<32 - 1, Token: 1<<64 - 2, Since: -time.Second, Expires: time.Hour, Binary: true},
 				put("b", "", 2),
 				put("a", "alice again", 4),
 				put("c", "cleo", 5),

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/stats/ledger"
 )
@@ -52,7 +53,7 @@ func (sh *shard) adviser(it *item, now time.Duration) (a adviser) {
 	a.Now, a.Since, a.Max = now, it.Attached.since, config.RetryMax
 	a.Spacing = time.Duration(float64(time.Second) / config.RetryRate)
 	a.Overload = sh.m.tries.overload(config.TotalRetryRate)
-	if it.Expires() != forever {
+	if it.Expires() != ttl.Forever {
 		a.Expires = it.Expires()
 	}
 	if l := it.Attached.line; l != nil {

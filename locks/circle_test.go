@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -349,7 +350,7 @@ func TestCircleClosedByAll(t *testing.T) {
 func TestCircleModel(t *testing.T) {
 	seed := rand.Uint64()
 	t.Log("seed", seed)
-	bubble(t, Config{MaxWait: Forever}, func(t *testing.T, m *Manager) {
+	bubble(t, Config{MaxWait: ttl.Forever}, func(t *testing.T, m *Manager) {
 		w := &circleWorld{m: m, random: rand.New(rand.NewPCG(seed, 0)), held: make(map[string]*circleClient)}
 		for i := range 8 {
 			w.clients = append(w.clients, &circleClient{client: newClient(m, fmt.Sprint(i))})
@@ -399,7 +400,7 @@ func (w *circleWorld) step(t *testing.T) {
 			}
 		}
 	case holder == nil:
-		must(t, c.add(key, Forever))
+		must(t, c.add(key, ttl.Forever))
 		w.held[key] = c
 	case holder == c && w.random.IntN(50) > 0 || w.random.IntN(100) == 0:
 		c.release(t, key)
@@ -416,9 +417,9 @@ func (w *circleWorld) wait(t *testing.T, c *circleClient, key string) {
 	c.shared = c.shared || w.held[key] == c
 	closes := w.reaches(key, c)
 	p := &place{m: w.m}
-	claim := c.claim(key, Forever)
+	claim := c.claim(key, ttl.Forever)
 	claim.Value = nil // does not tell it from others, so that no place is kept for it
-	claim.Wait, claim.Waiter, claim.Waiting, claim.Named = Forever, p, &p.Waiting, true
+	claim.Wait, claim.Waiter, claim.Waiting, claim.Named = ttl.Forever, p, &p.Waiting, true
 	_, err := w.m.Put(claim)
 	if closes {
 		wantDeadlock(t, c.name+" waits for "+key, p, err)

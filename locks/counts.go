@@ -1,6 +1,9 @@
 package locks
 
-import "github.com/lockcached/lockcached/store"
+import (
+	"github.com/lockcached/lockcached/internal/ttl"
+	"github.com/lockcached/lockcached/store"
+)
 
 // Counts are memcached's counters, of one shard or of all.
 type Counts struct {
@@ -80,7 +83,7 @@ func (c *Counts) arithMiss(decr bool) {
 
 func (c *Counts) evicted(it *item) {
 	c.Evictions++
-	if it.Expires() != store.Never {
+	if it.Expires() != ttl.Forever {
 		c.EvictedNonzero++
 	}
 	if it.Has(store.Fetched) {

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -28,7 +29,7 @@ func TestWaitDoesNotPutOffADate(t *testing.T) {
 	}{
 		{"later", 15 * time.Second, 5 * time.Second},
 		{"just later", 10*time.Second + 1, 1},
-		{"for ever", Forever, Forever},
+		{"for ever", ttl.Forever, ttl.Forever},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, Config{}, func(t *testing.T, m *Manager) {
@@ -38,7 +39,7 @@ func TestWaitDoesNotPutOffADate(t *testing.T) {
 				must(t, remove(m, key))
 				wantOutcomes(t, []*place{p}, "granted")
 				wantOwner(t, m, key, "b")
-				if tt.left == Forever {
+				if tt.left == ttl.Forever {
 					pass(time.Hour)
 					wantOwner(t, m, key, "b")
 					return

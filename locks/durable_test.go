@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/stats"
 )
@@ -26,7 +27,7 @@ func TestCrashKeepsHolds(t *testing.T) {
 	for name, change := range map[string]func(m *Manager) error{
 		"granted":     func(*Manager) error { return nil },
 		"touched":     func(m *Manager) error { return m.Touch([]byte(key), time.Hour) },
-		"for-ever":    func(m *Manager) error { return m.Touch([]byte(key), Forever) },
+		"for-ever":    func(m *Manager) error { return m.Touch([]byte(key), ttl.Forever) },
 		"set":         put(Set, "other"),
 		"replaced":    put(Replace, ""),
 		"appended-to": put(Append, "1"),

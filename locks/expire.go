@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 // Run acts on what is due: leases that end, waits and lock-delays that are over, a
@@ -20,7 +22,7 @@ func (m *Manager) Run(ctx context.Context) {
 	for {
 		// From here on whatever becomes due is noted in wakeAt, so nothing falls
 		// between looking and sleeping.
-		m.wakeAt.Store(int64(forever))
+		m.wakeAt.Store(int64(ttl.Forever))
 		m.wakeEarlier(m.expireDue())
 		if !m.sleep(ctx, timer) {
 			return
@@ -68,7 +70,7 @@ func (m *Manager) wakeEarlier(at time.Duration) bool {
 // expireDue acts on what is due in all shards and returns when to look again.
 func (m *Manager) expireDue() (next time.Duration) {
 	now := m.now()
-	next = forever
+	next = ttl.Forever
 	if at := time.Duration(m.flushAt.Load()); at != 0 {
 		if at > now {
 			next = at

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/stats/ledger"
 )
@@ -18,7 +19,7 @@ type Lock struct {
 	Owner string        // the holder's value, printable and cut
 	Token uint64        // 0 if not held
 	Age   time.Duration // of the present hold
-	TTL   time.Duration // left; forever if the lease does not end
+	TTL   time.Duration // left; ttl.Forever if the lease does not end
 
 	Queued, Polling int
 	Rank            int // how many of them are ahead of who asks
@@ -36,9 +37,6 @@ type Lock struct {
 
 // Waiters is how many wait for the lock.
 func (l *Lock) Waiters() int { return l.Queued + l.Polling }
-
-// Forever is the TTL of a lease that does not end.
-const Forever = forever
 
 // Lookup tells s of the lock of a key; one that nobody holds may still have
 // waiters and a past.
@@ -58,8 +56,8 @@ func (m *Manager) Lookup(key []byte, s *Session) (l Lock) {
 func (sh *shard) present(key []byte, it *item, s *Session, now time.Duration) (l Lock) {
 	if it != nil && held(it) {
 		l.Held, l.Owner, l.Token = true, printable(it.Value()), it.CAS()
-		l.Age, l.TTL = now-it.Attached.since, forever
-		if it.Expires() != forever {
+		l.Age, l.TTL = now-it.Attached.since, ttl.Forever
+		if it.Expires() != ttl.Forever {
 			l.TTL = it.Expires() - now
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 func TestPut(t *testing.T) {
@@ -141,10 +143,10 @@ func TestCounts(t *testing.T) {
 func TestEvictionCounts(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		v := strings.Repeat("x", 100<<10)
-		must(t, set(m, "forever", v, Forever))
+		must(t, set(m, "forever", v, ttl.Forever))
 		must(t, set(m, "expires", v, time.Minute))
 		must(t, set(m, "expired", v, time.Second))
-		must(t, set(m, "read", v, Forever))
+		must(t, set(m, "read", v, ttl.Forever))
 		_, _ = value(m, "read")
 		pass(time.Second)
 		m.SetMemoryLimit(1)
@@ -163,13 +165,13 @@ func TestDump(t *testing.T) {
 		for i := range 100 {
 			must(t, set(m, fmt.Sprint(i), "x", time.Minute))
 		}
-		must(t, set(m, "forever", "x", Forever))
+		must(t, set(m, "forever", "x", ttl.Forever))
 		must(t, set(m, "expired", "x", time.Second))
 		pass(time.Second)
 		seen := make(map[string]time.Duration)
 		collect := viewFunc(func(v *View) { seen[string(v.Item.Key())] = v.TTL })
 		m.Dump(collect, func() bool { return true })
-		if len(seen) != 101 || seen["forever"] != Forever || seen["7"] != 59*time.Second {
+		if len(seen) != 101 || seen["forever"] != ttl.Forever || seen["7"] != 59*time.Second {
 			t.Errorf("%d keys, one for %v, one for %v", len(seen), seen["forever"], seen["7"])
 		}
 		clear(seen)

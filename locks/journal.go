@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/store"
@@ -154,10 +155,10 @@ func (sh *shard) describe(it *item) {
 		Token:   it.CAS(),
 		Chosen:  sh.m.isChosen(it.CAS()),
 		Since:   it.Attached.since + drift,
-		Expires: journal.Forever,
+		Expires: ttl.Forever,
 		Binary:  it.Has(store.Binary),
 	}
-	if it.Expires() != forever {
+	if it.Expires() != ttl.Forever {
 		sh.entry.Expires = expiresAt(it.Expires(), drift) // which knows of overflow
 	}
 }

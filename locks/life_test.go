@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -83,8 +84,8 @@ func TestLeases(t *testing.T) {
 		{"shortest", 1, 0, 1},
 		{"one-second", time.Second, time.Second - 1, time.Second},
 		{"a-day", day, day - 1, day},
-		{"forever", Forever, day, 0},
-		{"almost-forever", Forever - 1, day, 0}, // added to the time it is, it overflows
+		{"forever", ttl.Forever, day, 0},
+		{"almost-forever", ttl.Forever - 1, day, 0}, // added to the time it is, it overflows
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, Config{}, func(t *testing.T, m *Manager) {
@@ -269,7 +270,7 @@ func TestFlush(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "a").add(key, time.Minute))
 		must(t, newClient(m, "a").add("unwanted", time.Minute))
-		must(t, set(m, "item", "x", Forever))
+		must(t, set(m, "item", "x", ttl.Forever))
 		line := enqueue(t, m, 2, key, time.Minute, time.Minute)
 		m.Flush(nil)
 		wantOutcomes(t, line, "granted", "waits") // one flush, one step
@@ -278,7 +279,7 @@ func TestFlush(t *testing.T) {
 		if _, ok := value(m, "item"); ok {
 			t.Error("an item survived")
 		}
-		must(t, set(m, "later", "x", Forever))
+		must(t, set(m, "later", "x", ttl.Forever))
 		pass(time.Second)
 		if _, ok := value(m, "later"); !ok {
 			t.Error("what was stored after the flush is gone")
@@ -290,7 +291,7 @@ func TestFlushAfter(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "a").add(key, time.Minute))
 		m.FlushAfter(10 * time.Second)
-		must(t, set(m, "stored-after-it", "x", Forever))
+		must(t, set(m, "stored-after-it", "x", ttl.Forever))
 		pass(10*time.Second - 1)
 		wantOwner(t, m, key, "a")
 		pass(1)

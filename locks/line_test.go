@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/waitqueue"
 )
@@ -61,7 +62,7 @@ func TestPatience(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, Config{}, func(t *testing.T, m *Manager) {
-				must(t, newClient(m, "holder").add(key, Forever))
+				must(t, newClient(m, "holder").add(key, ttl.Forever))
 				p := newClient(m, "poller")
 				p.poll(t, key)
 				for _, pause := range tt.pauses {
@@ -95,7 +96,7 @@ func lines(m *Manager) (n int) {
 // do, at any moment at which somebody looks.
 func TestManyPollersAreForgotten(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
-		must(t, newClient(m, "holder").add(key, Forever))
+		must(t, newClient(m, "holder").add(key, ttl.Forever))
 		var faithful []*client
 		for i := range 20 * batch {
 			c := newClient(m, fmt.Sprint(i))
@@ -133,7 +134,7 @@ func TestPollersAreForgotten(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		for i := range 100 {
 			key := fmt.Sprint("lock:", i)
-			must(t, newClient(m, "holder").add(key, Forever))
+			must(t, newClient(m, "holder").add(key, ttl.Forever))
 			newClient(m, "poller").poll(t, key)
 		}
 		pass(waitqueue.MinPatience + forgetEvery)
@@ -282,7 +283,7 @@ func TestGap(t *testing.T) {
 
 func TestPollersWaitTime(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
-		must(t, newClient(m, "holder").add(key, Forever))
+		must(t, newClient(m, "holder").add(key, ttl.Forever))
 		p := newClient(m, "p")
 		p.poll(t, key)
 		pass(time.Hour) // it gave up

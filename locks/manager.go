@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats/ledger"
 )
 
@@ -211,5 +212,5 @@ func expiresAt(lease, now time.Duration) time.Duration {
 	if sum := now + lease; sum > now {
 		return sum
 	}
-	return forever // so far away that the sum overflowed
+	return ttl.Forever // so far away that the sum overflowed
 }

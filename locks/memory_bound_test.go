@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/waitqueue"
 )
@@ -152,7 +153,7 @@ func TestPollersWhenMemoryIsFull(t *testing.T) {
 		a := newClient(m, "a")
 		must(t, a.add(key, time.Hour))
 		for i := range 2000 {
-			must(t, set(m, fmt.Sprint(i), string(make([]byte, 1000)), Forever))
+			must(t, set(m, fmt.Sprint(i), string(make([]byte, 1000)), ttl.Forever))
 		}
 		known := refusedOnce(t, m, key)
 		if l := m.Lookup([]byte(key), &known.session); l.Polling != 1 {
@@ -286,7 +287,7 @@ func TestStatsOfHeldLocksEvictItems(t *testing.T) {
 			must(t, a.add(fmt.Sprint("key:", i), time.Hour))
 		}
 		for i := range 10_000 {
-			must(t, set(m, fmt.Sprint("item:", i), string(make([]byte, 1000)), Forever))
+			must(t, set(m, fmt.Sprint("item:", i), string(make([]byte, 1000)), ttl.Forever))
 		}
 		fits := func(after string) {
 			t.Helper()

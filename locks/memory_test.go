@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/waitqueue"
 )
 
@@ -37,7 +38,7 @@ func TestLockIsNotEvicted(t *testing.T) {
 			megabytes, values = 10, 10<<20/10_000
 		}
 		for i := range values {
-			must(t, set(m, fmt.Sprint("other:", i), strings.Repeat("x", 10_000), Forever))
+			must(t, set(m, fmt.Sprint("other:", i), strings.Repeat("x", 10_000), ttl.Forever))
 		}
 		wantOwner(t, m, key, "holder")
 		if _, ok := value(m, "item"); ok {
@@ -55,14 +56,14 @@ func TestLockIsNotEvicted(t *testing.T) {
 
 func TestOnlyLocksAreLeft(t *testing.T) {
 	bubble(t, Config{MemoryLimit: 1 << 20}, func(t *testing.T, m *Manager) {
-		must(t, set(m, "item", "x", Forever))
+		must(t, set(m, "item", "x", ttl.Forever))
 		a := newClient(m, strings.Repeat("x", 1000))
 		locks := fill(t, 10_000, func(key string) error { return a.add(key, time.Hour) })
 		total := m.Totals()
 		if total.Held != locks || total.Items != locks || total.NoMemory != 1 {
 			t.Errorf("%d locks are held, want %d; %d items, %d refused", total.Held, locks, total.Items, total.NoMemory)
 		}
-		want(t, "set", set(m, "item", a.name, Forever), ErrNoMemory)
+		want(t, "set", set(m, "item", a.name, ttl.Forever), ErrNoMemory)
 		want(t, "set of a held lock to more", set(m, "key:0", strings.Repeat("x", 10_000), time.Hour), ErrNoMemory)
 		wantOwner(t, m, "key:0", strings.Repeat("x", maxShown))
 		for i := range slack {
@@ -88,13 +89,13 @@ func TestRenewalWhenMemoryIsFull(t *testing.T) {
 func TestNoEvict(t *testing.T) {
 	bubble(t, Config{MemoryLimit: 1 << 20, NoEvict: true}, func(t *testing.T, m *Manager) {
 		v := strings.Repeat("x", 1000)
-		items := fill(t, 10_000, func(key string) error { return set(m, key, v, Forever) })
+		items := fill(t, 10_000, func(key string) error { return set(m, key, v, ttl.Forever) })
 		want(t, "add", newClient(m, v).add(key, time.Minute), ErrNoMemory)
 		if _, ok := value(m, "key:0"); !ok {
 			t.Error("the first item is gone")
 		}
-		must(t, set(m, "key:0", v, Forever))
-		want(t, "set that needs more", set(m, "key:1", v+v, Forever), ErrNoMemory)
+		must(t, set(m, "key:0", v, ttl.Forever))
+		want(t, "set that needs more", set(m, "key:1", v+v, ttl.Forever), ErrNoMemory)
 		if _, ok := value(m, "key:1"); ok {
 			t.Error("a failed set left the old value") // which memcached does not either
 		}
@@ -112,7 +113,7 @@ func TestSetMemoryLimit(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
 		for i := range 1000 {
-			must(t, set(m, fmt.Sprint(i), strings.Repeat("x", 10_000), Forever))
+			must(t, set(m, fmt.Sprint(i), strings.Repeat("x", 10_000), ttl.Forever))
 		}
 		m.SetMemoryLimit(1 << 20)
 		wantOwner(t, m, key, "holder")
@@ -125,8 +126,8 @@ func TestSetMemoryLimit(t *testing.T) {
 // An item is evicted in a shard of its own though another one is full.
 func TestRoomIsMadeAnywhere(t *testing.T) {
 	bubble(t, Config{MemoryLimit: 1 << 20}, func(t *testing.T, m *Manager) {
-		must(t, set(m, "large", strings.Repeat("x", 900<<10), Forever))
-		must(t, set(m, "another", strings.Repeat("x", 900<<10), Forever))
+		must(t, set(m, "large", strings.Repeat("x", 900<<10), ttl.Forever))
+		must(t, set(m, "another", strings.Repeat("x", 900<<10), ttl.Forever))
 		for i := range 50 { // in all shards
 			must(t, newClient(m, strings.Repeat("x", 10_000)).add(fmt.Sprint(i), time.Hour))
 		}
@@ -189,9 +190,9 @@ func TestGrowsTooLarge(t *testing.T) {
 func TestItemSizeMax(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		const most = 1<<20 - headerBytes - 1 // with a key of one byte
-		must(t, set(m, "k", strings.Repeat("x", most), Forever))
-		want(t, "one more", set(m, "k", strings.Repeat("x", most+1), Forever), ErrTooLarge)
-		_, err := m.Put(&Put{Op: Set, Key: []byte("k"), Value: make([]byte, most), Flags: 1, Lease: Forever})
+		must(t, set(m, "k", strings.Repeat("x", most), ttl.Forever))
+		want(t, "one more", set(m, "k", strings.Repeat("x", most+1), ttl.Forever), ErrTooLarge)
+		_, err := m.Put(&Put{Op: Set, Key: []byte("k"), Value: make([]byte, most), Flags: 1, Lease: ttl.Forever})
 		if !errors.Is(err, ErrTooLarge) {
 			t.Errorf("with flags: %v", err)
 		}
@@ -221,7 +222,7 @@ func TestQueuedClaimsTakeMemory(t *testing.T) {
 		holder := newClient(m, "holder")
 		must(t, holder.add(key, time.Hour))
 		for i := range 2000 {
-			must(t, set(m, fmt.Sprint(i), strings.Repeat("x", 1000), Forever)) // which gives way
+			must(t, set(m, fmt.Sprint(i), strings.Repeat("x", 1000), ttl.Forever)) // which gives way
 		}
 		large := strings.Repeat("x", 10_000)
 		var line []*place

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/store"
 )
@@ -13,7 +14,7 @@ import (
 type View struct {
 	Item   *Item
 	Number uint64        // what Count has led to
-	TTL    time.Duration // left; Forever if it does not end
+	TTL    time.Duration // left; ttl.Forever if it does not end
 	Idle   time.Duration // since it was last used, before this
 
 	Made    bool // just now, for there was none
@@ -37,14 +38,14 @@ func (v *View) Touch(lease time.Duration) { v.TTL, v.touched = max(lease, 0), tr
 // Recache lets the caller win if less than that is left and nobody has won yet.
 // It counts in the whole seconds that Seconds tells.
 func (v *View) Recache(within time.Duration) {
-	if !v.Made && !v.Taken && v.TTL != Forever && wholeSeconds(v.TTL) < within {
+	if !v.Made && !v.Taken && v.TTL != ttl.Forever && wholeSeconds(v.TTL) < within {
 		v.Won = true
 	}
 }
 
 // Seconds is the TTL in whole seconds, -1 if the item does not end.
 func (v *View) Seconds() int64 {
-	if v.TTL == Forever {
+	if v.TTL == ttl.Forever {
 		return -1
 	}
 	return int64(wholeSeconds(v.TTL) / time.Second)
@@ -63,7 +64,7 @@ func (sh *shard) viewOf(it *item, made bool, now time.Duration) *View {
 	v := &sh.view
 	*v = View{
 		Item:    it,
-		TTL:     forever,
+		TTL:     ttl.Forever,
 		Idle:    now.Truncate(time.Second) - it.LastUse(),
 		Made:    made,
 		Fetched: it.Has(store.Fetched),
@@ -71,7 +72,7 @@ func (sh *shard) viewOf(it *item, made bool, now time.Duration) *View {
 		Taken:   it.Has(store.Won),
 		Binary:  it.Has(store.Binary),
 	}
-	if it.Expires() != forever {
+	if it.Expires() != ttl.Forever {
 		v.TTL = it.Expires() - now
 	}
 	v.Won = made || v.Stale && !v.Taken
@@ -149,7 +150,7 @@ func (sh *shard) vivify(c *Put, now time.Duration) (*item, error) {
 	if !sh.evict(sh.table.SizeFor(len(c.Key), len(c.Value)), nil) {
 		return nil, errNoRoom
 	}
-	c.Lease = forever
+	c.Lease = ttl.Forever
 	return sh.insert(c, now, false), nil
 }
 
@@ -295,7 +296,7 @@ func (sh *shard) keepPart(it *item, r *Removal, now time.Duration) {
 		it.Flags = r.Flags
 		it.Clear(store.Fetched | store.Stale | store.Won)
 		if !touched {
-			lease, touched = forever, true // as if it were set anew
+			lease, touched = ttl.Forever, true // as if it were set anew
 		}
 	}
 	if r.Invalidate {

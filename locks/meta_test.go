@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -60,7 +61,7 @@ func TestLookTellsWhatWasBefore(t *testing.T) {
 
 func TestSecondsAreRoundedUp(t *testing.T) {
 	for ttl, want := range map[time.Duration]int64{
-		Forever:         -1,
+		ttl.Forever:     -1,
 		0:               0,
 		1:               1,
 		time.Second:     1,
@@ -97,7 +98,7 @@ func TestOneWinsToRecache(t *testing.T) {
 		if v := recache(10 * time.Second); !v.Won {
 			t.Error("a new value left the old winner in place")
 		}
-		mustPut(t, m, Put{Key: metaKey, Lease: Forever})
+		mustPut(t, m, Put{Key: metaKey, Lease: ttl.Forever})
 		if v := recache(10 * time.Second); v.Won {
 			t.Error("won what does not expire")
 		}
@@ -187,7 +188,7 @@ func TestRemove(t *testing.T) {
 		{"stale-lease", Removal{Invalidate: true, HasLease: true, Lease: time.Second}, nil,
 			&View{TTL: time.Second, Stale: true, Won: true}, "v", true},
 		{"stale-over", Removal{Invalidate: true, HasLease: true, Lease: -1}, nil, nil, "", false},
-		{"empty", Removal{Empty: true}, nil, &View{TTL: Forever}, "", true},
+		{"empty", Removal{Empty: true}, nil, &View{TTL: ttl.Forever}, "", true},
 		{"empty-lease", Removal{Empty: true, HasLease: true, Lease: time.Second}, nil, &View{TTL: time.Second}, "", true},
 		{"tombstone", Removal{Empty: true, Invalidate: true, HasLease: true, Lease: time.Second}, nil,
 			&View{TTL: time.Second, Stale: true, Won: true}, "", true},

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -111,7 +112,7 @@ func busy(m *Manager, name string, steps int) {
 		case 4, 5:
 			_ = remove(m, key)
 		case 6:
-			_ = set(m, fmt.Sprint(name, step), string(make([]byte, rand.IntN(10_000))), Forever)
+			_ = set(m, fmt.Sprint(name, step), string(make([]byte, rand.IntN(10_000))), ttl.Forever)
 		case 7:
 			_ = m.Touch([]byte(key), time.Duration(rand.IntN(20)-2)*time.Millisecond)
 		case 8:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/store"
 )
@@ -42,8 +43,8 @@ func (m *Manager) restore(e *journal.Entry) {
 	sh, hash := m.shardOf(e.Key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	now, expires := m.now(), time.Duration(forever)
-	if e.Expires != journal.Forever {
+	now, expires := m.now(), ttl.Forever
+	if e.Expires != ttl.Forever {
 		expires = e.Expires - time.Duration(m.drift.Load())
 	}
 	it := sh.table.Insert(hash, e.Key, e.Value, expires, now, true)

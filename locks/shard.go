@@ -12,8 +12,6 @@ import (
 	"github.com/lockcached/lockcached/waitqueue"
 )
 
-const forever = store.Never
-
 // errNoRoom says that the shard cannot make room by itself.
 var errNoRoom = errors.New("locks: nothing left to evict")
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/waitqueue"
 )
@@ -104,7 +105,7 @@ func TestWaitIsOverAtTheHandOff(t *testing.T) {
 func TestWaitIsCapped(t *testing.T) {
 	bubble(t, Config{MaxWait: time.Second}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
-		line := enqueue(t, m, 1, key, time.Hour, Forever)
+		line := enqueue(t, m, 1, key, time.Hour, ttl.Forever)
 		pass(time.Second)
 		wantOutcomes(t, line, "timed out")
 	})

@@ -3,10 +3,9 @@ package protocol
 import (
 	"math"
 	"time"
-)
 
-// Forever is the lease that does not end.
-const Forever = time.Duration(math.MaxInt64)
+	"github.com/lockcached/lockcached/internal/ttl"
+)
 
 // maxRelative is the largest exptime, in seconds, that counts from now; beyond
 // it an exptime is a Unix time. (memcached's REALTIME_MAXDELTA.)
@@ -15,13 +14,13 @@ const maxRelative = 60 * 60 * 24 * 30
 // IsDate reports whether an exptime is a Unix time, and not one from now.
 func IsDate(exptime int32) bool { return exptime > maxRelative }
 
-// Lease turns an exptime into the time from now until the end: Forever for 0,
+// Lease turns an exptime into the time from now until the end: ttl.Forever for 0,
 // zero or less if it is over already. now is asked for the wall clock only
 // where the exptime is a Unix time.
 func Lease(exptime int32, now func() time.Time) time.Duration {
 	switch {
 	case exptime == 0:
-		return Forever
+		return ttl.Forever
 	case exptime < 0:
 		return 0
 	case exptime <= maxRelative:

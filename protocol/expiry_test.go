@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 func TestLease(t *testing.T) {
@@ -15,7 +17,7 @@ func TestLease(t *testing.T) {
 		exptime int32
 		want    time.Duration
 	}{
-		{"zero-is-forever", 0, Forever},
+		{"zero-is-forever", 0, ttl.Forever},
 		{"one", 1, time.Second},
 		{"minus-one", -1, 0},
 		{"min", math.MinInt32, 0},

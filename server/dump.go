@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
 )
@@ -148,7 +149,7 @@ func (d *dumping) View(v *locks.View) {
 	}
 	d.left--
 	now, expires := time.Now(), int64(-1)
-	if v.TTL != locks.Forever {
+	if v.TTL != ttl.Forever {
 		expires = now.Add(v.TTL).Unix()
 	}
 	d.item = protocol.Dumped{

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
 	"github.com/lockcached/lockcached/stats"
@@ -82,11 +83,11 @@ func presentFields(l *locks.Lock) (f sheet) {
 	f.text("owner", owner)
 	f.num("token", l.Token)
 	f.text("age_ms", ms(l.Age))
-	ttl := ms(l.TTL)
-	if l.TTL == locks.Forever {
-		ttl = "-1"
+	left := ms(l.TTL)
+	if l.TTL == ttl.Forever {
+		left = "-1"
 	}
-	f.text("ttl_ms", ttl)
+	f.text("ttl_ms", left)
 	f.num("waiters", uint64(l.Waiters()))
 	f.num("queued", uint64(l.Queued))
 	f.num("polling", uint64(l.Polling))
@@ -95,8 +96,8 @@ func presentFields(l *locks.Lock) (f sheet) {
 
 // classFields are the numbers of a class.
 func classFields(r *stats.Record) []field {
-	ttl := sheet{{Name: "suggested_ttl_ms", Text: ms(stats.SuggestedTTL(r.HoldLaw))}}
-	return append(ttl, r.Fields()...)
+	suggested := sheet{{Name: "suggested_ttl_ms", Text: ms(stats.SuggestedTTL(r.HoldLaw))}}
+	return append(suggested, r.Fields()...)
 }
 
 func ms(d time.Duration) string { return string(stats.AppendMs(nil, float64(d))) }

@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
 )
@@ -86,7 +87,7 @@ func metaOp(m *protocol.Meta) locks.Op {
 // waitOf is how long the flag W lets a claim wait. A number beyond all bounds is
 // cut, so that it does not overflow; --max-wait will cut it further.
 func waitOf(m *protocol.Meta) time.Duration {
-	const limit = uint64(locks.Forever / time.Millisecond)
+	const limit = uint64(ttl.Forever / time.Millisecond)
 	return time.Duration(min(m.WaitMs, limit)) * time.Millisecond
 }
 

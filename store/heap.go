@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"time"
+
+	"github.com/lockcached/lockcached/internal/ttl"
+)
 
 // Indexed is something that can be told its place in a Heap, -1 when it leaves.
 type Indexed interface{ SetIndex(i int32) }
@@ -19,7 +23,7 @@ type entry[T Indexed] struct {
 // Top is what is due first and when; ok is false when the Heap is empty.
 func (h Heap[T]) Top() (x T, due time.Duration, ok bool) {
 	if len(h) == 0 {
-		return x, Never, false
+		return x, ttl.Forever, false
 	}
 	return h[0].x, h[0].due, true
 }

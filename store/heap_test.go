@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 // due knows its place in a Heap, and when it is due.
@@ -35,7 +37,7 @@ func TestHeapSorts(t *testing.T) {
 			t.Fatalf("out of the heap it has place %d", d.index)
 		}
 	}
-	if _, at, ok := h.Top(); ok || at != Never {
+	if _, at, ok := h.Top(); ok || at != ttl.Forever {
 		t.Error("the heap is not empty")
 	}
 }
@@ -71,7 +73,7 @@ func TestHeapAgainstSlice(t *testing.T) {
 }
 
 func checkHeap(t *testing.T, h Heap[*due], all []*due) {
-	first := Never
+	first := ttl.Forever
 	for _, d := range all {
 		first = min(first, d.at)
 		if h[d.index].x != d || h[d.index].due != d.at {

@@ -1,13 +1,9 @@
 package store
 
 import (
-	"math"
 	"time"
 	"unsafe"
 )
-
-// Never is the expiry of an item that does not expire.
-const Never = time.Duration(math.MaxInt64)
 
 // Item is one entry of a Table. Its key never changes; the rest is changed
 // through the Table, which keeps its indexes and its count of bytes right.
@@ -18,7 +14,7 @@ const Never = time.Duration(math.MaxInt64)
 type Item[X any] struct {
 	data    []byte        // the key, then the value: one allocation for both
 	cas     uint64        // never 0 while in a Table
-	expires time.Duration // on the owner's clock; Never if it does not
+	expires time.Duration // on the owner's clock; ttl.Forever if it does not
 	chain   *Item[X]      // next in the same hash bucket
 	older   *Item[X]      // neighbours by last use; nil while pinned
 	newer   *Item[X]
@@ -58,7 +54,7 @@ func (it *Item[X]) CAS() uint64 { return it.cas }
 // SetCAS gives the present version another id.
 func (it *Item[X]) SetCAS(id uint64) { it.cas = id }
 
-// Expires is when the item ends, on the owner's clock; Never if it does not.
+// Expires is when the item ends, on the owner's clock; ttl.Forever if it does not.
 func (it *Item[X]) Expires() time.Duration { return it.expires }
 
 // Has reports whether all of the marks are set.

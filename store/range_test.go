@@ -3,6 +3,8 @@ package store
 import (
 	"fmt"
 	"testing"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 // TestScan looks through a table in pieces, while it grows from 16 buckets to 4096,
@@ -13,13 +15,13 @@ func TestScan(t *testing.T) {
 			t.Run(fmt.Sprintf("growth-%d-pieces-%d", growth, n), func(t *testing.T) {
 				tab := New[int]()
 				for i := range 1000 {
-					insert(tab, fmt.Sprint(i), Never, i%2 == 0)
+					insert(tab, fmt.Sprint(i), ttl.Forever, i%2 == 0)
 				}
 				seen := make(map[string]int)
 				for cursor, more, added := uint32(0), true, 0; more; more = cursor != 0 {
 					cursor = tab.Scan(cursor, n, func(it *item) { seen[string(it.Key())]++ })
 					for range min(growth, 3000-added) {
-						insert(tab, fmt.Sprint("new", added), Never, false)
+						insert(tab, fmt.Sprint("new", added), ttl.Forever, false)
 						added++
 					}
 				}

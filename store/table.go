@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 	"unsafe"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 // Table holds items by key, by expiry and by last use. The zero value is not
@@ -86,7 +88,7 @@ func (t *Table[X]) Insert(hash uint64, key, value []byte, expires, now time.Dura
 	if pinned {
 		it.marks = Pinned | prompt
 	}
-	if expires != Never {
+	if expires != ttl.Forever {
 		t.due.Push(it, it.Due())
 	}
 	b := t.bucket(it.hash)
@@ -149,11 +151,11 @@ func (t *Table[X]) SetValue(it *Item[X], parts ...[]byte) {
 func (t *Table[X]) SetExpires(it *Item[X], expires time.Duration) {
 	it.expires = expires
 	switch {
-	case expires == Never && it.due >= 0:
+	case expires == ttl.Forever && it.due >= 0:
 		t.due.Remove(it.due)
-	case expires != Never && it.due < 0:
+	case expires != ttl.Forever && it.due < 0:
 		t.due.Push(it, it.Due())
-	case expires != Never:
+	case expires != ttl.Forever:
 		t.due.Move(it.due, it.Due())
 	}
 }
@@ -164,13 +166,13 @@ func (t *Table[X]) Hurry(it *Item[X]) {
 	t.SetExpires(it, it.expires)
 }
 
-// Due is when NextDue offers the item, Never if it does not. There is no overflow: an expiry that
-// far away is Never.
+// Due is when NextDue offers the item, ttl.Forever if it does not. There is no overflow:
+// an expiry that far away is ttl.Forever.
 func (it *Item[X]) Due() time.Duration {
 	if it.Has(prompt) {
 		return it.expires
 	}
-	return min(it.expires, Never-Linger) + Linger
+	return min(it.expires, ttl.Forever-Linger) + Linger
 }
 
 // Use notes that the item was used now: it becomes the last to be evicted.

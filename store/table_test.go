@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/ttl"
 )
 
 type (
@@ -35,7 +37,7 @@ func byAge(t *table) (keys []string) {
 
 func TestInsertAndRemove(t *testing.T) {
 	tab := New[int]()
-	it := insert(tab, "a", Never, false)
+	it := insert(tab, "a", ttl.Forever, false)
 	if find(tab, "a") != it || string(it.Key()) != "a" || string(it.Value()) != "value of a" {
 		t.Errorf("found %q, %q", it.Key(), it.Value())
 	}
@@ -51,8 +53,8 @@ func TestInsertAndRemove(t *testing.T) {
 // Two keys whose hashes agree in all that the Table keeps of them.
 func TestEqualHashes(t *testing.T) {
 	tab := New[int]()
-	a := tab.Insert(7<<32, []byte("a"), nil, Never, 0, false)
-	b := tab.Insert(7<<32|1, []byte("b"), nil, Never, 0, false)
+	a := tab.Insert(7<<32, []byte("a"), nil, ttl.Forever, 0, false)
+	b := tab.Insert(7<<32|1, []byte("b"), nil, ttl.Forever, 0, false)
 	if tab.Find(7<<32, []byte("a")) != a || tab.Find(7<<32, []byte("b")) != b {
 		t.Error("one is found for the other")
 	}
@@ -71,12 +73,12 @@ func TestReusedItemIsBlank(t *testing.T) {
 	it.SetCAS(9)
 	it.Mark(Fetched | Stale)
 	tab.Remove(it)
-	again := insert(tab, "b", Never, false)
+	again := insert(tab, "b", ttl.Forever, false)
 	if again != it {
 		t.Fatal("the memory was not used again")
 	}
 	if string(again.Key()) != "b" || string(again.Value()) != "value of b" || again.Flags != 0 ||
-		again.Attached != 0 || again.CAS() != 0 || again.marks != 0 || again.Expires() != Never {
+		again.Attached != 0 || again.CAS() != 0 || again.marks != 0 || again.Expires() != ttl.Forever {
 		t.Errorf("%+v", again)
 	}
 }
@@ -84,7 +86,7 @@ func TestReusedItemIsBlank(t *testing.T) {
 func TestFreeItemsAreBounded(t *testing.T) {
 	tab := New[int]()
 	for i := range 10 * maxFree {
-		it := insert(tab, fmt.Sprint(i), Never, false)
+		it := insert(tab, fmt.Sprint(i), ttl.Forever, false)
 		tab.SetValue(it, make([]byte, 10*maxFreeData))
 	}
 	for tab.Oldest() != nil {
@@ -104,9 +106,9 @@ func TestFreeItemsAreBounded(t *testing.T) {
 func TestOldest(t *testing.T) {
 	tab := New[int]()
 	for _, key := range []string{"a", "b", "c"} {
-		insert(tab, key, Never, false)
+		insert(tab, key, ttl.Forever, false)
 	}
-	insert(tab, "pinned", Never, true)
+	insert(tab, "pinned", ttl.Forever, true)
 	tab.Use(find(tab, "a"), 5*time.Second)
 	if got := byAge(tab); !slices.Equal(got, []string{"b", "c", "a"}) {
 		t.Errorf("by age: %q", got)
@@ -129,7 +131,7 @@ func TestOldest(t *testing.T) {
 
 func TestNextDue(t *testing.T) {
 	tab := New[int]()
-	for key, expires := range map[string]time.Duration{"a": 30, "b": 20, "c": Never, "d": 40} {
+	for key, expires := range map[string]time.Duration{"a": 30, "b": 20, "c": ttl.Forever, "d": 40} {
 		insert(tab, key, expires, true)
 	}
 	insert(tab, "ordinary", 10, false) // lingers
@@ -143,14 +145,14 @@ func TestNextDue(t *testing.T) {
 		}
 		tab.Remove(it)
 	}
-	if it, at := tab.NextDue(); it != nil || at != Never {
+	if it, at := tab.NextDue(); it != nil || at != ttl.Forever {
 		t.Errorf("%q is due at %v", it.Key(), at)
 	}
 }
 
 func TestSetExpires(t *testing.T) {
 	tab := New[int]()
-	a, b := insert(tab, "a", 10, true), insert(tab, "b", Never, true)
+	a, b := insert(tab, "a", 10, true), insert(tab, "b", ttl.Forever, true)
 	next := func(want *item) {
 		t.Helper()
 		if it, _ := tab.NextDue(); it != want {
@@ -161,9 +163,9 @@ func TestSetExpires(t *testing.T) {
 	next(b)
 	tab.SetExpires(b, 15)
 	next(a)
-	tab.SetExpires(a, Never)
+	tab.SetExpires(a, ttl.Forever)
 	next(b)
-	tab.SetExpires(b, Never)
+	tab.SetExpires(b, ttl.Forever)
 	next(nil)
 }
 
@@ -181,7 +183,7 @@ func TestHurry(t *testing.T) {
 
 func TestSetValue(t *testing.T) {
 	tab := New[int]()
-	it := insert(tab, "key", Never, false)
+	it := insert(tab, "key", ttl.Forever, false)
 	one := func(value string) func() [][]byte {
 		return func() [][]byte { return [][]byte{[]byte(value)} }
 	}
@@ -215,7 +217,7 @@ func TestSetValue(t *testing.T) {
 
 func TestSizeFor(t *testing.T) {
 	tab := New[int]()
-	it := insert(tab, "key", Never, false)
+	it := insert(tab, "key", ttl.Forever, false)
 	if least := tab.SizeFor(len("key"), len(it.Value())); it.Size() < least || it.Size() > least+16 {
 		t.Errorf("an item takes %d bytes, said to be %d at least", it.Size(), least)
 	}
@@ -223,7 +225,7 @@ func TestSizeFor(t *testing.T) {
 
 func TestMarks(t *testing.T) {
 	tab := New[int]()
-	it := insert(tab, "a", Never, false)
+	it := insert(tab, "a", ttl.Forever, false)
 	it.Mark(Fetched | Won | Pinned)
 	it.Clear(Won)
 	if !it.Has(Fetched) || it.Has(Won) || it.Has(Pinned) || it.Has(Fetched|Won) {
@@ -234,7 +236,7 @@ func TestMarks(t *testing.T) {
 func TestAllStops(t *testing.T) {
 	tab := New[int]()
 	for i := range 10 {
-		insert(tab, fmt.Sprint(i), Never, false)
+		insert(tab, fmt.Sprint(i), ttl.Forever, false)
 	}
 	visited := 0
 	tab.All(func(*item) bool { visited++; return visited < 3 })
@@ -266,10 +268,10 @@ func (m *model) use(key string) {
 }
 
 func (m *model) nextDue() time.Duration {
-	next := Never
+	next := ttl.Forever
 	for _, it := range m.items {
 		switch {
-		case it.expires == Never:
+		case it.expires == ttl.Forever:
 		case it.prompt:
 			next = min(next, it.expires)
 		default:
@@ -303,7 +305,7 @@ func TestAgainstMap(t *testing.T) {
 
 // mutate does the same to both.
 func mutate(random *rand.Rand, tab *table, m *model, key string) {
-	expires := Never
+	expires := ttl.Forever
 	if random.IntN(3) > 0 {
 		expires = time.Duration(random.IntN(1000))
 	}
@@ -393,7 +395,7 @@ func BenchmarkInsertRemove(b *testing.B) {
 func BenchmarkFind(b *testing.B) {
 	tab := New[int]()
 	for i := range 100_000 {
-		insert(tab, fmt.Sprint(i), Never, false)
+		insert(tab, fmt.Sprint(i), ttl.Forever, false)
 	}
 	key := []byte("77777")
 	hash := hashOf("77777")
