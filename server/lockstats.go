@@ -102,8 +102,12 @@ func classFields(r *stats.Record) []field {
 
 func ms(d time.Duration) string { return string(stats.AppendMs(nil, float64(d))) }
 
-// maxRows bounds the tables, whose rows are for people and dashboards.
-const maxRows = 100
+// The rows of these tables are for people and dashboards: there are no more of classes and
+// of contended locks.
+const (
+	maxRows       = 100
+	mostContended = 20
+)
 
 // classTable is the answer to "stats classes": a line per class, the busiest
 // first, with one value that holds the most telling numbers.
@@ -121,7 +125,7 @@ func (s *Server) classTable() []field {
 // contendedTable is the answer to "stats contended".
 func (s *Server) contendedTable() []field {
 	var l sheet
-	for _, c := range s.locks.Contended(20) {
+	for _, c := range s.locks.Contended(mostContended) {
 		held := "0"
 		if c.Held {
 			held = "1"

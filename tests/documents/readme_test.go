@@ -92,37 +92,6 @@ func TestGoExample(t *testing.T) {
 	}
 }
 
-// TestDocumentedFlags: the table in docs/flags.md has every flag of the help, and no other.
-func TestDocumentedFlags(t *testing.T) {
-	t.Parallel()
-	help, err := harness.Lockcached("--help").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	flag := regexp.MustCompile(`-[a-zA-Z], --[a-z-]+|--[a-z-]{2,}`)
-	var offered []string
-	for line := range strings.Lines(string(help)) {
-		if strings.HasPrefix(line, "  ") && strings.HasPrefix(strings.TrimSpace(line), "-") {
-			offered = append(offered, flag.FindString(line))
-		}
-	}
-	table := regexp.MustCompile("(?m)(^\\|.*\n)*^\\| `-p`, `--port`.*\n(^\\|.*\n)*").FindString(harness.ReadFile(t, "docs/flags.md"))
-	var shown []string
-	for row := range strings.Lines(table) {
-		if names, found := strings.CutPrefix(row, "| `"); found {
-			names, _, _ = strings.Cut(names, " |")
-			shown = append(shown, flag.FindAllString(strings.ReplaceAll(names, "`", ""), -1)...)
-		}
-	}
-	if slices.Sort(offered); len(offered) == 0 {
-		t.Error("the help has no flags")
-	}
-	slices.Sort(shown)
-	if !slices.Equal(offered, shown) {
-		t.Errorf("the help has\n%q\nthe table\n%q", offered, shown)
-	}
-}
-
 // TestDocumentedFields: protocol.md explains every field that is told of a lock, and of
 // all locks.
 func TestDocumentedFields(t *testing.T) {
