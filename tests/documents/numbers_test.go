@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/client"
 	"github.com/lockcached/lockcached/internal/harness"
 )
 
@@ -115,23 +118,50 @@ func statistics(t *testing.T) []statement {
 	}
 }
 
-// TestNumbersOfThePages does the same for the README and docs.
+// TestNumbersOfThePages does the same for the README, docs and SECURITY.md.
 func TestNumbersOfThePages(t *testing.T) {
 	t.Parallel()
-	cli, journal := readSource(t, "cli"), readSource(t, "journal")
-	compare(t, pages(t), []statement{
+	page := pages(t) + "\n" + harness.ReadFile(t, "SECURITY.md")
+	t.Run("server", func(t *testing.T) { compare(t, page, ofTheServer(t)) })
+	t.Run("commands", func(t *testing.T) { compare(t, page, ofTheCommands(t)) })
+}
+
+func ofTheServer(t *testing.T) []statement {
+	cli, server, locks := readSource(t, "cli"), readSource(t, "server"), readSource(t, "locks")
+	pause := server.number("minLoginPause") / second
+	return []statement{
 		says("# MB + # × `-m` + # KB × `-c` + # KB × `--stats-keys`", cli.number("processMemory")/mega, 1.5,
 			cli.number("connectionMemory")/kilo, cli.number("statsKeyMemory")/1000),
-		says("`ls`, redrawn every # seconds", cli.number("defaultInterval")/second),
-		says("loses statistics of up to # minute", readSource(t, "locks").number("saveEvery")/minute),
-		says("64 MB or # times the", journal.number("checkpointFactor")),
-	})
+		says("were not read # times `-m`", server.number("unreadShare")),
+		says("two buffers of # KB", server.number("DefaultWriteBuffer")/kilo),
+		says("64 MB or # times the", readSource(t, "journal").number("checkpointFactor")),
+		says("loses statistics of up to # minute", locks.number("saveEvery")/minute),
+		says("The first # classes get a name", cli.number("defaultMetricsClasses")),
+		says("when # MB of lines is unread", cli.number("maxUnlogged")/mega),
+		says("may still be at work. At most # a second", locks.number("maxLostLogged")),
+		says("who waits for the next. At most # a second", locks.number("maxCirclesLogged")),
+		says("take a connection for # s at most, or # s without a TLS handshake", server.number("loginTime")/second, server.number("handshakeTime")/second),
+		says("refused after # s, the next after # s, and so on up to # s", pause, 2*pause, server.number("maxLoginPause")/second),
+		says("within # seconds of a change", cli.number("checkInterval")/second),
+		says("# minute without failures resets the delay", server.number("forgiveAfter")/minute),
+	}
+}
+
+func ofTheCommands(t *testing.T) []statement {
+	cli := readSource(t, "cli")
+	return []statement{
+		says("redrawn every # seconds", cli.number("defaultInterval")/second),
+		says("(`--ttl`, # s)", float64(client.DefaultTTL)/second),
+		says("TERM, and KILL # s later", cli.number("runGrace")/second),
+		says("tries for # s; with `--wait`", cli.number("patience")/second),
+		says("Its `Timeout`, # ms unless it is set", float64(memcache.DefaultTimeout)/float64(time.Millisecond)),
+	}
 }
 
 // written are the numbers that are written as words.
 var written = map[string]float64{"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "eight": 8, "ten": 10}
 
-var number = regexp.MustCompile(`[0-9][0-9,]*(?:\.[0-9]+)?|\b(?:an?|one|two|three|four|eight|ten)\b`)
+var number = regexp.MustCompile(`[0-9][0-9,]*(?:\.[0-9]+)?|\b(?i:an?|one|two|three|four|eight|ten)\b`)
 
 // compare looks for each statement, and wants its numbers wherever it stands.
 func compare(t *testing.T, page string, statements []statement) {
@@ -153,7 +183,7 @@ func compare(t *testing.T, page string, statements []statement) {
 
 func numbers(words []string) (values []float64) {
 	for _, word := range words {
-		n, isWord := written[word]
+		n, isWord := written[strings.ToLower(word)]
 		if !isWord {
 			n, _ = strconv.ParseFloat(strings.ReplaceAll(word, ",", ""), 64)
 		}
