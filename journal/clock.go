@@ -1,12 +1,7 @@
 package journal
 
 import (
-	"os"
-	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lockcached/lockcached/internal/ttl"
 )
@@ -21,20 +16,11 @@ type Moment struct {
 // Clock tells the present moment.
 type Clock func() Moment
 
-// Machine is the Clock of this machine.
+// Machine is the Clock of this machine. Where there is no clock that counts its sleep,
+// it is the wall clock that decides how long the machine was away.
 func Machine() Moment {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) // Linux always has this clock
-	return Moment{BootID: bootID(), Boot: time.Duration(ts.Nano()), Wall: time.Now()}
+	return Moment{BootID: bootID(), Boot: sinceBoot(), Wall: time.Now()}
 }
-
-var bootID = sync.OnceValue(func() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "" // as if the machine had been restarted: the wall clock decides
-	}
-	return strings.TrimSpace(string(id))
-})
 
 // since is the time from o to m: exact if the machine was not restarted in
 // between, and otherwise what the wall clock says, but never below 0.
