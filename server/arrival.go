@@ -1,11 +1,13 @@
 package server
 
 import (
+	"errors"
+	"net"
+	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // unsureGrants are the grants of a connection of which it is not known whether the
@@ -126,7 +128,7 @@ func (u *unsureGrants) each(do func(g unsureGrant, key []byte)) {
 // not sent because of them.
 func (c *conn) beforeAnswers() {
 	if c.unsure != nil {
-		c.unsure.onWay = c.unread() > 0
+		c.unsure.onWay = c.transport.unread() > 0
 	}
 }
 
@@ -192,7 +194,7 @@ func (c *conn) withdrawUnsure() {
 	}
 	arrived := c.arrived(u.list[len(u.list)-1].at)
 	if len(u.list) > fewUnsure {
-		c.letGo()
+		c.transport.detach()
 	}
 	u.each(func(g unsureGrant, key []byte) {
 		if !arrived(g) {
@@ -213,7 +215,7 @@ const defaultJustGranted = 5 * time.Second
 // arrived. After a FIN it answers what comes too late in the same way, but what it has
 // acknowledged before was read.
 func (c *conn) arrived(latest int64) func(unsureGrant) bool {
-	c.seeOff()
+	c.readErr = c.transport.seeOff()
 	now := c.srv.now()
 	switch {
 	case endedHere(c.readErr) && c.writeErr == nil:
@@ -230,27 +232,52 @@ func (c *conn) arrived(latest int64) func(unsureGrant) bool {
 // sending may take its time.
 func (c *conn) confirmed(latest int64) uint64 {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		unsent, open := c.inFlight()
+		f := c.transport.inFlight()
 		late := c.srv.now()-latest > int64(c.srv.config.UserTimeout)
 		switch written := c.bytesWritten.Load(); {
-		case unsent == 0:
+		case f.unsent == 0:
 			return written
-		case (late || !open) && c.sock == nil:
-			return 0 // TLS has bytes of its own
-		case late || !open:
-			return written - min(written, uint64(unsent))
+		case (late || !f.open) && !f.plain:
+			return 0 // it cannot be told which replies these bytes belong to
+		case late || !f.open:
+			return written - min(written, uint64(f.unsent))
 		}
-		c.letGo()
+		c.transport.detach()
 		time.Sleep(pause)
 	}
 }
 
-// unread is how many bytes have arrived and are not read yet.
-func (c *conn) unread() (n int) {
-	if c.sock != nil {
-		n, _ = unix.IoctlGetInt(c.sock.fd, unix.TIOCINQ)
-		return n
+// linger waits, when the server ends, until the client's kernel has confirmed what
+// was sent. To close while the client goes on to send resets a TCP connection, and
+// answers that are still on their way would be lost. (What a Unix socket was given,
+// its other end can read.)
+func (c *conn) linger() {
+	gone := c.writeErr != nil || c.readErr != nil && !errors.Is(c.readErr, os.ErrDeadlineExceeded)
+	if _, isTCP := c.transport.remote().(*net.TCPAddr); gone || !isTCP || !c.finishing.Load() {
+		return
 	}
-	onDescriptor(c.wire(), func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
-	return n
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		if f := c.transport.inFlight(); f.unsent == 0 || !f.open || c.transport.isCut() {
+			return
+		}
+		c.transport.detach()
+		time.Sleep(pause)
+	}
+}
+
+// broken tells an error of the socket from its proper end and from what is done
+// on our side.
+func broken(err error) bool {
+	_, fromKernel := errors.AsType[syscall.Errno](err)
+	return fromKernel
+}
+
+func reset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// endedHere reports whether it is not for the client's sake that nothing more is
+// read.
+func endedHere(err error) bool {
+	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)
 }

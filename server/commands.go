@@ -25,20 +25,13 @@ func (c *conn) run(q *protocol.Request) bool {
 		protocol.MetaNoop, protocol.MetaDebug:
 		return c.meta(q)
 	case protocol.Stats:
-		c.letOthersLead()
+		c.transport.passLead()
 		return c.stats(q)
 	default:
-		c.letOthersLead()
+		c.transport.passLead()
 		return c.admin(q)
 	}
 	return true
-}
-
-// letOthersLead is called before what may take long.
-func (c *conn) letOthersLead() {
-	if c.sock != nil && c.sock.worker != nil {
-		c.sock.worker.passLead()
-	}
 }
 
 func lease(exptime int32) time.Duration { return protocol.Lease(exptime, time.Now) }
@@ -90,14 +83,14 @@ func (c *conn) fault(q *protocol.Request, f *protocol.Fault) {
 
 // get answers get, gets, gat and gats. An error takes the place of the end.
 func (c *conn) get(q *protocol.Request) bool {
-	c.withCAS = q.Verb == protocol.Gets || q.Verb == protocol.Gats
+	c.work.withCAS = q.Verb == protocol.Gets || q.Verb == protocol.Gats
 	touch := q.Verb == protocol.Gat || q.Verb == protocol.Gats
 	for key, rest := protocol.NextWord(q.Args); len(key) > 0; key, rest = protocol.NextWord(rest) {
 		if err := c.getOne(key, touch, q.Exptime); err != nil {
 			c.out.Line(errorLine(err))
 			return !q.More // the rest of a request in pieces would get an end of its own
 		}
-		if c.out.Buffered() > maxUnsent && c.flush() != nil {
+		if c.flushIfMany() != nil {
 			return false
 		}
 	}
@@ -134,7 +127,7 @@ func (c *conn) getOne(key []byte, touch bool, exptime int32) (err error) {
 
 // Item copies an item that was asked for into the reply.
 func (c *conn) Item(it *locks.Item) {
-	if c.withCAS {
+	if c.work.withCAS {
 		c.out.ValueCAS(it.Key(), it.Flags, it.Value(), it.CAS())
 	} else {
 		c.out.Value(it.Key(), it.Flags, it.Value())

@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,14 +11,13 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// conn is one connection. All of it belongs to one goroutine, that in serve or
-// that of the loop, but for what is atomic and, while it is parked, the writing
-// side.
+// conn is one connection: its requests and replies, whatever carries them. All of it
+// belongs to the goroutine that serves the transport, but for what is atomic and, while
+// it is parked, the writing side.
 type conn struct {
-	srv      *Server
-	sock     *socket  // what a loop serves it by, or
-	stream   net.Conn // what a goroutine of its own reads: a pipe, TLS
-	listener net.Addr // where it came in; nil if handed over
+	srv       *Server
+	transport transport
+	listener  net.Addr // where it came in; nil if handed over
 
 	in       protocol.Reader
 	out      protocol.Writer
@@ -46,17 +44,17 @@ type conn struct {
 	replying bool      // there is such a request
 	kept     bool      // what the replies have seen is committed
 
-	unsure    *unsureGrants // nil if there are none
-	withCAS   bool          // the get at hand wants ids
-	known     atomic.Bool   // the client may ask for something
-	finishing atomic.Bool   // what has arrived is to be finished, then it closes
-	state     atomic.Uint32 // for "stats conns"
+	unsure        *unsureGrants // nil if there are none
+	authenticated atomic.Bool   // the client may ask for something
+	finishing     atomic.Bool   // what has arrived is to be finished, then it closes
+	state         atomic.Uint32 // for "stats conns"
 }
 
 // work is the memory that handling a request takes; idle connections have none.
 type work struct {
-	req protocol.Request
-	put locks.Put
+	req     protocol.Request
+	put     locks.Put
+	withCAS bool // the get at hand wants ids
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
@@ -72,7 +70,7 @@ func newConn(s *Server) *conn {
 	c := &conn{srv: s, in: protocol.NewReader(s.itemMax), since: s.now()}
 	c.in.Share(s.unfinished)
 	c.lastRead.Store(c.since)
-	c.known.Store(s.config.Authenticate == nil)
+	c.authenticated.Store(s.config.Authenticate == nil)
 	return c
 }
 
@@ -92,59 +90,61 @@ func (c *conn) end() {
 // though more requests are there.
 const maxUnsent = 64 << 10
 
-// handleBuffered handles the requests that have arrived, until one has to wait.
-// It reports false when the connection is to be closed.
+// handleBuffered handles the requests that have arrived, until one has to wait or it is
+// somebody else's turn. It reports false when the connection is to be closed.
 func (c *conn) handleBuffered() bool {
-	if c.in.Buffered() == 0 {
+	switch {
+	case c.in.Buffered() == 0:
 		return true
-	}
-	if c.srv.config.Settings.Protocol == ProtocolBinary {
+	case c.srv.config.Settings.Protocol == ProtocolBinary:
 		return false
-	}
-	if !c.known.Load() {
-		if goesOn := c.login(); !goesOn || !c.known.Load() {
+	case !c.authenticated.Load():
+		if goesOn := c.login(); !goesOn || !c.authenticated.Load() {
 			return goesOn
 		}
 	}
-	w := works.Get().(*work)
-	c.work = w
-	defer func() {
-		*w = work{}
-		works.Put(w)
-		c.work = nil
-	}()
+	c.work = works.Get().(*work)
+	defer c.dropWork()
 	for handled := 1; c.parked == nil; handled++ {
-		err := c.in.Next(&w.req)
+		err := c.in.Next(&c.work.req)
 		if err == protocol.ErrShort {
 			c.noteShort()
 			return true
 		}
-		if c.requestDue.Load() != 0 {
-			c.requestDue.Store(0)
-		}
-		c.beginReply()
-		goesOn := c.handle(&w.req, err)
-		if !w.req.More { // the reply to a get in pieces is one
-			c.endReply()
-		}
-		if !goesOn {
-			return false
-		}
-		if c.out.Buffered() > maxUnsent && c.flush() != nil {
+		if !c.answer(&c.work.req, err) {
 			return false
 		}
 		if handled == c.srv.config.Settings.ReqsPerEvent {
 			// A client that pipelines a lot does not keep the others waiting.
 			c.srv.counts.yields.Add(1)
-			if c.sock != nil {
-				c.sock.again = true
+			if c.transport.yield() {
 				return true
 			}
-			runtime.Gosched()
 			handled = 0
 		}
 	}
 	return true
+}
+
+func (c *conn) dropWork() {
+	*c.work = work{}
+	works.Put(c.work)
+	c.work = nil
+}
+
+// answer adds the reply to one request, or to the fault that takes its place, to those
+// that are collected, and sends them if they are many. It reports whether the connection
+// goes on.
+func (c *conn) answer(q *protocol.Request, err error) bool {
+	if c.requestDue.Load() != 0 {
+		c.requestDue.Store(0)
+	}
+	c.beginReply()
+	goesOn := c.handle(q, err)
+	if !q.More { // the reply to a get in pieces is one
+		c.endReply()
+	}
+	return goesOn && c.flushIfMany() == nil
 }
 
 // minRate is how many bytes a second have to come of a request that takes longer
@@ -188,7 +188,7 @@ func (c *conn) handle(q *protocol.Request, err error) bool {
 
 // dismiss is for what cannot be answered: the connection is to be closed.
 func (c *conn) dismiss(why error) (goesOn bool) {
-	c.srv.config.Logger.Debug().Err(why).Stringer("client", c.remote()).Msg("closing")
+	c.srv.config.Logger.Debug().Err(why).Stringer("client", c.transport.remote()).Msg("closing")
 	return false
 }
 
@@ -214,20 +214,31 @@ func (c *conn) flush() error {
 	return err
 }
 
+// flushIfMany sends the replies collected if they take up too much memory.
+func (c *conn) flushIfMany() error {
+	if c.out.Buffered() <= maxUnsent {
+		return nil
+	}
+	return c.flush()
+}
+
 // Write sends b. It is what replies are flushed to.
 func (c *conn) Write(b []byte) (int, error) {
-	if c.sock != nil {
-		return c.writeAll(b)
+	n, err := c.transport.write(b)
+	if err != nil && err != errCut && err != errUnread {
+		c.writeErr = err
 	}
-	return c.writeStream(b)
+	return n, err
+}
+
+// received notes that n bytes were read into the space of c.in.
+func (c *conn) received(n int) {
+	c.in.Advance(n)
+	c.bytesRead.Add(uint64(n))
 }
 
 // mustTake gives the client until SendTimeout to take some of its answers.
 func (c *conn) mustTake() { c.sendDue.Store(c.srv.now() + int64(c.srv.config.SendTimeout)) }
-
-// errUnread is why a client is cut off at once that has no room for its answers:
-// too many of others are unread.
-var errUnread = errors.New("server: too much is unread")
 
 // keep takes n bytes of memory for answers that may go unread for a while, forget
 // gives them back.
@@ -245,49 +256,10 @@ func (c *conn) forget(n int) {
 }
 
 // finish makes the connection handle what has arrived and close. It may be
-// called from any goroutine, as may what follows.
+// called from any goroutine.
 func (c *conn) finish() {
 	c.finishing.Store(true)
-	c.nudge()
-}
-
-// nudge makes whoever serves the connection look after it.
-func (c *conn) nudge() {
-	if c.sock != nil {
-		c.sock.loop.post(c)
-		return
-	}
-	_ = c.stream.SetReadDeadline(past)
-}
-
-// cutOff ends the connection without further ado.
-func (c *conn) cutOff() {
-	if c.sock != nil {
-		c.sock.cut.Store(true)
-		c.nudge()
-		return
-	}
-	// Its goroutine closes it: TLS says goodbye, which might have to wait.
-	c.finishing.Store(true)
-	_ = c.stream.SetDeadline(past)
-}
-
-// letGo is called before the goroutine waits, so that others are served meanwhile.
-func (c *conn) letGo() {
-	if c.sock != nil {
-		c.sock.detach()
-	}
-}
-
-// remote is the client's address.
-func (c *conn) remote() net.Addr {
-	switch {
-	case c.sock == nil:
-		return c.stream.RemoteAddr()
-	case c.sock.remote.IsValid():
-		return net.TCPAddrFromAddrPort(c.sock.remote)
-	}
-	return &net.UnixAddr{Net: "unix"} // clients of a Unix socket have no name
+	c.transport.wake()
 }
 
 func (c *conn) idleFor() time.Duration {

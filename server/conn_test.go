@@ -223,7 +223,7 @@ func TestIdleConnectionHoldsNoMemory(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	s := New(Config{Locks: locks.NewManager(locks.Config{})})
-	c := newStream(s, far)
+	c := newStream(s, far).conn
 	c.in.Advance(copy(c.in.Space(), "add lock 0 30 1\r\nx\r\ndelete lock\r\n"))
 	if !c.handleBuffered() || c.out.Buffered() == 0 {
 		t.Fatal("nothing was handled")

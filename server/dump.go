@@ -131,7 +131,7 @@ type dumping struct {
 // dump lists items. It sends what is more than is kept of unsent answers, and reports
 // false if the client does not take it. Others are served meanwhile.
 func (c *conn) dump(limit int, line func(*protocol.Writer, *protocol.Dumped)) (goesOn bool) {
-	c.letGo()
+	c.transport.detach()
 	d, goesOn := dumping{conn: c, line: line, left: limit}, true
 	c.srv.locks.Dump(&d, func() bool {
 		if c.out.Buffered() > maxUnsent {

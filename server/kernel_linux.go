@@ -1,10 +1,8 @@
 package server
 
 import (
-	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"syscall"
 	"time"
 	"unsafe"
@@ -31,15 +29,6 @@ func bare(nc net.Conn) (fd int, remote netip.AddrPort, err error) {
 		remote = a.AddrPort()
 	}
 	return fd, remote, err
-}
-
-// onDescriptor calls do with the descriptor of what has one that is open.
-func onDescriptor(x any, do func(fd int)) {
-	if sc, ok := x.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) { do(int(fd)) })
-		}
-	}
 }
 
 // tune makes the kernel send small answers at once and notice peers that have
@@ -101,35 +90,16 @@ func pollNow(fd int, events int16) int16 {
 	}
 }
 
-// inFlight is how many bytes the client's kernel has not confirmed, and whether it
-// may still do so. What has no socket is there at once.
-func (c *conn) inFlight() (unsent int, open bool) {
-	ask := func(fd int) {
-		unsent, _ = unix.IoctlGetInt(fd, unix.TIOCOUTQ)
-		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		open = err != nil || info.State != unix.BPF_TCP_CLOSE
-	}
-	if c.sock != nil {
-		ask(c.sock.fd)
-	} else {
-		onDescriptor(c.wire(), ask)
-	}
-	return unsent, open
+// unconfirmed is how many bytes the peer's kernel has not confirmed, and whether it may
+// still do so.
+func unconfirmed(fd int) (unsent int, open bool) {
+	unsent, _ = unix.IoctlGetInt(fd, unix.TIOCOUTQ)
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	return unsent, err != nil || info.State != unix.BPF_TCP_CLOSE
 }
 
-// broken tells an error of the socket from its proper end and from what is done
-// on our side.
-func broken(err error) bool {
-	_, fromKernel := errors.AsType[syscall.Errno](err)
-	return fromKernel
-}
-
-func reset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}
-
-// endedHere reports whether it is not for the client's sake that nothing more is
-// read.
-func endedHere(err error) bool {
-	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)
+// unreadBytes is how many bytes have arrived and are not read yet.
+func unreadBytes(fd int) int {
+	n, _ := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	return n
 }

@@ -18,7 +18,7 @@ const loginTime = 30 * time.Second
 // login answers a client that has to say first who it is, as far as it has said
 // something. It reports whether the connection goes on.
 func (c *conn) login() bool {
-	for !c.known.Load() {
+	for !c.authenticated.Load() {
 		who, err := c.in.NextLogin()
 		if err == protocol.ErrShort {
 			c.noteShort()
@@ -35,7 +35,7 @@ func (c *conn) login() bool {
 			}
 			c.out.Line(fault.Line)
 		}
-		if c.out.Buffered() > maxUnsent && c.flush() != nil {
+		if c.flushIfMany() != nil {
 			return false
 		}
 	}
@@ -47,14 +47,14 @@ func (c *conn) meetLogin(who protocol.Login) {
 	s := c.srv
 	s.counts.logins.Add(1)
 	if s.config.Authenticate(who.User, who.Password) {
-		c.known.Store(true)
+		c.authenticated.Store(true)
 		c.out.Line("STORED")
 		return
 	}
 	s.counts.loginErrors.Add(1)
-	failures, pause := s.guard.failed(c.remote(), time.Now())
+	failures, pause := s.guard.failed(c.transport.remote(), time.Now())
 	if unlogged, ok := s.guard.log.due(); ok {
-		s.config.Logger.Warn().Stringer("client", c.remote()).Int("failures", failures).
+		s.config.Logger.Warn().Stringer("client", c.transport.remote()).Int("failures", failures).
 			Int("unlogged", unlogged).Msg("wrong user or password")
 	}
 	c.pause(pause)
@@ -67,7 +67,7 @@ func (c *conn) pause(d time.Duration) {
 	if d == 0 || c.flush() != nil {
 		return
 	}
-	c.letGo()
+	c.transport.detach()
 	select {
 	case <-time.After(d):
 	case <-c.srv.ending:
@@ -76,7 +76,7 @@ func (c *conn) pause(d time.Duration) {
 
 // overstays reports whether a client has not said in time who it is.
 func (c *conn) overstays(now int64) bool {
-	return !c.known.Load() && now-c.since > int64(loginTime)
+	return !c.authenticated.Load() && now-c.since > int64(loginTime)
 }
 
 // The pause after a failed login: none for the first one from an address, then

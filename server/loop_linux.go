@@ -29,8 +29,8 @@ type loop struct {
 	lead  chan struct{} // whoever takes its element leads
 
 	mu     sync.Mutex // guards what follows
-	conns  []*conn    // by descriptor
-	mail   []*conn    // to be looked after, whatever their sockets say
+	socks  []*socket  // by descriptor
+	mail   []*socket  // to be looked after, whatever their sockets say
 	rung   bool       // the bell was rung for mail
 	closed bool
 
@@ -56,6 +56,24 @@ const (
 	// the scheduler's monitor awake; a longer one is the runtime's.
 	longSleep = 4 * time.Millisecond
 )
+
+// startLoop returns the loop, which it starts if it does not run yet.
+func (s *Server) startLoop() (*loop, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loop != nil {
+		return s.loop, nil
+	}
+	l, err := newLoop(s)
+	if err != nil {
+		return nil, err
+	}
+	s.loop = l
+	for range s.config.Settings.Threads {
+		go (&worker{loop: l}).run()
+	}
+	return l, nil
+}
 
 func newLoop(s *Server) (*loop, error) {
 	l := &loop{srv: s, poll: -1, bell: -1, lead: make(chan struct{}, 1)}
@@ -96,40 +114,38 @@ const watched = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 
 // add begins to serve a connection, or closes it. Somebody may have told it to
 // finish by now: what the loop does not know must not be ended.
-func (l *loop) add(c *conn) error {
-	s := c.sock
-	fd := s.fd
+func (l *loop) add(s *socket) error {
 	l.mu.Lock()
-	for len(l.conns) <= fd {
-		l.conns = append(l.conns, nil)
+	for len(l.socks) <= s.fd {
+		l.socks = append(l.socks, nil)
 	}
-	l.conns[fd] = c
+	l.socks[s.fd] = s
 	l.mu.Unlock()
-	err := control(l.poll, unix.EPOLL_CTL_ADD, fd, watched)
+	err := control(l.poll, unix.EPOLL_CTL_ADD, s.fd, watched)
 	if err != nil {
-		c.cutOff()
+		s.cutOff()
 	}
 	if !s.state.CompareAndSwap(attended, unattended) {
-		s.hungUp = true // what has happened meanwhile was not noted
+		s.input = inputEnds // what has happened meanwhile was not noted
 		s.state.Store(unattended)
-		l.post(c)
+		l.post(s)
 	}
 	return err
 }
 
 // remove closes the socket of a connection that nobody else looks after.
-func (l *loop) remove(c *conn) {
+func (l *loop) remove(s *socket) {
 	l.mu.Lock()
-	l.conns[c.sock.fd] = nil
+	l.socks[s.fd] = nil
 	l.mu.Unlock()
-	_ = unix.Close(c.sock.fd)
-	l.srv.unregister(c)
+	_ = unix.Close(s.fd)
+	l.srv.unregister(s.conn)
 }
 
 // post has a connection looked after soon. It may be called from any goroutine.
-func (l *loop) post(c *conn) {
+func (l *loop) post(s *socket) {
 	l.mu.Lock()
-	l.mail = append(l.mail, c)
+	l.mail = append(l.mail, s)
 	l.ring()
 	l.mu.Unlock()
 }
@@ -156,19 +172,19 @@ func (l *loop) stop() {
 type worker struct {
 	loop   *loop
 	leads  bool
-	batch  []turn  // what it found when it led
-	next   int     // in batch
-	unsent []*conn // have replies to be sent
-	sent   int     // how many of them have none any more
-	later  []*conn // have more to do than was good for a turn
+	batch  []turn    // what it found when it led
+	next   int       // in batch
+	unsent []*socket // have replies to be sent
+	sent   int       // how many of them have none any more
+	later  []*socket // have more to do than was good for a turn
 
 	retired bool // it has a successor, and finishes its batch only
 }
 
-// turn is a connection that is to be looked after, and why.
+// turn is a socket that is to be looked after, and why.
 type turn struct {
-	conn   *conn
-	events uint32 // of its socket
+	socket *socket
+	events uint32
 }
 
 // run serves until stop, or until somebody else does in its place.
@@ -183,8 +199,8 @@ func (w *worker) run() {
 			w.passLead() // to end the others, too
 			return
 		}
-		for _, c := range w.later {
-			w.batch = append(w.batch, turn{c, 0})
+		for _, s := range w.later {
+			w.batch = append(w.batch, turn{s, 0})
 		}
 		clear(w.later)
 		w.later = w.later[:0]
@@ -232,8 +248,8 @@ func (w *worker) commit() {
 	if locks.Commit() != nil {
 		return // each connection finds out what it has to take back
 	}
-	for _, c := range w.unsent {
-		c.kept = true
+	for _, s := range w.unsent {
+		s.conn.kept = true
 	}
 }
 
@@ -247,8 +263,8 @@ func (w *worker) retire() {
 
 // leave ends a worker that is retired.
 func (w *worker) leave() {
-	for _, c := range w.later {
-		w.loop.post(c)
+	for _, s := range w.later {
+		w.loop.post(s)
 	}
 }
 
@@ -259,15 +275,15 @@ func (w *worker) handleBatch() bool {
 	for w.next < len(w.batch) {
 		t := w.batch[w.next]
 		w.next++
-		if !t.conn.attend(w, t.events) {
+		if !t.socket.attend(w, t.events) {
 			return false
 		}
 	}
 	w.commit()
 	for w.sent < len(w.unsent) {
-		c := w.unsent[w.sent]
+		s := w.unsent[w.sent]
 		w.sent++
-		if !c.settle() {
+		if !s.endTurn() {
 			return false
 		}
 	}
@@ -289,8 +305,8 @@ func (l *loop) collect(w *worker) bool {
 		e := &l.events[i]
 		if int(e.Fd) == l.bell {
 			l.takeMail(w)
-		} else if c := l.conns[e.Fd]; c != nil {
-			w.batch = append(w.batch, turn{c, e.Events})
+		} else if s := l.socks[e.Fd]; s != nil {
+			w.batch = append(w.batch, turn{s, e.Events})
 		}
 	}
 	if l.closed && l.poll >= 0 {
@@ -304,15 +320,15 @@ func (l *loop) takeMail(w *worker) {
 	var count [8]byte
 	_, _ = unix.Read(l.bell, count[:])
 	l.rung = false
-	for _, c := range l.mail {
-		w.batch = append(w.batch, turn{c, 0})
+	for _, s := range l.mail {
+		w.batch = append(w.batch, turn{s, 0})
 	}
 	clear(l.mail)
 	l.mail = l.mail[:0]
 }
 
-// wait returns how many events there are. If there are none it waits for some,
-// should it be patient.
+// wait returns how many events there are. If there are none and it is patient, it
+// waits for some.
 func (l *loop) wait(patient bool) int {
 	n := l.look()
 	if n > 0 || !patient {

@@ -1,32 +1,33 @@
 package server
 
 import (
+	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// parked is what a connection needs while its client waits in line. Its socket
+// parked is what a connection needs while its client waits in line. Its transport
 // is watched all the while; whoever ends the wait writes the answer from its own
-// goroutine, so that a hand-off takes no switch of goroutines. Only a stream is left
-// to write its own: nobody else can tell whether that would have to wait.
+// goroutine, so that a hand-off takes no switch of goroutines. Only where it cannot
+// be told whether that would have to wait, the connection is left to write its own.
 type parked struct {
 	conn     *conn
+	writer   nowWriter // nil if the connection writes the answer
 	waiting  locks.Waiting
 	byPolicy bool      // the client did not ask to wait: more input ends it
 	meta     setAnswer // to an ms; no flags for add
 	text     []byte    // memory for its flags and key
 
 	how    locks.Outcome
-	over   atomic.Bool   // the answer is written, or for the stream to write
-	behind atomic.Bool   // input waits behind the claim: nudge the connection when over
-	failed atomic.Bool   // the answer could not be written
-	err    error         // why it could not
-	at     int64         // when it was written, on the server's clock
-	done   chan struct{} // holds one element once over
+	over   atomic.Bool    // the answer is written, or for the connection to write
+	behind atomic.Bool    // input waits behind the claim: wake the connection when over
+	err    error          // why the answer could not be written
+	at     int64          // when it was written, on the server's clock
+	served sync.WaitGroup // over when whoever ends the wait has done that
+	armed  bool           // served waits for that
 
 	out protocol.Writer // where the answer is put together
 }
@@ -41,7 +42,8 @@ func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
 	}
 	p := c.spare
 	if p == nil {
-		p = &parked{conn: c, done: make(chan struct{}, 1)}
+		p = &parked{conn: c}
+		p.writer, _ = c.transport.(nowWriter)
 		c.spare = p
 	}
 	if c.unsure != nil {
@@ -50,7 +52,8 @@ func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
 	p.byPolicy, p.meta.flags = byPolicy, nil
 	p.how, p.err = 0, nil
 	p.over.Store(false)
-	p.behind.Store(c.sock == nil) // a stream's goroutine reads on, and has to be told
+	p.behind.Store(p.writer == nil) // it may be reading, and has to be told
+	p.arm()
 	put.Wait, put.Waiter, put.Waiting, put.Named = d, p, &p.waiting, !byPolicy
 	return nil
 }
@@ -74,30 +77,43 @@ func (c *conn) startWaiting() {
 func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 	c := p.conn
 	p.how, p.at = how, c.srv.now()
-	answered := c.sock == nil || p.answer()
+	answered := p.writer == nil || p.answer()
 	if !answered {
-		p.failed.Store(true)
-		c.cutOff()
+		c.transport.cutOff()
 	}
 	p.over.Store(true)
 	// From now on it is the client that is waited for, whoever looks after the connection.
 	c.lastRead.Store(p.at)
 	c.state.Store(stateParse)
 	behind := p.behind.Load() // before the connection may use p for another wait
-	p.done <- struct{}{}
+	p.served.Done()
 	if behind {
-		c.nudge()
+		c.transport.wake()
 	}
 	return answered
 }
 
-// answer writes to the socket without ever waiting for the client. It is a few bytes:
-// a socket that does not take them at once belongs to a client that does not read.
+// arm has await wait for the next call of Served. (If the claim before did not have to
+// wait, or gave up in time, it still does.)
+func (p *parked) arm() {
+	if !p.armed {
+		p.armed = true
+		p.served.Add(1)
+	}
+}
+
+// await returns when Served has. It may be called again.
+func (p *parked) await() {
+	p.served.Wait()
+	p.armed = false
+}
+
+// answer writes the answer without ever waiting for the client.
 func (p *parked) answer() bool {
 	c := p.conn
 	c.appendOutcome(&p.out, p, p.how)
 	b := p.out.Bytes()
-	n, err := transfer(syscall.SYS_WRITE, c.sock.fd, b)
+	n, err := p.writer.writeNow(b)
 	if err == nil && n < len(b) {
 		err = errUnread
 	}
@@ -114,7 +130,10 @@ func (p *parked) answer() bool {
 func (c *conn) endWait(gone bool) bool {
 	p, goesOn := c.parked, true
 	if p.over.Load() || c.srv.locks.GiveUp(&p.waiting, gone) {
-		c.waitUntil(p.done)
+		if !p.over.Load() {
+			c.transport.detach()
+		}
+		p.await()
 		goesOn = c.afterOutcome(p)
 	} else {
 		// A client that has closed its side only may read this.
@@ -126,28 +145,17 @@ func (c *conn) endWait(gone bool) bool {
 	return goesOn
 }
 
-// waitUntil waits until another goroutine has written the answer.
-func (c *conn) waitUntil(done <-chan struct{}) {
-	select {
-	case <-done:
-		return
-	default:
-	}
-	c.letGo()
-	<-done
-}
-
 // afterOutcome goes on after a wait that another goroutine has ended.
 func (c *conn) afterOutcome(p *parked) bool {
-	if p.failed.Load() {
+	if p.err != nil {
 		c.writeErr = p.err
 		return false // withdrawn by whoever granted it
 	}
-	if c.sock == nil && !c.answerStream(p) {
+	if p.writer == nil && !c.writeOutcome(p) {
 		return false
 	}
 	beside := c.in.Buffered() > 0
-	more := c.readBehind()
+	more := c.transport.readBehind()
 	if more {
 		c.heard() // after the answers before this one
 	}
@@ -159,23 +167,9 @@ func (c *conn) afterOutcome(p *parked) bool {
 	return !broken(c.readErr) // a client that has closed is read to its end
 }
 
-// readBehind reads what has arrived while the client waited in line, and reports whether
-// that was anything.
-func (c *conn) readBehind() bool {
-	if c.sock != nil {
-		return !broken(c.readErr) && c.receive()
-	}
-	c.clearDeadline()
-	if c.unread() == 0 {
-		return false
-	}
-	c.read()
-	return c.readErr == nil
-}
-
-// answerStream writes the answer by itself, so that it is known whether it could be
-// written as a whole. If not, a grant is withdrawn.
-func (c *conn) answerStream(p *parked) bool {
+// writeOutcome writes the answer, and nothing with it, so that it is known whether it
+// could be written as a whole. If not, a grant is withdrawn.
+func (c *conn) writeOutcome(p *parked) bool {
 	c.appendOutcome(&c.out, p, p.how)
 	if c.flush() == nil {
 		return true

@@ -104,8 +104,8 @@ var errUnkept = errors.New("server: a promise is broken half-way")
 // done it for all of its connections.
 func (c *conn) keepPromises() error {
 	if !c.kept && c.srv.locks.Pending() {
-		if c.sock != nil && c.srv.locks.CommitWaits() {
-			c.sock.detach()
+		if c.srv.locks.CommitWaits() {
+			c.transport.detach()
 		}
 		if err := c.srv.locks.Commit(); err != nil && !c.takeBack(errorLine(err)) {
 			return errUnkept

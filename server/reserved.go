@@ -85,7 +85,7 @@ func (c *conn) getReserved(key []byte) {
 	value, ok := c.reservedValue(key)
 	switch {
 	case !ok:
-	case c.withCAS:
+	case c.work.withCAS:
 		c.out.ValueCAS(key, 0, value, 0)
 	default:
 		c.out.Value(key, 0, value)

@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
 )
@@ -138,11 +136,7 @@ func (s *Server) serve(l net.Listener, config *tls.Config) error {
 	for {
 		nc, err := a.accept()
 		if err == nil {
-			if config != nil {
-				s.welcomeTLS(nc, l, config)
-			} else {
-				err = s.welcome(nc, l)
-			}
+			err = s.welcome(nc, l, config)
 		}
 		switch {
 		case err == nil:
@@ -158,62 +152,34 @@ func (s *Server) serve(l net.Listener, config *tls.Config) error {
 	}
 }
 
-// startLoop starts the loop if it does not run yet.
-func (s *Server) startLoop() (err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.loop != nil {
+// welcome starts to serve an accepted connection, or turns it away if there are
+// too many: from the loop if it is a bare socket, otherwise from a goroutine of its
+// own, which with TLS shakes hands first.
+func (s *Server) welcome(nc net.Conn, l net.Listener, config *tls.Config) error {
+	if config != nil {
+		wire := &tlsWire{Conn: nc}
+		s.welcomeStream(tls.Server(wire, config), nc, l)
 		return nil
 	}
-	l, err := newLoop(s)
-	if err != nil {
+	if served, err := s.welcomeSocket(nc, l); served || err != nil {
 		return err
 	}
-	s.loop = l
-	for range s.config.Settings.Threads {
-		go (&worker{loop: l}).run()
-	}
+	s.welcomeStream(nc, nc, l)
 	return nil
 }
 
-// welcome starts to serve an accepted connection, or turns it away if there are
-// too many: from a loop if it is a bare socket, otherwise from a goroutine of its
-// own.
-func (s *Server) welcome(nc net.Conn, l net.Listener) error {
-	c := newConn(s)
-	c.listener = l.Addr()
-	fd, remote, err := bare(nc)
-	if err == nil && fd >= 0 {
-		if err = s.startLoop(); err != nil {
-			_ = unix.Close(fd)
-		}
+// welcomeStream starts to serve a stream over an accepted connection from a goroutine
+// of its own, or turns it away, in plain text.
+func (s *Server) welcomeStream(nc, wire net.Conn, l net.Listener) {
+	stream := newStream(s, nc)
+	stream.conn.listener = l.Addr()
+	if !s.register(stream.conn) {
+		s.turnAway(wire) // as memcached does
+		_ = wire.Close()
+		return
 	}
-	if err != nil {
-		s.turnAway(nc)
-		_ = nc.Close()
-		return err
-	}
-	if fd < 0 {
-		c.stream = nc
-	} else {
-		c.sock = newSocket(fd, remote)
-		defer nc.Close()
-	}
-	switch {
-	case !s.register(c):
-		s.turnAway(nc)
-		if fd >= 0 {
-			_ = unix.Close(fd)
-			return nil
-		}
-		_ = nc.Close()
-	case fd < 0:
-		go c.serve()
-	default:
-		s.tune(fd)
-		return c.sock.loop.add(c)
-	}
-	return nil
+	onDescriptor(wire, s.tune)
+	go stream.serve()
 }
 
 // turnAway tells a client that there are too many, unless the server is about to end.
@@ -228,12 +194,12 @@ func (s *Server) turnAway(nc net.Conn) {
 
 // ServeConn serves one connection and returns when it is closed.
 func (s *Server) ServeConn(nc net.Conn) {
-	c := newStream(s, nc)
-	if !s.register(c) {
+	stream := newStream(s, nc)
+	if !s.register(stream.conn) {
 		_ = nc.Close()
 		return
 	}
-	c.serve()
+	stream.serve()
 }
 
 // register reports false if the connection is not to be served.
@@ -246,9 +212,6 @@ func (s *Server) register(c *conn) bool {
 	s.counts.total.Add(1)
 	s.conns[c] = struct{}{}
 	s.idle.Add(1)
-	if c.sock != nil {
-		c.sock.loop = s.loop
-	}
 	if len(s.conns) == 1 {
 		s.alone = make(chan struct{})
 		go s.sweep(s.alone)
@@ -315,7 +278,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		s.eachConn((*conn).cutOff)
+		s.eachConn(func(c *conn) { c.transport.cutOff() })
 		<-done
 		return ctx.Err()
 	}

@@ -1,8 +1,8 @@
 package server
 
 import (
-	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
@@ -10,30 +10,79 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is what a connection has that is served by a loop. All of it belongs to
-// the worker that attends to the connection, but for what is atomic.
+// A socket is a transport that is served by a loop. All of it belongs to the worker that
+// attends to the connection, but for what is atomic.
 type socket struct {
+	conn   *conn
 	fd     int
 	loop   *loop
-	remote netip.AddrPort // invalid for a Unix socket
+	client netip.AddrPort // invalid for a Unix socket
 
-	worker  *worker       // who attends to it, nil if that is its own goroutine
-	again   bool          // requests that were read are left for the next turn
-	drained bool          // all that had arrived was read
-	hungUp  bool          // the client may have: reading tells
-	ended   bool          // the connection is to be closed
-	roomy   bool          // the loop watches for room to write
-	last    bool          // the server is to end, and no more is read than
-	unread  int           // these bytes, which had arrived by then
-	state   atomic.Int32  // see below
-	cut     atomic.Bool   // to be closed without further ado
-	room    chan struct{} // tells who waits for room that something has happened; made under loop.mu
+	worker *worker       // who attends to it, nil if that is its own goroutine
+	input  input         // what may be left to read
+	stage  stage         // how near to its end it is
+	again  bool          // requests that were read are left for the next turn
+	roomy  bool          // the loop watches for room to write
+	state  atomic.Int32  // see below
+	cut    atomic.Bool   // to be closed without further ado
+	rest   int           // bytes that are read in the stage lastInput
+	room   chan struct{} // tells who waits for room that something has happened; made under loop.mu
 }
 
-func newSocket(fd int, remote netip.AddrPort) *socket {
-	s := &socket{fd: fd, remote: remote}
+// input is what the kernel may have for the server.
+type input uint8
+
+const (
+	moreInput input = iota // possibly: reading tells
+	inputEnds              // so, too, and less than was asked for is not all: the end may be behind it
+	noInput                // all that had arrived was read
+)
+
+// stage is how far a socket is on the way to its end.
+type stage uint8
+
+const (
+	serving   stage = iota
+	lastInput       // the server is to end: what has arrived by now is read, and no more
+	ended           // to be closed
+)
+
+// newSocket has c served by a loop; add begins with that.
+func newSocket(c *conn, fd int, l *loop, client netip.AddrPort) *socket {
+	s := &socket{conn: c, fd: fd, loop: l, client: client}
 	s.state.Store(attended) // by who accepted it, until the loop knows it
+	c.transport = s
 	return s
+}
+
+// welcomeSocket has a loop serve an accepted connection if it is a bare socket, and
+// turns it away if there are too many.
+func (s *Server) welcomeSocket(nc net.Conn, l net.Listener) (served bool, err error) {
+	fd, client, err := bare(nc)
+	if err == nil && fd < 0 {
+		return false, nil
+	}
+	defer nc.Close()
+	if err != nil {
+		s.turnAway(nc)
+		return true, err
+	}
+	loop, err := s.startLoop()
+	if err != nil {
+		s.turnAway(nc)
+		_ = unix.Close(fd)
+		return true, err
+	}
+	c := newConn(s)
+	c.listener = l.Addr()
+	sock := newSocket(c, fd, loop, client)
+	if !s.register(c) {
+		s.turnAway(nc)
+		_ = unix.Close(fd)
+		return true, nil
+	}
+	s.tune(fd)
+	return true, loop.add(sock)
 }
 
 // States of a socket.
@@ -44,69 +93,74 @@ const (
 	closed           // its descriptor may be another's by now
 )
 
-var errCut = errors.New("server: connection cut")
-
 // attend gives the connection its turn, which events of its socket are the
 // reason for, or mail if there are none. It reports false when it had to wait:
 // the worker has a successor by now.
-func (c *conn) attend(w *worker, events uint32) bool {
-	s := c.sock
+func (s *socket) attend(w *worker, events uint32) bool {
 	if !s.claim() {
 		return true
 	}
 	s.worker = w
-	if events != 0 {
-		s.drained = false
+	switch {
+	case events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0:
+		s.input = inputEnds
+	case events != 0:
+		s.expectInput()
 	}
-	s.hungUp = s.hungUp || events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
-	if c.turn() && s.worker == w && c.out.Buffered() > 0 {
-		w.unsent = append(w.unsent, c)
+	if s.turn() && s.worker == w && s.conn.out.Buffered() > 0 {
+		w.unsent = append(w.unsent, s)
 		return true
 	}
-	return c.settle()
+	return s.endTurn()
 }
 
-// settle ends what attend has begun: it sends the replies, and lets go of the
+// expectInput notes that something may have arrived.
+func (s *socket) expectInput() {
+	if s.input == noInput {
+		s.input = moreInput
+	}
+}
+
+// endTurn ends what attend has begun: it sends the replies, and lets go of the
 // connection if it is to go on and nothing has happened meanwhile. It reports
 // false when the worker has a successor.
-func (c *conn) settle() bool {
-	s := c.sock
+func (s *socket) endTurn() bool {
+	c := s.conn
 	for {
-		if c.flush() != nil || c.over() {
+		if c.flush() != nil || s.isOver() {
 			c.end()
 			c.linger()
 			s.state.Store(closed)
-			s.loop.remove(c)
+			s.loop.remove(s)
 			return s.worker != nil
 		}
 		c.answersSent()
-		w, unfinished := s.worker, c.parked == nil && (s.again || !s.drained)
+		w, unfinished := s.worker, c.parked == nil && (s.again || s.input != noInput)
 		s.watchLess()
 		if s.state.CompareAndSwap(attended, unattended) {
 			switch {
 			case !unfinished:
 			case w != nil:
-				w.later = append(w.later, c)
+				w.later = append(w.later, s)
 			default:
-				s.loop.post(c)
+				s.loop.post(s)
 			}
 			return w != nil
 		}
 		s.state.Store(attended)
-		s.drained, s.hungUp = false, true // nobody has noted what has happened
-		c.turn()
+		s.input = inputEnds // nobody has noted what has happened
+		s.turn()
 	}
 }
 
-// over reports whether the connection is to be closed: by its client, by us, or
+// isOver reports whether the connection is to be closed: by its client, by us, or
 // because the server is to end and all that has arrived is handled.
-func (c *conn) over() bool {
-	s := c.sock
-	if s.ended {
+func (s *socket) isOver() bool {
+	if s.stage == ended {
 		return true
 	}
-	finished := s.last && !s.again && (s.drained || s.unread <= 0)
-	return c.parked == nil && (s.cut.Load() || finished)
+	finished := s.stage == lastInput && !s.again && (s.input == noInput || s.rest <= 0)
+	return s.conn.parked == nil && (s.cut.Load() || finished)
 }
 
 // claim reports whether it is for the caller to attend to the connection. If
@@ -157,21 +211,22 @@ func (s *socket) watch(events uint32) {
 
 // turn does what can be done without waiting for the client, but no more than is
 // fair; the replies are still to be sent. It reports whether the connection goes on.
-func (c *conn) turn() bool {
-	s := c.sock
-	s.ended = !c.takeTurn()
-	return !s.ended
+func (s *socket) turn() bool {
+	if !s.takeTurn() {
+		s.stage = ended
+	}
+	return s.stage != ended
 }
 
-func (c *conn) takeTurn() bool {
-	s := c.sock
-	if c.finishing.Load() && !s.last {
+func (s *socket) takeTurn() bool {
+	c := s.conn
+	if c.finishing.Load() && s.stage == serving {
 		// A client that goes on to send must not keep the server from its end.
-		s.last = true
-		s.unread = c.unread()
+		s.stage = lastInput
+		s.rest = s.unread()
 	}
 	if c.parked == nil && !s.again {
-		if !c.receive() {
+		if !s.receive() {
 			return c.readErr == nil
 		}
 		c.heard()
@@ -180,8 +235,11 @@ func (c *conn) takeTurn() bool {
 	s.again = false
 	for {
 		if c.parked != nil {
-			if over, goesOn := c.stir(); !over || !goesOn {
-				return goesOn
+			switch s.stir() {
+			case waitGoesOn:
+				return true
+			case connOver:
+				return false
 			}
 		}
 		if !c.handleBuffered() {
@@ -191,7 +249,7 @@ func (c *conn) takeTurn() bool {
 			c.in.Release()
 			return true
 		}
-		if c.in.Buffered() == 0 && s.drained {
+		if c.in.Buffered() == 0 && s.input == noInput {
 			return true // there is nothing that concerns the wait
 		}
 	}
@@ -199,14 +257,14 @@ func (c *conn) takeTurn() bool {
 
 // receive reads what has arrived. It reports false if that is nothing, with
 // readErr set if there will be no more.
-func (c *conn) receive() bool {
-	s := c.sock
+func (s *socket) receive() bool {
+	c := s.conn
 	c.readErr = nil
 	space := c.in.Space()
 	n, err := transfer(syscall.SYS_READ, s.fd, space)
 	switch {
 	case err == syscall.EAGAIN:
-		s.drained, s.hungUp = true, false
+		s.input = noInput
 		c.in.Release()
 		return false
 	case err != nil:
@@ -216,21 +274,35 @@ func (c *conn) receive() bool {
 		c.readErr = io.EOF
 		return false
 	}
-	c.in.Advance(n)
-	c.bytesRead.Add(uint64(n))
-	s.unread -= n
-	// Of a stream, less than was asked for is all there is.
-	s.drained = n < len(space) && !s.hungUp
+	c.received(n)
+	s.rest -= n
+	switch { // of a stream, less than was asked for is all there is
+	case s.input == inputEnds:
+	case n < len(space):
+		s.input = noInput
+	default:
+		s.input = moreInput
+	}
 	return true
 }
 
-// stir looks after a connection whose client waits in line. It reports whether
-// the wait is over, and whether the connection goes on.
-func (c *conn) stir() (over, goesOn bool) {
-	p, s := c.parked, c.sock
-	s.drained = false
+func (s *socket) readBehind() bool { return !broken(s.conn.readErr) && s.receive() }
+
+// stirred is what has become of a connection whose client waited in line.
+type stirred uint8
+
+const (
+	waitGoesOn stirred = iota // nothing has happened that ends it
+	waitOver                  // the connection goes on
+	connOver                  // the connection is to be closed
+)
+
+// stir looks after a connection whose client waits in line.
+func (s *socket) stir() stirred {
+	c, p := s.conn, s.conn.parked
+	s.expectInput()
 	if p.over.Load() {
-		return true, c.endWait(false)
+		return s.endWait(false)
 	}
 	// Nothing is read: what is pipelined stays where it bounds itself.
 	got := pollNow(s.fd, unix.POLLIN|unix.POLLRDHUP)
@@ -238,44 +310,49 @@ func (c *conn) stir() (over, goesOn bool) {
 	more := got&unix.POLLIN != 0 || c.in.Buffered() > 0
 	switch {
 	case gone:
-		s.hungUp, c.readErr = true, io.EOF
-		return true, c.endWait(true) // to answer will tell if it was reset
+		s.input, c.readErr = inputEnds, io.EOF
+		return s.endWait(true) // to answer will tell if it was reset
 	case more && p.byPolicy:
-		return true, c.endWait(false)
+		return s.endWait(false)
 	case more || c.finishing.Load(): // to finish, all waits are being ended
 		p.behind.Store(true)
 	}
 	if !p.over.Load() {
-		return false, true
+		return waitGoesOn
 	}
-	return true, c.endWait(false)
+	return s.endWait(false)
 }
 
-// writeAll sends b, and waits for room if there is none.
-func (c *conn) writeAll(b []byte) (sent int, err error) {
+func (s *socket) endWait(gone bool) stirred {
+	if s.conn.endWait(gone) {
+		return waitOver
+	}
+	return connOver
+}
+
+// write sends b, and waits for room if there is none.
+func (s *socket) write(b []byte) (sent int, err error) {
 	for sent < len(b) && err == nil {
 		var n int
-		n, err = send(c.sock.fd, b[sent:])
+		n, err = send(s.fd, b[sent:])
 		sent += n
 	}
 	if err == syscall.EAGAIN {
-		sent, err = c.writePatiently(b, sent)
-	}
-	if err != nil && err != errCut && err != errUnread {
-		c.writeErr = err
+		return s.writePatiently(b, sent)
 	}
 	return sent, err
 }
 
 // writePatiently sends what there was no room for, all but the first so many bytes.
-func (c *conn) writePatiently(b []byte, sent int) (int, error) {
+func (s *socket) writePatiently(b []byte, sent int) (int, error) {
+	c := s.conn
 	if err := c.keep(cap(b)); err != nil {
 		return sent, err
 	}
 	defer c.forget(cap(b))
 	c.mustTake()
 	for sent < len(b) {
-		n, err := send(c.sock.fd, b[sent:])
+		n, err := send(s.fd, b[sent:])
 		sent += n
 		switch {
 		case n > 0:
@@ -283,7 +360,7 @@ func (c *conn) writePatiently(b []byte, sent int) (int, error) {
 		case err == nil: // a signal interrupted it
 		case err != syscall.EAGAIN:
 			return sent, err
-		case !c.sock.waitForRoom(): // which also returns when the client has sent something
+		case !s.waitForRoom(): // which also returns when the client has sent something
 			return sent, errCut
 		}
 	}
@@ -308,3 +385,45 @@ func (s *socket) waitForRoom() bool {
 	}
 	return !s.cut.Load()
 }
+
+// writeNow is for a few bytes: a socket that does not take them at once belongs to a
+// client that does not read.
+func (s *socket) writeNow(b []byte) (int, error) { return transfer(syscall.SYS_WRITE, s.fd, b) }
+
+func (s *socket) passLead() {
+	if s.worker != nil {
+		s.worker.passLead()
+	}
+}
+
+func (s *socket) yield() (later bool) {
+	s.again = true
+	return true
+}
+
+func (s *socket) wake() { s.loop.post(s) }
+
+func (s *socket) cutOff() {
+	s.cut.Store(true)
+	s.wake()
+}
+
+func (s *socket) isCut() bool { return s.cut.Load() }
+
+func (s *socket) seeOff() error { return s.conn.readErr }
+
+func (s *socket) inFlight() flight {
+	unsent, open := unconfirmed(s.fd)
+	return flight{unsent, open, true}
+}
+
+func (s *socket) unread() int { return unreadBytes(s.fd) }
+
+func (s *socket) remote() net.Addr {
+	if s.client.IsValid() {
+		return net.TCPAddrFromAddrPort(s.client)
+	}
+	return &net.UnixAddr{Net: "unix"} // clients of a Unix socket have no name
+}
+
+func (s *socket) descriptor() int { return s.fd }

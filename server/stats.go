@@ -319,8 +319,8 @@ func (s *Server) connections() []field {
 		l.text(prefix+"secs_since_last_cmd", strconv.Itoa(int(time.Since(s.started).Seconds())))
 	}
 	for c := range s.conns {
-		prefix := strconv.Itoa(c.descriptor()) + ":"
-		l.text(prefix+"addr", addrText(c.remote()))
+		prefix := strconv.Itoa(c.transport.descriptor()) + ":"
+		l.text(prefix+"addr", addrText(c.transport.remote()))
 		if c.listener != nil {
 			l.text(prefix+"listen_addr", addrText(c.listener))
 		}
@@ -337,19 +337,6 @@ func addrText(a net.Addr) string {
 		return "unix:"
 	}
 	return a.Network() + ":" + a.String()
-}
-
-func (c *conn) descriptor() int {
-	if c.sock != nil {
-		return c.sock.fd
-	}
-	return fdOf(c.wire())
-}
-
-func fdOf(x any) (fd int) {
-	fd = -1
-	onDescriptor(x, func(open int) { fd = open })
-	return fd
 }
 
 func (c *conn) statsDetail(what string) {

@@ -43,7 +43,7 @@ func (c *conn) heldValue(limitWord []byte) (value []byte, ok bool) {
 	if !ok || c.srv.config.NoDump {
 		return nil, false
 	}
-	c.letOthersLead()
+	c.transport.passLead()
 	var b bytes.Buffer
 	for _, f := range c.srv.heldTable(limit, nil) {
 		b.WriteString(f.Name + " " + f.Text + "\n")

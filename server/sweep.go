@@ -38,7 +38,7 @@ func (s *Server) sweepOnce() {
 		}
 		c.swept.kicked = true
 		counter.Add(1)
-		c.cutOff()
+		c.transport.cutOff()
 	}
 	s.mu.Unlock()
 
@@ -78,7 +78,7 @@ func (c *conn) overdue(now int64) *atomic.Uint64 {
 // which somebody who reads slowly may take minutes to make.
 func (c *conn) takes(due, now int64) bool {
 	before := c.swept.inKernel
-	c.swept.inKernel, _ = c.inFlight()
+	c.swept.inKernel = c.transport.inFlight().unsent
 	if c.swept.inKernel >= before {
 		return false
 	}

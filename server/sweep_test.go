@@ -280,7 +280,7 @@ func TestIdleAfterAWait(t *testing.T) {
 				now := s.now()
 				return c.overdue(now) == nil && c.overdue(now+int64(2*time.Hour)) == &s.counts.idleKicks
 			})
-			c.cutOff()
+			c.transport.cutOff()
 			waiter.endsWith()
 		})
 	}

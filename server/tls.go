@@ -24,35 +24,21 @@ type Certificates interface {
 // ServeTLS is Serve for clients that speak TLS. A handshake keeps nobody waiting.
 func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error { return s.serve(l, config) }
 
-// welcomeTLS begins to serve a connection from a goroutine of its own, which shakes
-// hands first.
-func (s *Server) welcomeTLS(nc net.Conn, l net.Listener, config *tls.Config) {
-	c := newStream(s, tls.Server(&tlsTransport{Conn: nc}, config))
-	c.listener = l.Addr()
-	if !s.register(c) {
-		s.turnAway(nc) // in plain text, as memcached does
-		_ = nc.Close()
-		return
-	}
-	onDescriptor(nc, s.tune)
-	go c.serve()
-}
-
-// A tlsTransport carries TLS, and knows whether the client has sent anything. One goroutine
+// A tlsWire carries TLS, and knows whether the client has sent anything. One goroutine
 // reads it, the connection's.
-type tlsTransport struct {
+type tlsWire struct {
 	net.Conn
 	heard bool
 }
 
-func (t *tlsTransport) Read(b []byte) (int, error) {
+func (t *tlsWire) Read(b []byte) (int, error) {
 	n, err := t.Conn.Read(b)
 	t.heard = t.heard || n > 0
 	return n, err
 }
 
 // SyscallConn leads to the socket.
-func (t *tlsTransport) SyscallConn() (syscall.RawConn, error) {
+func (t *tlsWire) SyscallConn() (syscall.RawConn, error) {
 	if socket, ok := t.Conn.(syscall.Conn); ok {
 		return socket.SyscallConn()
 	}
@@ -61,36 +47,37 @@ func (t *tlsTransport) SyscallConn() (syscall.RawConn, error) {
 
 // shakeHands reports whether the client may go on: it speaks TLS, if it has to, and
 // has the certificate that is asked for.
-func (c *conn) shakeHands() bool {
-	t, ok := c.stream.(*tls.Conn)
+func (s *stream) shakeHands() bool {
+	srv := s.conn.srv
+	t, ok := s.nc.(*tls.Conn)
 	if !ok {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
-		c.srv.counts.handshakeErrors.Add(1)
-		if transport, ok := t.NetConn().(*tlsTransport); ok && !transport.heard {
+		srv.counts.handshakeErrors.Add(1)
+		if wire, ok := t.NetConn().(*tlsWire); ok && !wire.heard {
 			return false // a probe of the port, or a connection kept in reserve: nothing went wrong
 		}
-		if unlogged, ok := c.srv.badHandshakes.due(); ok {
-			c.srv.config.Logger.Warn().Err(err).Stringer("client", c.remote()).
+		if unlogged, ok := srv.badHandshakes.due(); ok {
+			srv.config.Logger.Warn().Err(err).Stringer("client", s.remote()).
 				Int("unlogged", unlogged).Msg("TLS handshake failed")
 		}
 		return false
 	}
 	if !t.ConnectionState().DidResume {
-		c.srv.counts.sessions.Add(1)
+		srv.counts.sessions.Add(1)
 	}
 	return true
 }
 
 // wire is what carries a stream: the TCP connection below TLS.
-func (c *conn) wire() net.Conn {
-	if t, ok := c.stream.(*tls.Conn); ok {
+func (s *stream) wire() net.Conn {
+	if t, ok := s.nc.(*tls.Conn); ok {
 		return t.NetConn()
 	}
-	return c.stream
+	return s.nc
 }
 
 // goodbyeTime is how long after the end of TLS that of TCP is waited for.
@@ -98,23 +85,24 @@ const goodbyeTime = time.Second
 
 // seeOff waits for the end of TCP behind the end of TLS. Only that tells whether the
 // client had taken what it was sent; one that has stopped sending may wait for ours.
-func (c *conn) seeOff() {
-	t, ok := c.stream.(*tls.Conn)
-	if !ok || c.readErr != io.EOF {
-		return
+func (s *stream) seeOff() error {
+	t, ok := s.nc.(*tls.Conn)
+	if !ok || s.conn.readErr != io.EOF {
+		return s.conn.readErr
 	}
 	tcp := t.NetConn()
 	_ = tcp.SetReadDeadline(time.Now().Add(goodbyeTime))
 	if _, err := io.Copy(io.Discard, tcp); broken(err) {
-		c.readErr = err
+		return err
 	}
+	return io.EOF
 }
 
 // noteTLSError counts what breaks TLS, in contrast to TCP, behind the handshake.
-func (c *conn) noteTLSError() {
-	_, notTLS := errors.AsType[tls.RecordHeaderError](c.readErr)
-	op, ok := errors.AsType[*net.OpError](c.readErr)
+func (s *stream) noteTLSError() {
+	_, notTLS := errors.AsType[tls.RecordHeaderError](s.conn.readErr)
+	op, ok := errors.AsType[*net.OpError](s.conn.readErr)
 	if notTLS || ok && (op.Op == "local error" || op.Op == "remote error") {
-		c.srv.counts.tlsErrors.Add(1)
+		s.conn.srv.counts.tlsErrors.Add(1)
 	}
 }
