@@ -44,23 +44,8 @@ func (c *closedLock) SetIndex(i int32) { c.index = i }
 // LockDelay keeps locks whose keys match closed for some time after a hold that
 // ended by expiry or withdrawal.
 type LockDelay struct {
-	Pattern string // as in Config.LockKeys
+	Pattern Pattern
 	Delay   time.Duration
-}
-
-// lockDelay is a LockDelay with its pattern understood.
-type lockDelay struct {
-	Pattern
-	delay time.Duration
-}
-
-func newLockDelays(configured []LockDelay) (delays []lockDelay) {
-	for _, d := range configured {
-		if p, err := NewPattern(d.Pattern); err == nil {
-			delays = append(delays, lockDelay{p, d.Delay})
-		}
-	}
-	return delays
 }
 
 // closeAfter closes the lock of an item that is about to go, if its hold ends
@@ -69,9 +54,9 @@ func (sh *shard) closeAfter(it *item, why ending, now time.Duration) {
 	if why != expiry && why != withdrawal {
 		return
 	}
-	for i := range sh.m.delays {
-		if d := &sh.m.delays[i]; d.Match(it.Key()) {
-			if until := expiresAt(d.delay, now); until > max(now, sh.m.settled) {
+	for i := range sh.m.config.LockDelays {
+		if d := &sh.m.config.LockDelays[i]; d.Pattern.Match(it.Key()) {
+			if until := expiresAt(d.Delay, now); until > max(now, sh.m.settled) {
 				sh.close(string(it.Key()), until)
 			}
 			return

@@ -8,7 +8,7 @@ import (
 const pause = 5 * time.Second
 
 func delayed() Config {
-	return Config{LockDelays: []LockDelay{{"lock:exempt", 0}, {"lock:*", pause}}}
+	return Config{LockDelays: []LockDelay{{MustPattern("lock:exempt"), 0}, {MustPattern("lock:*"), pause}}}
 }
 
 // wantDelay compares how much longer the lock is closed.
@@ -134,7 +134,7 @@ func TestItemInPlaceOfAClosedLock(t *testing.T) {
 }
 
 func TestSettle(t *testing.T) {
-	bubble(t, Config{Settle: 10 * time.Second, LockKeys: []string{"lock:*"}}, func(t *testing.T, m *Manager) {
+	bubble(t, Config{Settle: 10 * time.Second, LockKeys: []Pattern{MustPattern("lock:*")}}, func(t *testing.T, m *Manager) {
 		a, b := newClient(m, "a"), newClient(m, "b")
 		want(t, "claim", a.add(key, time.Minute), ErrNotStored)
 		want(t, "add of what is no lock", a.add("item", time.Minute), nil)

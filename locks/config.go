@@ -9,9 +9,9 @@ import (
 // Config is what a Manager needs to know. The zero value is useful: every key
 // that add makes is a lock, 64 MiB of memory, items of up to 1 MiB.
 type Config struct {
-	// LockKeys are glob patterns (path.Match without the special meaning of
-	// '/'); an add of a matching key is a claim. None means every key.
-	LockKeys []string
+	// LockKeys tell which keys are locks: an add of a matching key is a claim. None
+	// means every key.
+	LockKeys []Pattern
 	// MemoryLimit bounds, in bytes, what items take: struct, key, value and
 	// bookkeeping. 0 means DefaultMemoryLimit.
 	MemoryLimit int64
@@ -49,6 +49,9 @@ type Config struct {
 	// LockDelays keep locks closed for a while after a hold that ended by expiry or
 	// withdrawal; the first match counts.
 	LockDelays []LockDelay
+	// WaitPolicies let claims wait whose clients have not asked to; the first match
+	// counts.
+	WaitPolicies []WaitPolicy
 	// Settle is for how long after the start no grants are given: holders from before
 	// it may still be at work. Claims are refused, or wait in line.
 	Settle time.Duration

@@ -230,7 +230,7 @@ func TestReleases(t *testing.T) {
 }
 
 func TestOrdinaryItemsAreNoLocks(t *testing.T) {
-	bubble(t, Config{LockKeys: []string{"lock:*"}}, func(t *testing.T, m *Manager) {
+	bubble(t, Config{LockKeys: []Pattern{MustPattern("lock:*")}}, func(t *testing.T, m *Manager) {
 		must(t, set(m, "lock:made-by-set", "x", time.Second))
 		must(t, newClient(m, "a").add("another:key", time.Second))
 		want(t, "add", newClient(m, "b").add("another:key", time.Second), ErrNotStored)

@@ -217,16 +217,10 @@ type Session struct {
 	// lines are those it may poll in, so that closing it finds them.
 	lines []*line
 	// overtaken is the hash of the latest key for which it polls in vain while
-	// others, who came later, are queued.
+	// others, who came later, are queued: see UnaskedWait.
 	overtaken uint64
 	self      *claimant // made when it is needed
 }
-
-// Overtaken reports whether the session polls for a lock while all that are queued
-// for it came later. Those are served first, so that the session may never find
-// the lock free: its next claim should wait for a moment, with IfOvertaken. In line
-// it stands where it came.
-func (s *Session) Overtaken() bool { return s.overtaken != 0 }
 
 // maxLines bounds the lines a session is remembered in: a connection that many
 // clients share is counted as waiting for its latest locks only.

@@ -43,9 +43,8 @@ type Manager struct {
 	matches matcher
 	epoch   time.Time // when the Manager's clock began
 
-	journal Journal      // nil if locks are kept in memory alone
-	drift   atomic.Int64 // what the journal's clock is ahead of ours, in nanoseconds
-	delays  []lockDelay
+	journal Journal       // nil if locks are kept in memory alone
+	drift   atomic.Int64  // what the journal's clock is ahead of ours, in nanoseconds
 	settled time.Duration // no grants before
 
 	token atomic.Uint64 // the latest CAS id that was not chosen by a client; below 2^63
@@ -81,9 +80,8 @@ func NewManager(c Config) *Manager {
 		circleLog: c.Logger.Sample(&zerolog.BurstSampler{Burst: maxCirclesLogged, Period: time.Second}),
 		lostLog:   c.Logger.Sample(&zerolog.BurstSampler{Burst: maxLostLogged, Period: time.Second}),
 		seed:      maphash.MakeSeed(),
-		matches:   newMatcher(c.LockKeys),
+		matches:   c.LockKeys,
 		journal:   c.Journal,
-		delays:    newLockDelays(c.LockDelays),
 		wake:      make(chan struct{}, 1),
 	}
 	m.startClock()

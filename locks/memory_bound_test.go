@@ -62,7 +62,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				p.giveUp(false)
 			}
 		}},
-		{"closed-by-lock-delay", Config{LockDelays: []LockDelay{{"*", time.Hour}}}, func(t *testing.T, m *Manager, key string) {
+		{"closed-by-lock-delay", Config{LockDelays: []LockDelay{{MustPattern("*"), time.Hour}}}, func(t *testing.T, m *Manager, key string) {
 			if newClient(m, "holder").add(key, time.Millisecond) == nil {
 				expireAfter(m, time.Millisecond)
 			}
@@ -111,7 +111,7 @@ func TestMemoryIsBounded(t *testing.T) {
 // A closed lock takes the place of its last hold, so that it is kept however full memory
 // is. When there is nothing left to evict, other locks are not granted.
 func TestClosedLocksFillTheMemory(t *testing.T) {
-	bubble(t, Config{MemoryLimit: 1 << 20, LockDelays: []LockDelay{{"*", pause}}}, func(t *testing.T, m *Manager) {
+	bubble(t, Config{MemoryLimit: 1 << 20, LockDelays: []LockDelay{{MustPattern("*"), pause}}}, func(t *testing.T, m *Manager) {
 		a := newClient(m, "")
 		locks := 0
 		for ; locks < 100_000; locks++ {
@@ -175,7 +175,7 @@ func TestPollersWhenMemoryIsFull(t *testing.T) {
 
 // All lines and closed locks are given back, to the last byte.
 func TestBytesOfLinesAreGivenBack(t *testing.T) {
-	c := Config{Settle: time.Second, LockDelays: []LockDelay{{"lock:*", pause}}}
+	c := Config{Settle: time.Second, LockDelays: []LockDelay{{MustPattern("lock:*"), pause}}}
 	bubble(t, c, func(t *testing.T, m *Manager) {
 		var clients []*client
 		for i := range 100 {

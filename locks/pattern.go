@@ -6,8 +6,9 @@ import (
 )
 
 // Pattern is a glob over keys: '*' stands for any bytes, '?' for one, [a-z] for
-// one of a set. A '/' is a byte like any other.
+// one of a set. A '/' is a byte like any other. The zero Pattern describes no key.
 type Pattern struct {
+	text   string // as it was written
 	glob   string
 	prefix string // what the key begins with, where that decides
 	kind   patternKind
@@ -26,7 +27,7 @@ var noSlash = strings.NewReplacer("/", "\x01")
 
 // NewPattern reads a glob. The error is path.ErrBadPattern.
 func NewPattern(glob string) (Pattern, error) {
-	p := Pattern{glob: noSlash.Replace(glob)}
+	p := Pattern{text: glob, glob: noSlash.Replace(glob)}
 	if _, err := path.Match(p.glob, ""); err != nil {
 		return Pattern{}, err
 	}
@@ -39,6 +40,18 @@ func NewPattern(glob string) (Pattern, error) {
 	}
 	return p, nil
 }
+
+// MustPattern is NewPattern for a glob that is known to be good. It panics if it is not.
+func MustPattern(glob string) Pattern {
+	p, err := NewPattern(glob)
+	if err != nil {
+		panic("locks: " + glob + ": " + err.Error())
+	}
+	return p
+}
+
+// String is the glob as it was written.
+func (p Pattern) String() string { return p.text }
 
 // Match reports whether the key is one of those that the pattern describes.
 func (p *Pattern) Match(key []byte) bool {
@@ -54,18 +67,6 @@ func (p *Pattern) Match(key []byte) bool {
 
 // matcher tells which keys are locks; none at all says that every key is.
 type matcher []Pattern
-
-// newMatcher leaves out patterns that NewPattern refuses: whoever takes them
-// from a user has checked them.
-func newMatcher(globs []string) matcher {
-	var m matcher
-	for _, g := range globs {
-		if p, err := NewPattern(g); err == nil {
-			m = append(m, p)
-		}
-	}
-	return m
-}
 
 func (m matcher) match(key []byte) bool {
 	for i := range m {

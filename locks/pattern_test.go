@@ -58,13 +58,13 @@ func TestBadPattern(t *testing.T) {
 }
 
 func TestLockKeys(t *testing.T) {
-	several := newMatcher([]string{"lock:*", "[", "mutex"})
+	several := matcher{MustPattern("lock:*"), MustPattern("mutex")}
 	for key, want := range map[string]bool{"lock:a": true, "mutex": true, "item": false} {
 		if several.match([]byte(key)) != want {
 			t.Errorf("%s is a lock: %v", key, !want)
 		}
 	}
-	if !newMatcher(nil).match([]byte("item")) {
+	if !matcher(nil).match([]byte("item")) {
 		t.Error("without a pattern every key is a lock")
 	}
 }

@@ -325,7 +325,7 @@ func TestOldPollerIsServed(t *testing.T) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
 		old := newClient(m, "old")
 		old.poll(t, key)
-		if old.session.Overtaken() {
+		if old.session.overtaken != 0 {
 			t.Error("overtaken though nobody is queued")
 		}
 		pass(time.Millisecond)
@@ -333,35 +333,38 @@ func TestOldPollerIsServed(t *testing.T) {
 		rounds(t, m, 10, 3, func(round int) {
 			switch {
 			case p != nil:
-			case !old.session.Overtaken():
+			case old.session.overtaken == 0:
 				old.poll(t, key)
 			default:
-				p = old.ifOvertaken(t, key)
+				p = old.waitUnasked(t, key)
 			}
 			if owner(m, key) == "old" && round > 3 {
 				t.Errorf("served in round %d", round)
 			}
 		})
-		if p == nil || p.String() != "granted" || old.session.Overtaken() {
-			t.Errorf("the poller %v, overtaken: %v", p, old.session.Overtaken())
+		if p == nil || p.String() != "granted" || old.session.overtaken != 0 {
+			t.Errorf("the poller %v, overtaken: %v", p, old.session.overtaken != 0)
 		}
 	})
 }
 
-// ifOvertaken waits for a moment, as somebody who was overtaken does.
-func (c *client) ifOvertaken(t *testing.T, key string) *place {
+// waitUnasked waits in line, as somebody who was overtaken may.
+func (c *client) waitUnasked(t *testing.T, key string) *place {
 	t.Helper()
 	p := &place{m: c.m}
 	claim := c.claim(key, time.Hour)
-	claim.Wait, claim.Waiter, claim.Waiting, claim.IfOvertaken = 200*time.Millisecond, p, &p.Waiting, true
+	if wait := c.m.UnaskedWait(claim.Key, &c.session); wait != aMoment {
+		t.Errorf("%s may wait for %v", c.name, wait)
+	}
+	claim.Wait, claim.Waiter, claim.Waiting = 200*time.Millisecond, p, &p.Waiting
 	if _, err := c.m.Put(claim); err != ErrQueued {
 		t.Fatalf("%s may not wait: %v", c.name, err)
 	}
 	return p
 }
 
-// IfOvertaken does not let others wait, nor for another lock.
-func TestIfOvertaken(t *testing.T) {
+// A session that was overtaken may wait for that lock only, and others may not.
+func TestOvertakenMayWait(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
 		must(t, newClient(m, "holder").add("another", time.Hour))
@@ -372,19 +375,18 @@ func TestIfOvertaken(t *testing.T) {
 		pass(time.Millisecond)
 		early.poll(t, key)
 		late.poll(t, key)
-		if !early.session.Overtaken() || late.session.Overtaken() {
-			t.Errorf("overtaken: early %v, late %v", early.session.Overtaken(), late.session.Overtaken())
+		if early.session.overtaken == 0 || late.session.overtaken != 0 {
+			t.Errorf("overtaken: early %v, late %v", early.session.overtaken != 0, late.session.overtaken != 0)
 		}
 		for _, tt := range []struct {
 			c   *client
 			key string
 		}{{late, key}, {early, "another"}} {
-			claim := tt.c.claim(tt.key, time.Minute)
-			claim.Wait, claim.Waiter, claim.Waiting, claim.IfOvertaken = time.Second, nil, new(Waiting), true
-			_, err := m.Put(claim)
-			want(t, tt.c.name+" for "+tt.key, err, ErrNotStored)
+			if wait := m.UnaskedWait([]byte(tt.key), &tt.c.session); wait != 0 {
+				t.Errorf("%s may wait for %s for %v", tt.c.name, tt.key, wait)
+			}
 		}
-		early.ifOvertaken(t, key)
+		early.waitUnasked(t, key)
 		must(t, remove(m, key))
 		wantOwner(t, m, key, "early")
 	})
@@ -398,13 +400,13 @@ func TestQueuedAreServedWhilePollersCome(t *testing.T) {
 		served := 0
 		workers := rounds(t, m, 60, 3, func(round int) {
 			for _, p := range pollers {
-				if !p.session.Overtaken() {
+				if p.session.overtaken == 0 {
 					p.poll(t, key)
 				}
 			}
 			for i, p := range pollers {
-				if p.session.Overtaken() {
-					p.ifOvertaken(t, key)
+				if p.session.overtaken != 0 {
+					p.waitUnasked(t, key)
 					pollers = append(pollers[:i], pollers[i+1:]...)
 					served++
 					break

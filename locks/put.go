@@ -40,12 +40,10 @@ type Put struct {
 	Binary     bool   // the key is shown in base64
 	WithLine   bool   // tell of the line in Stored
 	WithRetry  bool   // with WithLine: tell when to ask again, too
-	// IfOvertaken lets the claim wait only if those who queue have overtaken the
-	// session: see Session.Overtaken.
-	IfOvertaken bool
 
 	// Wait is how long a claim may wait in line; 0 is not at all. Then Waiter
-	// hears of the outcome, and Waiting is the memory for it.
+	// hears of the outcome, and Waiting is the memory for it. Where the client does
+	// not say, Manager.UnaskedWait does.
 	Wait    time.Duration
 	Waiter  Waiter
 	Waiting *Waiting
@@ -292,7 +290,7 @@ func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
 	if it != nil {
 		sh.table.Use(it, now)
 	}
-	if c.Wait > 0 && (!c.IfOvertaken || c.hash == c.Session.overtaken) && sh.m.matches.match(c.Key) {
+	if c.Wait > 0 && sh.m.matches.match(c.Key) {
 		if err := sh.enqueue(c, it, now); err != ErrNotStored {
 			return err
 		}

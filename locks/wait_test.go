@@ -339,7 +339,7 @@ func TestWaitForAnOrdinaryItem(t *testing.T) {
 
 // What is no lock cannot be claimed: there is nothing to wait for.
 func TestNoWaitForWhatIsNoLock(t *testing.T) {
-	bubble(t, Config{LockKeys: []string{"lock:*"}}, func(t *testing.T, m *Manager) {
+	bubble(t, Config{LockKeys: []Pattern{MustPattern("lock:*")}}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "a").add("item", time.Minute))
 		_, err := newClient(m, "b").tryWait("item", time.Minute, time.Minute)
 		want(t, "waiting add", err, ErrNotStored)

@@ -18,12 +18,27 @@ import (
 // pipes.
 func bubble(t *testing.T, c Config, test func(t *testing.T, s *Server)) {
 	t.Helper()
+	bubbleOf(t, locks.Config{}, c, test)
+}
+
+// bubbleOf is bubble with locks that are not as usual.
+func bubbleOf(t *testing.T, l locks.Config, c Config, test func(t *testing.T, s *Server)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		c.Locks = locks.NewManager(locks.Config{})
+		c.Locks = locks.NewManager(l)
 		go c.Locks.Run(t.Context())
 		t.Cleanup(func() { time.Sleep(time.Minute) }) // what looks after things now and then sees that it is over
 		test(t, New(c))
 	})
+}
+
+// policy lets claims on keys that match a pattern wait unasked.
+func policy(glob string, wait time.Duration) locks.WaitPolicy {
+	return locks.WaitPolicy{Pattern: locks.MustPattern(glob), Wait: wait}
+}
+
+func waiting(policies ...locks.WaitPolicy) locks.Config {
+	return locks.Config{WaitPolicies: policies}
 }
 
 // pass lets time pass, and what is due then be done.

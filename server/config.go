@@ -48,9 +48,6 @@ type Config struct {
 	// MemoryLimitChanged is called, if it is not nil, when a client has changed how
 	// many bytes items may take, with cache_memlimit.
 	MemoryLimitChanged func(bytes int64)
-	// WaitPolicies let unchanged clients wait for the locks whose keys match;
-	// the first match wins.
-	WaitPolicies []WaitPolicy
 	// Settings is what "stats settings" prints beyond what the Server knows.
 	Settings Settings
 	// Logger gets connection-level events. It must not wait for whoever reads them.
@@ -58,12 +55,6 @@ type Config struct {
 	// LogCounts tells how many lines of the log were written, and how many dropped
 	// because nobody read them; nil if that is not known.
 	LogCounts func() (written, dropped uint64)
-}
-
-// WaitPolicy lets claims on matching keys wait in line for up to Wait.
-type WaitPolicy struct {
-	Pattern string // as in locks.Config.LockKeys
-	Wait    time.Duration
 }
 
 // Settings are the values that "stats settings" shows as they were given on

@@ -20,7 +20,7 @@ func TestMixedLoad(t *testing.T) {
 		batches = 10
 	}
 	onSockets(t, func(t *testing.T, network string) {
-		s, dial := listening(t, network, Config{WaitPolicies: []WaitPolicy{{"lock:policy", 5 * time.Millisecond}}})
+		s, dial := listening(t, network, Config{Locks: patient(policy("lock:policy", 5*time.Millisecond))})
 		var all sync.WaitGroup
 		for i := range 50 {
 			all.Go(func() {

@@ -27,7 +27,7 @@ func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait time.Duration,
 		if put.Op != locks.Add || q.NoReply {
 			return 0, false, nil
 		}
-		return c.unaskedWait(put), true, nil
+		return c.srv.locks.UnaskedWait(put.Key, &c.session), true, nil
 	}
 	option, ok := bytes.CutPrefix(q.Key[len(reserved):], waitPrefix)
 	if !ok {
@@ -47,24 +47,6 @@ func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait time.Duration,
 		wait = 0
 	}
 	return wait, false, nil
-}
-
-// aMoment is how long a claim waits that is not told to, because its client polls
-// while others queue that came later. It is below what clients let a reply take.
-const aMoment = 50 * time.Millisecond
-
-// unaskedWait is how long a claim waits that does not ask for it.
-func (c *conn) unaskedWait(put *locks.Put) time.Duration {
-	for i := range c.srv.policies {
-		if p := &c.srv.policies[i]; p.Match(put.Key) {
-			return p.wait
-		}
-	}
-	if c.session.Overtaken() {
-		put.IfOvertaken = true
-		return aMoment
-	}
-	return 0
 }
 
 // parseWait reads a Go duration or whole milliseconds.

@@ -30,13 +30,12 @@ type Server struct {
 	// read.
 	unfinished, unread *protocol.Allowance
 
-	durable  bool // locks are kept in a journal
-	policies []policy
-	started  time.Time
-	detail   detail
-	counts   counts
-	guard    *guard
-	ending   chan struct{} // closed when it is to end
+	durable bool // locks are kept in a journal
+	started time.Time
+	detail  detail
+	counts  counts
+	guard   *guard
+	ending  chan struct{} // closed when it is to end
 
 	badHandshakes seldom
 
@@ -69,11 +68,6 @@ type counts struct {
 // have not read. Those who read large items over slow lines share it.
 const unreadShare = 4
 
-type policy struct {
-	locks.Pattern
-	wait time.Duration
-}
-
 // New returns a Server that serves nobody yet.
 func New(c Config) *Server {
 	c.setDefaults()
@@ -90,11 +84,6 @@ func New(c Config) *Server {
 
 		unfinished: protocol.NewAllowance(c.Locks.Config().MemoryLimit),
 		unread:     protocol.NewAllowance(unreadShare * c.Locks.Config().MemoryLimit),
-	}
-	for _, p := range c.WaitPolicies {
-		if pattern, err := locks.NewPattern(p.Pattern); err == nil {
-			s.policies = append(s.policies, policy{pattern, p.Wait})
-		}
 	}
 	s.crawler.Store(!c.Settings.NoLRUCrawler)
 	s.verbosity.Store(int32(c.Settings.Verbosity))

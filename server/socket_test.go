@@ -32,7 +32,7 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 	}
 	must(t, err)
 	if c.Locks == nil {
-		c.Locks = locks.NewManager(locks.Config{MaxWait: testenv.Patience})
+		c.Locks = patient()
 	}
 	c.justGranted = time.Hour // whatever a busy machine makes of a moment
 	go c.Locks.Run(t.Context())
@@ -76,6 +76,11 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 		}
 		return &socketClient{t, conn, raw, bufio.NewReader(conn)}
 	}
+}
+
+// patient makes locks for listening, with policies.
+func patient(policies ...locks.WaitPolicy) *locks.Manager {
+	return locks.NewManager(locks.Config{MaxWait: testenv.Patience, WaitPolicies: policies})
 }
 
 // disguised accepts connections that no loop serves.
@@ -312,7 +317,7 @@ func TestCrowd(t *testing.T) {
 
 func TestPolicyOnSockets(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
-		s, dial := listening(t, network, Config{WaitPolicies: []WaitPolicy{{"*", time.Minute}}})
+		s, dial := listening(t, network, Config{Locks: patient(policy("*", time.Minute))})
 		shared := dial()
 		for range 3 {
 			shared.send("add lock 0 600 1", "x")

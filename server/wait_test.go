@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -70,7 +71,7 @@ func TestNoWait(t *testing.T) {
 		{"reserved-noreply", "add lockcached:other 0 60 1 noreply", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, Config{WaitPolicies: []WaitPolicy{{"lock", time.Minute}}}, func(t *testing.T, s *Server) {
+			bubbleOf(t, waiting(policy("lock", time.Minute)), Config{}, func(t *testing.T, s *Server) {
 				hold(t, s, "lock")
 				c := connect(t, s)
 				c.send(tt.line, "x", "version")
@@ -81,8 +82,8 @@ func TestNoWait(t *testing.T) {
 }
 
 func TestPolicies(t *testing.T) {
-	policies := []WaitPolicy{{"lock:short", time.Second}, {"lock:*", 5 * time.Second}, {"*", 0}}
-	bubble(t, Config{WaitPolicies: policies}, func(t *testing.T, s *Server) {
+	policies := waiting(policy("lock:short", time.Second), policy("lock:*", 5*time.Second), policy("*", 0))
+	bubbleOf(t, policies, Config{}, func(t *testing.T, s *Server) {
 		for key, wait := range map[string]time.Duration{"lock:short": time.Second, "lock:x": 5 * time.Second, "item": 0} {
 			hold(t, s, key)
 			c := connect(t, s)
@@ -126,7 +127,7 @@ func TestPipelinedBehindAWaitThatIsOver(t *testing.T) {
 // More input ends a wait that the client did not ask for: perhaps it is the
 // holder's delete, on a connection that both share.
 func TestPolicyOnASharedConnection(t *testing.T) {
-	bubble(t, Config{WaitPolicies: []WaitPolicy{{"*", time.Minute}}}, func(t *testing.T, s *Server) {
+	bubbleOf(t, waiting(policy("*", time.Minute)), Config{}, func(t *testing.T, s *Server) {
 		c := connect(t, s)
 		c.send("add lock 0 60 1", "x")
 		c.gets("STORED")
@@ -153,9 +154,9 @@ func TestWaitForOneself(t *testing.T) {
 }
 
 func TestHangUpLeavesTheLine(t *testing.T) {
-	for name, policies := range map[string][]WaitPolicy{"by-name": nil, "by-policy": {{"*", time.Minute}}} {
+	for name, policies := range map[string][]locks.WaitPolicy{"by-name": nil, "by-policy": {policy("*", time.Minute)}} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, Config{WaitPolicies: policies}, func(t *testing.T, s *Server) {
+			bubbleOf(t, waiting(policies...), Config{}, func(t *testing.T, s *Server) {
 				holder, gone, next := hold(t, s, "lock"), connect(t, s), connect(t, s)
 				key := "lockcached:wait=30s:lock"
 				if policies != nil {

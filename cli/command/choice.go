@@ -60,7 +60,7 @@ func (c *choice) takePattern(command string, args arguments) error {
 	if err := checkKey(c.pattern); err != nil {
 		return err
 	}
-	if err := argv.CheckPattern(c.pattern); err != nil {
+	if _, err := argv.Pattern(c.pattern); err != nil {
 		return exit.Refuse("pattern "+c.pattern, err.Error())
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
 )
 
@@ -163,7 +164,7 @@ func TestConfigure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.MemoryLimit != 100<<20 || !l.NoEvict || s.MaxConns != 7 || len(s.WaitPolicies) != 1 || s.Shutdown == nil {
+	if l.MemoryLimit != 100<<20 || !l.NoEvict || s.MaxConns != 7 || len(l.WaitPolicies) != 1 || s.Shutdown == nil {
 		t.Errorf("%+v, %+v", s, l)
 	}
 	if !s.Authenticate([]byte("ann"), []byte("secret")) || s.Authenticate([]byte("ann"), []byte("guess")) {
@@ -220,9 +221,11 @@ func TestAccepted(t *testing.T) {
 		{"--send-timeout 5s --request-timeout 1500ms", func(c *config) any { return []any{c.server.SendTimeout, c.server.RequestTimeout} },
 			[]any{5 * time.Second, 1500 * time.Millisecond}},
 		{"--max-waiters-total 7", func(c *config) any { return c.locks.MaxWaitersTotal }, 7},
-		{"--lock-keys lock:* --lock-keys job:*,cron:?", func(c *config) any { return c.locks.LockKeys }, []string{"lock:*", "job:*", "cron:?"}},
-		{"--wait lock:vip=0 --wait lock:*=200ms,a=b=1s", func(c *config) any { return c.server.WaitPolicies },
-			[]server.WaitPolicy{{Pattern: "lock:vip"}, {Pattern: "lock:*", Wait: 200 * time.Millisecond}, {Pattern: "a=b", Wait: time.Second}}},
+		{"--lock-keys lock:* --lock-keys job:*,cron:?", func(c *config) any { return c.locks.LockKeys },
+			[]locks.Pattern{locks.MustPattern("lock:*"), locks.MustPattern("job:*"), locks.MustPattern("cron:?")}},
+		{"--wait lock:vip=0 --wait lock:*=200ms,a=b=1s", func(c *config) any { return c.locks.WaitPolicies },
+			[]locks.WaitPolicy{{Pattern: locks.MustPattern("lock:vip")}, {Pattern: locks.MustPattern("lock:*"), Wait: 200 * time.Millisecond},
+				{Pattern: locks.MustPattern("a=b"), Wait: time.Second}}},
 		{"-D /:", func(c *config) any { return c.locks.ClassDelimiter }, byte('/')},
 		{"-D |", func(c *config) any {
 			return []any{c.server.Settings.StatKeyPrefix, c.server.Settings.DetailEnabled}
@@ -316,10 +319,10 @@ func FuzzParsePolicy(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if pattern == "" || d < 0 {
+		if pattern.String() == "" || d < 0 {
 			t.Errorf("%q gives %q, %v", value, pattern, d)
 		}
-		pattern2, d2, err := parsePolicy(pattern + "=" + d.String())
+		pattern2, d2, err := parsePolicy(pattern.String() + "=" + d.String())
 		if err != nil || pattern2 != pattern || d2 != d {
 			t.Errorf("%q gives %q, %v, then %q, %v, %v", value, pattern, d, pattern2, d2, err)
 		}

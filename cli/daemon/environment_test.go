@@ -29,7 +29,7 @@ func TestEnvironment(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	c := mustConfig(t, "-m", "64", "--lock-keys", "cron:*")
-	got := fmt.Sprint(c.listen, c.locks.MemoryLimit>>20, c.server.NoFlush, c.shutdownCommand, c.server.WaitPolicies,
+	got := fmt.Sprint(c.listen, c.locks.MemoryLimit>>20, c.server.NoFlush, c.shutdownCommand, c.locks.WaitPolicies,
 		c.locks.LockKeys, c.server.IdleTimeout, c.ignored, string(c.locks.ClassDelimiter), c.server.Settings.Verbosity,
 		*c.metrics, c.pprof)
 	want := "[{127.0.0.1 127.0.0.1 11299 false } {[::1]:5 ::1 5 true }] 64 true false [{lock:* 200ms} {job:* 1s}] " +

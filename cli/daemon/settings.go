@@ -65,23 +65,26 @@ func (s *service) logSettings() {
 
 // logLocks adds the settings of locks.
 func logLocks(e *zerolog.Event, c *config) {
-	keys := c.locks.LockKeys
-	if len(keys) == 0 {
-		keys = []string{"*"}
+	keys := zerolog.Arr()
+	for _, pattern := range c.locks.LockKeys {
+		keys.Str(pattern.String())
+	}
+	if len(c.locks.LockKeys) == 0 {
+		keys.Str("*")
 	}
 	waits := zerolog.Dict()
-	for _, policy := range c.server.WaitPolicies {
-		waits.Stringer(policy.Pattern, policy.Wait)
+	for _, policy := range c.locks.WaitPolicies {
+		waits.Stringer(policy.Pattern.String(), policy.Wait)
 	}
 	delays := zerolog.Dict()
 	for _, d := range c.locks.LockDelays {
-		delays.Stringer(d.Pattern, d.Delay)
+		delays.Stringer(d.Pattern.String(), d.Delay)
 	}
 	delimiter := c.locks.ClassDelimiter
 	if delimiter == 0 {
 		delimiter = ':'
 	}
-	e.Strs("lock_keys", keys).
+	e.Array("lock_keys", keys).
 		Dict("wait", waits).
 		Dict("lock_delay", delays).
 		Dur("settle_ms", c.locks.Settle).

@@ -264,10 +264,11 @@ func setVerbosity(c *config, value string) error {
 }
 
 func setLockKeys(c *config, value string) error {
-	if err := argv.CheckPattern(value); err != nil {
+	pattern, err := argv.Pattern(value)
+	if err != nil {
 		return err
 	}
-	c.locks.LockKeys = append(c.locks.LockKeys, value)
+	c.locks.LockKeys = append(c.locks.LockKeys, pattern)
 	return nil
 }
 
@@ -276,7 +277,7 @@ func setWait(c *config, value string) error {
 	if err != nil {
 		return err
 	}
-	c.server.WaitPolicies = append(c.server.WaitPolicies, server.WaitPolicy{Pattern: pattern, Wait: wait})
+	c.locks.WaitPolicies = append(c.locks.WaitPolicies, locks.WaitPolicy{Pattern: pattern, Wait: wait})
 	return nil
 }
 
@@ -290,14 +291,13 @@ func setLockDelay(c *config, value string) error {
 }
 
 // parsePolicy reads PATTERN=DURATION. The last = separates them, since keys may contain others.
-func parsePolicy(value string) (pattern string, d time.Duration, err error) {
+func parsePolicy(value string) (pattern locks.Pattern, d time.Duration, err error) {
 	i := strings.LastIndexByte(value, '=')
 	if i < 0 {
-		return "", 0, errors.New("should be pattern=duration, such as lock:*=200ms")
+		return pattern, 0, errors.New("should be pattern=duration, such as lock:*=200ms")
 	}
-	pattern = value[:i]
-	if err := argv.CheckPattern(pattern); err != nil {
-		return "", 0, err
+	if pattern, err = argv.Pattern(value[:i]); err != nil {
+		return pattern, 0, err
 	}
 	d, err = argv.Duration(value[i+1:])
 	return pattern, d, err

@@ -43,12 +43,13 @@ func PositiveDuration(value string) (time.Duration, error) {
 // isDecimal leaves out numbers that Go reads and nobody means: 1e3, 0x5, inf.
 func isDecimal(value string) bool { return strings.Trim(value, "0123456789.") == "" }
 
-// CheckPattern refuses a pattern that is no glob, or empty.
-func CheckPattern(pattern string) error {
-	if _, err := locks.NewPattern(pattern); err != nil || pattern == "" {
-		return fmt.Errorf("%q is no glob; * ? and [a-z] are special, \\ takes that away", pattern)
+// Pattern reads a glob over keys, which must not be empty.
+func Pattern(glob string) (locks.Pattern, error) {
+	pattern, err := locks.NewPattern(glob)
+	if err != nil || glob == "" {
+		return pattern, fmt.Errorf("%q is no glob; * ? and [a-z] are special, \\ takes that away", glob)
 	}
-	return nil
+	return pattern, nil
 }
 
 // An Address is a host, and a port if one was given.
