@@ -31,6 +31,13 @@ var (
 	ErrArithFlag   = &Fault{"CLIENT_ERROR invalid or duplicate flag"}
 )
 
+// Faults of reserved keys.
+var (
+	ErrReserved  = &Fault{"CLIENT_ERROR keys below lockcached: cannot be stored"}
+	ErrBadWait   = &Fault{"CLIENT_ERROR bad wait: lockcached:wait=DURATION:KEY, DURATION like 2s or 200 (ms)"}
+	ErrOnlyClaim = &Fault{"CLIENT_ERROR lockcached:wait= goes with add only"}
+)
+
 // ErrShort is returned by Reader.Next when the next request has not arrived as
 // a whole.
 var ErrShort = errors.New("protocol: more bytes needed")

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/lockcached/lockcached/locks"
@@ -103,7 +102,7 @@ func (c *conn) get(q *protocol.Request) bool {
 func (c *conn) getOne(key []byte, touch bool, exptime int32) (err error) {
 	var hit bool
 	switch {
-	case bytes.HasPrefix(key, reserved):
+	case protocol.IsReserved(key):
 		c.getReserved(key)
 		return nil
 	case touch:

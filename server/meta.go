@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -89,8 +88,8 @@ func (c *conn) metaDelete(q *protocol.Request) {
 
 func (c *conn) metaArith(q *protocol.Request) {
 	m := &q.Meta
-	if m.Has('N') && bytes.HasPrefix(q.Key, reserved) {
-		c.fault(q, errReserved)
+	if m.Has('N') && protocol.IsReserved(q.Key) {
+		c.fault(q, protocol.ErrReserved)
 		return
 	}
 	err := c.srv.locks.Count(&locks.Delta{

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/lockcached/lockcached/locks"
@@ -10,7 +9,7 @@ import (
 
 func (c *conn) metaGet(q *protocol.Request) {
 	m := &q.Meta
-	if bytes.HasPrefix(q.Key, reserved) {
+	if protocol.IsReserved(q.Key) {
 		c.metaGetReserved(q)
 		return
 	}
@@ -102,7 +101,7 @@ func (c *conn) metaGetReserved(q *protocol.Request) {
 	value, ok := c.reservedValue(q.Key)
 	switch {
 	case !ok && m.Has('N'):
-		c.fault(q, errReserved)
+		c.fault(q, protocol.ErrReserved)
 		return
 	case !ok && m.Has('q'):
 		return

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -59,15 +60,15 @@ func TestNoWait(t *testing.T) {
 		{"zero-duration", "add lockcached:wait=0s:lock 0 60 1", []string{"NOT_STORED"}},
 		{"noreply", "add lockcached:wait=2s:lock 0 60 1 noreply", nil},
 		{"by-policy-noreply", "add lock 0 60 1 noreply", nil},
-		{"negative", "add lockcached:wait=-1s:lock 0 60 1", []string{errBadWait.Line}},
-		{"negative-number", "add lockcached:wait=-1:lock 0 60 1", []string{errBadWait.Line}},
-		{"no-duration", "add lockcached:wait=:lock 0 60 1", []string{errBadWait.Line}},
-		{"word", "add lockcached:wait=soon:lock 0 60 1", []string{errBadWait.Line}},
-		{"no-key", "add lockcached:wait=2s: 0 60 1", []string{errBadWait.Line}},
-		{"no-colon", "add lockcached:wait=2s 0 60 1", []string{errBadWait.Line}},
-		{"twice", "add lockcached:wait=2s:lockcached:wait=2s:lock 0 60 1", []string{errBadWait.Line}},
-		{"set", "set lockcached:wait=2s:lock 0 60 1", []string{errOnlyClaim.Line}},
-		{"reserved", "set lockcached:other 0 60 1", []string{errReserved.Line}},
+		{"negative", "add lockcached:wait=-1s:lock 0 60 1", []string{protocol.ErrBadWait.Line}},
+		{"negative-number", "add lockcached:wait=-1:lock 0 60 1", []string{protocol.ErrBadWait.Line}},
+		{"no-duration", "add lockcached:wait=:lock 0 60 1", []string{protocol.ErrBadWait.Line}},
+		{"word", "add lockcached:wait=soon:lock 0 60 1", []string{protocol.ErrBadWait.Line}},
+		{"no-key", "add lockcached:wait=2s: 0 60 1", []string{protocol.ErrBadWait.Line}},
+		{"no-colon", "add lockcached:wait=2s 0 60 1", []string{protocol.ErrBadWait.Line}},
+		{"twice", "add lockcached:wait=2s:lockcached:wait=2s:lock 0 60 1", []string{protocol.ErrBadWait.Line}},
+		{"set", "set lockcached:wait=2s:lock 0 60 1", []string{protocol.ErrOnlyClaim.Line}},
+		{"reserved", "set lockcached:other 0 60 1", []string{protocol.ErrReserved.Line}},
 		{"reserved-noreply", "add lockcached:other 0 60 1 noreply", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,0 +1,104 @@
+package protocol
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+)
+
+// ReservedPrefix begins the keys that are never stored: reading one asks about a lock,
+// and adding one is a claim that may wait in line.
+const ReservedPrefix = "lockcached:"
+
+// Topic is what a reserved key is about.
+type Topic uint8
+
+// The topics. A reserved key of no topic means nothing.
+const (
+	NoTopic      Topic = iota
+	WaitTopic          // lockcached:wait=DURATION[+]:KEY, a claim that may wait in line
+	LockTopic          // lockcached:lock:KEY, what is known of a lock
+	RetryTopic         // lockcached:retry:KEY, when to ask for it again
+	ClassTopic         // lockcached:class:CLASS, what is known of a class of locks
+	HeldTopic          // lockcached:held:LIMIT, a list of the locks that are held
+	VersionTopic       // lockcached:version[:KEY], of the server, or of the one with that key
+)
+
+const waitOption = "wait="
+
+// topics are what stands between the prefix and the next colon.
+var topics = map[string]Topic{
+	"lock":    LockTopic,
+	"retry":   RetryTopic,
+	"class":   ClassTopic,
+	"held":    HeldTopic,
+	"version": VersionTopic,
+}
+
+// ReservedKey is a reserved key, understood.
+type ReservedKey struct {
+	Topic  Topic
+	Name   []byte // what stands behind the last colon of the topic's form; a slice of the key
+	Wait   time.Duration
+	GoesOn bool // the client will wait on when this wait is over: the plus sign
+}
+
+// IsReserved reports whether a key is below the prefix.
+func IsReserved(key []byte) bool { return bytes.HasPrefix(key, []byte(ReservedPrefix)) }
+
+// ParseKey understands a reserved key. Only one whose topic is WaitTopic can be wrong,
+// with ErrBadWait.
+func ParseKey(key []byte) (ReservedKey, *Fault) {
+	rest := key[len(ReservedPrefix):]
+	if option, found := bytes.CutPrefix(rest, []byte(waitOption)); found {
+		return parseWaitKey(option)
+	}
+	topic, name, _ := bytes.Cut(rest, []byte{':'})
+	return ReservedKey{Topic: topics[string(topic)], Name: name}, nil
+}
+
+func parseWaitKey(option []byte) (ReservedKey, *Fault) {
+	text, name, found := bytes.Cut(option, []byte{':'})
+	text, goesOn := bytes.CutSuffix(text, []byte{'+'})
+	wait, err := parseWait(string(text))
+	if !found || err != nil || len(name) == 0 || IsReserved(name) {
+		return ReservedKey{Topic: WaitTopic}, ErrBadWait
+	}
+	return ReservedKey{WaitTopic, name, wait, goesOn}, nil
+}
+
+// parseWait reads a Go duration or whole milliseconds.
+func parseWait(text string) (time.Duration, error) {
+	if ms, err := strconv.ParseUint(text, 10, 32); err == nil {
+		return time.Duration(ms) * time.Millisecond, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = strconv.ErrRange
+	}
+	return d, err
+}
+
+// WaitKey is the key of an add that may wait in line for the lock of a key, for whole
+// milliseconds.
+func WaitKey(wait time.Duration, key string) string { return waitKey(wait, "", key) }
+
+// WaitOnKey is WaitKey for a client that will wait on when this wait is over.
+func WaitOnKey(wait time.Duration, key string) string { return waitKey(wait, "+", key) }
+
+func waitKey(wait time.Duration, sign, key string) string {
+	return ReservedPrefix + waitOption + strconv.FormatInt(wait.Milliseconds(), 10) + sign + ":" + key
+}
+
+// LockKey is the key of an item that tells what is known of the lock of a key.
+func LockKey(key string) string { return ReservedPrefix + "lock:" + key }
+
+// RetryKey is the key of an item that tells when to ask for a lock again.
+func RetryKey(key string) string { return ReservedPrefix + "retry:" + key }
+
+// ClassKey is the key of an item that tells what is known of a class of locks.
+func ClassKey(class string) string { return ReservedPrefix + "class:" + class }
+
+// VersionKey is the key of an item that tells the version of the server that a key lives
+// on. A memcached knows no such key.
+func VersionKey(key string) string { return ReservedPrefix + "version:" + key }
