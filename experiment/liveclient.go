@@ -13,6 +13,7 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/lockcached/lockcached/protocol"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -153,7 +154,7 @@ func (c *liveClient) obtain(ctx context.Context) (tries int, err error) {
 func (c *liveClient) claim() error {
 	key := c.player.key
 	if wait := min(c.player.policy.wait, longWait); wait > 0 {
-		key = fmt.Sprintf("lockcached:wait=%v:%s", wait, key)
+		key = protocol.WaitKey(wait, key)
 	}
 	return c.mc.Add(c.item(key))
 }
@@ -179,7 +180,7 @@ func (c *liveClient) pause(r *refusal, took time.Duration) (time.Duration, error
 
 // advice asks when to come back, on the connection that was refused.
 func (c *liveClient) advice() (time.Duration, error) {
-	it, err := c.mc.Get("lockcached:retry:" + c.player.key)
+	it, err := c.mc.Get(protocol.RetryKey(c.player.key))
 	if err != nil {
 		return 0, fmt.Errorf("lockcached:retry: %w", err)
 	}
@@ -193,11 +194,11 @@ func (c *liveClient) advice() (time.Duration, error) {
 // look asks what there is to know of the lock, or of others like it while this
 // one has not been released yet.
 func (c *liveClient) look() (scene, error) {
-	s, err := c.read("lockcached:lock:" + c.player.key)
+	s, err := c.read(protocol.LockKey(c.player.key))
 	if err != nil || s.mean > 0 {
 		return s, err
 	}
-	class, err := c.read("lockcached:class:" + stats.Class(c.player.key, ':'))
+	class, err := c.read(protocol.ClassKey(stats.Class(c.player.key, ':')))
 	s.mean, s.stddev = class.mean, class.stddev
 	return s, err
 }

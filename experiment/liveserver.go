@@ -11,6 +11,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
 	"github.com/lockcached/lockcached/server"
 )
 
@@ -59,7 +60,7 @@ func (c *Config) probe(ctx context.Context, addr string) (needs, error) {
 	for _, ask := range []struct {
 		key  string
 		need needs
-	}{{"lockcached:lock:" + key, tells}, {"lockcached:retry:" + key, advises}} {
+	}{{protocol.LockKey(key), tells}, {protocol.RetryKey(key), advises}} {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
@@ -81,7 +82,7 @@ func (c *Config) probe(ctx context.Context, addr string) (needs, error) {
 // probeWait tells whether a claim that may wait becomes a lock with its real
 // name. Another server takes it for an ordinary key.
 func probeWait(mc *memcache.Client, key string) (bool, error) {
-	long := "lockcached:wait=1ms:" + key
+	long := protocol.WaitKey(time.Millisecond, key)
 	if err := mc.Add(&memcache.Item{Key: long, Value: []byte("probe"), Expiration: 1}); err != nil {
 		if answered(err) {
 			return false, nil

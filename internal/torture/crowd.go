@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/bench/rig"
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // A crowd is the clients that are at work when SIGTERM comes.
@@ -92,7 +93,7 @@ func (c *crowd) await(ctx context.Context, waiters int) error {
 	defer conn.reset()
 	want := fmt.Sprintf(" queued=%d ", waiters)
 	for {
-		r, err := conn.ask("get lockcached:lock:"+heldKey+"\r\n", answerWithin)
+		r, err := conn.ask("get "+protocol.LockKey(heldKey)+"\r\n", answerWithin)
 		if err != nil || strings.Contains(r.value, want) {
 			return err
 		}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // answerWithin is how long an answer may take beyond the wait that was asked for,
@@ -181,5 +183,5 @@ func touch(key string, lease time.Duration) string {
 
 // waitFor names the key of an add that is ready to wait.
 func waitFor(key string, wait time.Duration) string {
-	return fmt.Sprintf("lockcached:wait=%d:%s", wait.Milliseconds(), key)
+	return protocol.WaitKey(wait, key)
 }

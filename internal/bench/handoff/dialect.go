@@ -12,6 +12,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 const (
@@ -47,7 +50,7 @@ type wordDialect struct {
 
 // waitingAdd has the client wait in lockcached's line.
 func waitingAdd(int) dialect {
-	return memcachedDialect(fmt.Sprintf("lockcached:wait=%ds:", leaseSeconds))
+	return memcachedDialect(protocol.WaitKey(leaseSeconds*time.Second, ""))
 }
 
 // polledAdd has the client come back until it gets the lock.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/bench/rig"
+	"github.com/lockcached/lockcached/protocol"
 )
 
 const queuedWaiters = 15_000
@@ -106,7 +107,7 @@ func awaitLine(ctx context.Context, conn net.Conn, queued int, pause time.Durati
 		if err := rig.Sleep(ctx, pause); err != nil {
 			return err
 		}
-		if _, err := conn.Write([]byte("get lockcached:lock:" + lockName + "\r\n")); err != nil {
+		if _, err := conn.Write([]byte("get " + protocol.LockKey(lockName) + "\r\n")); err != nil {
 			return err
 		}
 		n := 0
