@@ -66,7 +66,7 @@ func (c *Client) obtain(ctx context.Context, key string, o options) (*Lock, erro
 }
 
 func checkKey(key string) error {
-	if len(key) == 0 || len(key) > maxKey || strings.HasPrefix(key, reserved) ||
+	if len(key) == 0 || len(key) > maxKey || isReserved(key) ||
 		strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return fmt.Errorf("%w: %q", ErrKey, key)
 	}

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"time"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 const (
@@ -38,7 +40,7 @@ func (cl *claim) adapt(ctx context.Context) error {
 
 // suggestions are what the statistics suggest, 0 if they do not.
 func (cl *claim) suggestions(ctx context.Context) (ttl, wait time.Duration, err error) {
-	lock, stat := lockPrefix+cl.hold.key, cl.hold.key+statSuffix
+	lock, stat := protocol.LockKey(cl.hold.key), cl.hold.key+statSuffix
 	items, err := cl.client.get(ctx, lock, stat)
 	if err != nil {
 		return 0, 0, err

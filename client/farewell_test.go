@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // A server that shuts down turns away who waits in its line, and who comes back at once,
@@ -78,9 +79,9 @@ func (u *usher) lead(near, far net.Conn) {
 		switch {
 		case err != nil:
 			return
-		case strings.Contains(line, retryPrefix) && strings.Contains(line, lockPrefix):
+		case strings.Contains(line, protocol.RetryKey("")) && strings.Contains(line, protocol.LockKey("")):
 			u.advised.Store(true)
-		case strings.Contains(line, waitPrefix) && u.waits.Add(1) <= farewells:
+		case strings.Contains(line, "lockcached:wait=") && u.waits.Add(1) <= farewells:
 			_, _ = in.ReadString('\n')
 			_, _ = io.WriteString(near, "NOT_STORED\r\n")
 			if u.waits.Load() == farewells {

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"time"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // granted makes a Lock of a claim that was granted.
@@ -47,7 +49,7 @@ func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
 	// Without a wait the lease began right after the claim was sent; otherwise only the
 	// server knows when.
 	if cl.queued && cl.contested {
-		keys = append(keys, lockPrefix+cl.hold.key)
+		keys = append(keys, protocol.LockKey(cl.hold.key))
 	}
 	if cl.opts.along != "" {
 		keys = append(keys, cl.opts.along)
@@ -66,7 +68,7 @@ func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
 		return expires, ErrLost
 	}
 	cl.hold.cas = item.CasID
-	if told := items[lockPrefix+cl.hold.key]; told != nil {
+	if told := items[protocol.LockKey(cl.hold.key)]; told != nil {
 		if info := parseInfo(cl.hold.key, told.Value); info.TTL > 0 {
 			return asked.Add(info.TTL), nil
 		}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // Info is what lockcached tells of a lock.
@@ -38,11 +40,11 @@ func (c *Client) Info(ctx context.Context, key string) (Info, error) {
 	if err := checkKey(key); err != nil {
 		return Info{}, err
 	}
-	items, err := c.get(ctx, lockPrefix+key)
+	items, err := c.get(ctx, protocol.LockKey(key))
 	if err != nil {
 		return Info{}, err
 	}
-	item := items[lockPrefix+key]
+	item := items[protocol.LockKey(key)]
 	if item == nil {
 		return Info{}, fmt.Errorf("%w: nothing is known of %s", ErrPlain, key)
 	}

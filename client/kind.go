@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // kind is what a server is.
@@ -40,7 +42,7 @@ func (c *Client) kindOf(ctx context.Context, s *peer, key string, by maker) (kin
 	}
 	k := lockcached
 	err := by(ctx, key, func() error {
-		_, err := c.mc.Get(versionPrefix + key)
+		_, err := c.mc.Get(protocol.VersionKey(key))
 		if errors.Is(err, memcache.ErrCacheMiss) {
 			k, err = plain, nil
 		}

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strconv"
 	"sync"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // A line is a connection on which a claim waits in the server's line. It is not
@@ -131,7 +132,7 @@ func (l *line) greet(key string) error {
 		return nil
 	}
 	l.mc.Timeout = l.client.config.Timeout
-	_, err := l.mc.Get(retryPrefix + key)
+	_, err := l.mc.Get(protocol.RetryKey(key))
 	switch {
 	case err == nil:
 		l.server.isA(lockcached)
@@ -165,10 +166,10 @@ func (l *line) add(ctx context.Context, item *memcache.Item, s slice) error {
 // the last.
 func waiting(claim *memcache.Item, s slice) *memcache.Item {
 	item := *claim
-	item.Key = waitPrefix + strconv.FormatInt(s.wait.Milliseconds(), 10)
-	if !s.last {
-		item.Key += "+"
+	if s.last {
+		item.Key = protocol.WaitKey(s.wait, claim.Key)
+	} else {
+		item.Key = protocol.WaitOnKey(s.wait, claim.Key)
 	}
-	item.Key += ":" + claim.Key
 	return &item
 }

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // A pace is a strategy at work for one claim that was refused.
@@ -63,7 +65,7 @@ func (*polling) done(context.Context, *claim) {}
 
 // advised is when the server says to come back. What else it tells goes into the span.
 func advised(_ context.Context, cl *claim) (time.Duration, error) {
-	retry, lock := retryPrefix+cl.hold.key, lockPrefix+cl.hold.key
+	retry, lock := protocol.RetryKey(cl.hold.key), protocol.LockKey(cl.hold.key)
 	items, err := cl.client.get(cl.patience, retry, lock)
 	if err != nil {
 		return 0, err

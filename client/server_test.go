@@ -163,7 +163,7 @@ func TestMisrouted(t *testing.T) {
 type astray [2]string
 
 func (a astray) PickServer(key string) (net.Addr, error) {
-	if strings.HasPrefix(key, reserved) {
+	if isReserved(key) {
 		return net.ResolveTCPAddr("tcp", a[1])
 	}
 	return net.ResolveTCPAddr("tcp", a[0])

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +42,7 @@ func (e *entry[T]) failure(key string) error {
 // find reads what the caller wants. A server that is away has nothing, and what nobody
 // can make sense of is nothing.
 func (t *task[T]) find(ctx context.Context) (e entry[T], err error) {
-	if t.key == "" || strings.HasPrefix(t.key, reserved) {
+	if t.key == "" || isReserved(t.key) {
 		return e, memcache.ErrMalformedKey // gomemcache would see nothing wrong
 	}
 	items, err := t.client.get(ctx, t.key)
