@@ -28,7 +28,8 @@ type child struct {
 // lock.
 func startChild(cmd *exec.Cmd) (*child, error) {
 	c := &child{changes: make(chan unix.WaitStatus, 1)}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	dieWithParent(cmd.SysProcAttr)
 	c.console = openConsole()
 	front := c.console.isFront(unix.Getpgrp())
 	switch {

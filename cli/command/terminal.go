@@ -18,7 +18,7 @@ type page struct {
 
 // openPage takes the terminal.
 func openPage(screen, keyboard *os.File) (*page, error) {
-	modes, err := unix.IoctlGetTermios(int(keyboard.Fd()), unix.TCGETS)
+	modes, err := unix.IoctlGetTermios(int(keyboard.Fd()), getTermios)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (p *page) close() {
 
 // set fails only without a terminal; then reading keys fails, too.
 func (p *page) set(modes *unix.Termios) {
-	_ = unix.IoctlSetTermios(int(p.keyboard.Fd()), unix.TCSETS, modes)
+	_ = unix.IoctlSetTermios(int(p.keyboard.Fd()), setTermios, modes)
 }
 
 // suspend stops the program as Ctrl-Z does, and returns when it is continued.
