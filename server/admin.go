@@ -34,12 +34,6 @@ func (c *conn) admin(q *protocol.Request) bool {
 	return true
 }
 
-func (c *conn) say(q *protocol.Request, line string) {
-	if !q.NoReply {
-		c.out.Line(line)
-	}
-}
-
 func (c *conn) flushAll(q *protocol.Request) {
 	c.srv.counts.flushes.Add(1)
 	if c.srv.config.NoFlush {
@@ -139,11 +133,4 @@ func tuning(q *protocol.Request) string {
 		}
 	}
 	return "ERROR"
-}
-
-func wordCount(s []byte) (n int) {
-	for word, rest := protocol.NextWord(s); len(word) > 0; word, rest = protocol.NextWord(rest) {
-		n++
-	}
-	return n
 }

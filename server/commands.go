@@ -1,8 +1,6 @@
 package server
 
 import (
-	"time"
-
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
 )
@@ -31,53 +29,6 @@ func (c *conn) run(q *protocol.Request) bool {
 		return c.admin(q)
 	}
 	return true
-}
-
-func lease(exptime int32) time.Duration { return protocol.Lease(exptime, time.Now) }
-
-// words are what the sentinels of locks are called on the wire. The first three
-// keep a pooled connection alive; the others are faults.
-var words = map[error]string{
-	locks.ErrNotStored: "NOT_STORED",
-	locks.ErrExists:    "EXISTS",
-	locks.ErrNotFound:  "NOT_FOUND",
-	locks.ErrTooLarge:  "SERVER_ERROR object too large for cache",
-	locks.ErrNoMemory:  "SERVER_ERROR out of memory storing object",
-	locks.ErrNotNumber: "CLIENT_ERROR cannot increment or decrement non-numeric value",
-}
-
-// errorLine is what an error of locks is called on the wire.
-func errorLine(err error) string {
-	if w, ok := words[err]; ok {
-		return w
-	}
-	return "SERVER_ERROR " + err.Error() // an ErrJournal and why
-}
-
-// reply answers with the word for success or for the error.
-func (c *conn) reply(q *protocol.Request, success string, err error) {
-	if q.NoReply {
-		return
-	}
-	if err != nil {
-		success = errorLine(err)
-	}
-	c.out.Line(success)
-}
-
-// fault answers what could not be carried out.
-func (c *conn) fault(q *protocol.Request, f *protocol.Fault) {
-	// What a set that fails leaves behind is for locks to decide.
-	isSet := q.Verb == protocol.Set || q.Verb == protocol.MetaSet && metaOp(&q.Meta) == locks.Set
-	switch f {
-	case protocol.ErrTooLarge:
-		c.srv.locks.Oversize(q.Key, isSet)
-	case protocol.ErrNoMemory:
-		c.srv.locks.NoRoom(q.Key, isSet)
-	}
-	if !q.NoReply {
-		c.out.Line(f.Line)
-	}
 }
 
 // get answers get, gets, gat and gats. An error takes the place of the end.
@@ -206,20 +157,4 @@ func (c *conn) arith(q *protocol.Request) {
 		c.out.Number(n)
 	}
 	c.promise(q.Key, err)
-}
-
-// appendOutcome appends the answer to a claim that has waited.
-func (c *conn) appendOutcome(out *protocol.Writer, p *parked, how locks.Outcome) {
-	var err error
-	if how != locks.Granted {
-		err = locks.ErrNotStored
-	}
-	switch {
-	case p.meta.flags != nil:
-		p.meta.append(out, p.waiting.Stored(), err)
-	case err != nil:
-		out.Line("NOT_STORED")
-	default:
-		out.Line("STORED")
-	}
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -90,63 +89,6 @@ func (c *conn) end() {
 // though more requests are there.
 const maxUnsent = 64 << 10
 
-// handleBuffered handles the requests that have arrived, until one has to wait or it is
-// somebody else's turn. It reports false when the connection is to be closed.
-func (c *conn) handleBuffered() bool {
-	switch {
-	case c.in.Buffered() == 0:
-		return true
-	case c.srv.config.Settings.Protocol == ProtocolBinary:
-		return false
-	case !c.authenticated.Load():
-		if goesOn := c.login(); !goesOn || !c.authenticated.Load() {
-			return goesOn
-		}
-	}
-	c.work = works.Get().(*work)
-	defer c.dropWork()
-	for handled := 1; c.parked == nil; handled++ {
-		err := c.in.Next(&c.work.req)
-		if err == protocol.ErrShort {
-			c.noteShort()
-			return true
-		}
-		if !c.answer(&c.work.req, err) {
-			return false
-		}
-		if handled == c.srv.config.Settings.ReqsPerEvent {
-			// A client that pipelines a lot does not keep the others waiting.
-			c.srv.counts.yields.Add(1)
-			if c.transport.yield() {
-				return true
-			}
-			handled = 0
-		}
-	}
-	return true
-}
-
-func (c *conn) dropWork() {
-	*c.work = work{}
-	works.Put(c.work)
-	c.work = nil
-}
-
-// answer adds the reply to one request, or to the fault that takes its place, to those
-// that are collected, and sends them if they are many. It reports whether the connection
-// goes on.
-func (c *conn) answer(q *protocol.Request, err error) bool {
-	if c.requestDue.Load() != 0 {
-		c.requestDue.Store(0)
-	}
-	c.beginReply()
-	goesOn := c.handle(q, err)
-	if !q.More { // the reply to a get in pieces is one
-		c.endReply()
-	}
-	return goesOn && c.flushIfMany() == nil
-}
-
 // minRate is how many bytes a second have to come of a request that takes longer
 // than RequestTimeout.
 const minRate = 1 << 10
@@ -170,20 +112,6 @@ func (c *conn) noteShort() {
 	}
 	slowest := c.began + int64(read-c.beganAfter)*int64(time.Second)/minRate
 	c.requestDue.Store(min(now, slowest) + int64(c.srv.config.RequestTimeout))
-}
-
-// handle answers one request, or the fault that takes its place, and reports
-// whether the connection goes on.
-func (c *conn) handle(q *protocol.Request, err error) bool {
-	if err == nil {
-		return c.run(q)
-	}
-	var fault *protocol.Fault
-	if !errors.As(err, &fault) {
-		return c.dismiss(err)
-	}
-	c.fault(q, fault)
-	return true
 }
 
 // dismiss is for what cannot be answered: the connection is to be closed.

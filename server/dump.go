@@ -195,3 +195,10 @@ func (c *conn) cachedump(class, args []byte) (goesOn bool) {
 	c.out.Line("END")
 	return true
 }
+
+func wordCount(s []byte) (n int) {
+	for word, rest := protocol.NextWord(s); len(word) > 0; word, rest = protocol.NextWord(rest) {
+		n++
+	}
+	return n
+}

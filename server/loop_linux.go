@@ -19,6 +19,9 @@ import (
 // hand to hand is served by one thread that hardly ever sleeps, and a crowd by
 // all threads.
 //
+// A loop and its sockets call each other, as nothing else in this package does: it gives
+// them their turns, and they ask it for another one.
+//
 // The runtime's own network poller would cost a switch of goroutines, and often of
 // threads, per request; a stack per connection costs four times the memory.
 type loop struct {

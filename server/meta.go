@@ -29,45 +29,6 @@ func (c *conn) meta(q *protocol.Request) bool {
 	return true
 }
 
-// metaWords are what the sentinels of locks are called in the replies to meta
-// commands; an error that is not here is a fault, and a line of its own.
-var metaWords = map[error]string{
-	nil:                "HD",
-	locks.ErrNotStored: "NS",
-	locks.ErrExists:    "EX",
-	locks.ErrNotFound:  "NF",
-}
-
-// metaStatus answers with what became of a command that shows no item.
-func (c *conn) metaStatus(q *protocol.Request, err error) {
-	status, ok := metaWords[err]
-	switch {
-	case !ok:
-		c.out.Line(errorLine(err))
-	case err != nil || !q.Meta.Has('q'):
-		c.metaWord(q, status)
-	}
-}
-
-// metaWord answers with a word, and the flags by which the client finds out to
-// which request that belongs.
-func (c *conn) metaWord(q *protocol.Request, word string) {
-	c.out.Meta(word)
-	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
-		c.metaEcho(q, flag)
-	}
-	c.out.EndMeta()
-}
-
-func (c *conn) metaEcho(q *protocol.Request, flag []byte) {
-	switch flag[0] {
-	case 'O':
-		c.out.MetaWord(flag)
-	case 'k':
-		c.out.MetaKey(q.Key, q.Meta.Has('b'))
-	}
-}
-
 func (c *conn) metaDelete(q *protocol.Request) {
 	m := &q.Meta
 	err := c.srv.locks.Remove(&locks.Removal{
@@ -142,35 +103,6 @@ func (a *counted) View(v *locks.View) {
 	}
 	if !quiet {
 		c.metaEnd(m.Has('v'), value)
-	}
-}
-
-// metaTouch carries out the flags that give an item a new lease. The last of
-// them counts.
-func metaTouch(v *locks.View, m *protocol.Meta, flag []byte) {
-	switch {
-	case flag[0] == 'T':
-		v.Touch(lease(m.TTL))
-	case flag[0] == 'N' && v.Made:
-		v.Touch(lease(m.Vivify))
-	}
-}
-
-// metaHit begins and metaEnd ends a reply that shows an item.
-func (c *conn) metaHit(withValue bool, size int) {
-	if withValue {
-		c.out.Meta("VA")
-		c.out.MetaSize(size)
-	} else {
-		c.out.Meta("HD")
-	}
-}
-
-func (c *conn) metaEnd(withValue bool, value []byte) {
-	if withValue {
-		c.out.MetaBlock(value)
-	} else {
-		c.out.EndMeta()
 	}
 }
 

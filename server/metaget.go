@@ -87,13 +87,6 @@ func (c *conn) metaShow(v *locks.View, flag []byte) {
 	}
 }
 
-func bit(b bool) uint64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // metaGetReserved answers an mg below the prefix as get would, for clients that
 // speak nothing but meta commands. There is never anything to recache or touch.
 func (c *conn) metaGetReserved(q *protocol.Request) {

@@ -179,3 +179,28 @@ func (c *conn) writeOutcome(p *parked) bool {
 	}
 	return false
 }
+
+// keepAnswer notes how an ms that may wait is to be answered. The reply is
+// written by another goroutine when the reader's buffer is in use for something
+// else: hence the copy.
+func (p *parked) keepAnswer(a *setAnswer) {
+	p.text = append(append(p.text[:0], a.flags...), a.key...)
+	p.meta = *a
+	p.meta.flags, p.meta.key = p.text[:len(a.flags)], p.text[len(a.flags):]
+}
+
+// appendOutcome appends the answer to a claim that has waited.
+func (c *conn) appendOutcome(out *protocol.Writer, p *parked, how locks.Outcome) {
+	var err error
+	if how != locks.Granted {
+		err = locks.ErrNotStored
+	}
+	switch {
+	case p.meta.flags != nil:
+		p.meta.append(out, p.waiting.Stored(), err)
+	case err != nil:
+		out.Line("NOT_STORED")
+	default:
+		out.Line("STORED")
+	}
+}

@@ -106,10 +106,6 @@ func (c *Config) setDefaults() {
 	c.Settings.TLS.WriteBuffer = cmp.Or(c.Settings.TLS.WriteBuffer, DefaultWriteBuffer)
 }
 
-// now is the clock that connections go by: monotonic, so that setting the wall
-// clock cuts nobody off. In nanoseconds, for atomics.
-func (s *Server) now() int64 { return int64(time.Since(s.started)) }
-
 // Serve accepts connections until Shutdown. It survives errors of accept, such
 // as having no descriptors left.
 func (s *Server) Serve(l net.Listener) error { return s.serve(l, nil) }
@@ -171,16 +167,6 @@ func (s *Server) welcomeStream(nc, wire net.Conn, l net.Listener) {
 	go stream.serve()
 }
 
-// turnAway tells a client that there are too many, unless the server is about to end.
-func (s *Server) turnAway(nc net.Conn) {
-	if s.isClosing() {
-		return
-	}
-	s.counts.rejected.Add(1)
-	_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
-	_, _ = nc.Write([]byte("ERROR Too many open connections\r\n"))
-}
-
 // ServeConn serves one connection and returns when it is closed.
 func (s *Server) ServeConn(nc net.Conn) {
 	stream := newStream(s, nc)
@@ -189,35 +175,6 @@ func (s *Server) ServeConn(nc net.Conn) {
 		return
 	}
 	stream.serve()
-}
-
-// register reports false if the connection is not to be served.
-func (s *Server) register(c *conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing || len(s.conns) >= s.config.MaxConns {
-		return false
-	}
-	s.counts.total.Add(1)
-	s.conns[c] = struct{}{}
-	s.idle.Add(1)
-	if len(s.conns) == 1 {
-		s.alone = make(chan struct{})
-		go s.sweep(s.alone)
-	}
-	return true
-}
-
-func (s *Server) unregister(c *conn) {
-	s.mu.Lock() // nobody may see its bytes twice
-	s.counts.bytesRead.Add(c.bytesRead.Load())
-	s.counts.bytesWritten.Add(c.bytesWritten.Load())
-	delete(s.conns, c)
-	if len(s.conns) == 0 {
-		close(s.alone)
-	}
-	s.mu.Unlock()
-	s.idle.Done()
 }
 
 func (s *Server) track(l net.Listener) bool {
@@ -233,12 +190,6 @@ func (s *Server) untrack(l net.Listener) {
 	s.mu.Lock()
 	delete(s.listeners, l)
 	s.mu.Unlock()
-}
-
-func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
 }
 
 // Shutdown stops accepting, answers those that wait in line, lets every
@@ -281,10 +232,5 @@ func (s *Server) stopLoop() {
 	}
 }
 
-func (s *Server) eachConn(do func(*conn)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.conns {
-		do(c)
-	}
-}
+// ServeTLS is Serve for clients that speak TLS. A handshake keeps nobody waiting.
+func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error { return s.serve(l, config) }

@@ -6,17 +6,12 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
-	"github.com/lockcached/lockcached/stats"
 )
-
-// field is one name and value of an answer to stats.
-type field = stats.Field
 
 // stats answers the stats commands.
 func (c *conn) stats(q *protocol.Request) (goesOn bool) {
@@ -66,14 +61,6 @@ func (c *conn) statsOfKeys(what string, arg, more []byte) (goesOn bool) {
 	return true
 }
 
-// fields appends a whole answer.
-func (c *conn) fields(list []field) {
-	for _, f := range list {
-		c.out.Stat(f.Name, f.Text)
-	}
-	c.out.Line("END")
-}
-
 func (s *Server) resetStats() {
 	s.locks.ResetCounters()
 	s.detail.reset()
@@ -89,21 +76,6 @@ func (s *Server) resetStats() {
 		c.bytesRead.Store(0)
 		c.bytesWritten.Store(0)
 	})
-}
-
-// sheet collects fields.
-type sheet []field
-
-func (l *sheet) text(name, value string) { *l = append(*l, field{Name: name, Text: value}) }
-
-func (l *sheet) num(name string, n uint64) { l.text(name, strconv.FormatUint(n, 10)) }
-
-// zero adds what memcached counts and we have nothing of, so that a tool that
-// asks for it finds it.
-func (l *sheet) zero(names string) {
-	for _, name := range strings.Fields(names) {
-		l.text(name, "0")
-	}
 }
 
 func cpuTime(t syscall.Timeval) string { return fmt.Sprintf("%d.%06d", t.Sec, t.Usec) }

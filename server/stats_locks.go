@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/locks"
@@ -99,8 +98,6 @@ func classFields(r *stats.Record) []field {
 	suggested := sheet{{Name: "suggested_ttl_ms", Text: ms(stats.SuggestedTTL(r.HoldLaw))}}
 	return append(suggested, r.Fields()...)
 }
-
-func ms(d time.Duration) string { return string(stats.AppendMs(nil, float64(d))) }
 
 // The rows of these tables are for people and dashboards: there are no more of classes and
 // of contended locks.

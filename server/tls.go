@@ -21,9 +21,6 @@ type Certificates interface {
 	Loaded() time.Time
 }
 
-// ServeTLS is Serve for clients that speak TLS. A handshake keeps nobody waiting.
-func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error { return s.serve(l, config) }
-
 // A tlsWire carries TLS, and knows whether the client has sent anything. One goroutine
 // reads it, the connection's.
 type tlsWire struct {
@@ -61,7 +58,7 @@ func (s *stream) shakeHands() bool {
 			return false // a probe of the port, or a connection kept in reserve: nothing went wrong
 		}
 		if unlogged, ok := srv.badHandshakes.due(); ok {
-			srv.config.Logger.Warn().Err(err).Stringer("client", s.remote()).
+			srv.config.Logger.Warn().Err(err).Stringer("client", s.nc.RemoteAddr()).
 				Int("unlogged", unlogged).Msg("TLS handshake failed")
 		}
 		return false

@@ -3,6 +3,8 @@ package server
 import (
 	"sync"
 	"time"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // seldom keeps what happens often from filling the log. Safe for concurrent use.
@@ -24,3 +26,9 @@ func (s *seldom) due() (missed int, ok bool) {
 	missed, s.missed, s.logged = s.missed, 0, time.Now()
 	return missed, true
 }
+
+// now is the clock that connections go by: monotonic, so that setting the wall
+// clock cuts nobody off. In nanoseconds, for atomics.
+func (s *Server) now() int64 { return int64(time.Since(s.started)) }
+
+func lease(exptime int32) time.Duration { return protocol.Lease(exptime, time.Now) }

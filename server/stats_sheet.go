@@ -1,0 +1,37 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockcached/lockcached/stats"
+)
+
+// field is one name and value of an answer to stats.
+type field = stats.Field
+
+// fields appends a whole answer.
+func (c *conn) fields(list []field) {
+	for _, f := range list {
+		c.out.Stat(f.Name, f.Text)
+	}
+	c.out.Line("END")
+}
+
+// sheet collects fields.
+type sheet []field
+
+func (l *sheet) text(name, value string) { *l = append(*l, field{Name: name, Text: value}) }
+
+func (l *sheet) num(name string, n uint64) { l.text(name, strconv.FormatUint(n, 10)) }
+
+// zero adds what memcached counts and we have nothing of, so that a tool that
+// asks for it finds it.
+func (l *sheet) zero(names string) {
+	for _, name := range strings.Fields(names) {
+		l.text(name, "0")
+	}
+}
+
+func ms(d time.Duration) string { return string(stats.AppendMs(nil, float64(d))) }
