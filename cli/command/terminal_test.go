@@ -2,7 +2,6 @@ package command_test
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -13,42 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockcached/lockcached/cli/internal/clitest"
-	"github.com/lockcached/lockcached/internal/testenv"
 )
-
-// openTerminal returns a terminal, and the end of it where people sit.
-func openTerminal(t *testing.T) (seat, terminal *os.File) {
-	t.Helper()
-	seat, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		testenv.Missing(t, err) // as in a container without terminals
-	}
-	t.Cleanup(func() { seat.Close() })
-	fd := int(seat.Fd())
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	terminal, err = os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { terminal.Close() })
-	// Or what a program writes right after Ctrl-C may be thrown away with what it has
-	// written before.
-	modes, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	modes.Lflag |= unix.NOFLSH
-	if err := unix.IoctlSetTermios(int(terminal.Fd()), unix.TCSETS, modes); err != nil {
-		t.Fatal(err)
-	}
-	return seat, terminal
-}
 
 // A session is a program that somebody started by hand.
 type session struct {

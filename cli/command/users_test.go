@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/lockcached/lockcached/cli/internal/clitest"
 	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/internal/testenv"
@@ -31,7 +29,7 @@ func becomeAs(how string, args []string) int {
 	runtime.LockOSThread() // capabilities are a thread's, and pass to what it executes
 	err := os.Unsetenv("CLI_TEST_AS")
 	if how == withoutKill {
-		err = cmp.Or(err, unix.Prctl(unix.PR_CAPBSET_DROP, unix.CAP_KILL, 0, 0, 0))
+		err = cmp.Or(err, dropKill())
 	} else {
 		err = cmp.Or(err, syscall.Setuid(nobody))
 	}
