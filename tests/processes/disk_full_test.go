@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,22 +16,6 @@ import (
 	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
-
-// smallDisk mounts a disk of a megabyte.
-func smallDisk(t *testing.T) string {
-	t.Helper()
-	testenv.Root(t, "only root mounts a disk")
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		testenv.Missing(t, fmt.Errorf("a small disk: %w", err))
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
 
 // fill writes a file until there is no space left.
 func fill(t *testing.T, path string) {

@@ -103,17 +103,3 @@ func limitFiles(t *testing.T, pid int) (restore func()) {
 	before := limit(t, pid, unix.RLIMIT_NOFILE, uint64(highest+1))
 	return func() { limit(t, pid, unix.RLIMIT_NOFILE, before) }
 }
-
-// limit changes a soft limit of a process, and returns what it was.
-func limit(t *testing.T, pid, resource int, to uint64) (before uint64) {
-	t.Helper()
-	var l unix.Rlimit
-	if err := unix.Prlimit(pid, resource, nil, &l); err != nil {
-		t.Fatal(err)
-	}
-	before, l.Cur = l.Cur, to
-	if err := unix.Prlimit(pid, resource, &l, nil); err != nil {
-		t.Fatal(err)
-	}
-	return before
-}

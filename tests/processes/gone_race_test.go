@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
-	"golang.org/x/sys/unix"
 
 	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/testenv"
@@ -249,7 +248,7 @@ func claimAll(address string, keys []string) {
 		_, _ = fmt.Fprintf(conn, "ms %s 6 ME T600 W300000 k\r\nvictim\r\n", key)
 		go func() {
 			for n := int64(1); n > 0; {
-				n, _ = unix.Splice(fd, nil, int(os.Stdout.Fd()), nil, 1<<10, 0)
+				n = splice(fd, int(os.Stdout.Fd()))
 			}
 			_ = file.Close()
 		}()
