@@ -96,7 +96,7 @@ func waiting(t *testing.T) []statement {
 			queue.number("patience"), floor, queue.number("MaxPatience")/minute),
 		says("its place is kept for # seconds", floor),
 		says("at most # places for one lock", queue.number("MaxKept")),
-		says("does wait, for # ms at most", server.number("aMoment")/float64(time.Millisecond)),
+		says("does wait, for # ms at most", locks.number("aMoment")/float64(time.Millisecond)),
 		says("number of milliseconds from # to `--retry-max`", readSource(t, "stats").number("soonest")/float64(time.Millisecond)),
 		says("up to # pollers are advised", locks.number("mostRanked")),
 	}
