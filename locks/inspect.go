@@ -237,7 +237,8 @@ type Totals struct {
 	Counts
 	Held, Queued, Polling int
 	WaitersPeak           int64
-	QueuedBytes           int64 // what queued claims want to store; part of the memory limit, not of Bytes
+	QueuedBytes           int64 // what queued claims want to store; part of MemoryBytes, not of Bytes
+	MemoryBytes           int64 // all that counts towards the memory limit
 	Items                 int
 	Bytes                 int64
 	LimitBytes            int64
@@ -258,6 +259,7 @@ func (m *Manager) Totals() (t Totals) {
 		t.Queued += sh.queued
 		t.Polling += sh.polling
 		t.QueuedBytes += sh.claims
+		t.MemoryBytes += sh.bytes()
 		t.Items += sh.table.Len()
 		t.Bytes += sh.table.Bytes()
 		t.Buckets += sh.table.Buckets()

@@ -14,14 +14,7 @@ import (
 )
 
 // counted is what counts towards the memory limit.
-func counted(m *Manager) (n int64) {
-	for _, sh := range m.shards {
-		sh.mu.Lock()
-		n += sh.bytes()
-		sh.mu.Unlock()
-	}
-	return n
-}
+func counted(m *Manager) int64 { return m.Totals().MemoryBytes }
 
 // refusedOnce lets a client that asks for nothing else be refused a lock.
 func refusedOnce(t *testing.T, m *Manager, key string) *client {

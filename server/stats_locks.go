@@ -49,6 +49,7 @@ func (s *Server) lockTotals() []field {
 	l.num("queued_bytes", uint64(t.QueuedBytes))
 	l = append(l, t.Counters.Fields()...)
 	l.num("stats_keys", uint64(t.StatsKeys))
+	l.num("memory_bytes", uint64(t.MemoryBytes))
 	l.num("store_no_memory", t.NoMemory)
 	l.text("settling_ms", ms(s.locks.Settling()))
 	l.num("durable", bit(s.durable))
