@@ -12,16 +12,17 @@ type Config struct {
 	// LockKeys tell which keys are locks: an add of a matching key is a claim. None
 	// means every key.
 	LockKeys []Pattern
-	// MemoryLimit bounds, in bytes, what items take: struct, key, value and
-	// bookkeeping. 0 means DefaultMemoryLimit.
+	// MemoryLimit bounds, in bytes, what items take (struct, key, value and
+	// bookkeeping), what queued claims want to store, lines with their pollers, closed
+	// locks, and statistics of held locks beyond StatsKeys. 0 means DefaultMemoryLimit.
 	MemoryLimit int64
 	// NoEvict refuses new items when memory is full instead of evicting.
 	NoEvict bool
 	// ItemSizeMax bounds one item in bytes, key and header included.
 	// 0 means DefaultItemSizeMax.
 	ItemSizeMax int
-	// StatsKeys bounds for how many keys statistics are kept while nobody
-	// holds their lock. 0 means DefaultStatsKeys.
+	// StatsKeys bounds for how many keys statistics are kept. What held locks have
+	// beyond that counts towards MemoryLimit. 0 means DefaultStatsKeys.
 	StatsKeys int
 	// StatsClasses bounds the number of classes with statistics, in each shard:
 	// a class can have locks in all of them.
