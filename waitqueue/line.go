@@ -87,9 +87,17 @@ func (l *Line[C, X]) Poller(c C) *Poller[C] {
 	if l.pollers != nil {
 		return l.pollers[c]
 	}
-	for w := range l.order.All() {
+	return among(l.order.root, c)
+}
+
+// among is the poller that c is, if it is below w. It is faster than to range over All.
+func among[C comparable](w *Waiter[*Poller[C]], c C) *Poller[C] {
+	for ; w != nil; w = w.right {
 		if w.X.client == c {
 			return w.X
+		}
+		if p := among(w.left, c); p != nil {
+			return p
 		}
 	}
 	return nil
