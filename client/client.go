@@ -34,14 +34,14 @@ type Client struct {
 	peers  map[string]*peer // by address
 }
 
-// New returns a Client. It connects to nothing yet.
+// New returns a Client. It connects to nothing yet, and looks no name up.
 func New(c Config) (*Client, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	client := &Client{
 		config: c, log: c.Logger, mc: c.Memcache, selector: c.Selector,
-		dialer:   Dialer{c.Timeout, c.TLS, c.User, c.Password},
+		dialer:   Dialer{Timeout: c.Timeout, TLS: c.TLS, Dial: c.Dial, User: c.User, Password: c.Password},
 		memories: newMemories(),
 		metrics:  newMetrics(),
 		peers:    make(map[string]*peer),
@@ -52,11 +52,11 @@ func New(c Config) (*Client, error) {
 	}
 	client.tracer = c.Tracing.Tracer("github.com/lockcached/lockcached/client")
 	if client.mc == nil {
-		list := new(memcache.ServerList)
-		if err := list.SetServers(c.Servers...); err != nil {
+		list, err := NewServerList(c.Servers...)
+		if err != nil {
 			return nil, fmt.Errorf("client: Config.Servers: %w", err)
 		}
-		client.selector = NewSelector(list)
+		client.selector = list
 		client.mc = memcache.NewFromSelector(client.selector)
 		client.mc.Timeout, client.mc.MaxIdleConns = c.Timeout, c.MaxIdleConns
 		client.mc.DialContext = client.dialer.DialContext

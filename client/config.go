@@ -2,9 +2,11 @@ package client
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -16,8 +18,10 @@ import (
 
 // Config is what a Client needs to know. Either Servers or Memcache is required.
 type Config struct {
-	// Servers are host:port or paths of Unix sockets. Keys are spread over several by
-	// gomemcache's hash.
+	// Servers are host:port or paths of Unix sockets; see ParseServer. Keys are spread
+	// over several by gomemcache's hash, by their order: all clients have to list them in
+	// the same one. A name is looked up for each connection, and all its addresses are
+	// tried; they must belong to the same server.
 	Servers []string
 	// Memcache is used instead of Servers; it stays the caller's, who closes it. Waits
 	// in line are cut into slices shorter than its Timeout. When a server is lost, its
@@ -32,8 +36,12 @@ type Config struct {
 	// MaxIdleConns bounds, with Servers, the idle connections to one server. 0 means
 	// memcache.DefaultMaxIdleConns.
 	MaxIdleConns int
-	// TLS encrypts, with Servers, the connections. nil means not.
+	// TLS encrypts, with Servers, the connections. nil means not. Without a ServerName
+	// the certificates have to be for the hosts in Servers.
 	TLS *tls.Config
+	// Dial makes, with Servers, the connections that TLS and the login go over, such as
+	// through a tunnel. nil means TCP or a Unix socket.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// User and Password are, with Servers, for memcached's ASCII authentication.
 	User, Password string
 	// TTL is how long a lock lasts that is not told, see the option TTL. 0 means

@@ -15,21 +15,23 @@ import (
 )
 
 // A Dialer makes connections as a Client does, for those who speak with servers by
-// themselves: DialContext goes into a memcache.Client.
+// themselves: DialContext goes into a memcache.Client. A name in the address is looked
+// up for each connection, and all its addresses are tried; they must belong to the same
+// server.
 type Dialer struct {
 	// Timeout bounds all until the connection can be used. 0 means
 	// memcache.DefaultTimeout.
 	Timeout time.Duration
-	// TLS encrypts. nil means not.
+	// TLS encrypts. nil means not. Without a ServerName the server's certificate has to
+	// be for the host in the address. memcache.New makes an IP address of a name:
+	// NewServerList keeps it.
 	TLS *tls.Config
+	// Dial makes the connection that all else goes over. nil means TCP or a Unix socket.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// User and Password are for memcached's ASCII authentication; "" for a user means
 	// none. A user has no spaces, and neither has line ends.
 	User, Password string
 }
-
-// A link that is cut is noticed in half a minute, also while nothing is sent because
-// a claim waits in line.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4}
 
 // DialContext makes a connection: encrypted, and with the password said, if there is
 // one. A server that does not let us in is ErrRefused; with TLS 1.3 that may be an error
@@ -49,15 +51,34 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 }
 
 func (d *Dialer) connect(ctx context.Context, network, addr string) (net.Conn, error) {
-	plain := &net.Dialer{KeepAliveConfig: keepAlive}
-	if d.TLS == nil {
-		return plain.DialContext(ctx, network, addr)
+	dial := d.Dial
+	if dial == nil {
+		dial = connect
 	}
-	conn, err := (&tls.Dialer{NetDialer: plain, Config: d.TLS}).DialContext(ctx, network, addr)
-	if err != nil {
+	conn, err := dial(ctx, network, addr)
+	if err != nil || d.TLS == nil {
+		return conn, err
+	}
+	secured := tls.Client(conn, d.configFor(addr))
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
 		return nil, refused(err, addr)
 	}
-	return encrypted{conn}, nil
+	return encrypted{secured}, nil
+}
+
+// configFor is the configuration for a server: its certificate has to be for the host
+// that is dialled, unless ServerName says otherwise.
+func (d *Dialer) configFor(addr string) *tls.Config {
+	if d.TLS.ServerName != "" {
+		return d.TLS
+	}
+	config := d.TLS.Clone()
+	config.ServerName = addr
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		config.ServerName = host
+	}
+	return config
 }
 
 // authenticate says user and password as memcached wants it: by a set whose key does

@@ -206,35 +206,46 @@ func TestServersAreSwapped(t *testing.T) {
 func TestTLSAndPassword(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, locks.Config{})
-	cert := httptest.NewUnstartedServer(nil)
-	cert.StartTLS() // for its certificate
-	defer cert.Close()
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: cert.TLS.Certificates})
-	is(t, "listen", err, nil)
-	defer l.Close()
-	go guard(l, h.addr)
-
-	roots := x509.NewCertPool()
-	roots.AddCert(cert.Certificate())
-	config := Config{TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}, User: "ann", Password: "secret"}
-	c := newClient(t, config, l.Addr().String())
+	addr, cert := guarded(t, h)
+	config := Config{TLS: &tls.Config{RootCAs: rootsOf(cert), ServerName: "example.com"}, User: "ann", Password: "secret"}
+	c := newClient(t, config, addr)
 	held := take(t, c, "k")
-	_, err = c.Lock(t.Context(), "k", Wait(10*time.Millisecond))
+	_, err := c.Lock(t.Context(), "k", Wait(10*time.Millisecond))
 	is(t, "lock", err, ErrHeld)
 	is(t, "unlock", held.Unlock(), nil)
 
 	config.Password = "wrong"
-	_, err = newClient(t, config, l.Addr().String()).Lock(t.Context(), "k")
+	_, err = newClient(t, config, addr).Lock(t.Context(), "k")
 	is(t, "with a wrong password", err, ErrRefused)
 	config.User = "" // so that the answer to the first request says it
 	_, err = newClient(t, config, mutual(t, cert.TLS.Certificates)).Lock(t.Context(), "k")
 	is(t, "without a certificate of our own", err, ErrRefused)
 	config.TLS = &tls.Config{}
-	_, err = newClient(t, config, l.Addr().String()).Lock(t.Context(), "k")
+	_, err = newClient(t, config, addr).Lock(t.Context(), "k")
 	var unknown *tls.CertificateVerificationError
 	if !errors.As(err, &unknown) || errors.Is(err, ErrUnavailable) {
 		t.Errorf("with an unknown certificate: %v", err)
 	}
+}
+
+// guarded is a server behind TLS and a password, and whose certificate it has: that of
+// example.com.
+func guarded(t *testing.T, h *host) (addr string, cert *httptest.Server) {
+	t.Helper()
+	cert = httptest.NewUnstartedServer(nil)
+	cert.StartTLS()
+	t.Cleanup(cert.Close)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: cert.TLS.Certificates})
+	is(t, "listen", err, nil)
+	t.Cleanup(func() { _ = l.Close() })
+	go guard(l, h.addr)
+	return l.Addr().String(), cert
+}
+
+func rootsOf(cert *httptest.Server) *x509.CertPool {
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.Certificate())
+	return roots
 }
 
 // A login that is not answered well is a refusal only if it is one.

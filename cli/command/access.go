@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/client"
 	"github.com/lockcached/lockcached/credentials"
 	"github.com/lockcached/lockcached/protocol"
 )
@@ -139,10 +140,11 @@ func (x *access) plainly(err error) string {
 	return text
 }
 
-// network is how a server is dialled.
+// network is how a server is dialled, whose address addServer has read.
 func network(server string) string {
-	if strings.Contains(server, "/") {
-		return "unix"
+	addr, err := client.ParseServer(server)
+	if err != nil {
+		return "tcp"
 	}
-	return "tcp"
+	return addr.Network()
 }

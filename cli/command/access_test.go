@@ -104,7 +104,7 @@ func TestAccessDenied(t *testing.T) {
 			f.with("--tls-cert", "", "--tls-key", "")},
 		{"a stranger's certificate", "server refuses the connection: " + f.addr + ": tls: unknown certificate authority",
 			f.with("--tls-cert", strangersCert, "--tls-key", strangersKey)},
-		{"wrong name", "tls: failed to verify certificate: x509: certificate is not valid for any names, but wanted to match locks.example (--tls-name says",
+		{"wrong name", "tls: failed to verify certificate: x509: certificate is valid for server, not locks.example (--tls-name says",
 			append(f.with(), "--tls-name", "locks.example")},
 		{"no TLS", "EOF (does the server speak TLS? then --tls is missing)", []string{"--server", f.addr}},
 		{"TLS in vain", "tls: first record does not look like a TLS handshake", []string{"--tls", "--server", plain.Addrs[0]}},
@@ -191,6 +191,25 @@ func TestAccessByName(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	clitest.Output(t, append([]string{"ping", "--tls-name", "127.0.0.1"}, flags...)...)
+}
+
+// TestAccessByHostName: a certificate is for a name, by which all commands reach the server.
+func TestAccessByHostName(t *testing.T) {
+	t.Parallel()
+	ca := testcert.NewAuthority(t)
+	cert, key := ca.Issue("localhost")
+	s := clitest.Start(t, "-p-1", "--tls-cert", cert, "--tls-key", key)
+	t.Cleanup(func() { s.Stop(testSignal) })
+	_, port, _ := net.SplitHostPort(s.Addrs[0])
+	flags := []string{"--server", "localhost:" + port, "--tls-ca", ca.File}
+	script := strings.Join(append([]string{`"$0" release k --force`}, flags...), " ")
+	got := clitest.Finish(t, clitest.Program(append(append([]string{"lock", "k"}, flags...), "--", "sh", "-c", script, os.Args[0])...))
+	if got.Code != exitLost || !strings.HasPrefix(got.Stdout, "released k  owner ") {
+		t.Errorf("lock, and released within: %+v", got)
+	}
+	for _, command := range []string{"ping", "ls", "show k", "top", "stats locks"} {
+		clitest.Output(t, append(strings.Fields(command), flags...)...)
+	}
 }
 
 // TestAccessByOldTLS: with TLS 1.2 a certificate is refused in the handshake already.

@@ -69,6 +69,8 @@ func TestCommandRefusals(t *testing.T) {
 		{"ls --limit=many", "--limit many: should be a number from 1 to 10000"},
 		{"ls --json=yes", "--json=yes: takes no value"},
 		{"ls --server a:b", "--server a:b: should be host, host:port"},
+		{"ls --server http://a", "--server http://a: should be host, host:port"},
+		{"ls --server :11211", "--server :11211: should be host, host:port"},
 		{"ls --server localhost,,", "--server: should be host, host:port"},
 		{"ls --timeout soon", "--timeout soon: should be a duration"},
 		{"ls --timeout 0", "--timeout 0: should be longer than 0"},

@@ -1,11 +1,9 @@
 package command
 
 import (
-	"errors"
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
@@ -54,17 +52,11 @@ func (r *remote) serverOptions() []option {
 
 // addServer takes one address. A server that is named twice is asked once.
 func (r *remote) addServer(text string) error {
-	addr := text
-	if !strings.Contains(text, "/") {
-		a, err := argv.ParseAddress(text)
-		if err != nil || a.Host == "*" {
-			return errors.New("should be host, host:port, [IPv6]:port or the path of a Unix socket, such as localhost:11211")
-		}
-		if !a.HasPort {
-			a.Port = argv.DefaultPort
-		}
-		addr = net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
+	server, err := client.ParseServer(text)
+	if err != nil {
+		return err
 	}
+	addr := server.String()
 	if !slices.Contains(r.servers, addr) {
 		r.servers = append(r.servers, addr)
 	}
@@ -85,9 +77,11 @@ func (r *remote) dialer() *client.Dialer {
 	return &client.Dialer{Timeout: r.timeout, TLS: r.tls, User: r.user, Password: r.password}
 }
 
-// memcached is an ordinary client of one server.
+// memcached is an ordinary client of one server. The selector keeps its name, where
+// memcache.New would look it up: TLS has to verify it.
 func (r *remote) memcached(server string) *memcache.Client {
-	mc := memcache.New(server)
+	list, _ := client.NewServerList(server) // addServer has read it
+	mc := memcache.NewFromSelector(list)
 	mc.Timeout, mc.DialContext = r.timeout, r.dialer().DialContext
 	return mc
 }

@@ -42,7 +42,7 @@ func NewAuthority(t *testing.T) *Authority {
 	return a
 }
 
-// Issue returns the files of a certificate for 127.0.0.1, good for servers and for
+// Issue returns the files of a certificate for 127.0.0.1 and the name, good for servers and for
 // clients, and of its key.
 func (a *Authority) Issue(name string) (certFile, keyFile string) {
 	a.t.Helper()
@@ -57,7 +57,7 @@ func (a *Authority) Replace(name, certFile, keyFile string) {
 	a.t.Helper()
 	key := newKey(a.t)
 	template := newTemplate(name)
-	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	template.IPAddresses, template.DNSNames = []net.IP{net.IPv4(127, 0, 0, 1)}, []string{name}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
