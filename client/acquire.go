@@ -11,9 +11,6 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// maxKey leaves room for lockcached:wait=60000: in front of a key of 250 bytes.
-const maxKey = 200
-
 // Lock takes the lock and waits for it as long as others have it, until ctx ends or
 // the time given by Wait is over, which is ErrHeld. When ctx ends during a request other
 // than a wait in line, Lock returns when that is over. The lock's own context follows
@@ -158,7 +155,7 @@ func (cl *claim) ask(ctx context.Context) (err error) {
 	}
 	defer next.done(ctx, cl)
 	asked := time.Now()
-	if cl.kind == lockcached && (cl.chosen == Queue || cl.chosen == never) {
+	if cl.kind == lockcached && (cl.chosen == Queue || cl.chosen == never && cl.mayQueue()) {
 		err = cl.wait(ctx) // a lock that is free is granted at once
 	} else {
 		err = cl.add()

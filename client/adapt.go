@@ -2,9 +2,8 @@ package client
 
 import (
 	"context"
+	"errors"
 	"time"
-
-	"github.com/lockcached/lockcached/protocol"
 )
 
 const (
@@ -40,15 +39,15 @@ func (cl *claim) adapt(ctx context.Context) error {
 
 // suggestions are what the statistics suggest, 0 if they do not.
 func (cl *claim) suggestions(ctx context.Context) (ttl, wait time.Duration, err error) {
-	lock, stat := protocol.LockKey(cl.hold.key), cl.hold.key+statSuffix
-	items, err := cl.client.get(ctx, lock, stat)
-	if err != nil {
+	info, err := cl.client.told(ctx, cl.hold.key)
+	switch {
+	case err != nil && !errors.Is(err, errTooLong):
 		return 0, 0, err
-	}
-	if told := items[lock]; told != nil {
-		info := parseInfo(cl.hold.key, told.Value)
+	case info != nil:
 		cl.rank = info.Rank
 		return info.SuggestedTTL, info.SuggestedWait, nil
 	}
-	return parseHolds(items[stat]).suggestedTTL(), 0, nil
+	stat := booksOf(cl.hold.key) + statSuffix
+	items, err := cl.client.get(ctx, stat)
+	return parseHolds(items[stat]).suggestedTTL(), 0, err
 }

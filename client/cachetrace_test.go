@@ -69,7 +69,8 @@ func TestCacheSpans(t *testing.T) {
 		if key := attributeOf(span, keyAttribute).AsString(); !strings.HasPrefix(key, "page:") {
 			t.Errorf("%s: of key %q", outcome, key)
 		}
-		if token := attributeOf(span, tokenAttribute).AsInt64(); token == 0 {
+		// Whoever waits may find the value before the lock.
+		if token := attributeOf(span, tokenAttribute).AsInt64(); token == 0 && outcome != "waited" {
 			t.Errorf("%s: no token", outcome)
 		}
 		if attributeOf(span, waitedAttribute).Type() != attribute.INT64 {

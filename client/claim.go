@@ -34,6 +34,7 @@ type claim struct {
 	late      bool      // some of these had no answer, and may be granted yet
 	unsettled bool      // we have not looked since
 	queued    bool      // it has waited in line
+	asked     string    // the reserved key of the latest wait, with a Memcache of the caller's
 	contested bool      // it was refused, or waited
 	tries     int
 	refused   int
@@ -179,7 +180,7 @@ func (cl *claim) prepare() (ours bool, err error) {
 	if cl.line.isConnected() {
 		return false, nil
 	}
-	return false, s.attempt(cl.patience, func() error { return cl.line.greet(cl.hold.key) })
+	return false, s.attempt(cl.patience, func() error { return cl.line.greet() })
 }
 
 // longestWait is how long one request waits in line: what lockcached's --max-wait
@@ -190,6 +191,16 @@ const longestWait = time.Minute
 type slice struct {
 	wait time.Duration
 	last bool // if it is in vain the claim is given up
+}
+
+// String is how the protocol has it. A plus sign tells the server that a slice is not the
+// last.
+func (s slice) String() string {
+	text := strconv.FormatInt(s.wait.Milliseconds(), 10)
+	if !s.last {
+		text += "+"
+	}
+	return text
 }
 
 // slice is what the next request may wait for.
@@ -222,7 +233,9 @@ func (cl *claim) send(ctx context.Context) error {
 	}
 	s := cl.slice(ctx)
 	if cl.client.config.Memcache != nil {
-		return cl.client.mc.Add(waiting(item, s))
+		item = waiting(item, s)
+		cl.asked = item.Key
+		return cl.client.mc.Add(item)
 	}
 	return cl.line.add(ctx, item, s)
 }

@@ -34,10 +34,10 @@ var (
 	// ErrPlain: the server is a plain memcached, which cannot do that.
 	ErrPlain = errors.New("client: server is a plain memcached")
 	// ErrMisrouted: the selector of Config.Memcache sends reserved keys to other
-	// servers than the locks they are about. See NewSelector.
+	// servers than the locks they are about. See NewSelector and NewServerList.
 	ErrMisrouted = errors.New("client: reserved keys are sent to another server; the Memcache needs the selector of client.NewSelector")
 	// ErrKey: the key cannot be a lock's.
-	ErrKey = errors.New("client: a key is 1 to 200 bytes without spaces and control characters, and does not begin with the prefix of lockcached")
+	ErrKey = errors.New("client: a key is 1 to 250 bytes without spaces and control characters, and does not begin with \"lockcached:\"")
 	// ErrTTL: the lease is negative, or ends later than the protocol's dates.
 	ErrTTL = errors.New("client: a TTL is not negative, and ends before 19 January 2038, where the protocol's dates end")
 	// ErrClosed: the Client was closed.
@@ -120,6 +120,9 @@ func unable(err error) error {
 // isAway: there was no answer. Whether the request was carried out is not known.
 func isAway(err error) bool {
 	if isRefusal(err) || isOurs(err) || isBusy(err) {
+		return false
+	}
+	if errors.Is(err, errUnexpected) {
 		return false
 	}
 	text := err.Error()

@@ -2,9 +2,7 @@ package client
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -121,8 +119,7 @@ func (t *task[T]) lockKey() string {
 	if len(key) <= longestLockKey {
 		return key
 	}
-	digest := sha256.Sum256([]byte(key))
-	return fmt.Sprintf("%s:%x", key[:longestLockKey/2], digest[:16])
+	return shortened(key, longestLockKey/2)
 }
 
 // errTakenAway says that the lock was lost, and that computing ended for that.

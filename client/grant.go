@@ -2,9 +2,10 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"time"
 
-	"github.com/lockcached/lockcached/protocol"
+	"github.com/bradfitz/gomemcache/memcache"
 )
 
 // granted makes a Lock of a claim that was granted.
@@ -48,8 +49,9 @@ func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
 	keys := []string{cl.hold.key}
 	// Without a wait the lease began right after the claim was sent; otherwise only the
 	// server knows when.
-	if cl.queued && cl.contested {
-		keys = append(keys, protocol.LockKey(cl.hold.key))
+	waited := cl.queued && cl.contested
+	if waited && fits(lockPrefix, cl.hold.key) {
+		keys = append(keys, lockPrefix+cl.hold.key)
 	}
 	if cl.opts.along != "" {
 		keys = append(keys, cl.opts.along)
@@ -60,18 +62,43 @@ func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
 		return expires, err
 	}
 	cl.along = items[cl.opts.along]
-	item := items[cl.hold.key]
-	if item == nil || string(item.Value) != cl.hold.owner {
-		if _, sure := cl.client.selector.(selector); cl.queued && !sure {
-			return expires, ErrMisrouted
-		}
-		return expires, ErrLost
+	if !cl.isOurs(items) {
+		return expires, cl.notFound(ctx)
 	}
-	cl.hold.cas = item.CasID
-	if told := items[protocol.LockKey(cl.hold.key)]; told != nil {
-		if info := parseInfo(cl.hold.key, told.Value); info.TTL > 0 {
-			return asked.Add(info.TTL), nil
+	cl.hold.cas = items[cl.hold.key].CasID
+	info := infoIn(items, cl.hold.key)
+	if waited && !fits(lockPrefix, cl.hold.key) {
+		if info, err = cl.client.told(ctx, cl.hold.key); err != nil {
+			return expires, err
 		}
+	}
+	if info != nil && info.TTL > 0 {
+		return asked.Add(info.TTL), nil
 	}
 	return cl.sent.Add(whole(cl.ttl)), nil
+}
+
+// isOurs reports whether our value is among the items, under the key that we locked.
+func (cl *claim) isOurs(items map[string]*memcache.Item) bool {
+	item := items[cl.hold.key]
+	return item != nil && string(item.Value) == cl.hold.owner
+}
+
+// notFound is why a lock that was granted is not where its key lives: it was lost since,
+// unless it turns out that it was granted by another server.
+func (cl *claim) notFound(ctx context.Context) error {
+	lost := fmt.Errorf("%w: %s was granted, and is not there", ErrLost, cl.hold.key)
+	if cl.asked == "" { // we know our own servers
+		return lost
+	}
+	if cl.client.selector != nil {
+		if cl.client.sameServer(cl.asked, cl.hold.key) {
+			return lost
+		}
+		return ErrMisrouted
+	}
+	if cl.client.spreads(ctx, len(cl.hold.key)) {
+		return ErrMisrouted
+	}
+	return lost
 }

@@ -6,18 +6,17 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/lockcached/lockcached/protocol"
 )
 
 // Info is what lockcached tells of a lock.
 type Info struct {
-	Key   string
-	Held  bool
-	Owner string        // the value of the holder, "-" if there is none
-	Token uint64        // of the present hold, 0 if there is none
-	Age   time.Duration // of the present hold
-	TTL   time.Duration // what is left of the lease; negative if it does not end
+	Key    string
+	Server string // where it lives: host:port, or the path of a Unix socket
+	Held   bool
+	Owner  string        // the value of the holder, "-" if there is none
+	Token  uint64        // of the present hold, 0 if there is none
+	Age    time.Duration // of the present hold
+	TTL    time.Duration // what is left of the lease; negative if it does not end
 
 	Waiters, Queued, Polling int
 	Rank                     int           // how many wait ahead of us
@@ -40,15 +39,19 @@ func (c *Client) Info(ctx context.Context, key string) (Info, error) {
 	if err := checkKey(key); err != nil {
 		return Info{}, err
 	}
-	items, err := c.get(ctx, protocol.LockKey(key))
+	s, err := c.serverOf(key)
 	if err != nil {
 		return Info{}, err
 	}
-	item := items[protocol.LockKey(key)]
-	if item == nil {
+	info, err := c.told(ctx, key)
+	switch {
+	case err != nil:
+		return Info{}, err
+	case info == nil:
 		return Info{}, fmt.Errorf("%w: nothing is known of %s", ErrPlain, key)
 	}
-	return parseInfo(key, item.Value), nil
+	info.Server = s.name
+	return *info, nil
 }
 
 // parseInfo reads one line of name=value words. What is missing or odd is zero: a
@@ -59,13 +62,18 @@ func parseInfo(key string, line []byte) Info {
 		name, value, _ := strings.Cut(word, "=")
 		i.Fields[name] = value
 	}
+	i.read()
+	return i
+}
+
+// read takes from the fields what it has names for.
+func (i *Info) read() {
 	i.Held, i.Owner = i.Fields["held"] == "1", i.Fields["owner"]
 	i.Token, _ = strconv.ParseUint(i.Fields["token"], 10, 64)
 	i.Age, i.TTL = i.ms("age_ms"), i.ms("ttl_ms")
 	i.Waiters, i.Queued, i.Polling = i.number("waiters"), i.number("queued"), i.number("polling")
 	i.Rank, i.Retry = i.number("rank"), i.ms("retry_ms")
 	i.SuggestedTTL, i.SuggestedWait = i.ms("suggested_ttl_ms"), i.ms("suggested_wait_ms")
-	return i
 }
 
 func (i *Info) number(name string) int {

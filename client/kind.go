@@ -5,8 +5,6 @@ import (
 	"errors"
 
 	"github.com/bradfitz/gomemcache/memcache"
-
-	"github.com/lockcached/lockcached/protocol"
 )
 
 // kind is what a server is.
@@ -40,12 +38,9 @@ func (c *Client) kindOf(ctx context.Context, s *peer, key string, by maker) (kin
 	if k := s.is(); k != unknown {
 		return k, nil
 	}
-	k := lockcached
-	err := by(ctx, key, func() error {
-		_, err := c.mc.Get(protocol.VersionKey(key))
-		if errors.Is(err, memcache.ErrCacheMiss) {
-			k, err = plain, nil
-		}
+	var k kind
+	err := by(ctx, key, func() (err error) {
+		k, err = c.askKind(key)
 		return err
 	})
 	if err != nil {
@@ -53,4 +48,16 @@ func (c *Client) kindOf(ctx context.Context, s *peer, key string, by maker) (kin
 	}
 	s.isA(k)
 	return k, nil
+}
+
+// askKind asks the server of a key what it is.
+func (c *Client) askKind(key string) (kind, error) {
+	_, err := c.mc.Get(c.versionKey(key))
+	switch {
+	case err == nil:
+		return lockcached, nil
+	case errors.Is(err, memcache.ErrCacheMiss):
+		return plain, nil
+	}
+	return unknown, err
 }

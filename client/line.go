@@ -7,8 +7,6 @@ import (
 	"sync"
 
 	"github.com/bradfitz/gomemcache/memcache"
-
-	"github.com/lockcached/lockcached/protocol"
 )
 
 // A line is a connection on which a claim waits in the server's line. It is not
@@ -27,6 +25,7 @@ type line struct {
 	mu   sync.Mutex // guards what follows
 	conn net.Conn   // nil before the first one
 	dead bool
+	why  error // it was hung up in the middle of a wait, if not by whoever waits
 }
 
 // keptLines is how many idle lines are kept for each server, unless Config.MaxIdleConns
@@ -124,15 +123,29 @@ func (l *line) hangUp() {
 	}
 }
 
+// end hangs up in the middle of a wait, and says why.
+func (l *line) end(why error) {
+	l.mu.Lock()
+	l.why = why
+	l.mu.Unlock()
+	l.hangUp()
+}
+
+func (l *line) ended() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.why
+}
+
 // greet connects, if that is still to be done, and makes sure that it is lockcached at
 // the other end of this very connection. A plain memcached would store a claim that
 // waits, under a key that means nothing.
-func (l *line) greet(key string) error {
+func (l *line) greet() error {
 	if l.isConnected() {
 		return nil
 	}
 	l.mc.Timeout = l.client.config.Timeout
-	_, err := l.mc.Get(protocol.RetryKey(key))
+	_, err := l.mc.Get(ownVersion)
 	switch {
 	case err == nil:
 		l.server.isA(lockcached)
@@ -149,27 +162,34 @@ func (l *line) greet(key string) error {
 // or ctx ends.
 func (l *line) add(ctx context.Context, item *memcache.Item, s slice) error {
 	stop := context.AfterFunc(ctx, l.hangUp)
-	l.mc.Timeout = s.wait + l.client.config.Timeout
-	err := l.mc.Add(waiting(item, s))
+	done := l.watchPulse(item.Key)
+	err := l.send(item, s)
+	done()
 	calledOff := !stop()
 	answered := err == nil || isNotStored(err)
 	if calledOff || !answered {
 		l.hangUp() // at once, lest it happens to the next who uses the line
 	}
-	if calledOff && !answered {
+	switch why := l.ended(); {
+	case calledOff && !answered:
 		return interrupted(ctx)
+	case why != nil && !answered:
+		return why
 	}
 	return err
 }
 
-// waiting is a claim that waits in line. A plus sign tells the server that a slice is not
-// the last.
+func (l *line) send(item *memcache.Item, s slice) error {
+	if !fits(longestWaitPrefix, item.Key) {
+		return l.claimByFlag(item, s)
+	}
+	l.mc.Timeout = s.wait + l.client.config.Timeout
+	return l.mc.Add(waiting(item, s))
+}
+
+// waiting is a claim that waits in line.
 func waiting(claim *memcache.Item, s slice) *memcache.Item {
 	item := *claim
-	if s.last {
-		item.Key = protocol.WaitKey(s.wait, claim.Key)
-	} else {
-		item.Key = protocol.WaitOnKey(s.wait, claim.Key)
-	}
+	item.Key = waitPrefix + s.String() + ":" + claim.Key
 	return &item
 }

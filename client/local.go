@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -22,6 +23,8 @@ import (
 const (
 	statSuffix = ":stat"
 	waitSuffix = ":wait"
+	// Of a key that has no room for them it is the beginning and the digest instead.
+	longestWithBooks = maxKey - len(waitSuffix)
 
 	statExpiration = 24 * 60 * 60 // seconds
 	// Waiters that die are not counted down. Now and then the count begins anew.
@@ -33,6 +36,20 @@ const (
 	// fading is the number of holds after which the older ones count as one more.
 	fading = 128
 )
+
+// booksOf is the key to which the suffixes are added.
+func booksOf(key string) string {
+	if len(key) <= longestWithBooks {
+		return key
+	}
+	return shortened(key, longestWithBooks/2)
+}
+
+// shortened is the beginning of a key and its digest.
+func shortened(key string, beginning int) string {
+	digest := sha256.Sum256([]byte(key))
+	return fmt.Sprintf("%s:%x", key[:beginning], digest[:16])
+}
 
 // holds is what is known of how long a lock is held.
 type holds struct{ count, mean, stddev float64 } // in ms
@@ -91,14 +108,15 @@ func (c *Client) noteHold(ctx context.Context, key string, took time.Duration) {
 	if !due {
 		return
 	}
+	stat := booksOf(key) + statSuffix
 	err := c.once(context.WithoutCancel(ctx), key, func() error {
-		item, err := c.mc.Get(key + statSuffix)
+		item, err := c.mc.Get(stat)
 		if err != nil && !errors.Is(err, memcache.ErrCacheMiss) {
 			return err
 		}
 		h := parseHolds(item).with(took)
 		c.memories.of(key, func(m *memory) { m.known, m.noted = h.count, time.Now() })
-		return c.mc.Set(&memcache.Item{Key: key + statSuffix, Value: []byte(h.String()), Expiration: statExpiration})
+		return c.mc.Set(&memcache.Item{Key: stat, Value: []byte(h.String()), Expiration: statExpiration})
 	})
 	if err != nil {
 		c.log.Debug().Str("key", key).Err(err).Msg("hold time not noted")
@@ -139,9 +157,10 @@ func (l *local) again(ctx context.Context, cl *claim) error {
 // what it knew.
 func (l *local) pause(cl *claim) (time.Duration, error) {
 	c, key := cl.client, cl.hold.key
+	stat, wait := booksOf(key)+statSuffix, booksOf(key)+waitSuffix
 	var items map[string]*memcache.Item
 	err := c.once(cl.patience, key, func() (err error) {
-		items, err = c.mc.GetMulti([]string{key, key + statSuffix, key + waitSuffix})
+		items, err = c.mc.GetMulti([]string{key, stat, wait})
 		return err
 	})
 	switch {
@@ -151,11 +170,11 @@ func (l *local) pause(cl *claim) (time.Duration, error) {
 		return 0, nil // it is free
 	}
 	waiters := 1
-	if item := items[key+waitSuffix]; item != nil {
+	if item := items[wait]; item != nil {
 		_, _ = fmt.Sscan(string(item.Value), &waiters) // or else we are alone
 	}
 	age := l.age(items[key], time.Now())
-	mean, stddev := parseHolds(items[key+statSuffix]).expected(age)
+	mean, stddev := parseHolds(items[stat]).expected(age)
 	return min(stats.Solo(mean, stddev, age, waiters, 0, rand.Float64()), longestLocal), nil
 }
 
@@ -183,7 +202,7 @@ func (l *local) age(lock *memcache.Item, now time.Time) time.Duration {
 // count counts us among those who wait. It is not repeated, for an incr whose answer
 // was lost may have been carried out.
 func (l *local) count(cl *claim) {
-	key := cl.hold.key + waitSuffix
+	key := booksOf(cl.hold.key) + waitSuffix
 	_ = cl.client.once(cl.patience, cl.hold.key, func() error { // uncounted we only ask a little too often
 		_, err := cl.client.mc.Increment(key, 1)
 		if errors.Is(err, memcache.ErrCacheMiss) {
@@ -198,7 +217,7 @@ func (l *local) done(ctx context.Context, cl *claim) {
 		return
 	}
 	_ = cl.client.once(context.WithoutCancel(ctx), cl.hold.key, func() error { // the count begins anew soon
-		_, err := cl.client.mc.Decrement(cl.hold.key+waitSuffix, 1)
+		_, err := cl.client.mc.Decrement(booksOf(cl.hold.key)+waitSuffix, 1)
 		return err
 	})
 }

@@ -6,8 +6,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
-
-	"github.com/lockcached/lockcached/protocol"
 )
 
 // A pace is a strategy at work for one claim that was refused.
@@ -30,6 +28,12 @@ func (cl *claim) pace() (pace, error) {
 	case cl.kind == plain && (cl.chosen == Queue || cl.chosen == Advice):
 		return nil, fmt.Errorf("%w: it has neither a line nor advice for the strategy %v", ErrPlain, cl.chosen)
 	}
+	if cl.chosen == Queue && !cl.mayQueue() {
+		cl.chosen = Advice
+	}
+	if cl.chosen == Advice && !cl.mayAsk() {
+		cl.chosen = Local
+	}
 	switch cl.chosen {
 	case Queue:
 		return new(queue), nil
@@ -43,6 +47,16 @@ func (cl *claim) pace() (pace, error) {
 		return &polling{pause: exponential(baseBackoff)}, nil
 	}
 	return &polling{}, nil // never
+}
+
+// mayQueue and mayAsk tell whether the key leaves room for the words of a wait in line,
+// and of a question about the lock. That matters to a Memcache of the caller's only.
+func (cl *claim) mayQueue() bool {
+	return cl.client.config.Memcache == nil || fits(longestWaitPrefix, cl.hold.key)
+}
+
+func (cl *claim) mayAsk() bool {
+	return cl.client.config.Memcache == nil || fits(retryPrefix, cl.hold.key)
 }
 
 // polling asks again after pauses.
@@ -65,7 +79,10 @@ func (*polling) done(context.Context, *claim) {}
 
 // advised is when the server says to come back. What else it tells goes into the span.
 func advised(_ context.Context, cl *claim) (time.Duration, error) {
-	retry, lock := protocol.RetryKey(cl.hold.key), protocol.LockKey(cl.hold.key)
+	retry, lock := retryPrefix+cl.hold.key, lockPrefix+cl.hold.key
+	if !fits(retryPrefix, cl.hold.key) {
+		return cl.advisedOnLine()
+	}
 	items, err := cl.client.get(cl.patience, retry, lock)
 	if err != nil {
 		return 0, err
@@ -79,6 +96,19 @@ func advised(_ context.Context, cl *claim) (time.Duration, error) {
 		return 0, fmt.Errorf("client: advice %q is no number", items[retry].Value)
 	}
 	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// advisedOnLine is advised for a key that has no room for the prefix.
+func (cl *claim) advisedOnLine() (time.Duration, error) {
+	info, err := cl.client.toldOnLine(cl.patience, cl.hold.key)
+	switch {
+	case err != nil:
+		return 0, err
+	case info == nil:
+		return 0, ErrPlain
+	}
+	cl.rank = info.Rank
+	return info.Retry, nil
 }
 
 const (

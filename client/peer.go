@@ -27,17 +27,19 @@ type peer struct {
 	mu      sync.Mutex // guards what follows
 	kind    kind
 	away    bool
-	met     bool          // it has answered, at some time
-	broken  bool          // away, and somebody has used up all tries
-	returns uint64        // how often it came back
-	failed  int           // probes in vain
-	due     time.Time     // of the next probe
-	probe   chan struct{} // closed when the probe under way is over; nil if there is none
-	cause   error         // of the latest fault
-	lines   []*line       // idle
-	strays  []*stray      // the oldest first
-	watched bool          // somebody watches the strays, and hears of strayed
-	strayed chan struct{} // has room for one
+	met     bool             // it has answered, at some time
+	broken  bool             // away, and somebody has used up all tries
+	returns uint64           // how often it came back
+	failed  int              // probes in vain
+	due     time.Time        // of the next probe
+	probe   chan struct{}    // closed when the probe under way is over; nil if there is none
+	cause   error            // of the latest fault
+	lines   []*line          // idle
+	waits   map[*line]string // on which claims wait in line, with their keys
+	pulsed  bool             // somebody asks whether it is there, while there are waits
+	strays  []*stray         // the oldest first
+	watched bool             // somebody watches the strays, and hears of strayed
+	strayed chan struct{}    // has room for one
 }
 
 // Why a request was not made.

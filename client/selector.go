@@ -5,8 +5,21 @@ import (
 	"strings"
 
 	"github.com/bradfitz/gomemcache/memcache"
+)
 
-	"github.com/lockcached/lockcached/protocol"
+// Keys below this prefix ask about a lock, or claim it; see protocol.md.
+const (
+	reserved    = "lockcached:"
+	waitPrefix  = reserved + "wait=" // DURATION:KEY
+	lockPrefix  = reserved + "lock:"
+	retryPrefix = reserved + "retry:"
+	// What the version is of the server that the key after it lives on. A memcached
+	// knows no such key.
+	versionPrefix = reserved + "version:"
+	// What the version is of the server that answers.
+	ownVersion = reserved + "version"
+	// So many of the locks that are held or waited for.
+	heldPrefix = reserved + "held:"
 )
 
 // NewSelector returns a selector that sends what is asked about a lock where the
@@ -25,20 +38,22 @@ func (s selector) Each(f func(net.Addr) error) error { return s.inner.Each(f) }
 
 // lockOf is the key of the lock that a key is about, which may be itself.
 func lockOf(key string) string {
-	if !isReserved(key) {
+	if !strings.HasPrefix(key, reserved) {
 		return key
 	}
-	asked, _ := protocol.ParseKey([]byte(key))
-	switch asked.Topic {
-	case protocol.WaitTopic, protocol.LockTopic, protocol.RetryTopic, protocol.VersionTopic:
-		if len(asked.Name) > 0 {
-			return string(asked.Name)
+	if option, found := strings.CutPrefix(key, waitPrefix); found {
+		if _, lock, found := strings.Cut(option, ":"); found {
+			return lock
+		}
+		return key
+	}
+	for _, prefix := range []string{lockPrefix, retryPrefix, versionPrefix} {
+		if lock, found := strings.CutPrefix(key, prefix); found {
+			return lock
 		}
 	}
 	return key
 }
-
-func isReserved(key string) bool { return strings.HasPrefix(key, protocol.ReservedPrefix) }
 
 // single is the selector of a client with one server.
 type single struct{ net.Addr }

@@ -199,7 +199,7 @@ func (l *claimCommand) notTaken(err error) error {
 	}
 	switch {
 	case errors.Is(err, client.ErrKey):
-		return exit.Refuse("key "+l.key, "should be 1 to 200 bytes, and not begin with lockcached:")
+		return exit.Refuse("key "+l.key, "should be 1 to 250 bytes without spaces and control characters, and not begin with lockcached:")
 	case errors.Is(err, client.ErrPlain):
 		return exit.Refuse("--strategy "+l.strategy.String(), "needs lockcached, and this server is a plain memcached; use auto")
 	}

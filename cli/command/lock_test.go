@@ -93,7 +93,10 @@ func TestLockExitCodes(t *testing.T) {
 		{"exec", "e1 --exec -- sh -c exit~3", 3, ""},
 		{"exec-held", "held --exec -n -E 9 -- true", 9, "held: lock not obtained: somebody else has it\n"},
 		{"exec-not-found", "held --exec -n -- no-such-command", 127, "no-such-command: command not found\n"},
-		{"key", "lockcached:k -- true", 2, "key lockcached:k: should be 1 to 200 bytes"},
+		{"longest-key", strings.Repeat("x", 250) + " -- true", 0, ""},
+		{"too-long-key", strings.Repeat("x", 251) + " -- true", 2, "key \"xxx"},
+		{"scheme", "k --server tcp://" + server + " -- true", 0, ""},
+		{"key", "lockcached:k -- true", 2, "key lockcached:k: should be 1 to 250 bytes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
