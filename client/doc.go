@@ -16,6 +16,12 @@
 // to be dead. TTL (how long we may have it), Wait (how long we wait for it) and the
 // context (how long the caller cares) are three different things.
 //
+// Do is what most programs want: it takes a lock, runs a function under it, renews the
+// lock meanwhile, and releases it. Release and List are for operators: they end a hold by
+// its token, and tell which locks are held.
+//
+// Package clienttest has a lockcached in memory for unit tests.
+//
 // # While it is held
 //
 // Context ends shortly before the lease does, and at once if the lock is found to be
@@ -43,6 +49,21 @@
 // means that the server said so. Without an answer, for as long as the wait and one
 // Timeout more, the error is ErrUnavailable.
 //
+// A key has up to 250 bytes, as in memcached. The reserved prefixes of lockcached fit in
+// front of some 227; beyond that a Client asks in other words. One that is made from a
+// Memcache cannot, and polls for such a lock instead of waiting in line.
+//
+// # Servers
+//
+// An address is host:port or the path of a Unix socket; ParseServer has the details. New
+// looks nothing up. A name is looked up for each connection: all its addresses are tried,
+// a server that moves is found again, and TLS verifies the certificate against the name.
+// All addresses of a name must lead to the same server, for each lock lives on one.
+//
+// Of several servers the key picks one, by gomemcache's hash, which goes by their number
+// and order. While one is away, or its name is not known, the locks of the others stay
+// where they are, and its own are ErrUnavailable.
+//
 // # Faults
 //
 // That others have a lock is no fault: it is ErrHeld, when the time to wait is over.
@@ -51,6 +72,10 @@
 // anybody's noticing, and is not asked more than ten times in that second. Then it is
 // a FaultError, at once for all who come after, until a probe finds the server back.
 // Every retry is logged and is an event of the span lock.acquire.
+//
+// A path may also die without a word. A claim that waits in line learns of it in about
+// five seconds with the default Timeout and Tries: while claims wait, their server is asked
+// once a second whether it is there, and connections are probed by TCP.
 //
 // A claim whose answer is lost is not sent again blindly. Its value is like no other's,
 // so a look tells whether it was granted.
