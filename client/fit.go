@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // A key of 250 bytes is a lock's like any other, but no reserved prefix fits in front of
@@ -21,7 +23,7 @@ import (
 const maxKey = 250
 
 // longestWaitPrefix is in front of a key that is claimed for the longest wait.
-const longestWaitPrefix = waitPrefix + "60000+:"
+var longestWaitPrefix = protocol.WaitOnKey(longestWait, "")
 
 // fits reports whether a key has room for a prefix.
 func fits(prefix, key string) bool { return len(prefix)+len(key) <= maxKey }

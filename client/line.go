@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // A line is a connection on which a claim waits in the server's line. It is not
@@ -190,6 +192,10 @@ func (l *line) send(item *memcache.Item, s slice) error {
 // waiting is a claim that waits in line.
 func waiting(claim *memcache.Item, s slice) *memcache.Item {
 	item := *claim
-	item.Key = waitPrefix + s.String() + ":" + claim.Key
+	if s.last {
+		item.Key = protocol.WaitKey(s.wait, claim.Key)
+	} else {
+		item.Key = protocol.WaitOnKey(s.wait, claim.Key)
+	}
 	return &item
 }

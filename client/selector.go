@@ -5,28 +5,25 @@ import (
 	"strings"
 
 	"github.com/bradfitz/gomemcache/memcache"
-)
 
-// Keys below this prefix ask about a lock, or claim it; see protocol.md.
-const (
-	reserved    = "lockcached:"
-	waitPrefix  = reserved + "wait=" // DURATION:KEY
-	lockPrefix  = reserved + "lock:"
-	retryPrefix = reserved + "retry:"
-	// What the version is of the server that the key after it lives on. A memcached
-	// knows no such key.
-	versionPrefix = reserved + "version:"
-	// What the version is of the server that answers.
-	ownVersion = reserved + "version"
-	// So many of the locks that are held or waited for.
-	heldPrefix = reserved + "held:"
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // NewSelector returns a selector that sends what is asked about a lock where the
 // lock lives: it leaves the choice to inner, by the key without lockcached:wait=D:,
-// lockcached:lock:, lockcached:retry: or lockcached:version:. A Client that is made from Servers has one.
-// A *memcache.Client that is brought along needs it if it has several servers.
+// lockcached:lock:, lockcached:retry: or lockcached:version:. A Client that is made from
+// Servers has one. A *memcache.Client that is brought along needs it if it has several
+// servers.
 func NewSelector(inner memcache.ServerSelector) memcache.ServerSelector { return selector{inner} }
+
+// What stands in front of the key of a lock to ask about it, and of a number of locks.
+var (
+	lockPrefix    = protocol.LockKey("")
+	retryPrefix   = protocol.RetryKey("")
+	versionPrefix = protocol.VersionKey("")
+	heldPrefix    = protocol.HeldKey("")
+	ownVersion    = protocol.ReservedPrefix + "version" // of the server that answers
+)
 
 type selector struct{ inner memcache.ServerSelector }
 
@@ -38,22 +35,20 @@ func (s selector) Each(f func(net.Addr) error) error { return s.inner.Each(f) }
 
 // lockOf is the key of the lock that a key is about, which may be itself.
 func lockOf(key string) string {
-	if !strings.HasPrefix(key, reserved) {
+	if !isReserved(key) {
 		return key
 	}
-	if option, found := strings.CutPrefix(key, waitPrefix); found {
-		if _, lock, found := strings.Cut(option, ":"); found {
-			return lock
-		}
-		return key
-	}
-	for _, prefix := range []string{lockPrefix, retryPrefix, versionPrefix} {
-		if lock, found := strings.CutPrefix(key, prefix); found {
-			return lock
+	asked, _ := protocol.ParseKey([]byte(key))
+	switch asked.Topic {
+	case protocol.WaitTopic, protocol.LockTopic, protocol.RetryTopic, protocol.VersionTopic:
+		if len(asked.Name) > 0 {
+			return string(asked.Name)
 		}
 	}
 	return key
 }
+
+func isReserved(key string) bool { return strings.HasPrefix(key, protocol.ReservedPrefix) }
 
 // single is the selector of a client with one server.
 type single struct{ net.Addr }

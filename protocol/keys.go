@@ -99,6 +99,10 @@ func RetryKey(key string) string { return ReservedPrefix + "retry:" + key }
 // ClassKey is the key of an item that tells what is known of a class of locks.
 func ClassKey(class string) string { return ReservedPrefix + "class:" + class }
 
+// HeldKey is the key of an item that lists up to so many locks that are held or waited
+// for; limit is a number.
+func HeldKey(limit string) string { return ReservedPrefix + "held:" + limit }
+
 // VersionKey is the key of an item that tells the version of the server that a key lives
 // on. A memcached knows no such key.
 func VersionKey(key string) string { return ReservedPrefix + "version:" + key }
