@@ -296,9 +296,14 @@ func TestFleetComputesOnce(t *testing.T) {
 // then ends, earlier than it would by itself.
 func TestFleetLosesItsComputer(t *testing.T) {
 	inTurn(t, func(t *testing.T, address string) {
-		f := startFleet(t, memberTask{Address: address, HangOne: filepath.Join(t.TempDir(), "hangs")})
+		hangs := filepath.Join(t.TempDir(), "hangs")
+		f := startFleet(t, memberTask{Address: address, HangOne: hangs})
 		observer := newClient(t, Config{}, address)
 		s := f.play(func(first int) {
+			eventually(t, "the one computing hangs", func() bool {
+				_, err := os.Stat(hangs)
+				return err == nil
+			})
 			_ = f.members[first].Process.Kill()
 			is(t, "touch", observer.mc.Touch("lock:page:1", 1), nil)
 		})

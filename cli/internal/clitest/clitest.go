@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,7 +25,19 @@ func Main(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(cli.Main(os.Args, os.Stdout, os.Stderr))
 	}
+	heedSignals()
 	os.Exit(m.Run())
+}
+
+// heedSignals is for tests under nohup, or in the background of a script: a signal ignored here
+// would be ignored in every process that a test starts, and a shell cannot even trap it. One that
+// is caught here has its default action there.
+func heedSignals() {
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 }
 
 // A Result is how a command line ended, and what it printed.
