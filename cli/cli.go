@@ -44,7 +44,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	// A log pipe whose reader died must not take the locks with it.
 	signal.Ignore(syscall.SIGPIPE)
 	// By default zerolog reports on standard error what could not be written there.
-	zerolog.ErrorHandler = func(error) {}
+	zerolog.ErrorHandler = func(error) {} //nolint:reassign // it exists for that
 
 	return Run(args, stdout, stderr, signals)
 }

@@ -96,7 +96,7 @@ func (c *curve) points(least, most float64) plotter.XYs {
 	n := len(c.sorted)
 	xys := plotter.XYs{{X: least, Y: 0}}
 	every := max(1, n/visible)
-	for i := 0; i < n; i++ {
+	for i := range n {
 		last := i == n-1
 		if !last && (c.sorted[i] == c.sorted[i+1] || i%every != 0 && c.sorted[i+1] < 1.03*xys[len(xys)-1].X) {
 			continue
@@ -154,7 +154,7 @@ type percents struct{}
 
 func (percents) Ticks(from, to float64) []plot.Tick {
 	var ticks []plot.Tick
-	for i := 0; i <= 10; i++ {
+	for i := range 11 {
 		tick := plot.Tick{Value: float64(i) / 10}
 		if i%2 == 0 {
 			tick.Label = fmt.Sprintf("%d%%", 10*i)

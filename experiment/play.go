@@ -79,7 +79,7 @@ func (s *simulation) playArrivals(ctx context.Context, acquisitions int) error {
 	warm := acquisitions / warmShare
 	s.clients = make([]simClient, 1, warm+acquisitions)
 	s.in(0, arrival, 0)
-	for coming := 0; coming < warm+acquisitions-1; coming++ {
+	for coming := range warm + acquisitions - 1 {
 		if coming == warm {
 			s.measure(s.now)
 		}

@@ -76,10 +76,10 @@ func FuzzKeys(f *testing.F) {
 				}
 			}
 		}
-		any := []byte(ReservedPrefix + key)
-		k, fault := ParseKey(any)
-		if !bytes.HasSuffix(any, k.Name) || k.Wait < 0 || fault != nil && k.Topic != WaitTopic {
-			t.Errorf("%q is %+v, %v", any, k, fault)
+		whole := []byte(ReservedPrefix + key)
+		k, fault := ParseKey(whole)
+		if !bytes.HasSuffix(whole, k.Name) || k.Wait < 0 || fault != nil && k.Topic != WaitTopic {
+			t.Errorf("%q is %+v, %v", whole, k, fault)
 		}
 	})
 }

@@ -1,7 +1,7 @@
 package protocol
 
 import (
-	"bytes"
+	"strings"
 	"testing"
 )
 
@@ -45,7 +45,7 @@ func checkMetaFlags(t *testing.T, line string, q *Request) {
 			t.Errorf("%q was accepted with %c twice", line, c)
 		}
 		seen |= flagBit(c)
-		if own := bytes.IndexByte([]byte("Wwpd"), c) >= 0; own && q.Verb != MetaSet {
+		if own := strings.IndexByte("Wwpd", c) >= 0; own && q.Verb != MetaSet {
 			t.Errorf("%q was accepted with %c", line, c)
 		}
 		if c == 'O' && len(word) > 1+maxOpaque {

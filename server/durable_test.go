@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -95,7 +96,7 @@ func TestNobodyIsAnsweredBeforeTheDisk(t *testing.T) {
 			c.send(fmt.Sprintf("add lock:%d 0 600 1", i), "b")
 		}
 		eventually(t, "all are heard", func() bool { return s.locks.Totals().Held == clients+1 })
-		for _, c := range append(others, first) {
+		for _, c := range slices.Concat(others, []*socketClient{first}) {
 			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
 			if b, err := c.in.ReadByte(); err == nil {
 				t.Fatalf("answered with %q... before the disk", b)

@@ -252,7 +252,7 @@ func checkBounds(t *testing.T, p *Promises, s *Scene) {
 	if p.Len() > maxPromises || !slices.IsSorted(p.pending()) {
 		t.Fatalf("%d promises, sorted: %v", p.Len(), slices.IsSorted(p.pending()))
 	}
-	if wait := SuggestedWait(s, s.Mean, int(s.Queued)); wait < 0 {
+	if wait := SuggestedWait(s, s.Mean, s.Queued); wait < 0 {
 		t.Fatalf("suggested wait is %v: %+v", wait, *s)
 	}
 }

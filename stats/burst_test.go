@@ -41,7 +41,7 @@ func burst(o *observed, l hold, n int, ranked bool) (tries, idle float64) {
 		}
 		s := o.scene(now, since)
 		s.Cycle = cycle
-		at := time.Duration(0)
+		var at time.Duration
 		if ranked {
 			at = p.AdviseRank(s, k)
 		} else {

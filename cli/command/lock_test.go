@@ -396,7 +396,7 @@ func TestLockWithoutReader(t *testing.T) {
 	defer w.Close()
 	_ = w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 	for err = nil; err == nil; {
-		_, err = w.Write([]byte("x")) // until it is full
+		_, err = w.WriteString("x") // until it is full
 	}
 	cmd := clitest.Program("lock", "k", "--server", server.Addrs[0], "--ttl", "1s", "--", "sh", "-c", "echo begun; exec sleep 600")
 	cmd.Stderr = w

@@ -70,7 +70,7 @@ func (r *remote) settling(answers []answer) (notices []string) {
 		if x.err != nil {
 			continue
 		}
-		totals := fields(parseStats(r.ask(x.server, "stats locks").lines))
+		totals := parseStats(r.ask(x.server, "stats locks").lines)
 		if d := totals.ms("settling_ms"); d > 0 {
 			notices = append(notices, x.server+": no lock is granted for another "+about(d)+", after the start (--settle)")
 		}

@@ -139,7 +139,7 @@ type sample struct {
 func (w *topCommand) take() sample {
 	s := sample{at: time.Now(), counts: make(map[string]uint64)}
 	for _, x := range w.askAll("stats locks") {
-		s.settling = max(s.settling, fields(parseStats(x.lines)).ms("settling_ms"))
+		s.settling = max(s.settling, parseStats(x.lines).ms("settling_ms"))
 		for _, f := range parseStats(x.lines) {
 			s.counts[f.name] += fields{f}.count(f.name)
 		}

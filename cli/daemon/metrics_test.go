@@ -48,7 +48,8 @@ func TestServeMetrics(t *testing.T) {
 		t.Errorf("profiles without --pprof: %d", code)
 	}
 	s.Stop(syscall.SIGTERM)
-	if _, err := http.Get(url); err == nil {
+	if r, err := http.Get(url); err == nil {
+		r.Body.Close()
 		t.Error("still answers")
 	}
 }

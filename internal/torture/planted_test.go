@@ -30,7 +30,7 @@ func inMemory(t *testing.T, trial *trial) *server {
 }
 
 // serve returns the address of the fake.
-func (f fake) serve(t *testing.T, real string) string {
+func (f fake) serve(t *testing.T, address string) string {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -43,15 +43,15 @@ func (f fake) serve(t *testing.T, real string) string {
 			if err != nil {
 				return
 			}
-			go f.link(client, real)
+			go f.link(client, address)
 		}
 	}()
 	return l.Addr().String()
 }
 
-func (f fake) link(client net.Conn, real string) {
+func (f fake) link(client net.Conn, address string) {
 	defer client.Close()
-	server, err := net.Dial("tcp4", real)
+	server, err := net.Dial("tcp4", address)
 	if err != nil {
 		return
 	}

@@ -105,7 +105,7 @@ func TestEndsOnAFullDisk(t *testing.T) {
 				server := start(t, flags...)
 				c := dial(t, server.Address())
 				tokens := make(map[string]string)
-				for i := range len(ends) {
+				for i := range ends {
 					key := fmt.Sprint("k", i)
 					tokens[key] = c.claim(key)
 				}

@@ -73,7 +73,7 @@ func systemNames() []string {
 func (s *system) start(ctx context.Context, conns int) error {
 	path, err := exec.LookPath(s.program)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // absent is no error
 	}
 	s.path = path
 	if s.server, err = s.launch(ctx, path, conns); err != nil {
