@@ -19,9 +19,10 @@ import (
 type unsureGrants struct {
 	list []unsureGrant
 	keys []byte
-	// asked says that a claim of the latest input was ready to wait, plain that others
-	// were not: see maybeUnsure.
-	asked, plain bool
+	// asked says that a claim of the latest input was ready to wait; plain counts the
+	// grants to claims that were not: see maybeUnsure.
+	asked bool
+	plain int
 	// inputs counts how often the client has sent something when all was answered.
 	inputs int
 	// onWay says that the next input does not count, because some of it was there when
@@ -32,7 +33,7 @@ type unsureGrants struct {
 type unsureGrant struct {
 	key   int // where the key ends in keys
 	token uint64
-	at    int64  // when it was granted, on the server's clock
+	at    int64  // when it was granted, on the server's clock; not yet for a plain one
 	end   uint64 // of the answer among the bytes written
 	sure  int    // it is sure after so many inputs
 	plain bool   // of a claim that was not ready to wait, nor any beside it so far
@@ -58,7 +59,10 @@ const (
 func (c *conn) maybeUnsure(key []byte, token uint64, asked bool) {
 	besides := c.unsure != nil && c.unsure.asked
 	if asked || besides || c.in.Buffered() > 0 {
-		g := unsureGrant{token: token, at: c.srv.now(), sure: proof, plain: !asked && !besides}
+		g := unsureGrant{token: token, sure: proof, plain: !asked && !besides}
+		if !g.plain {
+			g.at = c.srv.now()
+		}
 		c.addUnsure(key, g)
 	}
 }
@@ -82,33 +86,44 @@ func (c *conn) addUnsure(key []byte, g unsureGrant) {
 	g.sure += u.inputs
 	u.list = append(u.list, g)
 	u.asked = u.asked || !g.plain
-	u.plain = u.plain || g.plain
+	if g.plain {
+		u.plain++
+	}
 }
 
 // settlePlain decides about grants to claims that were not ready to wait: at the end of
 // an input it is known what else was in it.
-func (u *unsureGrants) settlePlain() {
+func (u *unsureGrants) settlePlain(now func() int64) {
 	switch {
-	case !u.plain:
+	case u.plain == 0:
 		return
 	case u.asked:
-		for i := range u.list {
-			u.list[i].plain = false
+		at := now()
+		for i, g := range u.list {
+			if g.plain {
+				u.list[i].plain, u.list[i].at = false, at
+			}
 		}
+		u.plain = 0
+	case u.plain == len(u.list):
+		u.list, u.keys, u.plain = u.list[:0], u.keys[:0], 0
 	default:
 		u.keep(func(g unsureGrant, _ []byte) bool { return !g.plain })
 	}
-	u.plain = false
 }
 
 // keep drops all others.
 func (u *unsureGrants) keep(which func(g unsureGrant, key []byte) bool) {
 	list, keys := u.list[:0], u.keys[:0]
+	u.plain = 0
 	u.each(func(g unsureGrant, key []byte) {
 		if which(g, key) {
 			keys = append(keys, key...)
 			g.key = len(keys)
 			list = append(list, g)
+			if g.plain {
+				u.plain++
+			}
 		}
 	})
 	u.list, u.keys = list, keys
@@ -127,9 +142,18 @@ func (u *unsureGrants) each(do func(g unsureGrant, key []byte)) {
 // beforeAnswers is called when answers are about to be sent: what has arrived by then was
 // not sent because of them.
 func (c *conn) beforeAnswers() {
-	if c.unsure != nil {
-		c.unsure.onWay = c.transport.unread() > 0
+	u := c.unsure
+	if u == nil {
+		return
 	}
+	if c.parked == nil && c.in.Buffered() == 0 { // the input is over
+		u.settlePlain(c.srv.now)
+		if len(u.list) == 0 {
+			c.forgetUnsure() // and the kernel need not be asked
+			return
+		}
+	}
+	u.onWay = c.transport.unread() > 0
 }
 
 // answersSent is called when all answers are with the kernel.
@@ -139,7 +163,7 @@ func (c *conn) answersSent() {
 		return
 	}
 	if c.parked == nil {
-		u.settlePlain()
+		u.settlePlain(c.srv.now)
 	}
 	if len(u.list) == 0 {
 		c.forgetUnsure()
@@ -154,7 +178,7 @@ func (c *conn) heard() {
 	if u == nil {
 		return
 	}
-	u.settlePlain()
+	u.settlePlain(c.srv.now)
 	u.asked = false
 	if !u.onWay {
 		u.inputs++
@@ -187,7 +211,7 @@ func (c *conn) withdrawUnsure() {
 	if u == nil {
 		return
 	}
-	u.settlePlain()
+	u.settlePlain(c.srv.now)
 	if len(u.list) == 0 {
 		c.forgetUnsure()
 		return

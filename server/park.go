@@ -37,6 +37,9 @@ var past = time.Unix(1, 0)
 // mayWait prepares a claim to wait in line for up to d. What was answered before
 // goes out first: the claim's answer may come from another goroutine at any time.
 func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
+	if c.unsure != nil {
+		c.unsure.asked = true
+	}
 	if err := c.flush(); err != nil {
 		return err
 	}
@@ -45,9 +48,6 @@ func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
 		p = &parked{conn: c}
 		p.writer, _ = c.transport.(nowWriter)
 		c.spare = p
-	}
-	if c.unsure != nil {
-		c.unsure.asked = true
 	}
 	p.byPolicy, p.meta.flags = byPolicy, nil
 	p.how, p.err = 0, nil
