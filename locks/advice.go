@@ -27,15 +27,15 @@ func (t *meter) add(now time.Duration) {
 	}
 }
 
-// overload is by how much prices go up because too much is asked of the server: the
-// rate of tries falls with their root.
+// overload is the factor by which prices rise while more than limit tries a second are
+// refused: the rate of tries falls with its square root.
 func (t *meter) overload(limit float64) float64 {
 	over := math.Float64frombits(t.rate.Load()) / limit
 	return max(1, over*over)
 }
 
-// momentary is how long a claim may wait and still be taken for one that will
-// probably be refused. Pollers do not reckon with those ahead of them.
+// momentary is the longest wait of a claim that will probably be refused. Advice to
+// pollers ignores such claims ahead of them.
 const momentary = 500 * time.Millisecond
 
 // adviser says when to ask again for one lock at one moment.
@@ -46,7 +46,8 @@ type adviser struct {
 	holds  *stats.Histogram // behind the Scene's Law; nil if there are none
 }
 
-// adviser knows the present hold of a lock, and nothing of its past: see know.
+// adviser returns an adviser that knows the present hold of a lock, but not its past: see
+// know.
 func (sh *shard) adviser(it *item, now time.Duration) (a adviser) {
 	config := &sh.m.config
 	a.byRank = config.RetryByRank
@@ -62,20 +63,20 @@ func (sh *shard) adviser(it *item, now time.Duration) (a adviser) {
 	return a
 }
 
-// know brings in what is known of hold times.
+// know adds what is known of hold times.
 func (a *adviser) know(k ledger.Knowledge) {
 	a.Mean, a.stddev, a.Weight = k.Mean, k.Stddev, k.Weight
 	a.Law, a.holds = k.Law, k.Holds
 	a.Cycle, a.Absent = k.Cycle, k.Absent
 }
 
-// mostRanked is how many pollers get advice by their rank: with more, slots need
-// fewer tries, and ranks take long to find.
+// mostRanked is the largest number of pollers that get advice by their rank: with more,
+// slots need fewer tries, and ranks take long to find.
 const mostRanked = 64
 
-// retry is when the session should ask again for a held lock. A poller is told the
-// same until it has been refused once more; of somebody else it is not known
-// whether he will come, so his time is kept free only if he says so.
+// retry is how long the session should wait before it asks again for a held lock. A
+// poller is told the same time until it has been refused once more. Any other client may
+// not come, so its time is reserved only if comes says that it will.
 func (a *adviser) retry(ct *ledger.Contention, l *line, s *Session, comes bool) time.Duration {
 	var p *poller
 	if l != nil {
@@ -104,8 +105,8 @@ func (a *adviser) retry(ct *ledger.Contention, l *line, s *Session, comes bool) 
 	return time.Duration(stats.RetryMs(a.Now, at, a.Max)) * time.Millisecond
 }
 
-// Retry is when to ask again for the lock of a key, in whole milliseconds; 0 if it is
-// free. Who reads it is expected to come.
+// Retry is how long to wait before asking again for the lock of a key, in whole
+// milliseconds; 0 if it is free. The session is expected to ask then.
 func (m *Manager) Retry(key []byte, s *Session) time.Duration {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
@@ -122,7 +123,7 @@ func (m *Manager) Retry(key []byte, s *Session) time.Duration {
 	return 0
 }
 
-// stands reports whether what a poller was told still holds.
+// stands reports whether the advice given to a poller is still good.
 func (a *adviser) stands(p *poller) bool {
 	at, owed := p.Promised()
 	return !owed && at > a.Now
@@ -141,7 +142,7 @@ func (sh *shard) retry(it *item, s *Session, now time.Duration, comes bool) (at 
 	return at
 }
 
-// advise fills in what can be told of the future of a held lock.
+// advise fills in the advice for a held lock.
 func (sh *shard) advise(l *Lock, it *item, s *Session, now time.Duration) {
 	a, past, line := sh.adviser(it, now), it.Attached.past, it.Attached.line
 	past.Consult(func(k ledger.Knowledge) {
@@ -158,8 +159,8 @@ func (sh *shard) suggestedTTL(key []byte) (ttl time.Duration) {
 	return ttl
 }
 
-// identity tells waiters apart by what they want to store, as far as that makes
-// sense: 0 if it does not, because the holder, if there is one, has stored the same.
+// identity tells waiters apart by the value they want to store. It is 0 if that is empty,
+// or if the holder has stored the same.
 func identity(c *Put, it *item) uint64 {
 	if len(c.Value) == 0 || it != nil && string(c.Value) == string(it.Value()) {
 		return 0

@@ -2,8 +2,8 @@ package locks
 
 import "unsafe"
 
-// stringOf and bytesOf look at the same bytes as another type, for a call that
-// neither keeps nor changes them. Converting would allocate on the hot path.
+// stringOf and bytesOf convert without a copy, for a call that neither keeps nor changes
+// the bytes. A copy would allocate on the hot path.
 
 func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 

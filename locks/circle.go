@@ -9,30 +9,30 @@ import (
 	"github.com/lockcached/lockcached/stats/ledger"
 )
 
-// A circle is sessions each of which holds a lock that another one of them waits for.
-// If each is one client it is a dead-lock. But the clients of a pool share connections,
-// so that the holder of a lock may be at work while somebody else waits on the
-// connection over which it was granted. Nothing tells the two apart at once. So a circle
+// A circle is a set of sessions, each of which holds a lock that another one of them
+// waits for. If each is one client, it is a deadlock. But the clients of a pool share
+// connections, so the holder of a lock may be at work while another client waits on the
+// connection over which it was granted. The two cannot be told apart at once. So a circle
 // has to stand for a while before it is believed; then the wait that closed it is ended.
 //
-// Only waits that were asked for by name count. One that a policy has asked for is
-// short, and ends by itself when its client has more to say.
+// Only waits that were asked for by name count. A wait by policy is short, and ends by
+// itself when its client sends more.
 
-// circleStands is for how long a circle stands before it is taken for a dead-lock: much
-// longer than most holds, much shorter than somebody would look on for.
+// circleStands is how long a circle stands before it is taken for a deadlock: much longer
+// than most holds, much shorter than the patience of an operator.
 const circleStands = 2 * time.Second
 
-// claimant is where the holds of a session meet its wait. It outlives the session
-// for as long as a hold that was granted to it, and then waits for nothing.
+// claimant links the holds of a session with its wait. It outlives the session for as
+// long as a hold that was granted to it, and then waits for nothing.
 type claimant struct {
 	wants *line  // what it waits for, if it asked for that by name
 	wait  uint64 // the number of that wait, or of its latest
-	// shared tells that several clients use the connection, as those of a pool do:
-	// who holds a lock need not be who waits.
+	// shared says that several clients use the connection, as those of a pool do: the one
+	// that holds a lock need not be the one that waits.
 	shared atomic.Bool
 }
 
-// claimant is the session's, nil if it is not known who asks.
+// claimant returns the session's claimant, nil if s is nil.
 func (s *Session) claimant() *claimant {
 	if s == nil {
 		return nil
@@ -43,15 +43,15 @@ func (s *Session) claimant() *claimant {
 	return s.self
 }
 
-// releasedBy notes who releases the lock. A hold that is released over another
-// connection than it was granted to shows that the latter is shared.
+// releasedBy records which session releases the lock. If the hold was granted to another
+// one, that one's connection is shared.
 func (h *hold) releasedBy(s *Session) {
 	if s != nil && h.by != nil && h.by != s.self && !h.by.shared.Load() {
 		h.by.shared.Store(true)
 	}
 }
 
-// beginWait notes that c waits for a lock that is held by holder, and reports whether
+// beginWait records that c waits for a lock that is held by holder, and reports whether
 // that has closed a circle.
 func (m *Manager) beginWait(c *claimant, l *line, holder *claimant) (closes bool) {
 	m.waits.Lock()
@@ -66,8 +66,8 @@ func (m *Manager) beginWait(c *claimant, l *line, holder *claimant) (closes bool
 	return c.circle(l) > 0
 }
 
-// circleClosedBy returns the locks of the circle that the present wait of c has closed,
-// if it still stands. One that was closed later is left to whoever did that.
+// circleClosedBy returns the locks of the circle that the present wait of c has closed;
+// nil if it does not stand any more, or if a later wait has closed it.
 func (m *Manager) circleClosedBy(c *claimant) (circle []string) {
 	m.waits.Lock()
 	defer m.waits.Unlock()
@@ -104,14 +104,14 @@ func (c *claimant) circle(l *line) int {
 	return 0
 }
 
-// endWait notes that c does not wait any more.
+// endWait records that c does not wait any more.
 func (m *Manager) endWait(c *claimant) {
 	m.waits.Lock()
 	c.wants = nil
 	m.waits.Unlock()
 }
 
-// handedTo notes who holds the lock of a line from now on.
+// handedTo records who holds the lock of a line from now on.
 func (m *Manager) handedTo(l *line, holder *claimant) {
 	if l.Queue.Len() > 0 {
 		m.waits.Lock()
@@ -120,8 +120,8 @@ func (m *Manager) handedTo(l *line, holder *claimant) {
 	}
 }
 
-// closesCircle notes that a claim waits for the item, which is nil if the lock is closed,
-// and reports whether that has closed a circle.
+// closesCircle records that a claim waits for the item, which is nil if the lock is
+// closed, and reports whether that has closed a circle.
 func (sh *shard) closesCircle(w *Waiting, it *item) bool {
 	var holder *claimant
 	if it != nil {
@@ -130,8 +130,8 @@ func (sh *shard) closesCircle(w *Waiting, it *item) bool {
 	return sh.m.beginWait(w.claim.Session.claimant(), w.line, holder)
 }
 
-// isDeadlock reports whether the circle that a wait has closed still stands, and counts
-// that.
+// isDeadlock reports whether the circle that a wait has closed still stands. If so, it
+// counts the deadlock and leaves it to be logged.
 func (sh *shard) isDeadlock(w *Waiting, now time.Duration) bool {
 	circle := sh.m.circleClosedBy(w.claim.Session.self)
 	it := sh.table.Find(w.claim.hash, w.claim.Key)
@@ -143,10 +143,10 @@ func (sh *shard) isDeadlock(w *Waiting, now time.Duration) bool {
 	return true
 }
 
-// maxCirclesLogged bounds how many circles a second get into the log. All are counted.
+// maxCirclesLogged bounds how many circles a second are logged. All are counted.
 const maxCirclesLogged = 10
 
-// deadlock is a circle of which one wait was ended.
+// deadlock is a circle in which one wait was ended.
 type deadlock struct {
 	claimant string   // what that claim wanted to store
 	keys     []string // the lock it wanted, the one that its holder waits for, and so on
@@ -163,7 +163,7 @@ func (m *Manager) reportCircles(circles []deadlock) {
 	}
 }
 
-// ownerOf is who holds a lock, "" if nobody does.
+// ownerOf returns the owner of a lock, "" if nobody holds it.
 func (m *Manager) ownerOf(key string) string {
 	sh, hash := m.shardOf(bytesOf(key))
 	sh.mu.Lock()

@@ -7,35 +7,35 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// closedLock is a lock that nobody holds and nobody is to be granted yet: for its
-// lock-delay after a hold that ended abnormally, so that a holder who has not
-// noticed comes to rest. Claims on it are refused, or wait in line, as if it were
-// held. It is no item: whoever reads the key finds nothing.
+// closedLock is a lock that nobody holds and that may not be granted yet: for its
+// lock-delay after a hold that ended abnormally, so that a holder that has not noticed
+// can stop. Claims on it are refused, or wait in line, as if it were held. It is not an
+// item: a read of the key finds nothing.
 //
-// While the server settles every lock is closed that nobody holds: holders from before
-// the start may be at work. That takes no closedLock, except where claims are queued,
-// which are to be served when it is over.
+// While the server settles, every lock that nobody holds is closed: holders from before
+// the start may be at work. That takes a closedLock only where claims are queued, so that
+// they are served when it is over.
 type closedLock struct {
 	key   string
 	until time.Duration
 	index int32 // in shard.reopenings
 }
 
-// size is what the closed lock takes, in bytes, with its places in a map and a heap. It
-// is less than what the item took that it follows: memory may be full, but a lock can
-// always be closed.
+// size is the memory of the closed lock, in bytes, with its entries in a map and a heap.
+// It is less than the item before it took: a lock can be closed even if memory is full.
 func (c *closedLock) size() int64 {
 	return int64(unsafe.Sizeof(*c)) + keySize(c.key) + mapEntryBytes + heapEntryBytes
 }
 
-// What an entry takes in a map from keys to pointers, and in a heap, in bytes: with the
+// The size, in bytes, of an entry in a map from keys to pointers, and in a heap, with the
 // slack of structures that grow by doubling.
 const (
 	mapEntryBytes  = 40
 	heapEntryBytes = 32
 )
 
-// keySize is what a key takes that is allocated by itself: the allocator rounds up.
+// keySize is the memory, in bytes, of a key that is allocated by itself: the allocator
+// rounds up.
 func keySize(key string) int64 { return int64(len(key)+15) &^ 15 }
 
 // SetIndex is for the heap of reopenings.
@@ -64,7 +64,7 @@ func (sh *shard) closeAfter(it *item, why ending, now time.Duration) {
 	}
 }
 
-// close keeps a lock closed until then, or longer if it was to be.
+// close keeps a lock closed until then, or for longer if it was closed for longer before.
 func (sh *shard) close(key string, until time.Duration) {
 	if c := sh.closed[key]; c != nil {
 		if until > c.until {
@@ -80,7 +80,7 @@ func (sh *shard) close(key string, until time.Duration) {
 	sh.m.dueAt(until)
 }
 
-// isClosed reports whether a claim on a lock that nobody holds is not to be granted.
+// isClosed reports whether a claim on a lock that nobody holds must not be granted.
 func (sh *shard) isClosed(c *Put, now time.Duration) bool {
 	if !sh.settling(now) && (len(sh.closed) == 0 || sh.closed[stringOf(c.Key)] == nil) {
 		return false
@@ -88,12 +88,13 @@ func (sh *shard) isClosed(c *Put, now time.Duration) bool {
 	return sh.isClaim(c)
 }
 
-// settling reports whether all locks are closed that nobody holds, since the server has
+// settling reports whether all locks that nobody holds are closed because the server has
 // just started.
 func (sh *shard) settling(now time.Duration) bool { return now < sh.m.settled }
 
-// staysClosed reports whether a lock that nobody holds any more is not to be handed
-// over yet. If the server settles, those who are queued are served after that.
+// staysClosed reports whether a lock that nobody holds any more must not be handed over
+// yet. While the server settles, it closes the lock so that queued claims are served
+// afterwards.
 func (sh *shard) staysClosed(l *line, now time.Duration) bool {
 	if sh.settling(now) && l.Queue.Len() > 0 {
 		sh.close(l.key, sh.m.settled)
@@ -108,8 +109,8 @@ func (sh *shard) openDue(key []byte, now time.Duration) {
 	}
 }
 
-// open ends the time for which a lock is closed: the first in line gets it. If there
-// is an ordinary item under its key by now, that is waited for.
+// open reopens a closed lock: the first in line gets it. If there is an ordinary item
+// under its key by now, the line waits for that item.
 func (sh *shard) open(c *closedLock, now time.Duration) {
 	sh.forgetClosed(c)
 	if l := sh.lines[c.key]; l != nil && sh.itemOf(c.key) == nil {
@@ -124,8 +125,8 @@ func (sh *shard) forgetClosed(c *closedLock) {
 	sh.settle(settleStep)
 }
 
-// adopt lets those who wait for a closed lock wait for the ordinary item that was
-// just stored under its key.
+// adopt makes the line of a closed lock wait for the ordinary item that was just stored
+// under its key.
 func (sh *shard) adopt(it *item) {
 	if l := sh.lines[stringOf(it.Key())]; l != nil {
 		it.Attached.line = l
@@ -135,8 +136,8 @@ func (sh *shard) adopt(it *item) {
 	}
 }
 
-// closedFor is how much longer the lock of the key is closed, and the server refuses
-// all grants.
+// closedFor returns how much longer the lock of the key is closed by its lock-delay, and
+// how much longer the server refuses all grants.
 func (sh *shard) closedFor(key []byte, now time.Duration) (delay, settling time.Duration) {
 	settling = max(0, sh.m.settled-now)
 	if c := sh.closed[stringOf(key)]; c != nil && c.until > sh.m.settled {
@@ -145,7 +146,8 @@ func (sh *shard) closedFor(key []byte, now time.Duration) (delay, settling time.
 	return delay, settling
 }
 
-// retryClosed is when to ask again for a lock that nobody holds: 0 if it is open.
+// retryClosed is how long to wait before asking again for a lock that nobody holds: 0 if
+// it is open.
 func (sh *shard) retryClosed(key []byte, now time.Duration) time.Duration {
 	delay, settling := sh.closedFor(key, now)
 	wait := max(delay, settling)
@@ -155,5 +157,5 @@ func (sh *shard) retryClosed(key []byte, now time.Duration) time.Duration {
 	return time.Duration(stats.RetryMs(now, now+wait, sh.m.config.RetryMax)) * time.Millisecond
 }
 
-// Settling is for how much longer no grants are given.
+// Settling returns how much longer the server grants no lock after its start.
 func (m *Manager) Settling() time.Duration { return max(0, m.settled-m.now()) }

@@ -9,8 +9,8 @@ import (
 // Config is what a Manager needs to know. The zero value is useful: every key
 // that add makes is a lock, 64 MiB of memory, items of up to 1 MiB.
 type Config struct {
-	// LockKeys tell which keys are locks: an add of a matching key is a claim. None
-	// means every key.
+	// LockKeys tell which keys are locks: an add of a matching key is a claim. An empty
+	// list means every key.
 	LockKeys []Pattern
 	// MemoryLimit bounds, in bytes, what items take (struct, key, value and
 	// bookkeeping), what queued claims want to store, lines with their pollers, closed
@@ -21,14 +21,14 @@ type Config struct {
 	// ItemSizeMax bounds one item in bytes, key and header included.
 	// 0 means DefaultItemSizeMax.
 	ItemSizeMax int
-	// StatsKeys bounds for how many keys statistics are kept. What held locks have
-	// beyond that counts towards MemoryLimit. 0 means DefaultStatsKeys.
+	// StatsKeys bounds the number of keys with statistics. Those of held locks beyond
+	// that count towards MemoryLimit. 0 means DefaultStatsKeys.
 	StatsKeys int
 	// StatsClasses bounds the number of classes with statistics, in each shard:
 	// a class can have locks in all of them.
 	// 0 means DefaultStatsClasses.
 	StatsClasses int
-	// NamedClasses is how many classes Metrics tells apart.
+	// NamedClasses is how many classes Metrics reports by name.
 	NamedClasses int
 	// ClassDelimiter separates a key's class from the rest. 0 means ':'.
 	ClassDelimiter byte
@@ -36,8 +36,8 @@ type Config struct {
 	MaxWait time.Duration
 	// MaxWaiters caps the line of one lock. 0 means DefaultMaxWaiters.
 	MaxWaiters int
-	// MaxWaitersTotal bounds all who wait for any lock, queued or polling: beyond it
-	// nobody gets in line or has a place that is kept. 0 means
+	// MaxWaitersTotal bounds the waiters of all locks together, queued or polling: beyond
+	// it no client gets in line or is remembered as a poller. 0 means
 	// DefaultMaxWaitersTotal.
 	MaxWaitersTotal int
 	// RetryRate is how many tries a second the advice allows at one lock, and
@@ -50,19 +50,19 @@ type Config struct {
 	// LockDelays keep locks closed for a while after a hold that ended by expiry or
 	// withdrawal; the first match counts.
 	LockDelays []LockDelay
-	// WaitPolicies let claims wait whose clients have not asked to; the first match
-	// counts.
+	// WaitPolicies let claims wait although their clients have not asked to; the first
+	// match counts.
 	WaitPolicies []WaitPolicy
-	// Settle is for how long after the start no grants are given: holders from before
-	// it may still be at work. Claims are refused, or wait in line.
+	// Settle is how long after the start no lock is granted: holders from before it may
+	// still be at work. Claims are refused, or wait in line.
 	Settle time.Duration
 	// Journal keeps held locks, so that they outlive the process: see Recover. nil
 	// keeps them in memory alone.
 	Journal Journal
 	// RetryMax is the longest advice. 0 means DefaultRetryMax.
 	RetryMax time.Duration
-	// Logger gets a warning for a lock that expires while somebody waits for it, and
-	// for a wait that was a dead-lock.
+	// Logger gets a warning for a lock that expires while somebody waits for it, and for
+	// a wait that was ended as a deadlock.
 	Logger zerolog.Logger
 }
 

@@ -13,28 +13,28 @@
 //	                                        └─> held by the next in line
 //
 // Every arrow that makes a holder goes through shard.grant, and from there, as replay
-// does, through shard.begin; every one that ends a hold goes through shard.end. Items
-// that set made are no locks and pass through.
+// does, through shard.begin; every arrow that ends a hold goes through shard.end. Items
+// made by set are not locks and pass through.
 //
-// What happens in the life of a lock is told as an event, see shard.happened: the ledger
-// keeps the books, the journal writes it down, the log warns of locks that were lost.
-// They listen; the life of a lock does not depend on them.
+// Each change in the life of a lock is an event, see shard.happened: the ledger keeps the
+// books, the journal writes it down, the log warns of lost locks. They listen; the life
+// of a lock does not depend on them.
 //
 // A lock that nobody holds may be closed: for its lock-delay after an expiry or the
 // withdrawal of a grant, or while the server settles after its start. Then claims are
 // refused or wait in line, as if it were held.
 //
-// With a Journal holds outlive the process. Grants, changes and ends are appended
-// under the shard's mutex, in their order, and committed before anybody is told:
-// waiters by the Manager, everybody else by whoever answers, see Manager.Commit.
-// Recover puts holds back; they go on and are no grants.
+// With a Journal, holds outlive the process. Grants, changes and ends are appended under
+// the shard's mutex, in their order, and committed before any client is told: the Manager
+// commits before it tells waiters, every other caller before it answers, see
+// Manager.Commit. Recover puts holds back; they go on and are not new grants.
 //
 // # Mutexes
 //
 // A Manager divides the keys among shards. A shard's mutex guards its table of items,
 // the lines of waiters and the ledger of its keys. Methods of shard expect it to be
-// held; methods of Manager take it, one shard's at a time. Only shard.yield lets others
-// have it in between, and says so in whoever calls it. Nothing is written, logged or
+// held; methods of Manager take it, one shard's at a time. Only shard.yield unlocks it in
+// between; every method of shard that calls it says so. Nothing is written, logged or
 // waited for while it is held.
 //
 // The order of all mutexes is: Manager.scrape; then that of a shard; then one of

@@ -6,13 +6,13 @@ import (
 	"github.com/lockcached/lockcached/stats/ledger"
 )
 
-// A shard makes holders and ends holds. What else there is to do about that is for
-// those who listen to its events: the ledger, the journal, the log.
+// A shard makes holders and ends holds. Everything else that follows is done by those
+// that listen to its events: the ledger, the journal, the log.
 
-// happened tells all who listen what has happened to a held lock. The item is as it is
+// happened tells all listeners what has happened to a held lock. The item is as it is
 // after the event or, if the hold has ended, as it was before.
 func (sh *shard) happened(it *item, e *ledger.Event) {
-	if e.Kind != ledger.Changed { // of which nobody keeps a record
+	if e.Kind != ledger.Changed { // the ledger keeps no record of these
 		sh.ledger.Note(sh.pastFor(it, e), e)
 	}
 	if sh.m.journal != nil {
@@ -23,13 +23,13 @@ func (sh *shard) happened(it *item, e *ledger.Event) {
 	}
 }
 
-// happenedTo tells what has happened to a lock whose hold, if there is one, it does not
-// concern. So it concerns the ledger alone.
+// happenedTo reports an event of a lock that does not concern its hold, if it has one:
+// only the ledger is told.
 func (sh *shard) happenedTo(p *ledger.Past, kind ledger.Kind, now time.Duration) {
 	sh.ledger.Note(p, &ledger.Event{Kind: kind, Now: now})
 }
 
-// changed tells of a change of an item, if that is a held lock: the hold goes on.
+// changed reports a change of an item if it is a held lock: the hold goes on.
 func (sh *shard) changed(it *item, kind ledger.Kind, now time.Duration) {
 	if held(it) {
 		sh.roomForPast(it)
@@ -37,9 +37,9 @@ func (sh *shard) changed(it *item, kind ledger.Kind, now time.Duration) {
 	}
 }
 
-// pastFor is where an event of a held lock is noted. A grant that nobody waited for
-// takes no memory of its own. The end of a hold does, but no more than the ledger is
-// allowed for locks that nobody holds.
+// pastFor returns the past that records an event of a held lock. A grant that nobody
+// waited for takes no memory of its own. The end of a hold does, but no more than the
+// ledger is allowed for locks that nobody holds.
 func (sh *shard) pastFor(it *item, e *ledger.Event) *ledger.Past {
 	past := it.Attached.past
 	switch {
@@ -56,8 +56,8 @@ func (sh *shard) pastFor(it *item, e *ledger.Event) *ledger.Past {
 	return past
 }
 
-// pastOf is the past of a held lock: its own from now on if there is room for that,
-// and otherwise, if nothing but its class was known of it, that of its class.
+// pastOf returns the past of a held lock. A lock that has shared the past of its class
+// gets one of its own if there is room for that.
 func (sh *shard) pastOf(it *item) *ledger.Past {
 	past := it.Attached.past
 	if past.IsShared() && sh.hasRoom(ledger.PastBytes) {
@@ -68,15 +68,15 @@ func (sh *shard) pastOf(it *item) *ledger.Past {
 	return past
 }
 
-// roomForPast evicts what is in the way of pastOf. That is for requests: while a hold
-// ends, or a wait, nothing may be evicted.
+// roomForPast evicts items to make room for pastOf. Only requests call it: while a hold
+// or a wait ends, nothing may be evicted.
 func (sh *shard) roomForPast(it *item) {
 	if it.Attached.past.IsShared() {
 		sh.evict(2*ledger.PastBytes, it)
 	}
 }
 
-// pastOfKey is the past of the lock of a key, whose item it is if there is one.
+// pastOfKey returns the past of the lock of a key; it is the key's item, or nil.
 func (sh *shard) pastOfKey(key []byte, it *item) *ledger.Past {
 	if it != nil && held(it) {
 		return sh.pastOf(it)

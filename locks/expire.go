@@ -9,8 +9,8 @@ import (
 )
 
 // Run acts on what is due: leases that end, waits and lock-delays that are over, a
-// delayed flush; and it looks after the journal. It returns when the context is done.
-// Without it an expiry is noticed only when somebody looks.
+// delayed flush; and it maintains the journal. It returns when the context is done.
+// Without it, an expiry is noticed only when the key is next used.
 func (m *Manager) Run(ctx context.Context) {
 	if m.journal != nil {
 		var keeping sync.WaitGroup
@@ -20,8 +20,8 @@ func (m *Manager) Run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		// From here on whatever becomes due is noted in wakeAt, so nothing falls
-		// between looking and sleeping.
+		// From here on, whatever becomes due is recorded in wakeAt, so nothing is missed
+		// between expireDue and sleep.
 		m.wakeAt.Store(int64(ttl.Forever))
 		m.wakeEarlier(m.expireDue())
 		if !m.sleep(ctx, timer) {
@@ -39,12 +39,12 @@ func (m *Manager) sleep(ctx context.Context, timer *time.Timer) bool {
 			return false
 		case <-timer.C:
 			return true
-		case <-m.wake: // to sleep less; looking now would be in vain
+		case <-m.wake: // to sleep for less; nothing is due yet
 		}
 	}
 }
 
-// dueAt makes sure that Run looks no later than at that moment.
+// dueAt makes sure that Run wakes no later than at that moment.
 func (m *Manager) dueAt(at time.Duration) {
 	if m.wakeEarlier(at) {
 		select {
@@ -67,14 +67,14 @@ func (m *Manager) wakeEarlier(at time.Duration) bool {
 	}
 }
 
-// expireDue acts on what is due in all shards and returns when to look again.
+// expireDue acts on what is due in all shards and returns when something is due next.
 func (m *Manager) expireDue() (next time.Duration) {
 	now := m.now()
 	next = ttl.Forever
 	if at := time.Duration(m.flushAt.Load()); at != 0 {
 		if at > now {
 			next = at
-		} else if m.flushAt.CompareAndSwap(int64(at), 0) { // or a later one took its place
+		} else if m.flushAt.CompareAndSwap(int64(at), 0) { // if not, a later flush has replaced it
 			m.flushNow(nil)
 		}
 	}
@@ -87,7 +87,7 @@ func (m *Manager) expireDue() (next time.Duration) {
 // batch bounds how much a shard does in one critical section.
 const batch = 128
 
-// expireShard acts on what is due in a shard and returns when to look again.
+// expireShard acts on what is due in a shard and returns when something is due next.
 func (m *Manager) expireShard(sh *shard) time.Duration {
 	for {
 		sh.mu.Lock()
@@ -111,7 +111,7 @@ func (sh *shard) expireBatch(now time.Duration) (more bool) {
 	return true
 }
 
-// expireOne ends one lease, wait or lock-delay that is over, or forgets somebody who did
+// expireOne ends one lease, wait or lock-delay that is over, or forgets a client that did
 // not come back, and reports whether it did. Leases and delays come first: a waiter whose
 // wait is over just as its turn comes gets the lock.
 func (sh *shard) expireOne(now time.Duration) bool {
@@ -135,8 +135,8 @@ func (sh *shard) expireOne(now time.Duration) bool {
 	return sh.forget(now)
 }
 
-// forgetEvery is how long Run may be late to forget those who do not come back. With
-// many of them one is due all the time.
+// forgetEvery is how late Run may forget clients that do not come back. With many of
+// them, one is due all the time.
 const forgetEvery = time.Second
 
 // nextDue is when something is due next.
@@ -166,7 +166,7 @@ func (sh *shard) noteLost(it *item, took, now time.Duration) {
 	}
 }
 
-// maxLostLogged bounds how many of them a second get into the log. All are counted.
+// maxLostLogged bounds how many lost locks a second are logged. All are counted.
 const maxLostLogged = 10
 
 func (m *Manager) report(lost []lostLock) {

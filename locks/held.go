@@ -13,11 +13,11 @@ type NamedLock struct {
 	Lock
 }
 
-// Held returns, without their past, the n locks most worth looking at of those that are
-// held, waited for, or closed by their lock-delay: the most wanted first, then the oldest
-// holds. A pattern leaves out all other keys. It looks at all
-// locks, but keeps no shard locked for long and remembers little more than n. A lock that
-// is taken or given back meanwhile may be missing.
+// Held returns, without their past, the first n locks of those that are held, waited for,
+// or closed by their lock-delay: those with the most waiters first, then the oldest
+// holds. A pattern that is not nil leaves out all other keys. Held visits all locks, but
+// keeps no shard locked for long and remembers at most 2n of them. A lock that is granted
+// or released meanwhile may be missing.
 func (m *Manager) Held(n int, pattern *Pattern) []NamedLock {
 	list := shortlist{size: n, bar: candidate{waiters: -1}, pattern: pattern}
 	for _, sh := range m.shards {
@@ -44,7 +44,7 @@ func (m *Manager) Held(n int, pattern *Pattern) []NamedLock {
 	return all
 }
 
-// A candidate is a lock that Held may tell of.
+// A candidate is a lock that Held may return.
 type candidate struct {
 	key     string
 	waiters int
@@ -59,7 +59,7 @@ func (c candidate) compare(o candidate) int {
 type shortlist struct {
 	size    int
 	best    []candidate
-	bar     candidate // those that are worse are not among the best
+	bar     candidate // a candidate that is not better is left out
 	pattern *Pattern  // of the keys; nil for all
 }
 
@@ -78,8 +78,8 @@ func (s *shortlist) add(key []byte, waiters int, since time.Duration) {
 	}
 }
 
-// cut drops what is too much, and returns the best. A lock that was proposed
-// twice, since its holder has gone meanwhile, counts once.
+// cut drops all but the best, and returns them. A lock that was proposed twice, because
+// its hold ended meanwhile, counts once.
 func (s *shortlist) cut() []candidate {
 	slices.SortStableFunc(s.best, candidate.compare)
 	known := make(map[string]bool, len(s.best))

@@ -13,7 +13,7 @@ import (
 	"github.com/lockcached/lockcached/stats/ledger"
 )
 
-// Lock is what can be told of one lock at one moment.
+// Lock is what is known of one lock at one moment.
 type Lock struct {
 	Held  bool
 	Owner string        // the holder's value, printable and cut
@@ -22,14 +22,16 @@ type Lock struct {
 	TTL   time.Duration // left; ttl.Forever if the lease does not end
 
 	Queued, Polling int
-	Rank            int // how many of them are ahead of who asks
+	Rank            int // how many of them are ahead of the caller
 
-	// Of a lock that nobody holds, how much longer it is closed by its lock-delay; and
-	// how much longer the server, which has just started, grants no lock at all.
+	// Delay is how much longer a lock that nobody holds is closed by its lock-delay;
+	// Settling is how much longer the server, which has just started, grants no lock at
+	// all.
 	Delay, Settling time.Duration
 
-	// A lease that a hold hardly ever outlives, 0 if that is unknown. Of a held lock, when
-	// to ask again, and after how long it makes no sense to wait any more.
+	// SuggestedTTL is a lease that a hold hardly ever outlives, 0 if that is unknown.
+	// Retry is how long to wait before asking again for a lock that is held or closed;
+	// SuggestedWait is after how long it makes no sense to wait any more for a held one.
 	SuggestedTTL, Retry, SuggestedWait time.Duration
 
 	stats.Record
@@ -38,8 +40,8 @@ type Lock struct {
 // Waiters is how many wait for the lock.
 func (l *Lock) Waiters() int { return l.Queued + l.Polling }
 
-// Lookup tells s of the lock of a key; one that nobody holds may still have
-// waiters and a past.
+// Lookup returns what is known of the lock of a key, as s sees it; a lock that nobody
+// holds may still have waiters and a past.
 func (m *Manager) Lookup(key []byte, s *Session) (l Lock) {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
@@ -52,7 +54,8 @@ func (m *Manager) Lookup(key []byte, s *Session) (l Lock) {
 	return l
 }
 
-// present tells s of the lock of a key but for its past; it is the key's item, or nil.
+// present returns what is known of the lock of a key, as s sees it, but without its past;
+// it is the key's item, or nil.
 func (sh *shard) present(key []byte, it *item, s *Session, now time.Duration) (l Lock) {
 	if it != nil && held(it) {
 		l.Held, l.Owner, l.Token = true, printable(it.Value()), it.CAS()
@@ -170,8 +173,8 @@ type Contended struct {
 	Waiters int
 }
 
-// Contended returns the n locks with the most waiters, and among those with as
-// many the ones that refused most claims.
+// Contended returns the n locks with the most waiters; of locks with equally many, those
+// that most claims did not get at once.
 func (m *Manager) Contended(n int) []Contended {
 	var wanted []demand
 	for _, sh := range m.shards {
@@ -287,8 +290,9 @@ func (m *Manager) ResetCounters() {
 }
 
 // Dump shows all items, in no particular order, for listings. After a few of them it
-// calls more, while no shard is locked: to send what was collected, or to end it by
-// false. What comes or goes meanwhile may be among them; everything else is, once.
+// calls more, while no shard is locked: to send what was collected, or to end the Dump by
+// returning false. An item that comes or goes meanwhile may be shown or not; every other
+// item is shown once.
 func (m *Manager) Dump(r Viewer, more func() bool) {
 	for _, sh := range m.shards {
 		for cursor, done := uint32(0), false; !done; done = cursor == 0 {

@@ -12,8 +12,8 @@ import (
 	"github.com/lockcached/lockcached/store"
 )
 
-// Journal keeps what becomes of held locks where the end of the process does not
-// reach it. What it promises, and when, is told by *journal.Journal, which is one.
+// Journal keeps what becomes of held locks beyond the end of the process.
+// *journal.Journal is one, and says what each method promises.
 type Journal interface {
 	Now() time.Duration
 	Replay(visit func(*journal.Entry)) (journal.Recovered, error)
@@ -31,14 +31,14 @@ type Journal interface {
 }
 
 // ErrJournal says that a grant, or a change of a held lock, cannot be kept at
-// present. What wraps it says why: in words for clients and operators, hence without
-// the name of the package.
+// present. The error that wraps it says why, in words for clients and operators, hence
+// without the name of the package.
 var ErrJournal = errors.New("cannot write the journal")
 
 // Durable reports whether locks are kept in a journal.
 func (m *Manager) Durable() bool { return m.journal != nil }
 
-// JournalErr is nil, or an ErrJournal that says why nothing can be kept at present.
+// JournalErr returns nil, or an ErrJournal that says why nothing can be kept at present.
 func (m *Manager) JournalErr() error {
 	if m.journal == nil {
 		return nil
@@ -63,9 +63,9 @@ func (m *Manager) Pending() bool { return m.journal != nil && m.journal.Pending(
 // CommitWaits reports whether Commit may take as long as a disk does.
 func (m *Manager) CommitWaits() bool { return m.journal != nil && m.journal.Waits() }
 
-// Commit returns when all that was done before is kept as safely as the journal
-// promises. No answer may leave the process before. After an ErrJournal none may that
-// tells of what was not kept: see Disavow, Kept and Doubtful.
+// Commit returns when all that was done before is kept as safely as the journal promises.
+// No answer may leave the process before. After an ErrJournal, no answer may report what
+// was not kept: see Disavow, Kept and Doubtful.
 func (m *Manager) Commit() error {
 	if m.journal == nil {
 		return nil
@@ -74,8 +74,8 @@ func (m *Manager) Commit() error {
 }
 
 // Disavow takes back a grant that the journal could not keep, before anybody is told
-// of it, and reports whether it had to: what was kept before the journal failed
-// stands. entry is what Put.Entry told; s is who was granted the lock.
+// of it, and reports whether it did: a grant that was kept before the journal failed
+// stands. entry is from Put.Entry; s was granted the lock.
 func (m *Manager) Disavow(key []byte, token, entry uint64, s *Session) (disavowed bool) {
 	if m.Kept(entry) {
 		return false
@@ -84,27 +84,27 @@ func (m *Manager) Disavow(key []byte, token, entry uint64, s *Session) (disavowe
 	return true
 }
 
-// takeBack ends the hold that a grant began which was not kept, and returns who is
-// served instead. The hold may have another token by now, if the client, or somebody
-// else, has stored over it: but it is still the session's, and an earlier one of that
-// session would have ended before the grant.
+// takeBack ends the hold of a grant that was not kept, and returns the waiters served
+// instead. The hold may have another token by now, if a client has stored over it. But it
+// is still the session's: an earlier hold of that session would have ended before the
+// grant.
 func (m *Manager) takeBack(key []byte, token uint64, s *Session) *Waiting {
 	return m.endHoldIf(key, unkept, func(it *item) bool {
 		return it.CAS() == token || it.Attached.by != nil && it.Attached.by == s.claimant()
 	})
 }
 
-// Kept reports whether an entry of the journal is as safe as it promises.
+// Kept reports whether an entry is as safe as the journal promises.
 func (m *Manager) Kept(entry uint64) bool { return m.journal.Kept(entry) }
 
 // Doubtful reports, after an ErrJournal, whether a crash could bring back another
-// state of the key's lock than the present one. What was renewed or has ended stays
-// so, and is kept when the journal works again: but nobody may rely on it before.
+// state of the key's lock than the present one. A renewal or an end stays in force, and
+// is kept when the journal works again; but nobody may rely on it before.
 func (m *Manager) Doubtful(key []byte) bool { return m.journal.Doubtful(key) }
 
 // keepable returns an ErrJournal if the item is a held lock and a change of it
-// could not be kept. To end a hold is always possible, and helps whoever is next when
-// the journal works again; only that nobody can be told before.
+// could not be kept. Ending a hold is always possible, and helps the next holder when the
+// journal works again; but nobody can be told before.
 func (sh *shard) keepable(it *item) error {
 	if sh.m.journal == nil || !held(it) {
 		return nil
@@ -112,8 +112,8 @@ func (sh *shard) keepable(it *item) error {
 	return sh.m.JournalErr()
 }
 
-// write tells the journal what has happened to a held lock. Whether that is kept is
-// asked by the number of the entry.
+// write appends to the journal what has happened to a held lock. Kept reports by the
+// number of the entry whether that is kept.
 func (sh *shard) write(it *item, kind ledger.Kind) {
 	switch {
 	case kind == ledger.Granted:
@@ -132,8 +132,8 @@ func (sh *shard) write(it *item, kind ledger.Kind) {
 	}
 }
 
-// describeEnd fills sh.entry with the end of a hold. That a lease is over is known
-// without it, and what was not kept need not be ended.
+// describeEnd fills sh.entry with the end of a hold. The entry is moot for an expiry,
+// which the lease already shows, and for a grant that was not kept.
 func (sh *shard) describeEnd(it *item, kind ledger.Kind) {
 	sh.entry = journal.Entry{
 		Kind:   journal.End,
@@ -144,7 +144,7 @@ func (sh *shard) describeEnd(it *item, kind ledger.Kind) {
 	}
 }
 
-// describe fills sh.entry, which is kept so that it is not allocated, with a hold.
+// describe fills sh.entry with a hold.
 func (sh *shard) describe(it *item) {
 	drift := time.Duration(sh.m.drift.Load())
 	sh.entry = journal.Entry{
@@ -159,6 +159,6 @@ func (sh *shard) describe(it *item) {
 		Binary:  it.Has(store.Binary),
 	}
 	if it.Expires() != ttl.Forever {
-		sh.entry.Expires = expiresAt(it.Expires(), drift) // which knows of overflow
+		sh.entry.Expires = expiresAt(it.Expires(), drift) // which handles overflow
 	}
 }

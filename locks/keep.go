@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	// What nobody waits for, such as an expiry or a noreply, is committed after that
-	// long at most; and after a machine has slept, leases are written down wrongly
-	// for no longer.
+	// Entries that nobody waits for, such as an expiry or a noreply, are committed within
+	// this time. After the machine has slept, leases are written down wrongly for no
+	// longer.
 	commitEvery = time.Second
-	// A crash loses the statistics of that long at most.
+	// A crash loses at most this much of the statistics.
 	saveEvery = time.Minute
 )
 
-// keep looks after the journal: it commits what nobody else does, begins the journal
-// anew when it has grown long or could not be written, and saves statistics. It
-// returns when the context is done.
+// keep maintains the journal: it commits what nobody else commits, begins the journal
+// anew when it has grown long or could not be written, and saves statistics. It returns
+// when the context is done.
 func (m *Manager) keep(ctx context.Context) {
 	commit, save := time.NewTicker(commitEvery), time.NewTicker(saveEvery)
 	defer commit.Stop()
@@ -32,7 +32,7 @@ func (m *Manager) keep(ctx context.Context) {
 		case <-commit.C:
 			m.measureDrift()
 			if m.Pending() {
-				_ = m.Commit() // JournalErr tells everybody
+				_ = m.Commit() // JournalErr reports it
 			}
 		case <-save.C:
 			m.saveClasses()
@@ -40,7 +40,8 @@ func (m *Manager) keep(ctx context.Context) {
 	}
 }
 
-// checkpoint writes down every hold. If that fails the journal asks for another one.
+// checkpoint begins the journal anew with every present hold. If that fails, the journal
+// asks for another checkpoint.
 func (m *Manager) checkpoint() {
 	began := m.now()
 	err := m.journal.Checkpoint(func(emit func(*journal.Entry)) error {
@@ -78,15 +79,15 @@ func (m *Manager) saveClasses() {
 	}
 }
 
-// CloseJournal leaves everything in the journal for the next start. Nothing may be
-// done with the Manager afterwards, and Run must have returned. Without a journal it
+// CloseJournal writes everything to the journal for the next start, and closes it. Run
+// must have returned, and the Manager must not be used afterwards. Without a journal it
 // does nothing.
 func (m *Manager) CloseJournal() error {
 	if m.journal == nil {
 		return nil
 	}
 	if m.JournalErr() != nil {
-		m.checkpoint() // there may be space by now for what was ended meanwhile
+		m.checkpoint() // the disk may have space by now for holds that have ended
 	}
 	m.saveClasses()
 	return m.journal.Close()

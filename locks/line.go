@@ -9,29 +9,29 @@ import (
 	"github.com/lockcached/lockcached/waitqueue"
 )
 
-// line is who wants one lock: those whose claims are queued, and those who were
+// line is the waiters for one lock: the queued claims, and the pollers, which were
 // refused and are expected to ask again. It exists only while there are any.
 type line struct {
 	waitqueue.Line[*Session, *Waiting]
 	shard   *shard
 	key     string
 	patient int       // queued claims that may wait for more than a moment
-	holder  *claimant // of the lock, while claims are queued that asked by name; guarded by Manager.waits
+	holder  *claimant // of the lock, while claims that asked by name are queued; guarded by Manager.waits
 	// contention is the lock's, nil if it was never held while somebody waited.
 	contention *ledger.Contention
 	// freeSince is when the lock became free although somebody polled for it; 0
 	// while it is held.
 	freeSince time.Duration
-	counted   int64 // what it takes, in bytes, as counted in shard.lineBytes
+	counted   int64 // its size, in bytes, as counted in shard.lineBytes
 }
 
-// size is what the line takes, in bytes, but for claims that are queued.
+// size is the memory of the line, in bytes, without the queued claims.
 func (l *line) size() int64 {
 	entries := int64(l.Polling()+l.Kept()) * heapEntryBytes // in shard.expected
 	return int64(unsafe.Sizeof(*l)) + keySize(l.key) + mapEntryBytes + l.Bytes() + entries
 }
 
-// weigh counts what a line takes now.
+// weigh brings shard.lineBytes up to date after a change of the line.
 func (sh *shard) weigh(l *line) {
 	size := l.size()
 	sh.lineBytes += size - l.counted
@@ -42,17 +42,17 @@ func (sh *shard) weigh(l *line) {
 // poller is a waiter that is refused and comes back by itself.
 type poller = waitqueue.Poller[*Session]
 
-// expected is a poller, or one whose place is kept, until it comes back.
+// expected is a poller, or a kept place, of a client that is expected to come back.
 type expected struct {
 	*poller
 	line *line
 }
 
-// poll counts s as a poller that was refused now. It stands where it was first
-// refused, or, if it was queued until now, at its place there; that is zero otherwise.
-// A value that is not 0 tells it from others when it comes back on another connection.
-// Where too many wait already, or memory is full of what cannot be evicted, it is not
-// remembered: nil.
+// poll counts s as a poller that was refused now. If it was queued until now, at is its
+// place in the queue; otherwise at is zero, and it stands where it was first refused. A
+// value that is not 0 identifies it when it comes back on another connection. If too many
+// clients wait already, or memory is full of what cannot be evicted, poll remembers
+// nothing and returns nil.
 func (sh *shard) poll(l *line, s *Session, value uint64, at waitqueue.Place, now time.Duration) *poller {
 	if p := l.Poller(s); p != nil {
 		sh.pollAgain(l, p, now)
@@ -76,11 +76,11 @@ func (sh *shard) poll(l *line, s *Session, value uint64, at waitqueue.Place, now
 	return p
 }
 
-// pollerBytes is about what one more poller takes.
+// pollerBytes is about how many bytes one more poller takes.
 const pollerBytes = 256
 
-// pollAgain notes that a poller came back and was refused. Mostly that makes it be
-// expected for longer, which forget finds out when it looks.
+// pollAgain records that a poller came back and was refused. Usually it is then expected
+// for longer, which forget finds out later.
 func (sh *shard) pollAgain(l *line, p *poller, now time.Duration) {
 	p.Refused(now)
 	l.returned(p, now)
@@ -89,8 +89,8 @@ func (sh *shard) pollAgain(l *line, p *poller, now time.Duration) {
 	}
 }
 
-// placeFor is where s is to stand that waits from now on: where it has stood, or at the
-// end.
+// placeFor returns the place for s, which waits from now on: the one it had, or a new one
+// at the end.
 func (sh *shard) placeFor(l *line, s *Session, value uint64, now time.Duration) waitqueue.Place {
 	if at := sh.takePlace(l, s, value, now); !at.IsZero() {
 		return at
@@ -98,9 +98,9 @@ func (sh *shard) placeFor(l *line, s *Session, value uint64, now time.Duration) 
 	return l.Arrive(now)
 }
 
-// takePlace returns the place of s, which polls no more, as its connection or its value
-// tells; zero if it has none. By its value it is known only if it closed the connection
-// on which it was refused.
+// takePlace ends the polling of s and returns its place, zero if it has none. The place
+// is found by the connection or, if the connection on which s was refused is closed, by
+// the value.
 func (sh *shard) takePlace(l *line, s *Session, value uint64, now time.Duration) waitqueue.Place {
 	p := l.Returned(s, value)
 	if p == nil {
@@ -120,14 +120,14 @@ func (sh *shard) drop(l *line, p *poller, now time.Duration) {
 	sh.weigh(l)
 }
 
-// stopsPolling does the bookkeeping for somebody who polled until now.
+// stopsPolling does the bookkeeping for a client that polled until now.
 func (sh *shard) stopsPolling(l *line, p *poller, now time.Duration) {
 	sh.polling--
 	sh.m.waiters.Add(-1)
 	l.returned(p, now)
 }
 
-// returned takes back what the poller was told: it is here, or has gone.
+// returned cancels the advice that the poller was given: it has come back, or has gone.
 func (l *line) returned(p *poller, now time.Duration) {
 	if at := p.TakeBack(); at != 0 && l.contention != nil {
 		l.contention.Kept(p.Until() > now)
@@ -135,8 +135,8 @@ func (l *line) returned(p *poller, now time.Duration) {
 	}
 }
 
-// leave takes s out of line, which polled. If its connection is closed it may come back
-// on another one: then its place is kept.
+// leave takes s out of line if it polls. If its connection is closed, it may come back on
+// another one: then its place is kept, if the line can keep it.
 func (sh *shard) leave(l *line, s *Session, closed bool, now time.Duration) {
 	p := l.Poller(s)
 	if p == nil {
@@ -152,8 +152,8 @@ func (sh *shard) leave(l *line, s *Session, closed bool, now time.Duration) {
 	sh.expected.Move(p.Index(), p.Until())
 }
 
-// forgetBatch lets go of those that are not expected to come back any more, a batch
-// at most, and reports whether these were all.
+// forgetBatch forgets pollers and places that are not expected back any more, a batch at
+// most, and reports whether those were all.
 func (sh *shard) forgetBatch(now time.Duration) bool {
 	for range batch {
 		if !sh.forget(now) {
@@ -163,8 +163,8 @@ func (sh *shard) forgetBatch(now time.Duration) bool {
 	return false
 }
 
-// forget lets go of one poller or place, if there is one that is not expected any more
-// or seemed so, and reports whether there was.
+// forget deals with one poller or place whose time is over: it forgets it or, if the
+// poller came back meanwhile, expects it for longer. It reports whether there was one.
 func (sh *shard) forget(now time.Duration) bool {
 	x, due, ok := sh.expected.Top()
 	if !ok || due > now {
@@ -189,9 +189,9 @@ func (sh *shard) forgetAll() {
 	}
 }
 
-// place tells how many wait for the key of a claim, and how many of them are
-// ahead of the claimant: none if it was granted. If not, it tells when to ask again
-// should the client come then.
+// place returns how many wait for the key of a claim, and how many of them are ahead of
+// the claimant: 0 if it was granted. If it was not, and WithRetry is set, the client is
+// expected to ask again at the time returned.
 func (sh *shard) place(c *Put, granted bool, now time.Duration) (p Place) {
 	l := sh.lines[string(c.Key)]
 	if l == nil {
@@ -214,10 +214,10 @@ func (sh *shard) place(c *Put, granted bool, now time.Duration) (p Place) {
 // Session is one client as far as it can be told from others: a connection. It
 // is used by one goroutine.
 type Session struct {
-	// lines are those it may poll in, so that closing it finds them.
+	// lines are those it may poll in; Close leaves them.
 	lines []*line
-	// overtaken is the hash of the latest key for which it polls in vain while
-	// others, who came later, are queued: see UnaskedWait.
+	// overtaken is the hash of the latest key for which it polls in vain while others
+	// that came later are queued: see UnaskedWait.
 	overtaken uint64
 	self      *claimant // made when it is needed
 }
@@ -242,7 +242,8 @@ func (m *Manager) remember(s *Session, l *line) {
 	s.lines = append(s.lines, l)
 }
 
-// Close forgets what the session waits for as a poller.
+// Close takes the session out of the lines in which it polls. Its places may be kept for
+// its return on another connection.
 func (m *Manager) Close(s *Session) {
 	for _, l := range s.lines {
 		m.leave(s, l, true)

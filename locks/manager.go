@@ -16,7 +16,7 @@ import (
 	"github.com/lockcached/lockcached/stats/ledger"
 )
 
-// Why a request was not carried out in its ordinary way.
+// Reasons why a request was not carried out in the ordinary way.
 var (
 	// Refusals: part of normal life.
 	ErrNotStored = errors.New("locks: not stored") // add: the key exists; replace, append: it does not
@@ -44,7 +44,7 @@ type Manager struct {
 	epoch   time.Time // when the Manager's clock began
 
 	journal Journal       // nil if locks are kept in memory alone
-	drift   atomic.Int64  // what the journal's clock is ahead of ours, in nanoseconds
+	drift   atomic.Int64  // how far the journal's clock is ahead of ours, in nanoseconds
 	settled time.Duration // no grants before
 
 	token atomic.Uint64 // the latest CAS id that was not chosen by a client; below 2^63
@@ -62,12 +62,12 @@ type Manager struct {
 	circleLog  zerolog.Logger
 	lostLog    zerolog.Logger
 
-	tries meter // of all locks, as far as they were refused
+	tries meter // refused tries at all locks
 
 	ending atomic.Bool // no claim may begin to wait any more
 
 	flushAt atomic.Int64 // when a delayed flush_all is due, 0 if none
-	wakeAt  atomic.Int64 // when Run looks again
+	wakeAt  atomic.Int64 // when Run wakes
 	wake    chan struct{}
 }
 
@@ -122,15 +122,15 @@ func (c *Config) setDefaults() {
 	c.RetryMax = cmp.Or(c.RetryMax, DefaultRetryMax)
 }
 
-// Config returns what the Manager works with, defaults filled in.
+// Config returns the Manager's configuration, defaults filled in.
 func (m *Manager) Config() Config { return m.config }
 
 // now is the Manager's clock: monotonic, so that setting the wall clock changes
 // no lease.
 func (m *Manager) now() time.Duration { return time.Since(m.epoch) }
 
-// startClock starts it above 0, which stands for "not held", "not free"; if there is
-// a journal where the journal's clock stands, so that times are the same on both.
+// startClock starts the clock above 0, which stands for "not held", "not free"; if there
+// is a journal, at the time of the journal's clock, so that times are the same on both.
 func (m *Manager) startClock() {
 	at := time.Second
 	if m.journal != nil {
@@ -143,8 +143,8 @@ func (m *Manager) startClock() {
 	m.measureDrift()
 }
 
-// measureDrift finds out by how much the journal's clock, which runs on while the
-// machine sleeps, is ahead.
+// measureDrift measures how far the journal's clock, which runs on while the machine
+// sleeps, is ahead.
 func (m *Manager) measureDrift() {
 	if m.journal != nil {
 		m.drift.Store(int64(m.journal.Now() - m.now()))
@@ -155,7 +155,7 @@ func (m *Manager) measureDrift() {
 func (m *Manager) nextToken() uint64 { return m.token.Add(1) }
 
 // isChosen reports whether an id was chosen by a client, and is larger than every
-// token. A smaller one does no harm where the largest token is looked for.
+// token. A smaller one does no harm to a search for the largest token.
 func (m *Manager) isChosen(id uint64) bool { return id > m.token.Load() }
 
 // shardOf returns the key's shard and its hash. The low bits choose the shard,
@@ -175,7 +175,7 @@ func (m *Manager) addWaiter() {
 	}
 }
 
-// crowded reports whether as many wait as may wait at all.
+// crowded reports whether MaxWaitersTotal is reached.
 func (m *Manager) crowded() bool { return m.waiters.Load() >= int64(m.config.MaxWaitersTotal) }
 
 // SetMemoryLimit changes the memory limit, in bytes, and evicts down to it.

@@ -9,34 +9,34 @@ import (
 	"github.com/lockcached/lockcached/store"
 )
 
-// View is an item as a meta command meets it. The command may change some of it
-// on the way, in the order of its flags.
+// View is an item as a meta command sees it. The command may change some of it while it
+// works through its flags, in their order.
 type View struct {
 	Item   *Item
-	Number uint64        // what Count has led to
+	Number uint64        // the result of Count
 	TTL    time.Duration // left; ttl.Forever if it does not end
 	Idle   time.Duration // since it was last used, before this
 
-	Made    bool // just now, for there was none
+	Made    bool // made just now, because there was none
 	Fetched bool // read since it was stored, before this
 	Stale   bool // invalidated
-	Taken   bool // somebody was told before to recache it
-	Won     bool // the caller is told to
+	Taken   bool // a client was told before to recache it
+	Won     bool // the caller is told to recache it
 	Binary  bool // the key is shown in base64
 
 	touched bool
 }
 
-// Viewer is shown the item of a meta command. View is called while the shard is
-// locked: it may copy, and nothing that takes long.
+// Viewer is shown the item of a meta command. View is called while the shard is locked:
+// it may copy, but do nothing that takes long.
 type Viewer interface{ View(v *View) }
 
 // Touch gives the item a new lease: a renewal if it is a held lock, a release if
 // the lease is over.
 func (v *View) Touch(lease time.Duration) { v.TTL, v.touched = max(lease, 0), true }
 
-// Recache lets the caller win if less than that is left and nobody has won yet.
-// It counts in the whole seconds that Seconds tells.
+// Recache lets the caller win if less than within is left and nobody has won yet. It
+// compares whole seconds, as Seconds returns them.
 func (v *View) Recache(within time.Duration) {
 	if !v.Made && !v.Taken && v.TTL != ttl.Forever && wholeSeconds(v.TTL) < within {
 		v.Won = true
@@ -59,7 +59,7 @@ func wholeSeconds(d time.Duration) time.Duration {
 	return d
 }
 
-// viewOf is good until the next call.
+// viewOf returns a View that is good until the next call.
 func (sh *shard) viewOf(it *item, made bool, now time.Duration) *View {
 	v := &sh.view
 	*v = View{
@@ -87,12 +87,12 @@ type Look struct {
 	Lease   time.Duration // with Touch: that lease
 	Unseen  bool          // the item does not count as used
 	Vivify  bool          // make an empty item if there is none; the Viewer gives it its lease
-	NewCAS  uint64        // the id of that one, if not 0
-	Binary  bool          // the key of that one is shown in base64
+	NewCAS  uint64        // the id of the item that is made, if not 0
+	Binary  bool          // the key of the item that is made is shown in base64
 }
 
-// Look shows the item of a key, unless that is ErrNotFound. An item made on a miss is
-// a placeholder for those who recache values, and no lock.
+// Look shows the item of a key, or returns ErrNotFound. An item made on a miss is a
+// placeholder for clients that recache values, not a lock.
 func (m *Manager) Look(l *Look, r Viewer) error {
 	sh, hash := m.shardOf(l.Key)
 	for {
@@ -145,7 +145,7 @@ func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (err er
 	return nil
 }
 
-// vivify makes an item that is no lock. Its lease is for a Viewer to decide.
+// vivify makes an item that is not a lock. A Viewer decides its lease.
 func (sh *shard) vivify(c *Put, now time.Duration) (*item, error) {
 	if !sh.evict(sh.table.SizeFor(len(c.Key), len(c.Value)), nil) {
 		return nil, errNoRoom
@@ -154,7 +154,7 @@ func (sh *shard) vivify(c *Put, now time.Duration) (*item, error) {
 	return sh.insert(c, now, false), nil
 }
 
-// afterView does what a Viewer has decided. The item may be gone after it.
+// afterView carries out what a Viewer has decided. The item may be gone afterwards.
 func (sh *shard) afterView(v *View, by *Session, now time.Duration) {
 	if v.touched {
 		sh.touch(v.Item, v.TTL, by, now)
@@ -162,7 +162,8 @@ func (sh *shard) afterView(v *View, by *Session, now time.Duration) {
 	v.Item = nil
 }
 
-// Inspect shows the item of a key and leaves no trace of it.
+// Inspect shows the item of a key, if there is one. It counts neither as a get nor as a
+// use.
 func (m *Manager) Inspect(key []byte, r Viewer) bool {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
@@ -176,8 +177,7 @@ func (m *Manager) Inspect(key []byte, r Viewer) bool {
 	return true
 }
 
-// Count is Arith for ma: it can make an item on a miss, and shows what it has
-// led to.
+// Count is Arith for ma: it can make an item on a miss, and shows the result.
 func (m *Manager) Count(d *Delta, r Viewer) error {
 	sh, hash := m.shardOf(d.Key)
 	for {
@@ -193,7 +193,7 @@ func (m *Manager) Count(d *Delta, r Viewer) error {
 	}
 }
 
-// maxDigits is how long a number can be.
+// maxDigits is the length of the longest number.
 const maxDigits = 20
 
 func (sh *shard) count(d *Delta, hash uint64, r Viewer, now time.Duration) (err error) {
@@ -237,7 +237,7 @@ type Removal struct {
 }
 
 // Remove removes the item of the key: a release if it is a held lock, whoever
-// asks for it. With Compare it ends nobody else's hold.
+// asks for it. With Compare it cannot end the hold of another client.
 func (m *Manager) Remove(r *Removal) error {
 	sh, hash := m.shardOf(r.Key)
 	sh.mu.Lock()
@@ -272,8 +272,8 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 	return nil
 }
 
-// noteOverrun counts a release that comes after its own lease has ended: by the token
-// of the hold that expired, or, without one, if the lock has not been held since.
+// noteOverrun counts a release that comes after the lease of its hold has ended. The
+// token of the expired hold tells or, without a token, that the lock is not held.
 func (sh *shard) noteOverrun(key []byte, token uint64, taken bool) {
 	past := sh.ledger.Known(key)
 	if past == nil || past.ExpiredToken() == 0 {
@@ -284,9 +284,9 @@ func (sh *shard) noteOverrun(key []byte, token uint64, taken bool) {
 	}
 }
 
-// keepPart removes of an item what is not to be kept. A held lock stays held, and
-// what is left is a new version with an id of its own. (memcached 1.6.45 keeps the id
-// of an item that it empties, so that a cas finds the version that it has read.)
+// keepPart removes the part of an item that r does not keep. A held lock stays held, and
+// the rest is a new version with an id of its own. (memcached 1.6.45 keeps the id of an
+// item that it empties, so that a cas finds the version that it has read.)
 func (sh *shard) keepPart(it *item, r *Removal, now time.Duration) {
 	lease, touched := r.Lease, r.HasLease
 	if r.Empty {

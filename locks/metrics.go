@@ -9,7 +9,7 @@ import (
 	"github.com/lockcached/lockcached/stats/ledger"
 )
 
-// ClassMetrics is what monitoring is told of a class.
+// ClassMetrics are the numbers of a class for monitoring.
 type ClassMetrics = ledger.ClassMetrics
 
 // OtherClasses is the name under which Metrics sums up the classes that have no name of
@@ -17,8 +17,8 @@ type ClassMetrics = ledger.ClassMetrics
 const OtherClasses = ledger.OtherClasses
 
 // Metrics returns the busiest classes by name, as many as Config.NamedClasses
-// says, and after them what all others did. It takes time linear in the number of
-// locks that are held or waited for, but keeps no shard locked for long.
+// says, and after them the sum of all others. It takes time linear in the number of locks
+// that are held or waited for, but keeps no shard locked for long.
 func (m *Manager) Metrics() []ClassMetrics {
 	m.scrape.Lock()
 	defer m.scrape.Unlock()
@@ -65,8 +65,8 @@ func (m *Manager) exchangeNames() {
 	}
 }
 
-// gather brings together what all shards know of classes whose locks are contended from
-// now on. Nobody waits for that.
+// gather brings together what all shards know of classes whose locks have become
+// contended. The caller does not wait for that.
 func (m *Manager) gather(classes []string) {
 	if len(classes) == 0 {
 		return
@@ -82,11 +82,11 @@ func (m *Manager) gather(classes []string) {
 	}()
 }
 
-// stride is how many lines, or buckets of the table, are looked at while the shard
-// is locked.
+// stride is how many lines, or buckets of the table, are visited while the shard is
+// locked.
 const stride = 128
 
-// survey finds out what is held and waited for now. It unlocks the shard in between.
+// survey counts what is held and waited for now. It unlocks the shard in between.
 func (sh *shard) survey() {
 	sh.forgetAll()
 	sh.ledger.Metrics(func(_ string, c *ClassMetrics) { c.Queued, c.Polling = 0, 0 })
@@ -104,12 +104,12 @@ func (sh *shard) eachPiece(visit func(*item)) {
 	}
 }
 
-// eachLine visits all lines, and unlocks the shard in between. What begins or ends
-// meanwhile may be left out: a map allows that while it is ranged over.
+// eachLine visits all lines, and unlocks the shard in between. A line that begins or ends
+// meanwhile may be left out: a map may change while one ranges over it.
 func (sh *shard) eachLine(visit func(*line)) { eachPart(sh, sh.lines, visit) }
 
-// eachPart visits what the shard has of something, and unlocks the shard in between.
-// What comes or goes meanwhile may be visited or not.
+// eachPart visits the values of one of the shard's maps, and unlocks the shard in
+// between. An entry that comes or goes meanwhile may be visited or not.
 func eachPart[V any](sh *shard, all map[string]V, visit func(V)) {
 	n := 0
 	for _, v := range all {
@@ -120,15 +120,15 @@ func eachPart[V any](sh *shard, all map[string]V, visit func(V)) {
 	}
 }
 
-// yield gives whoever waits for the shard a turn. A mutex alone would mostly be
-// locked again before somebody who was woken gets there.
+// yield unlocks the shard for a moment, so that others can lock it. Without Gosched it
+// would mostly be locked again before a goroutine that was woken can take it.
 func (sh *shard) yield() {
 	sh.mu.Unlock()
 	runtime.Gosched()
 	sh.mu.Lock()
 }
 
-// countWaiters counts who waits in a line.
+// countWaiters counts the waiters of a line.
 func (sh *shard) countWaiters(l *line) {
 	c := sh.ledger.MetricsOf(bytesOf(l.key))
 	c.Queued += l.Queue.Len()

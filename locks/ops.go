@@ -11,8 +11,8 @@ import (
 // Item is an item as a Reader sees it.
 type Item = store.Item[hold]
 
-// Reader is shown items. Item is called while the shard is locked: it may copy,
-// and nothing that takes long.
+// Reader is shown items. Item is called while the shard is locked: it may copy, but do
+// nothing that takes long.
 type Reader interface{ Item(it *Item) }
 
 // Get shows the item of the key, if there is one.
@@ -42,8 +42,8 @@ type Renewal struct {
 	Reader  Reader        // is shown the item, unless it is nil
 }
 
-// Renew gives the item of the key, unless that is ErrNotFound, a new lease: a renewal
-// if it is a held lock, a release if the lease is over.
+// Renew gives the item of the key a new lease, or returns ErrNotFound. It is a renewal if
+// the item is a held lock, a release if the lease is over.
 func (m *Manager) Renew(r *Renewal) error {
 	sh, hash := m.shardOf(r.Key)
 	sh.mu.Lock()
@@ -73,8 +73,8 @@ func (m *Manager) Touch(key []byte, lease time.Duration) error {
 	return m.Renew(&Renewal{Key: key, Lease: lease})
 }
 
-// touch renews or, with a lease that is over, releases. That the renewal of a held
-// lock can be kept has been found out before.
+// touch renews or, with a lease that is over, releases. The caller has checked with
+// keepable that a renewal can be kept.
 func (sh *shard) touch(it *item, lease time.Duration, by *Session, now time.Duration) {
 	if lease <= 0 {
 		sh.release(it, by, now)
@@ -109,8 +109,8 @@ type Delta struct {
 	Binary  bool          // the key of an item that is made is shown in base64
 }
 
-// Arith adds to the number that the item's value is, or subtracts from it, and
-// returns the new one. It wraps at 2^64 and stops at 0.
+// Arith adds to the number in the item's value, or subtracts from it, and returns the
+// result. It wraps at 2^64 and stops at 0.
 func (m *Manager) Arith(d *Delta) (n uint64, err error) {
 	sh, hash := m.shardOf(d.Key)
 	sh.mu.Lock()
@@ -143,7 +143,7 @@ func (sh *shard) arith(it *item, d *Delta, now time.Duration) (uint64, error) {
 	}
 	var text [24]byte
 	digits := strconv.AppendUint(text[:0], n, 10)
-	// As in memcached a number that got shorter keeps its length, padded.
+	// As in memcached, a number that gets shorter is padded to its old length.
 	for len(digits) < len(it.Value()) {
 		digits = append(digits, ' ')
 	}
@@ -179,9 +179,9 @@ func number(v []byte) (n uint64, ok bool) {
 
 func isSpace(c byte) bool { return c == ' ' || c-'\t' <= '\r'-'\t' }
 
-// Flush lets every item expire that was stored before now, and releases every
-// lock: the next in line gets it. by is who asks, nil if that is not known. It returns
-// the number of the journal's latest entry that tells of an end, 0 if there is none.
+// Flush makes every item that was stored before now expire, and releases every lock: the
+// next in line gets it. by is who asks, nil if that is not known. It returns the number
+// of the journal's latest entry that ends a hold, 0 if there is none.
 func (m *Manager) Flush(by *Session) (entry uint64) {
 	m.flushAt.Store(0)
 	return m.flushNow(by)
@@ -218,8 +218,8 @@ func (sh *shard) flush(by *Session, now time.Duration) {
 	sh.settle(0)
 }
 
-// FlushAfter flushes when delay is over. A later flush, delayed or not, takes the
-// place of one that is pending.
+// FlushAfter flushes when delay is over. A later flush, delayed or not, replaces one that
+// is pending.
 func (m *Manager) FlushAfter(delay time.Duration) {
 	if delay <= 0 {
 		m.Flush(nil)

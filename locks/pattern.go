@@ -10,7 +10,7 @@ import (
 type Pattern struct {
 	text   string // as it was written
 	glob   string
-	prefix string // what the key begins with, where that decides
+	prefix string // the beginning of the key, or the whole of it, by kind
 	kind   patternKind
 }
 
@@ -22,7 +22,7 @@ const (
 	exactly
 )
 
-// path.Match gives '/' a meaning of its own, so it is hidden from it.
+// path.Match treats '/' specially, so it is given another byte instead.
 var noSlash = strings.NewReplacer("/", "\x01")
 
 // NewPattern reads a glob. The error is path.ErrBadPattern.
@@ -53,7 +53,7 @@ func MustPattern(glob string) Pattern {
 // String is the glob as it was written.
 func (p Pattern) String() string { return p.text }
 
-// Match reports whether the key is one of those that the pattern describes.
+// Match reports whether the pattern describes the key.
 func (p *Pattern) Match(key []byte) bool {
 	switch p.kind {
 	case exactly:
@@ -65,7 +65,7 @@ func (p *Pattern) Match(key []byte) bool {
 	return matched
 }
 
-// matcher tells which keys are locks; none at all says that every key is.
+// matcher says which keys are locks; an empty one says that every key is.
 type matcher []Pattern
 
 func (m matcher) match(key []byte) bool {

@@ -38,32 +38,32 @@ type Put struct {
 	Invalidate bool   // with Compare: an older id stores too, but marks the item stale
 	Vivify     bool   // Append and Prepend make the item if there is none
 	Binary     bool   // the key is shown in base64
-	WithLine   bool   // tell of the line in Stored
-	WithRetry  bool   // with WithLine: tell when to ask again, too
+	WithLine   bool   // fill in Stored.Place
+	WithRetry  bool   // with WithLine: fill in Place.Retry, too
 
-	// Wait is how long a claim may wait in line; 0 is not at all. Then Waiter
-	// hears of the outcome, and Waiting is the memory for it. Where the client does
-	// not say, Manager.UnaskedWait does.
+	// Wait is how long a claim may wait in line; 0 means not at all. Waiter is told the
+	// outcome of a wait, and Waiting is the memory for it. If the client does not say,
+	// Manager.UnaskedWait does.
 	Wait    time.Duration
 	Waiter  Waiter
 	Waiting *Waiting
 	// Named says that the client itself asked to wait, in its Session. Such a wait is
-	// ended if it is a dead-lock.
+	// ended if it is a deadlock.
 	Named bool
-	// GoesOn says that the client will wait on when this wait is over: it is a part of
-	// a longer one, and no wait in vain unless the client does not come back.
+	// GoesOn says that this wait is a part of a longer one: the client will wait again
+	// when it is over. It counts as a wait in vain only if the client does not come back.
 	GoesOn bool
 
 	hash  uint64
-	line  *line  // that the session waits in now
-	entry uint64 // of the journal
+	line  *line  // in which the session waits now
+	entry uint64 // number of the grant in the journal
 }
 
-// Entry is the number of the journal's entry that tells of the grant, for Disavow: 0 if
-// Put has granted no lock, or if locks are not kept.
+// Entry is the number of the journal's entry for the grant, for Disavow; 0 if Put has
+// granted no lock, or without a journal.
 func (c *Put) Entry() uint64 { return c.entry }
 
-// Stored tells of what a Put has left behind.
+// Stored is the result of a Put.
 type Stored struct {
 	CAS  uint64 // 0 if it was refused
 	Size int    // bytes of the value; of the one that was sent if it was refused
@@ -71,8 +71,7 @@ type Stored struct {
 	Place // with WithLine
 }
 
-// Place is where in line a claim stands. (Stored is kept as small as fits into
-// registers.)
+// Place is where in line a claim stands. (Stored is kept small enough for registers.)
 type Place struct {
 	Waiters int32         // how many wait for the key
 	Rank    int32         // how many of them are ahead; 0 if it was granted
@@ -122,14 +121,13 @@ func (m *Manager) Put(c *Put) (Stored, error) {
 	}
 }
 
-// makeRoom follows errNoRoom: the shard has nothing left to evict, but another
-// one may have, or room that it has not yet told of. It reports whether to try
-// again.
+// makeRoom is for errNoRoom: the shard has nothing left to evict, but another one may
+// have, or may have room that it has not yet reported. It reports whether to try again.
 func (m *Manager) makeRoom(sh *shard, keyLen, valueLen int) bool {
 	return m.evictAnywhere(sh.table.SizeFor(keyLen, valueLen))
 }
 
-// put is Put under the shard's lock.
+// put is Put with the shard locked.
 func (sh *shard) put(c *Put, now time.Duration) (Stored, error) {
 	it := sh.find(c.hash, c.Key, now)
 	done, err := sh.putOn(it, c, now)
@@ -174,8 +172,8 @@ func (sh *shard) putOn(it *item, c *Put, now time.Duration) (Stored, error) {
 	return sh.update(it, c, now)
 }
 
-// isClaim tells an add that makes a lock from one that makes an ordinary item. With
-// a lease that is over the item is stored and gone at once: no lock.
+// isClaim reports whether a Put is an add that makes a lock, not an ordinary item. If the
+// lease is over, the item is stored and gone at once: that is not a lock.
 func (sh *shard) isClaim(c *Put) bool {
 	return c.Op == Add && c.Lease > 0 && sh.m.matches.match(c.Key)
 }
@@ -200,8 +198,8 @@ func (sh *shard) create(c *Put, now time.Duration) (Stored, error) {
 	return Stored{CAS: it.CAS(), Size: len(c.Value)}, nil
 }
 
-// compare checks the id that a Put wants to find. Stale says that it found a
-// later one, and that an invalidation stores all the same.
+// compare checks the id that a Put requires. stale says that the item has a later one,
+// but that the Put is an invalidation and stores all the same.
 func (sh *shard) compare(it *item, c *Put) (stale bool, err error) {
 	if c.Op != CompareAndSwap {
 		if c.HasCompare && c.Compare != it.CAS() {
@@ -242,14 +240,15 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 		growth -= len(it.Value())
 	}
 	sh.table.Use(it, now)
-	if growth > 0 && !sh.evict(int64(growth), it) { // a renewal finds room in any case
+	if growth > 0 && !sh.evict(int64(growth), it) { // a renewal that does not grow needs no room
 		return Stored{}, errNoRoom
 	}
 	sh.overwrite(it, c)
 	kind := ledger.Renewed
 	if stale {
 		kind = ledger.Changed
-		// Whoever was told to recache it still is, and has no more time than before.
+		// The client that was told to recache it still is, and has no more time than
+		// before.
 		it.Mark(store.Stale)
 	} else {
 		it.Clear(store.Stale | store.Won)
@@ -264,7 +263,7 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 	return Stored{CAS: it.CAS(), Size: len(it.Value())}, nil
 }
 
-// overwrite puts in the new value and what comes with it.
+// overwrite stores the new value and, unless that is joined to the old one, the flags.
 func (sh *shard) overwrite(it *item, c *Put) {
 	it.Clear(store.Fetched)
 	switch c.Op {
@@ -283,9 +282,8 @@ func (sh *shard) overwrite(it *item, c *Put) {
 	}
 }
 
-// refuse answers an add that found an item, or a closed lock, which has none: with
-// a place in line if the claim may wait, and otherwise by counting the client as one
-// that will come back.
+// refuse answers an add that found an item, or a closed lock, which has none. If the
+// claim may wait, it gets a place in line; otherwise its client is counted as a poller.
 func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
 	if it != nil {
 		sh.table.Use(it, now)
@@ -326,8 +324,8 @@ func (sh *shard) expect(c *Put, it *item, now time.Duration) {
 	sh.tidy(l)
 }
 
-// Oversize counts a value that was too large to store. As in memcached a set
-// that fails leaves no old value behind; but a held lock stays.
+// Oversize counts a value that was too large to store. As in memcached, a set that fails
+// leaves no old value behind; but a held lock stays.
 func (m *Manager) Oversize(key []byte, isSet bool) {
 	m.failed(key, isSet, func(c *Counts) { c.TooLarge++ })
 }

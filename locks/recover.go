@@ -12,8 +12,7 @@ import (
 
 // Recover puts back the locks that the journal has kept, as they were: the same
 // holders, tokens and ends of leases. A lease that has ended meanwhile is acted on
-// when Run begins. It is to be called once, before anything else; without a journal
-// it does nothing.
+// when Run begins. Call it once, before anything else; without a journal it does nothing.
 func (m *Manager) Recover() (r journal.Recovered, err error) {
 	if m.journal == nil {
 		return r, nil
@@ -37,8 +36,8 @@ func (m *Manager) Recover() (r journal.Recovered, err error) {
 	return r, nil
 }
 
-// restore puts back a hold. It is none that begins: nothing is counted, and nobody is
-// told. As a renewal does, it finds room in any case.
+// restore puts back a hold. The hold does not begin now: nothing is counted, and nobody
+// is told. It may exceed the memory limit.
 func (m *Manager) restore(e *journal.Entry) {
 	sh, hash := m.shardOf(e.Key)
 	sh.mu.Lock()
@@ -63,7 +62,7 @@ func (m *Manager) restore(e *journal.Entry) {
 	m.dueAt(it.Due())
 }
 
-// classBlob is what is known of classes, for restoreClasses.
+// classBlob encodes what is known of classes, for restoreClasses.
 func (m *Manager) classBlob() ([]byte, error) {
 	all := m.Classes()
 	all = all[:min(len(all), m.config.StatsClasses)]
@@ -75,8 +74,8 @@ func (m *Manager) classBlob() ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// restoreClasses puts back what was known of classes, the busiest first in the blob
-// and last here: what is too much is forgotten in the order of last use.
+// restoreClasses puts back what was known of classes. The busiest is first in the blob
+// and is put back last: if there are too many, those used longest ago are forgotten.
 func (m *Manager) restoreClasses(blob []byte) error {
 	var all []NamedRecord
 	if err := json.Unmarshal(blob, &all); err != nil {
@@ -88,7 +87,7 @@ func (m *Manager) restoreClasses(blob []byte) error {
 	return nil
 }
 
-// restoreClass puts it into one of the shards; whoever asks merges them.
+// restoreClass puts a class into one of the shards; queries merge the shards.
 func (m *Manager) restoreClass(c *NamedRecord) {
 	sh, _ := m.shardOf(bytesOf(c.Name))
 	sh.mu.Lock()

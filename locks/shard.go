@@ -20,10 +20,10 @@ type item = store.Item[hold]
 
 // hold is the present hold of a lock.
 type hold struct {
-	since time.Duration // the grant; 0 if the item is no lock
-	past  *ledger.Past  // if it is no lock, nil until there is something to know
+	since time.Duration // the grant; 0 if the item is not a lock
+	past  *ledger.Past  // nil if the item is not a lock
 	line  *line         // nil while nobody waits
-	by    *claimant     // whom it was granted to; nil if that is not known
+	by    *claimant     // whose hold it is; nil if that is not known
 }
 
 func held(it *item) bool { return it.Attached.since != 0 }
@@ -34,34 +34,34 @@ type shard struct {
 	mu sync.Mutex // guards all below, the items, lines and statistics included
 
 	table   *store.Table[hold]
-	claims  int64 // bytes that queued claims hold on to
+	claims  int64 // bytes of queued claims
 	settled int64 // bytes as counted in Manager.used
 
 	lines     map[string]*line
 	deadlines store.Heap[*Waiting] // ends of waits
-	expected  store.Heap[expected] // to come back, until when
+	expected  store.Heap[expected] // pollers and kept places, by when they are given up
 	polling   int                  // pollers in all lines
 	queued    int                  // waiters in all queues
-	lineBytes int64                // what all lines take, with their pollers
+	lineBytes int64                // of all lines with their pollers
 
 	closed      map[string]*closedLock // by key
-	closedBytes int64                  // what they take
+	closedBytes int64                  // of all closed locks
 	reopenings  store.Heap[*closedLock]
 
-	ledger *ledger.Ledger // what is known of the past of the locks
+	ledger *ledger.Ledger // the past of the locks
 	counts Counts
 
 	foundExpired, foundFlushed bool // by the latest find
 
-	view  View          // what a Viewer is shown, kept here so that it is not allocated
-	entry journal.Entry // what the journal is told, for the same reason
+	view  View          // shown to a Viewer; kept here to save an allocation
+	entry journal.Entry // passed to the journal; kept here for the same reason
 	wrote uint64        // number of the latest entry
-	ended uint64        // the same, of those that told of an end
+	ended uint64        // number of the latest entry that ended a hold
 
-	// What is to be done once the shard is unlocked.
-	served  *Waiting   // whose wait is over, linked by next
-	lost    []lostLock // expired while wanted
-	circles []deadlock // that claims have closed
+	// Work to do once the shard is unlocked.
+	served  *Waiting   // waiters whose wait is over, linked by next
+	lost    []lostLock // expired while somebody waited
+	circles []deadlock // deadlocks to be logged
 	last    *Waiting   // end of served
 }
 
@@ -75,9 +75,9 @@ func newShard(m *Manager, keys int) *shard {
 	}
 }
 
-// unlock ends a critical section and then does what it left to be done: tells
-// waiters how their wait ended, logs, and has what other shards know of a class that is
-// contended from now on added to what this one knows.
+// unlock ends a critical section and then does the work that it left: it tells waiters
+// how their wait ended, logs, and gathers what all shards know of a class that has just
+// become contended.
 func (sh *shard) unlock() {
 	if sh.served == nil && sh.lost == nil && sh.circles == nil && !sh.ledger.HasGrown() {
 		sh.mu.Unlock()
@@ -93,8 +93,8 @@ func (sh *shard) unlock() {
 }
 
 // find returns the live item of the key, or nil. An item found expired is ended
-// on the spot; if that hands the lock over, the new holder's item is found. What
-// was found expired is noted for those who count it.
+// on the spot; if that hands the lock over, the new holder's item is found. foundExpired
+// and foundFlushed say what it ended, for the counters.
 func (sh *shard) find(hash uint64, key []byte, now time.Duration) *item {
 	sh.foundExpired, sh.foundFlushed = false, false
 	if len(sh.closed) > 0 {
@@ -133,14 +133,14 @@ func (sh *shard) grant(c *Put, since, now time.Duration) *item {
 	return it
 }
 
-// begin makes a holder of whomever an item, which is new, was stored by. It is the only
+// begin makes the client that stored a new item the holder of its lock. It is the only
 // place that does.
 func (sh *shard) begin(it *item, since time.Duration, by *claimant) {
 	it.Attached.since, it.Attached.by = since, by
 }
 
-// leaveLine takes a claimant that is granted the lock out of the line, if there is one
-// for the lock. It returns since when the claimant waited, 0 if it did not.
+// leaveLine takes a claimant that was granted the lock out of the lock's line, if there
+// is one. It returns when the claimant began to wait, 0 if it did not wait.
 func (sh *shard) leaveLine(it *item, c *Put, since, now time.Duration) time.Duration {
 	l := sh.lines[string(it.Key())]
 	if l == nil {
@@ -160,7 +160,7 @@ func (sh *shard) leaveLine(it *item, c *Put, since, now time.Duration) time.Dura
 	return since
 }
 
-// insert adds an item that is not there yet.
+// insert adds an item under a key that has none.
 func (sh *shard) insert(c *Put, now time.Duration, pinned bool) *item {
 	expires := expiresAt(c.Lease, now)
 	it := sh.table.Insert(c.hash, c.Key, c.Value, expires, now, pinned)
@@ -178,8 +178,7 @@ func (sh *shard) insert(c *Put, now time.Duration, pinned bool) *item {
 	return it
 }
 
-// setCAS gives a new version its id: the one that was asked for, or the next if
-// that is 0.
+// setCAS gives a new version its id: asked, or the next token if asked is 0.
 func (sh *shard) setCAS(it *item, asked uint64) {
 	if asked == 0 {
 		asked = sh.m.nextToken()
@@ -187,19 +186,19 @@ func (sh *shard) setCAS(it *item, asked uint64) {
 	it.SetCAS(asked)
 }
 
-// ending is why an item goes.
+// ending is why an item is removed.
 type ending uint8
 
 const (
 	release ending = iota
 	expiry
 	withdrawal
-	unheard  // a withdrawal before anybody can have heard of the grant
-	unkept   // the same, of a grant that the journal could not keep
+	unheard  // a withdrawal before anybody can have learned of the grant
+	unkept   // a withdrawal of a grant that the journal could not keep
 	eviction // never of a held lock
 )
 
-// release ends an item because by, nil if that is not known, has asked for it.
+// release ends an item at the request of by, which is nil if the session is not known.
 func (sh *shard) release(it *item, by *Session, now time.Duration) {
 	it.Attached.releasedBy(by)
 	sh.end(it, release, now)
@@ -224,7 +223,7 @@ func (sh *shard) end(it *item, why ending, now time.Duration) {
 	}
 }
 
-// kinds are what an ending is called as an event.
+// kinds maps the ending of a hold to the kind of its event.
 var kinds = [...]ledger.Kind{
 	release:    ledger.Released,
 	expiry:     ledger.Expired,
@@ -233,20 +232,20 @@ var kinds = [...]ledger.Kind{
 	unkept:     ledger.Unkept,
 }
 
-// endHold tells that the hold has ended, and how it went.
+// endHold reports the end of the hold as an event.
 func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 	// A lease that ended while the server was down did not last until now.
 	took := min(now, it.Expires()) - it.Attached.since
 	sh.happened(it, &ledger.Event{Kind: kinds[why], Now: now, Took: took, Token: it.CAS()})
 }
 
-// few is how many waits end at a time without a new holder. Run does that up to batch
-// times while the shard is locked.
+// few bounds how many waits succeed ends without a new holder. Run may call it up to
+// batch times while the shard is locked.
 const few = 8
 
 // succeed gives a lock that has just become free to the next in line, in the
-// same critical section, so that no newcomer can come between. If a few in line could
-// not hold it, the lock is closed until Run has come to the others.
+// same critical section, so that no newcomer can come between. If the first few in line
+// cannot hold it, the lock is closed until Run serves the others.
 func (sh *shard) succeed(l *line, now time.Duration) {
 	for n := 0; l.Queue.Len() > 0; n++ {
 		switch {
@@ -266,9 +265,9 @@ func (sh *shard) succeed(l *line, now time.Duration) {
 	sh.tidy(l)
 }
 
-// handOff serves the next in line, and reports whether that holds the lock now. A
-// claim whose lease is over by then is served as memcached does it: what it stores is
-// gone at once, so that it neither holds the lock nor has lost it.
+// handOff serves the next in line, and reports whether it holds the lock now. A claim
+// whose lease is already over is served as by memcached: its item is gone at once, so it
+// neither holds the lock nor has lost it.
 func (sh *shard) handOff(l *line, now time.Duration) (holds bool) {
 	w := l.Queue.Pop().X
 	sh.leftQueue(w)
@@ -298,7 +297,7 @@ func (sh *shard) tidy(l *line) {
 	l.counted, l.contention, l.Line = 0, nil, waitqueue.Line[*Session, *Waiting]{}
 	sh.settle(settleStep)
 	if c := sh.closed[l.key]; c != nil && c.until <= sh.m.settled {
-		sh.forgetClosed(c) // only those in line were to be served then
+		sh.forgetClosed(c) // it was closed only for those in line
 	}
 	if it := sh.itemOf(l.key); it != nil {
 		it.Attached.line = nil
@@ -311,8 +310,8 @@ func (sh *shard) itemOf(key string) *item {
 	return sh.table.Find(maphash.Bytes(sh.m.seed, k), k)
 }
 
-// lineOf returns the line for a key, a new one if nobody waited. The item is the
-// key's; nil if it is that of a closed lock.
+// lineOf returns the line of a key, a new one if there was none. it is the key's item;
+// nil if the lock is closed.
 func (sh *shard) lineOf(key []byte, it *item) *line {
 	if it != nil && it.Attached.line != nil {
 		return it.Attached.line
@@ -329,13 +328,13 @@ func (sh *shard) lineOf(key []byte, it *item) *line {
 	return l
 }
 
-// bytes is what counts towards the memory limit.
+// bytes is how much of the shard's memory counts towards the memory limit.
 func (sh *shard) bytes() int64 {
 	return sh.table.Bytes() + sh.claims + sh.lineBytes + sh.closedBytes + sh.ledger.Bytes()
 }
 
-// settleStep is how far, in bytes, a shard's count may be off from what
-// Manager.used knows of it: the shared counter is not touched by every request.
+// settleStep is how far, in bytes, a shard's count may differ from its share of
+// Manager.used: the shared counter is not touched by every request.
 const settleStep = 4 << 10
 
 // settle brings Manager.used up to date if it is off by more than step bytes.
@@ -346,10 +345,11 @@ func (sh *shard) settle(step int64) {
 	}
 }
 
-// total is what counts towards the memory limit, of all shards.
+// total is how much memory of all shards counts towards the memory limit.
 func (sh *shard) total() int64 { return sh.m.used.Load() + sh.bytes() - sh.settled }
 
-// hasRoom reports whether so many bytes fit into memory, or would if items were evicted.
+// hasRoom reports whether need more bytes fit into memory, or might if items were
+// evicted.
 func (sh *shard) hasRoom(need int64) bool {
 	limit := sh.m.limit.Load()
 	return limit == 0 || sh.total()+need <= limit || sh.table.Oldest() != nil && !sh.m.config.NoEvict
@@ -365,8 +365,8 @@ func (sh *shard) evict(need int64, keep *item) bool {
 	for sh.total()+need > limit {
 		it := sh.table.Oldest()
 		if it == nil || it == keep || sh.m.config.NoEvict {
-			// Whoever looks for room elsewhere has to count this shard in full, or
-			// finds room that is not there.
+			// A search for room in other shards must count this one in full, or it would
+			// find room that does not exist.
 			sh.settle(0)
 			return false
 		}

@@ -11,7 +11,7 @@ import (
 // Outcome is how a wait ended.
 type Outcome uint8
 
-// The outcomes of a wait. A wait that its own client ends has none.
+// The outcomes of a wait. A wait that its own client ends reports none.
 const (
 	pending Outcome = iota
 	Granted
@@ -26,8 +26,8 @@ type Waiter interface {
 	Served(w *Waiting, how Outcome) bool
 }
 
-// Waiting is a claim that stands in line. Acquire fills in one that the caller
-// provides; it may be used again once the wait is over.
+// Waiting is a claim that stands in line. Put fills in the one that the caller provides;
+// it may be used again once the wait is over.
 type Waiting struct {
 	claim  Put
 	node   waitqueue.Waiter[*Waiting]
@@ -35,9 +35,9 @@ type Waiting struct {
 	shard  *shard
 	waiter Waiter
 	token  uint64 // of the grant
-	stored Stored // what the wait has led to
+	stored Stored // the result
 
-	leaseEnd time.Duration // if the lease is Dated
+	leaseEnd time.Duration // end of the lease, if it is Dated
 	waitEnd  time.Duration // when the wait is over
 	due      int32         // index in shard.deadlines
 	how      Outcome
@@ -52,15 +52,14 @@ func (w *Waiting) SetIndex(i int32) { w.due = i }
 // Token is the token of the grant that ended the wait.
 func (w *Waiting) Token() uint64 { return w.token }
 
-// Stored is what the wait has led to, as Put tells it of a claim that does not
-// wait.
+// Stored is the result of the wait, as Put returns it for a claim that does not wait.
 func (w *Waiting) Stored() Stored { return w.stored }
 
-// Key is the key that is waited for.
+// Key is the key of the claim.
 func (w *Waiting) Key() []byte { return w.claim.Key }
 
-// admit tells why a claim may not wait in line: ErrNotStored, or errNoRoom for what
-// it wants to store.
+// admit returns nil if a claim may wait in line, or else why not: ErrNotStored, or
+// errNoRoom if there is no memory for it.
 func (sh *shard) admit(c *Put, l *line, it *item) error {
 	switch {
 	case l.Queue.Len() >= sh.m.config.MaxWaiters || sh.m.crowded() || sh.m.ending.Load():
@@ -71,8 +70,8 @@ func (sh *shard) admit(c *Put, l *line, it *item) error {
 	return nil
 }
 
-// enqueue puts a claim in line, on an existing item or, if that is nil, on a closed
-// lock.
+// enqueue puts a claim in the line of an existing item or, if it is nil, of a closed
+// lock. It returns ErrQueued, or why the claim may not wait.
 func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	l := sh.lineOf(c.Key, it)
 	if err := sh.admit(c, l, it); err != nil {
@@ -80,7 +79,7 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 		return err
 	}
 	w := c.Waiting
-	data := append(append(w.claim.Key[:0], c.Key...), c.Value...) // the caller's are gone when it waits
+	data := append(append(w.claim.Key[:0], c.Key...), c.Value...) // copied: the caller's do not last
 	*w = Waiting{claim: *c, line: l, shard: sh, waiter: c.Waiter}
 	w.claim.Key, w.claim.Value = data[:len(c.Key)], data[len(c.Key):]
 	w.leaseEnd = expiresAt(c.Lease, now)
@@ -100,7 +99,7 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 		sh.close(l.key, sh.m.settled)
 	}
 	c.line = l
-	c.Session.claimant() // while it is the session's own goroutine that makes it
+	c.Session.claimant() // made now, on the session's own goroutine
 	sh.queued++
 	sh.claims += w.size()
 	sh.settle(settleStep)
@@ -119,7 +118,7 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	return ErrQueued
 }
 
-// size is what the claim takes, in bytes, as long as it waits.
+// size is the memory that the claim takes while it waits, in bytes.
 func (w *Waiting) size() int64 { return int64(len(w.claim.Key) + len(w.claim.Value)) }
 
 // leftQueue does the bookkeeping for a waiter that was just taken out of its
@@ -138,7 +137,7 @@ func (sh *shard) leftQueue(w *Waiting) {
 	sh.deadlines.Remove(w.due)
 }
 
-// tell ends a wait: its client hears of it once the shard is unlocked.
+// tell ends a wait: its client is told once the shard is unlocked.
 func (sh *shard) tell(w *Waiting, how Outcome, now time.Duration) {
 	sh.decide(w, how, now)
 	if sh.last == nil {
@@ -149,7 +148,7 @@ func (sh *shard) tell(w *Waiting, how Outcome, now time.Duration) {
 	sh.last = w
 }
 
-// decide notes how a wait has ended.
+// decide records how a wait has ended.
 func (sh *shard) decide(w *Waiting, how Outcome, now time.Duration) {
 	w.how = how
 	w.stored = Stored{CAS: w.token, Size: len(w.claim.Value)}
@@ -162,8 +161,8 @@ func (sh *shard) decide(w *Waiting, how Outcome, now time.Duration) {
 	}
 }
 
-// maxKeptClaim bounds what a Waiting keeps for its next use: a connection that
-// once waited with a large value would hold on to it for ever.
+// maxKeptClaim bounds the buffer, in bytes, that a Waiting keeps for its next use: a
+// connection that once waited with a large value would keep that memory for ever.
 const maxKeptClaim = 512
 
 // timeOut ends a wait without a grant.
@@ -175,9 +174,9 @@ func (sh *shard) timeOut(w *Waiting, now time.Duration) {
 	sh.tidy(w.line)
 }
 
-// timedOut follows a wait that ended without a grant. The waiter is expected to
-// come back, so it is a poller from now on and keeps the beginning of its wait. A wait
-// that goes on counts as one in vain only when the waiter turns out not to come.
+// timedOut makes a poller of a waiter whose wait ended without a grant: it is expected to
+// come back, and keeps its place. A wait that goes on counts as one in vain only if the
+// waiter does not come back.
 func (sh *shard) timedOut(w *Waiting, now time.Duration) {
 	it := sh.table.Find(w.claim.hash, w.claim.Key)
 	p := sh.poll(w.line, w.claim.Session, identity(&w.claim, it), w.node.Place(), now)
@@ -188,9 +187,9 @@ func (sh *shard) timedOut(w *Waiting, now time.Duration) {
 	sh.happenedTo(sh.pastOfKey(w.claim.Key, it), ledger.WaitedInVain, now)
 }
 
-// GiveUp ends a wait because its client wants or needs no answer through its
-// Waiter any more. It reports how the wait ended if that was decided before: then
-// Served was called, or is being called.
+// GiveUp ends a wait whose client wants or needs no answer through its Waiter any more.
+// If the client is not gone, it is a poller from now on. GiveUp reports whether the wait
+// had ended before: then Served was called, or is being called.
 func (m *Manager) GiveUp(w *Waiting, gone bool) (decided bool) {
 	sh := w.shard
 	sh.mu.Lock()
@@ -210,8 +209,8 @@ func (m *Manager) GiveUp(w *Waiting, gone bool) (decided bool) {
 	return false
 }
 
-// Withdraw takes a grant back because the claimant had gone before it could
-// know of it. The token makes sure that nobody else's hold is ended.
+// Withdraw takes back a grant whose claimant was gone before it could learn of it. The
+// token makes sure that no other hold is ended.
 func (m *Manager) Withdraw(key []byte, token uint64) {
 	m.deliver(m.withdraw(key, token, withdrawal))
 }
@@ -225,12 +224,12 @@ func (m *Manager) Holds(key []byte, token uint64) bool {
 	return it != nil && held(it) && it.CAS() == token
 }
 
-// withdraw returns who is served instead.
+// withdraw ends the hold with that token, and returns the waiters served instead.
 func (m *Manager) withdraw(key []byte, token uint64, why ending) *Waiting {
 	return m.endHoldIf(key, why, func(it *item) bool { return it.CAS() == token })
 }
 
-// endHoldIf ends the hold of a lock if it is the one that is meant, and returns who is
+// endHoldIf ends the hold of the key's lock if meant says so, and returns the waiters
 // served instead.
 func (m *Manager) endHoldIf(key []byte, why ending, meant func(it *item) bool) *Waiting {
 	sh, hash := m.shardOf(key)
@@ -245,8 +244,8 @@ func (m *Manager) endHoldIf(key []byte, why ending, meant func(it *item) bool) *
 	return served
 }
 
-// deliver tells waiters how their wait ended, once that is kept. If it may take as long
-// as a disk does, it is not the caller who waits for it.
+// deliver tells waiters how their wait ended, once the journal has kept that. If this may
+// take as long as a disk does, the caller does not wait for it.
 func (m *Manager) deliver(w *Waiting) {
 	if w != nil && m.CommitWaits() && m.Pending() {
 		go m.tellAll(w)
@@ -255,11 +254,11 @@ func (m *Manager) deliver(w *Waiting) {
 	m.tellAll(w)
 }
 
-// tellAll goes on with the next in line where one turns out to be gone: a host whose
-// clients all died at once is worked off here, one after the other.
+// tellAll tells waiters, and serves the next in line for each that turns out to be gone.
+// If all clients of a host died at once, it works through them one after the other.
 func (m *Manager) tellAll(w *Waiting) {
 	for w != nil {
-		var instead *Waiting // of those who could not be told
+		var instead *Waiting // served instead of those that could not be told
 		kept := !m.Pending() || m.Commit() == nil
 		for w != nil {
 			next, key, token, how := w.next, w.claim.Key, w.token, w.how
