@@ -1,6 +1,7 @@
-// Package waitqueue knows who wants one lock, and who is next: those whose claims
-// are queued, those who poll, and the places of those who are away for a moment. It
-// has no mutex, no goroutine and no clock; whoever owns a Line guards it.
+// Package waitqueue keeps the waiters for one lock in order: queued claims, pollers, and
+// the places of pollers that are away for a moment. It has no mutex, no goroutine and no
+// clock; the owner of a Line guards it.
 //
-// No operation takes time that grows with the line but by its logarithm.
+// But for Queue.All, no operation takes time that grows faster than the logarithm of the
+// line's length.
 package waitqueue

@@ -5,22 +5,21 @@ import (
 	"unsafe"
 )
 
-// Line is who wants one lock. First come those that are queued, behind them those
-// that poll, each in the order of their places. C tells clients apart, X is what a
-// queued waiter carries. The zero value is an empty line.
+// Line is the waiters for one lock: first the queued ones, behind them the pollers, each
+// in the order of their places. C identifies a client, X is what a queued waiter carries.
+// The zero value is an empty line.
 type Line[C comparable, X any] struct {
 	Queue   Queue[X]
-	pollers map[C]*Poller[C]  // by client; nil as long as there are few
+	pollers map[C]*Poller[C]  // by client; nil while there are few
 	order   Queue[*Poller[C]] // of the pollers
-	// kept are the places of pollers whose connection is closed, by what they want to
-	// store: some clients connect anew for each try.
+	// kept has the places of pollers whose connection is closed, by the value they want
+	// to store: some clients connect anew for each try.
 	kept    map[uint64]*Queue[*Poller[C]]
 	away    int    // places that are kept
 	arrived uint64 // places given out
 }
 
-// MaxKept bounds the places that are kept in one line for those whose connection is
-// closed.
+// MaxKept bounds the places that one line keeps for pollers whose connection is closed.
 const MaxKept = 1024
 
 // Arrive gives out a new place, behind all others from the same moment or before.
@@ -29,17 +28,17 @@ func (l *Line[C, X]) Arrive(now time.Duration) Place {
 	return Place{Since: now, Number: l.arrived}
 }
 
-// Polling is how many poll.
+// Polling is the number of pollers.
 func (l *Line[C, X]) Polling() int { return l.order.Len() }
 
-// Waiters is how many wait.
+// Waiters is the number of waiters, queued or polling.
 func (l *Line[C, X]) Waiters() int { return l.Queue.Len() + l.order.Len() }
 
-// Kept is how many places are kept for those who are away.
+// Kept is the number of places kept for pollers that are away.
 func (l *Line[C, X]) Kept() int { return l.away }
 
-// Bytes is about what those who poll and the kept places take in memory, besides the
-// Line itself. Queued waiters are memory of whoever queues them.
+// Bytes is about how much memory the pollers and the kept places take, in bytes, besides
+// the Line itself. Queued waiters are the memory of the caller.
 func (l *Line[C, X]) Bytes() (n int64) {
 	if l.pollers != nil {
 		n += mapBytes
@@ -51,15 +50,15 @@ func (l *Line[C, X]) Bytes() (n int64) {
 	return n + int64(len(l.pollers))*entryBytes + int64(l.Polling())*poller + int64(l.away)*(poller+placeBytes)
 }
 
-// What maps take, in bytes: a small one, an entry of a large one, and that of a kept
-// place with its Queue.
+// The size of maps, in bytes: of a small one, of an entry in a large one, and of the
+// entry of a kept place with its Queue.
 const (
 	mapBytes   = 192
 	entryBytes = 32
 	placeBytes = 40
 )
 
-// Empty reports whether nobody waits any more, nor has a place that is kept.
+// Empty reports whether there are neither waiters nor kept places.
 func (l *Line[C, X]) Empty() bool { return l.Waiters() == 0 && l.away == 0 }
 
 // Rank is how many wait ahead of c. A client that does not poll would be last.
@@ -71,18 +70,18 @@ func (l *Line[C, X]) Rank(c C) int {
 	return l.Queue.Len() + l.order.Rank(&p.node)
 }
 
-// Overtaken reports whether c polls and everybody who is queued came later: those
-// who are queued are served first, and it might never find the lock free.
+// Overtaken reports whether c polls and all that are queued came later. They are served
+// first, so c might never find the lock free.
 func (l *Line[C, X]) Overtaken(c C) bool {
 	first, p := l.Queue.First(), l.Poller(c)
 	return first != nil && p != nil && first.place.Since > p.node.place.Since
 }
 
-// few is how many pollers are told apart by looking at each: most locks are wanted by
-// very few, and a map would take more memory than they do.
+// few is the number of pollers up to which there is no map: most locks have very few, and
+// a map would take more memory than they do.
 const few = 8
 
-// Poller is the poller that c is, nil if it does not poll.
+// Poller returns c's poller, nil if c does not poll.
 func (l *Line[C, X]) Poller(c C) *Poller[C] {
 	if l.pollers != nil {
 		return l.pollers[c]
@@ -90,7 +89,8 @@ func (l *Line[C, X]) Poller(c C) *Poller[C] {
 	return among(l.order.root, c)
 }
 
-// among is the poller that c is, if it is below w. It is faster than to range over All.
+// among returns c's poller if it is in the tree below w, or nil. It is faster than a
+// range over All.
 func among[C comparable](w *Waiter[*Poller[C]], c C) *Poller[C] {
 	for ; w != nil; w = w.right {
 		if w.X.client == c {
@@ -103,9 +103,9 @@ func among[C comparable](w *Waiter[*Poller[C]], c C) *Poller[C] {
 	return nil
 }
 
-// Returned is the poller that a client is which polls no more, or has come back: its
-// own; or else the first of those that are away and wanted to store the same value, if
-// that is not 0. It is nil if there is none.
+// Returned returns the poller of a client that has come back, or polls no more: c's own
+// or else, if value is not 0, the first of those that are away and wanted to store the
+// same value. It is nil if there is none.
 func (l *Line[C, X]) Returned(c C, value uint64) *Poller[C] {
 	if p := l.Poller(c); p != nil {
 		return p
@@ -133,8 +133,8 @@ func (l *Line[C, X]) Poll(c C, value uint64, at Place, now time.Duration) *Polle
 	return p
 }
 
-// Keeps reports whether the place of a poller is kept when its connection is closed: if
-// it can be known when it comes back, and not too many are away.
+// Keeps reports whether the place of a poller is kept when its connection is closed: it
+// has to be recognizable when it comes back, and not too many may be away.
 func (l *Line[C, X]) Keeps(p *Poller[C]) bool { return p.value != 0 && l.away < MaxKept }
 
 // Leave keeps the place of a poller whose connection is closed, if Keeps allows it.

@@ -9,7 +9,7 @@ type Poller[C comparable] struct {
 
 	node     Waiter[*Poller[C]] // among the pollers, or the places kept for its value
 	client   C
-	value    uint64        // tells it from others when it comes back; 0 if it does not
+	value    uint64        // identifies it when it comes back; 0 if nothing does
 	last     time.Duration // its latest refusal, or when its connection was closed
 	interval time.Duration // the longest of its recent pauses
 	promised time.Duration // when it was told to come back; 0 if it was not
@@ -21,8 +21,8 @@ type Poller[C comparable] struct {
 // A poller is taken to have given up when it has stayed away for patience times
 // its longest recent pause: one that doubles its pauses comes back after twice
 // the last one. The floor is for those that were refused only once and may sleep
-// for seconds, the ceiling for those that sleep for minutes. A place is kept for as
-// long as the floor.
+// for seconds, the ceiling for those that sleep for minutes. A place is kept for the time
+// of the floor.
 const (
 	patience    = 3
 	MinPatience = 10 * time.Second
@@ -39,8 +39,8 @@ func (p *Poller[C]) Place() Place { return p.node.place }
 // Away reports whether the poller's connection is closed, so that it does not wait.
 func (p *Poller[C]) Away() bool { return p.away }
 
-// Until is the first moment at which the poller has given up, or its place is not kept
-// any longer, if it does not come back before.
+// Until is the first moment at which the poller counts as having given up, or its place
+// is not kept any longer, if it does not come back before.
 func (p *Poller[C]) Until() time.Duration {
 	if p.away {
 		return p.last + MinPatience + 1
@@ -48,8 +48,8 @@ func (p *Poller[C]) Until() time.Duration {
 	return p.last + min(max(patience*p.interval, MinPatience), MaxPatience) + 1
 }
 
-// Refused notes that the poller asked again. Its longest pause fades, so that
-// one long absence does not count for ever.
+// Refused records that the poller asked again and was refused. Its longest pause fades,
+// so that one long absence does not count for ever.
 func (p *Poller[C]) Refused(now time.Duration) {
 	p.owed = min(p.owed+1, maxOwed)
 	pause := now - p.last
@@ -57,7 +57,7 @@ func (p *Poller[C]) Refused(now time.Duration) {
 	p.last = now
 }
 
-// Promise notes when the poller was told to come back.
+// Promise records when the poller was told to come back.
 func (p *Poller[C]) Promise(at time.Duration) {
 	p.promised = at
 	if p.owed > 0 {
@@ -76,8 +76,8 @@ func (p *Poller[C]) TakeBack() time.Duration {
 	return at
 }
 
-// SetIndex and Index are for a heap of those that are expected to come back.
+// SetIndex and Index are for a heap of pollers that are expected to come back.
 func (p *Poller[C]) SetIndex(i int32) { p.index = i }
 
-// Index is what SetIndex was told.
+// Index returns what SetIndex was given.
 func (p *Poller[C]) Index() int32 { return p.index }

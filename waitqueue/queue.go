@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Place is where somebody stands. Places are ordered by when the wait began, and
-// those from the same moment by their numbers, from 1 on; no two are equal. The zero
-// value stands for none.
+// Place is the place of a waiter. Places are ordered by when the wait began, and those
+// from the same moment by their numbers, from 1 on; no two are equal. The zero value
+// means no place.
 type Place struct {
 	Since  time.Duration // on any clock that does not go back
 	Number uint64
@@ -54,7 +54,7 @@ func (w *Waiter[X]) len() int32 {
 	return w.size
 }
 
-// side is where below w a place is to be found.
+// side is the subtree of w that has the place.
 func (w *Waiter[X]) side(p Place) **Waiter[X] {
 	if p.Before(w.place) {
 		return &w.left
@@ -65,7 +65,7 @@ func (w *Waiter[X]) side(p Place) **Waiter[X] {
 // Len is the number of waiters.
 func (q *Queue[X]) Len() int { return int(q.root.len()) }
 
-// Insert lets w in, which must stand in no queue, at a place that nobody else has.
+// Insert puts w, which must stand in no queue, at a place that no other waiter has.
 func (q *Queue[X]) Insert(w *Waiter[X], at Place) {
 	w.place, w.priority = at, rand.Uint32()
 	link := &q.root
@@ -94,7 +94,7 @@ func split[X any](w *Waiter[X], at Place) (before, behind *Waiter[X]) {
 	return before, behind
 }
 
-// merge makes one tree of two, of which the first is ahead of the second.
+// merge makes one tree of two; all of a is ahead of all of b.
 func merge[X any](a, b *Waiter[X]) *Waiter[X] {
 	switch {
 	case a == nil:
@@ -111,7 +111,7 @@ func merge[X any](a, b *Waiter[X]) *Waiter[X] {
 	return b
 }
 
-// All is the waiters in their order. The queue must not be changed meanwhile.
+// All yields the waiters in their order. The queue must not be changed meanwhile.
 func (q *Queue[X]) All() iter.Seq[*Waiter[X]] {
 	return func(yield func(*Waiter[X]) bool) { q.root.each(yield) }
 }
@@ -120,7 +120,7 @@ func (w *Waiter[X]) each(yield func(*Waiter[X]) bool) bool {
 	return w == nil || w.left.each(yield) && yield(w) && w.right.each(yield)
 }
 
-// First is the first waiter; nil if there is none.
+// First returns the first waiter; nil if there is none.
 func (q *Queue[X]) First() *Waiter[X] {
 	w := q.root
 	for w != nil && w.left != nil {
