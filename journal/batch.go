@@ -12,9 +12,9 @@ import (
 type preface struct {
 	version  byte   // of the format
 	number   uint64 // the segment's own, from 1
-	after    uint64 // the segment that it goes on from, 0 if there is none
+	after    uint64 // the segment that it continues, 0 if there is none
 	afterEnd int64  // where that one ends: all of it is on the disk
-	// gap says that something is missing in between, because the disk failed: the
+	// gap says that something is missing between the two, because the disk failed: the
 	// segment is worth nothing before its checkpoint is complete.
 	gap    bool
 	tokens uint64 // the largest so far, also of locks that are not held any more
@@ -44,8 +44,8 @@ func (p *preface) encode() []byte {
 	return append(b, p.at.BootID...)
 }
 
-// decode reads a preface. One of another version is an error of its own, so that
-// it is not taken for damage.
+// decode reads a preface. A preface of another version is ErrCorrupt, not errPreface, so
+// that it is not taken for a torn tail.
 func (p *preface) decode(b []byte) error {
 	if len(b) < prefaceSize || !bytes.HasPrefix(b, []byte(magic)) {
 		return errPreface
@@ -85,7 +85,7 @@ func (h *head) appendTo(b []byte) []byte {
 	return b
 }
 
-// decode takes the head of a batch and returns its entries.
+// decode reads the head of a batch and returns the batch's entries.
 func (h *head) decode(b []byte, bootID string) (entries []byte, err error) {
 	if len(b) < headSize || b[0] > 1 {
 		return nil, errBatch

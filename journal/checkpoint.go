@@ -8,11 +8,11 @@ func (j *Journal) WantsCheckpoint() <-chan struct{} { return j.wants }
 
 // Checkpoint begins the journal anew with the present state, and deletes the old
 // one when that is safe. walk emits a Put for every held lock, with the lock's
-// shard locked; emit waits for no disk, as Append. walk need not do it in one
-// piece, and entries may be appended meanwhile.
+// shard locked; emit waits for no disk, like Append. walk need not do it in one piece,
+// and entries may be appended meanwhile.
 //
-// If it fails, the journal goes on as before. If the journal had failed, it works
-// again once Checkpoint has succeeded; until then Commit fails, also in walk.
+// If Checkpoint fails, the journal goes on as before. If the journal had failed, it works
+// again once Checkpoint has succeeded; until then Commit fails, even during walk.
 func (j *Journal) Checkpoint(walk func(emit func(*Entry)) error) error {
 	j.checkpoint.Lock()
 	defer j.checkpoint.Unlock()
@@ -29,7 +29,7 @@ func (j *Journal) Checkpoint(walk func(emit func(*Entry)) error) error {
 	}
 	j.remove(older...)
 	select {
-	case <-j.wants: // it was for this one
+	case <-j.wants: // it asked for this one
 	default:
 	}
 	return nil
@@ -42,8 +42,8 @@ func (j *Journal) restate(e *Entry) {
 	j.Append(&moot)
 }
 
-// rotate begins a new segment, in which everything is written from then on. It
-// returns how often writing had failed by then.
+// rotate begins a new segment, to which everything is written from then on. It returns
+// how often writing had failed by then.
 func (j *Journal) rotate() (failures int, err error) {
 	_ = j.sync() // of most of it, while others may write
 	j.writing.Lock()
@@ -71,7 +71,7 @@ func (j *Journal) rotate() (failures int, err error) {
 		return 0, err
 	}
 	if !old.worthless() {
-		_ = old.close() // what counts of it is on the disk
+		_ = old.close() // the part of it that counts is on the disk
 		j.older = append(j.older, old.number)
 	}
 	j.segment = next
@@ -135,8 +135,8 @@ func (j *Journal) complete(failures int) (older []uint64, err error) {
 	return older, nil
 }
 
-// markComplete writes the batch that says so. It is good for taken entries if the
-// segment is safe upTo there.
+// markComplete writes the batch that says that the checkpoint is complete. Once the
+// segment is safe up to upTo, so are the first taken entries.
 func (j *Journal) markComplete(failures int) (s *segment, upTo int64, taken uint64, err error) {
 	j.writing.Lock()
 	defer j.writing.Unlock()

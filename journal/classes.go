@@ -16,8 +16,8 @@ const (
 	unfinished  = ".new"
 )
 
-// SaveClasses keeps the statistics of classes, in place of those kept before. It
-// waits for the disk. One call at a time.
+// SaveClasses saves the statistics of classes, in place of those saved before. It waits
+// for the disk. Only one call may run at a time.
 func (j *Journal) SaveClasses(blob []byte) error {
 	path := filepath.Join(j.config.Dir, classesName)
 	if err := writeClasses(path+unfinished, blob); err != nil {
@@ -52,9 +52,8 @@ func writeClasses(path string, blob []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// loadClasses returns what SaveClasses kept, nil if there is nothing. No promise
-// depends on statistics: damage costs them, and does not keep the locks from being
-// served.
+// loadClasses returns what SaveClasses kept, nil if there is nothing. No promise depends
+// on statistics: if they are damaged, they are lost, but locks are served.
 func (j *Journal) loadClasses() []byte {
 	f, err := os.Open(filepath.Join(j.config.Dir, classesName))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -16,8 +16,8 @@ type Moment struct {
 // Clock tells the present moment.
 type Clock func() Moment
 
-// Machine is the Clock of this machine. Where there is no clock that counts its sleep,
-// it is the wall clock that decides how long the machine was away.
+// Machine is the Clock of this machine. Without a clock that counts the machine's sleep,
+// the wall clock decides how long the machine was away.
 func Machine() Moment {
 	return Moment{BootID: bootID(), Boot: sinceBoot(), Wall: time.Now()}
 }
@@ -31,7 +31,7 @@ func (m Moment) since(o Moment) time.Duration {
 	return max(m.Wall.Round(0).Sub(o.Wall), 0) // Round: by the wall clock
 }
 
-// drift is how far the wall clock was set between o and m.
+// drift is by how much the wall clock was set between o and m.
 func (m Moment) drift(o Moment) time.Duration {
 	return m.Wall.Round(0).Sub(o.Wall.Round(0)) - (m.Boot - o.Boot)
 }
@@ -43,7 +43,7 @@ type timeline struct {
 	ahead  time.Duration
 }
 
-// reach goes on to the next moment. The first one begins the timeline.
+// reach advances to the next moment. The first one begins the timeline.
 func (t *timeline) reach(m Moment) {
 	if !t.latest.Wall.IsZero() {
 		t.ahead += m.Boot - t.latest.Boot - m.since(t.latest)
@@ -51,8 +51,8 @@ func (t *timeline) reach(m Moment) {
 	t.latest = m
 }
 
-// from puts a time of the latest moment's clock on the timeline; to is the
-// reverse. ttl.Forever stays.
+// from converts a time on the latest moment's clock to the timeline; to is the reverse.
+// ttl.Forever stays as it is.
 func (t *timeline) from(clock time.Duration) time.Duration { return shift(clock, -t.ahead) }
 func (t *timeline) to(line time.Duration) time.Duration    { return shift(line, t.ahead) }
 

@@ -4,8 +4,8 @@ package journal
 
 import "time"
 
-// start stands for the start of the machine: as if that were restarted with every process,
-// so that the wall clock decides what has passed in between.
+// start stands for the start of the machine, as if it were restarted with every process:
+// the wall clock decides how much time has passed in between.
 var start = time.Now()
 
 func sinceBoot() time.Duration { return time.Since(start) }

@@ -5,10 +5,10 @@ import "fmt"
 // flushSize is how many bytes of entries are written without waiting for a Commit.
 const flushSize = 256 << 10
 
-// Append notes an entry, for the next Commit to write. It copies the entry, waits
-// for no disk, and does not fail: Commit does. Entries of one key are to be
-// appended in the order in which they happened, so it is called with the shard of
-// that lock locked. It returns the entry's number, by which Kept knows it.
+// Append takes an entry for the next Commit to write. It copies the entry, waits for no
+// disk, and does not fail: Commit does. Entries of one key must be appended in the order
+// in which they happened, so it is called with the shard of that lock locked. It returns
+// the entry's number, for Kept.
 func (j *Journal) Append(e *Entry) (number uint64) {
 	j.mu.Lock()
 	if !e.Chosen {
@@ -33,15 +33,15 @@ func (j *Journal) Append(e *Entry) (number uint64) {
 	return number
 }
 
-// Pending reports whether Commit has something to do or to complain of.
+// Pending reports whether Commit has something to do, or an error to return.
 func (j *Journal) Pending() bool {
 	return j.appended.Load() != j.committed.Load() || j.failure.Load() != nil
 }
 
 // Commit returns when all that was appended before the call is as safe as the
-// mode promises. Those who call it while the disk is busy have their entries
-// written together. No shard may be locked. After an error, which is that of Err,
-// Kept and Doubtful tell what of it is safe.
+// mode promises. Callers that arrive while the disk is busy have their entries written
+// together. No shard may be locked. After an error, which is that of Err, Kept and
+// Doubtful tell what is safe.
 func (j *Journal) Commit() error {
 	upTo := j.appended.Load()
 	if j.committed.Load() >= upTo {
@@ -53,7 +53,7 @@ func (j *Journal) Commit() error {
 	j.writing.Lock()
 	defer j.writing.Unlock()
 	if j.committed.Load() >= upTo {
-		return nil // somebody else has done it
+		return nil // another call has done it
 	}
 	if err := j.Err(); err != nil {
 		return err
@@ -61,8 +61,7 @@ func (j *Journal) Commit() error {
 	return j.commit(j.Waits())
 }
 
-// commit writes what is pending, and forces it to the disk if it is to wait for
-// that.
+// commit writes what is pending and, if wait is set, forces it to the disk.
 func (j *Journal) commit(wait bool) error {
 	if j.segment == nil {
 		return errClosed
@@ -89,7 +88,7 @@ func (j *Journal) flush() error {
 	switch {
 	case j.segment == nil:
 		return errClosed
-	case j.Waits() || j.Err() != nil: // then more has to follow before it counts
+	case j.Waits() || j.Err() != nil: // then writing alone does not commit it
 		return j.writePending()
 	}
 	return j.commit(false)
@@ -130,7 +129,7 @@ func (j *Journal) write(complete bool) error {
 	return nil
 }
 
-// sync forces what is written to the disk and keeps nobody from writing more.
+// sync forces what is written to the disk. Others may write meanwhile.
 func (j *Journal) sync() error {
 	j.writing.Lock()
 	s, err := j.segment, j.Err()
@@ -145,7 +144,7 @@ func (j *Journal) sync() error {
 	defer j.writing.Unlock()
 	switch {
 	case j.segment != s:
-		return nil // who began another one has seen to this one
+		return nil // rotate has dealt with the old one
 	case err != nil:
 		return j.fail(err)
 	}
@@ -153,11 +152,11 @@ func (j *Journal) sync() error {
 	return nil
 }
 
-// fail notes that writing failed. What is pending is dropped, and so is what will
-// be appended, until a checkpoint takes in the whole state. What was written and not
+// fail records that writing failed. What is pending is dropped, and so is what will be
+// appended, until a checkpoint begins to write the whole state. What was written and not
 // committed is cut off the segment, or a crash would bring it back. The order of the
-// steps matters: nobody hears of the failure before all of that is done, and whose
-// entry is dropped finds Commit wait for it.
+// steps matters: Err reports the failure only when all of that is done, and until then a
+// Commit of a dropped entry waits.
 func (j *Journal) fail(err error) error {
 	err = fmt.Errorf("journal: %w", err)
 	j.failures++

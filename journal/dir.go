@@ -22,14 +22,14 @@ const (
 	fileMode = 0o600
 )
 
-// possess makes the directory if need be and takes the lock on it, which lasts
-// until the file is closed or the process ends.
+// possess makes the directory if needed and locks it until the file is closed or the
+// process ends.
 func possess(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	// So that a new directory survives a power cut. Who may not read the one above
-	// it has not made it either.
+	// A new directory must survive a power cut. A process that cannot read the parent has
+	// not made the directory either.
 	_ = syncPath(filepath.Dir(filepath.Clean(dir)))
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
@@ -43,7 +43,7 @@ func possess(dir string) (*os.File, error) {
 		pid, _ := io.ReadAll(io.LimitReader(f, 20))
 		return nil, fmt.Errorf("%w: process %s has %s: stop it, or use another directory", ErrInUse, strings.TrimSpace(string(pid)), dir)
 	}
-	// The id is only there to be read by people: the directory is ours without it.
+	// The id is for people only: the directory is ours without it.
 	if f.Truncate(0) == nil {
 		_, _ = fmt.Fprintln(f, os.Getpid())
 	}
@@ -72,8 +72,8 @@ func (j *Journal) segments() ([]uint64, error) {
 	return numbers, nil
 }
 
-// remove deletes segments. What cannot be deleted is in nobody's way but the
-// disk's: it is tried again by the next Replay.
+// remove deletes segments. One that cannot be deleted only takes space: the next Replay
+// tries again.
 func (j *Journal) remove(numbers ...uint64) {
 	for _, n := range numbers {
 		if err := os.Remove(j.path(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -82,8 +82,7 @@ func (j *Journal) remove(numbers ...uint64) {
 	}
 }
 
-// syncPath forces a file to the disk that another process has written, or a
-// directory.
+// syncPath forces a directory, or a file that another process has written, to the disk.
 func syncPath(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -1,12 +1,12 @@
 package journal
 
 // Kept reports whether the entry with that number is as safe as the mode promises.
-// After Commit has failed, what is not kept is not on the disk either, unless it
-// could not be taken off again; a checkpoint may make up for it.
+// After Commit has failed, an entry that is not kept is not on the disk either, unless it
+// could not be cut off; a later checkpoint may still keep its state.
 func (j *Journal) Kept(number uint64) bool { return j.committed.Load() >= number }
 
-// Doubtful reports, after Commit has failed, whether the disk may know something else
-// of the key's lock than what was appended last: that it is still held, first of all.
+// Doubtful reports, after Commit has failed, whether the disk may have another state of
+// the key's lock than what was appended last: above all, that it is still held.
 func (j *Journal) Doubtful(key []byte) bool {
 	j.mu.Lock()
 	number, ok := j.doubts[string(key)]
@@ -15,7 +15,8 @@ func (j *Journal) Doubtful(key []byte) bool {
 }
 
 // resolve ends the doubts about entries up to that number: a checkpoint has what they
-// told. It comes after the failure is over: until then all that is appended is doubtful.
+// said. It is called when the failure is over: until then all that is appended is
+// doubtful.
 func (j *Journal) resolve(number uint64) {
 	if j.taken == number {
 		j.uncommitted.clear()
@@ -29,13 +30,13 @@ func (j *Journal) resolve(number uint64) {
 		}
 	}
 	if len(j.doubts) == 0 {
-		j.doubts = nil // a map keeps the memory of all that was ever in it
+		j.doubts = nil // a map never gives back its memory
 	}
 }
 
-// doubts are the keys of which the disk may lack something, each with the number of
-// the latest entry that is missing. There are no more than locks were held when
-// writing failed: each ends once, and none is granted.
+// doubts are the keys for which the disk may lack something, each with the number of the
+// latest entry that may be missing. There are no more of them than locks were held when
+// writing failed: each hold ends once, and no lock is granted.
 type doubts map[string]uint64
 
 func (d *doubts) add(key []byte, number uint64) {
@@ -53,7 +54,7 @@ func (d *doubts) addAll(keys keyList, number uint64) {
 	}
 }
 
-// keyList is some keys, each with its length before it.
+// keyList is a list of keys, each after its length in one byte.
 type keyList []byte
 
 func (l *keyList) add(key []byte) { *l = append(append(*l, byte(len(key))), key...) }

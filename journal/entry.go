@@ -16,8 +16,8 @@ const (
 	End                 // its hold ended
 )
 
-// MaxEntryKey is the length in bytes of the longest key that an entry has room for: its
-// length is one byte. Keys from the wire are shorter, see protocol.MaxKey.
+// MaxEntryKey is the length of the longest key that fits into an entry, in bytes: an
+// entry has one byte for it. Keys from the wire are shorter, see protocol.MaxKey.
 const MaxEntryKey = math.MaxUint8
 
 // Entry is what became of one lock: its whole new state. Times are on the
@@ -28,12 +28,12 @@ type Entry struct {
 	Value   []byte        // the holder's name
 	Flags   uint32        // the client's
 	Token   uint64        // CAS id of the present version; with End, of the one that ended
-	Chosen  bool          // the Token is an id that a client chose: it does not count towards the largest
-	Since   time.Duration // the grant; below 0 if that was before the machine started
+	Chosen  bool          // a client chose the Token: it does not count towards the largest
+	Since   time.Duration // when it was granted; below 0 if that was before the machine started
 	Expires time.Duration // end of the lease, or ttl.Forever
 	Binary  bool          // the key came as base64
-	// Moot says that nobody is misled if it is lost: Doubtful leaves it out. It is not
-	// written.
+	// Moot says that nobody is misled if the entry is lost: Doubtful ignores it. Moot is
+	// not written.
 	Moot bool
 }
 
@@ -48,8 +48,8 @@ const (
 	putEntry   = 4 + 8 + 8 + 4 // flags, since, expires, length of the value
 )
 
-// appendTo encodes the entry: all numbers have a fixed size, little-endian. An End
-// has nothing behind its key.
+// appendTo encodes the entry: all numbers have a fixed size, little-endian. An End has
+// nothing after its key.
 func (e *Entry) appendTo(b []byte) []byte {
 	kind := byte(e.Kind)
 	if e.Binary {

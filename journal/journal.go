@@ -11,13 +11,14 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Errors of Open and Replay. What wraps them names the file and says what to do.
+// Errors of Open and Replay. The error that wraps them names the file and says what to
+// do.
 var (
 	ErrInUse   = errors.New("journal: in use")
 	ErrCorrupt = errors.New("journal: corrupt")
 )
 
-// errClosed is what Commit and Checkpoint say after Close.
+// errClosed is the error of Commit and Checkpoint after Close.
 var errClosed = errors.New("journal: closed")
 
 // Mode says when what is committed is forced to the disk. Whatever the mode, it
@@ -28,7 +29,7 @@ type Mode uint8
 const (
 	Interval Mode = iota // every Config.Interval: a power cut loses that much at most
 	Always               // before Commit returns: a power cut loses nothing
-	Never                // when the kernel thinks fit
+	Never                // when the kernel decides to
 )
 
 // Config says how to keep a journal. Only Dir is needed.
@@ -36,16 +37,16 @@ type Config struct {
 	Dir             string        // made if it does not exist
 	Fsync           Mode          // default Interval
 	Interval        time.Duration // between two fsyncs in mode Interval; default 1 s
-	CheckpointBytes int64         // growth after which it wants a checkpoint; default 64 MiB. At least 4 times the last checkpoint in any case
+	CheckpointBytes int64         // growth after which it wants a checkpoint; default 64 MiB; never less than 4 times the last checkpoint
 	Clock           Clock         // default Machine
 	Logger          zerolog.Logger
 
-	// Create makes a new file for a segment; an error if there is one. Tests give
+	// Create makes a new file for a segment; it fails if the file exists. Tests make
 	// files that fail. The default makes ordinary ones.
 	Create func(path string) (File, error)
 }
 
-// checkpointFactor bounds the share of writing that checkpoints are.
+// checkpointFactor bounds the share of checkpoints in all that is written.
 const checkpointFactor = 4
 
 func (c Config) withDefaults() Config {
@@ -64,8 +65,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Journal is an open journal. Several goroutines may use it at a time. Its locks
-// are taken in the order in which they stand here.
+// Journal is an open journal. Several goroutines may use it at a time. Its mutexes are
+// locked in the order in which they stand here.
 type Journal struct {
 	config Config
 	lock   *os.File // on the directory
@@ -77,33 +78,33 @@ type Journal struct {
 	segment      *segment   // nil before Replay and after Close
 	older        []uint64   // segments to be deleted when the checkpoint is complete
 	taken        uint64     // how many entries were appended when pending was last taken
-	spare        []byte     // to be pending next
+	spare        []byte     // the next buffer for pending
 	noted        Moment     // of the latest batch
 	grown        int64      // bytes written since the last checkpoint was complete
-	checkpointed int64      // what the last one took, in bytes
+	checkpointed int64      // size of the last one, in bytes
 	failures     int        // how often writing failed
-	uncommitted  keyList    // of entries that were taken and not committed
+	uncommitted  keyList    // of entries that were taken but not committed
 
 	mu       sync.Mutex // guards what follows; held for the time it takes to copy an entry
 	pending  []byte     // encoded entries
-	keys     keyList    // of those that are pending, but for the moot
-	dropping bool       // because writing failed
-	failing  bool       // from then on until a checkpoint is complete
-	doubts   doubts     // of what was appended meanwhile, and of what was lost
+	keys     keyList    // of pending entries that are not moot
+	dropping bool       // entries, because writing failed
+	failing  bool       // from a failure on until a checkpoint is complete
+	doubts   doubts     // about what was appended meanwhile, and what was lost
 	tokens   uint64     // the largest
 
 	appended  atomic.Uint64 // entries; changed under mu
-	committed atomic.Uint64 // how many of them are
+	committed atomic.Uint64 // how many of them are committed
 	failure   atomic.Pointer[error]
 
-	full  chan struct{} // there is enough pending to be written
+	full  chan struct{} // enough is pending to be written
 	wants chan struct{}
 	stop  chan struct{}
 	ended sync.WaitGroup
 }
 
-// Open takes possession of the directory. It fails with ErrInUse if another
-// process has it. Replay comes next.
+// Open locks the directory for this process. It fails with ErrInUse if another process
+// has it. Call Replay next.
 func Open(c Config) (*Journal, error) {
 	lock, err := possess(c.Dir)
 	if err != nil {
@@ -127,8 +128,8 @@ func (j *Journal) Now() time.Duration { return j.config.Clock().Boot }
 // Waits reports whether Commit may take as long as the disk does.
 func (j *Journal) Waits() bool { return j.config.Fsync == Always }
 
-// Err is nil, or why nothing can be made safe at present: no lock may be granted
-// then. It is nil again once a Checkpoint has succeeded.
+// Err returns nil, or why nothing can be made safe at present: then no lock may be
+// granted. It returns nil again once a Checkpoint has succeeded.
 func (j *Journal) Err() error {
 	if err := j.failure.Load(); err != nil {
 		return *err
@@ -136,14 +137,14 @@ func (j *Journal) Err() error {
 	return nil
 }
 
-// start begins the segment that goes on from what was replayed.
+// start begins the segment that continues what was replayed.
 func (j *Journal) start(r *replay) error {
 	p := preface{number: 1, tokens: r.MaxToken}
 	if len(r.chain) > 0 {
 		p = preface{number: r.numbers[0] + 1, after: r.chain[0].number, afterEnd: r.chain[0].end, tokens: r.MaxToken}
 	}
 	for _, found := range r.chain {
-		// What was read may have been in the kernel's memory only.
+		// What was read may have been in the kernel's memory alone.
 		if err := syncPath(j.path(found.number)); err != nil {
 			return fmt.Errorf("journal: %w", err)
 		}
@@ -163,7 +164,7 @@ func (j *Journal) start(r *replay) error {
 	return nil
 }
 
-// run does what is due without anybody asking for it.
+// run does what is due without being asked for.
 func (j *Journal) run() {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
@@ -174,20 +175,20 @@ func (j *Journal) run() {
 		case <-j.stop:
 			return
 		case <-j.full:
-			_ = j.flush() // Err tells
+			_ = j.flush() // Err reports it
 		case <-interval.C:
 			if j.config.Fsync == Interval && j.flush() == nil {
 				_ = j.sync()
 			}
 		case <-second.C:
-			_ = j.Commit() // of what nobody waits for
+			_ = j.Commit() // for entries that nobody waits for
 			j.noteClock()
 			j.ask()
 		}
 	}
 }
 
-// noteClock writes down that the wall clock was set, if it was.
+// noteClock writes a batch with the new time if the wall clock was set.
 func (j *Journal) noteClock() {
 	const tolerated = 100 * time.Millisecond
 	j.writing.Lock()
@@ -197,7 +198,7 @@ func (j *Journal) noteClock() {
 	}
 }
 
-// ask wants a checkpoint if one is due.
+// ask asks for a checkpoint if one is due.
 func (j *Journal) ask() {
 	j.writing.Lock()
 	due := j.grown > max(j.config.CheckpointBytes, checkpointFactor*j.checkpointed)
@@ -214,8 +215,8 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Close commits what is pending, forces it to the disk whatever the mode, notes
-// that, and gives up the directory. It waits for a Checkpoint to end.
+// Close commits what is pending, forces it to the disk whatever the mode, records that it
+// is there, and releases the directory. It waits for a Checkpoint to end.
 func (j *Journal) Close() error {
 	close(j.stop)
 	j.ended.Wait()

@@ -16,7 +16,7 @@ type Stats struct {
 	Fsyncs   stats.Tally // how long each took
 }
 
-// Stats tells how the journal is doing.
+// Stats returns what the journal has done since it was opened.
 func (j *Journal) Stats() Stats {
 	m := &j.meter
 	m.mu.Lock()

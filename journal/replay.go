@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Recovered tells of a Replay.
+// Recovered is the result of a Replay.
 type Recovered struct {
-	MaxToken uint64        // the largest that any entry ever had, but for those that clients chose
+	MaxToken uint64        // the largest that any entry ever had, without those that clients chose
 	Locks    int           // visited
 	Records  int           // entries read
 	Lost     int64         // bytes of a torn tail
@@ -17,10 +17,10 @@ type Recovered struct {
 	Classes  []byte        // what SaveClasses kept, nil if there is nothing
 }
 
-// Replay visits every lock that was held at the end of the journal, in no
-// particular order, also if its lease has run out since then: to end that hold is
-// up to the caller. It is called once, before anything else; an entry is good until
-// visit returns. After ErrCorrupt nothing was visited, and nothing changed.
+// Replay visits every lock that was held at the end of the journal, in no particular
+// order, even if its lease has run out since then: the caller has to end that hold. It is
+// called once, before anything else; an entry is good until visit returns. After
+// ErrCorrupt nothing was visited, and nothing changed.
 func (j *Journal) Replay(visit func(*Entry)) (Recovered, error) {
 	start := time.Now()
 	r := replay{journal: j}
@@ -50,14 +50,14 @@ type replay struct {
 	text    []byte // scratch
 }
 
-// surveyed is a segment that was looked through: what is good of it.
+// surveyed is what survey found in a segment.
 type surveyed struct {
 	preface
 	readable bool // it has a preface
 	complete bool
-	puts     int   // until the checkpoint was complete: about as many locks were held
+	puts     int   // before the checkpoint was complete: about as many locks were held
 	end      int64 // of what is good and counts
-	lost     int64 // bytes behind it
+	lost     int64 // bytes behind end
 }
 
 // lock is the state of a held lock. Times are on the timeline.
@@ -78,7 +78,7 @@ func (r *replay) read() error {
 	if last := len(r.chain) - 1; last >= 0 {
 		locks = r.chain[last].puts
 	}
-	r.held = make(map[string]lock, locks) // that it need not grow halves the time for a million locks
+	r.held = make(map[string]lock, locks) // a map that need not grow halves the time for a million locks
 	for i := len(r.chain) - 1; i >= 0; i-- {
 		if err := r.apply(r.chain[i]); err != nil {
 			return err
@@ -98,7 +98,7 @@ func (r *replay) findChain() error {
 	for _, n := range numbers {
 		last := len(r.chain) - 1
 		if last >= 0 && n > r.chain[last].after {
-			continue // it was passed over before, and could not be deleted
+			continue // it was skipped before, and could not be deleted
 		}
 		s, err := r.survey(n)
 		if err != nil {
@@ -107,7 +107,7 @@ func (r *replay) findChain() error {
 		if last < 0 {
 			r.Lost += s.lost
 			if !s.readable || s.gap && !s.complete {
-				continue // nobody was promised anything that is in it
+				continue // nobody was promised what is in it
 			}
 		} else if err := r.join(&s, &r.chain[last]); err != nil {
 			return err
@@ -124,14 +124,15 @@ func (r *replay) findChain() error {
 	return corrupt(r.journal.path(oldest), "is not all that there was: the segment before it is missing")
 }
 
-// useless are the segments that are not in the chain.
+// useless returns the numbers of the segments that are not in the chain.
 func (r *replay) useless() []uint64 {
 	return slices.DeleteFunc(slices.Clone(r.numbers), func(n uint64) bool {
 		return slices.ContainsFunc(r.chain, func(s surveyed) bool { return s.number == n })
 	})
 }
 
-// join fits a segment to the one that goes on from it.
+// join checks that a segment fits the one that continues it, and cuts it to what that one
+// counts on.
 func (r *replay) join(s, next *surveyed) error {
 	path := r.journal.path(s.number)
 	switch {
@@ -146,7 +147,7 @@ func (r *replay) join(s, next *surveyed) error {
 	return nil
 }
 
-// survey looks through a segment.
+// survey reads a segment to find how much of it is good.
 func (r *replay) survey(number uint64) (surveyed, error) {
 	path := r.journal.path(number)
 	s, err := openScanner(path)
@@ -216,20 +217,20 @@ func (r *replay) apply(found surveyed) error {
 	return nil
 }
 
-// unlikely is beyond the clock in nanoseconds of a machine of today, which tokens begin
-// at: that of the year 2116. So large an id was chosen by a client, in a segment whose
-// format does not tell; and should it not have been, 2^62 tokens are left.
+// unlikely is beyond the clocks of today in nanoseconds, at which tokens begin: it is the
+// year 2116. In a segment whose format does not tell, an id as large as this was chosen
+// by a client; and even if it was not, 2^62 tokens are left.
 const unlikely = 1 << 62
 
-// seen notes a token that is not to be given again.
+// seen records a token that must not be given again.
 func (r *replay) seen(token uint64, chosen bool) {
 	if !chosen {
 		r.MaxToken = max(r.MaxToken, token)
 	}
 }
 
-// applyBatch reads the entries of a batch into the state. In a format that marks no
-// chosen ids they are told by their size.
+// applyBatch reads the entries of a batch into the state. bySize is for a format that
+// does not mark chosen ids: they are known by their size.
 func (r *replay) applyBatch(entries []byte, bySize bool) (err error) {
 	var e Entry
 	for len(entries) > 0 {
@@ -242,7 +243,7 @@ func (r *replay) applyBatch(entries []byte, bySize bool) (err error) {
 			delete(r.held, string(e.Key))
 			continue
 		}
-		// Key and value share their memory, to allocate half as much.
+		// Key and value share one allocation.
 		r.text = append(append(r.text[:0], e.Key...), e.Value...)
 		text := string(r.text)
 		r.held[text[:len(e.Key)]] = lock{

@@ -15,19 +15,19 @@ const (
 	chunkHead = 7
 )
 
-// scanner reads a segment: its preface, and the batches one after the other, as
-// far as nothing is missing.
+// scanner reads a segment: its preface, then its batches in order, as long as none is
+// missing.
 type scanner struct {
 	preface
 	file    *os.File
 	records *leveldb.Reader
 	payload bytes.Buffer // of the latest record
-	end     int64        // of what was good so far
+	end     int64        // of what has been good so far
 	size    int64        // of the file
 }
 
-// openScanner opens a segment and reads its preface. With io.EOF there is none,
-// because the end of the file was torn off; the scanner is good for close.
+// openScanner opens a segment and reads its preface. io.EOF says that there is none,
+// because the end of the file was torn off; the scanner must still be closed.
 func openScanner(path string) (*scanner, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -64,9 +64,9 @@ func (s *scanner) open() error {
 
 func (s *scanner) close() { _ = s.file.Close() } // it was only read
 
-// next returns the next batch; its entries are good until the call after it. It
-// returns io.EOF at the end, also where the tail is torn, and ErrCorrupt where
-// something is damaged that was safe.
+// next returns the next batch; its entries are good until the next call. It returns
+// io.EOF at the end, even if the tail is torn, and ErrCorrupt if something that was safe
+// is damaged.
 func (s *scanner) next() (h head, entries []byte, err error) {
 	if err := s.read(); err != nil {
 		return head{}, nil, s.stop(err)
@@ -110,7 +110,7 @@ func (s *scanner) stop(err error) error {
 	return damaged(s.file.Name(), s.end)
 }
 
-// damaged is the error for what is not a torn tail.
+// damaged is the error for damage that is not a torn tail.
 func damaged(path string, at int64) error {
 	return corrupt(path, fmt.Sprintf("is damaged at byte %d, which had been safe on the disk", at))
 }
@@ -119,9 +119,9 @@ func corrupt(path, what string) error {
 	return fmt.Errorf("%w: %s %s: restore the directory from a copy, or move it away to start without locks", ErrCorrupt, path, what)
 }
 
-// promised looks through what lies behind the damage, and returns up to where the
-// segment was on the disk by what the batches there say. It looks for one at every
-// byte: records.Next would go on with the next block only.
+// promised reads what lies behind the damage, and returns up to where the batches there
+// say that the segment was on the disk. It tries to find a batch at every byte:
+// records.Next would go on only at the next block.
 func (s *scanner) promised() (synced int64, err error) {
 	block := make([]byte, blockSize)
 	for start := s.end - s.end%blockSize; start < s.size; start += blockSize {
@@ -138,8 +138,8 @@ func (s *scanner) promised() (synced int64, err error) {
 func promisedIn(block []byte, start int64) (synced int64) {
 	r := leveldb.NewReader(nil, nil, true, true)
 	for i := 0; i+chunkHead+headSize <= len(block); i++ {
-		// What does not say that it begins here need not be looked at more closely. A
-		// batch may begin in what the block before was padded with.
+		// Try only where a batch says that it begins. Its offset may be less by the
+		// padding of the block before.
 		padded := start + int64(i) - offsetOf(block[i+chunkHead:])
 		if padded < 0 || padded >= chunkHead {
 			continue
@@ -167,7 +167,7 @@ func headOf(r *leveldb.Reader) (h head, ok bool) {
 	return h, err == nil
 }
 
-// framed is where a record of n bytes ends that begins at a point of a segment.
+// framed is the offset at which a record of n bytes ends if it begins at the offset at.
 func framed(at int64, n int) int64 {
 	for first := true; first || n > 0; first = false {
 		left := blockSize - at%blockSize

@@ -24,8 +24,7 @@ func createFile(path string) (File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 }
 
-// segment is the file that is being written. Journal.writing guards it, but for
-// sync.
+// segment is the file that is being written. Journal.writing guards it, except in sync.
 type segment struct {
 	preface
 	file     File
@@ -38,7 +37,7 @@ type segment struct {
 	complete bool
 
 	syncing sync.Mutex
-	broken  error // of an fsync that failed: what the kernel forgot, the next one would not tell
+	broken  error // the error of the fsync that failed: the next one would not report what the kernel forgot
 	closed  bool
 }
 
@@ -60,7 +59,7 @@ func (s *segment) append(entries []byte, complete bool, at Moment) error {
 
 // write writes one record in two parts, with one call of the file's Write.
 func (s *segment) write(first, rest []byte) error {
-	// The framer writes into memory only: what it returns is of no interest.
+	// The framer writes into memory only, so its errors are ignored.
 	w, _ := s.framer.Next()
 	_, _ = w.Write(first)
 	_, _ = w.Write(rest)
@@ -74,8 +73,8 @@ func (s *segment) write(first, rest []byte) error {
 	return err
 }
 
-// worthless says that nothing in it counts: something is missing before it, and
-// no checkpoint has made up for that.
+// worthless reports whether nothing in the segment counts: something is missing before
+// it, and no checkpoint has made up for that.
 func (s *segment) worthless() bool { return s.gap && !s.complete }
 
 // sync forces the file to the disk. After it has failed once, it always fails.
@@ -88,8 +87,9 @@ func (s *segment) sync() error {
 	return s.broken
 }
 
-// cut takes off what is not committed, also if the power is cut if it is to last. The
-// segment has failed: nothing is written to it any more.
+// cut takes off what is not committed. If lasting is set, it forces that to the disk, so
+// that it survives a power cut. The segment has failed: nothing is written to it any
+// more.
 func (s *segment) cut(lasting bool) error {
 	if s.size == s.kept {
 		return nil
@@ -113,7 +113,7 @@ func (s *segment) cut(lasting bool) error {
 	return nil
 }
 
-// close gives up the file; a sync that comes later finds nothing to do.
+// close closes the file; a later sync does nothing.
 func (s *segment) close() error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
