@@ -6,13 +6,13 @@ import (
 	"github.com/lockcached/lockcached/internal/ttl"
 )
 
-// Indexed is something that can be told its place in a Heap, -1 when it leaves.
+// Indexed is something that is told its place in a Heap, -1 when it leaves.
 type Indexed interface{ SetIndex(i int32) }
 
 // Heap is a binary heap of things that are due at some time, the first one on
-// top. Each knows its place, so that one in the middle is removed without a
-// search. (container/heap would do, at the price of an interface call and a
-// cache miss per comparison; here the times lie side by side.)
+// top. Each knows its place, so one in the middle can be removed without a search.
+// (container/heap would do, at the price of an interface call and a cache miss per
+// comparison; here the times lie side by side.)
 type Heap[T Indexed] []entry[T]
 
 type entry[T Indexed] struct {
@@ -20,7 +20,8 @@ type entry[T Indexed] struct {
 	x   T
 }
 
-// Top is what is due first and when; ok is false when the Heap is empty.
+// Top returns what is due first and when; if the Heap is empty, ok is false and due
+// ttl.Forever.
 func (h Heap[T]) Top() (x T, due time.Duration, ok bool) {
 	if len(h) == 0 {
 		return x, ttl.Forever, false

@@ -6,11 +6,11 @@ import (
 )
 
 // Item is one entry of a Table. Its key never changes; the rest is changed
-// through the Table, which keeps its indexes and its count of bytes right.
-// X is what the layer above attaches; the Table only carries it.
+// through the Table, which keeps its indexes and its count of bytes right. X is what the
+// layer above attaches; the Table only carries it.
 //
-// Value, Key and the Item itself are only good until the item is removed: the
-// Table uses its memory again.
+// Value, Key and the Item itself are only good until the item is removed: the Table
+// reuses its memory.
 type Item[X any] struct {
 	data    []byte        // the key, then the value: one allocation for both
 	cas     uint64        // never 0 while in a Table
@@ -34,12 +34,12 @@ type Marks uint8
 // The marks of an item.
 const (
 	Fetched Marks = 1 << iota // read since it was stored
-	Stale                     // invalidated, kept for those who can use an old value
-	Won                       // somebody was told to recache it
+	Stale                     // invalidated, kept for clients that can use an old value
+	Won                       // a client was told to recache it
 	Binary                    // the key came as base64 and is shown as such
 	Flushed                   // expired by a flush
 	Pinned                    // never evicted
-	prompt                    // NextDue is to offer it the moment it expires
+	prompt                    // NextDue offers it the moment it expires
 )
 
 // Key is the item's key, 1 to 250 bytes.
@@ -60,16 +60,16 @@ func (it *Item[X]) Expires() time.Duration { return it.expires }
 // Has reports whether all of the marks are set.
 func (it *Item[X]) Has(m Marks) bool { return it.marks&m == m }
 
-// Mark sets marks; Clear removes them. Pinned is decided by Table.Insert.
+// Mark sets marks. Pinned is decided by Table.Insert.
 func (it *Item[X]) Mark(m Marks) { it.marks |= m &^ (Pinned | prompt) }
 
-// Clear removes marks.
+// Clear removes marks, but not Pinned.
 func (it *Item[X]) Clear(m Marks) { it.marks &^= m &^ (Pinned | prompt) }
 
 // LastUse is when the item was last used, in whole seconds on the owner's clock.
 func (it *Item[X]) LastUse() time.Duration { return time.Duration(it.used) * time.Second }
 
-// Size is what the item takes in memory, in bytes: the struct, key and value as
+// Size is the memory that the item takes, in bytes: the struct, key and value as
 // allocated, and its share of the Table's indexes.
 func (it *Item[X]) Size() int64 {
 	return int64(unsafe.Sizeof(*it)) + int64(cap(it.data)) + indexBytes

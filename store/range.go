@@ -2,14 +2,15 @@ package store
 
 import "math/bits"
 
-// Scan visits the items of n buckets, in no particular order: a part of what All
-// visits, for those who must not take long. It begins at the bucket that the cursor
-// stands for, 0 for the first call, and returns the cursor for the next one, 0 if that
-// was all. The Table must not be changed meanwhile, but between two calls it may be.
+// Scan visits the items of n buckets, in no particular order: a part of what All visits,
+// for callers that must not take long. It begins at the cursor, 0 for the first call, and
+// returns the cursor for the next call, 0 if that was all. The Table must not be changed
+// during a call, but may be between two calls.
 //
-// An item that is there all the time is visited once, also if the Table grows. For the
-// cursor counts with its bits reversed: of a bucket that it has passed, both halves are
-// passed after the Table has split it, and of one that is ahead both are ahead.
+// An item that is there all the time is visited once, even if the Table grows. The cursor
+// counts with its bits reversed: when the Table splits a bucket that the cursor has
+// passed, it has passed both halves, and when it splits one that is ahead, both halves
+// are ahead.
 func (t *Table[X]) Scan(cursor uint32, n int, visit func(*Item[X])) (next uint32) {
 	unused := ^uint32(len(t.buckets) - 1)
 	for range n {

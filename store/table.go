@@ -31,8 +31,8 @@ const (
 	maxFreeData = 512
 )
 
-// Linger is how long an ordinary item that has expired is kept: so that a request
-// for it can be told from one for what never was, as memcached's counters do.
+// Linger is how long an ordinary item that has expired is kept: so that a request for it
+// is counted apart from one for an item that never existed, as in memcached.
 const Linger = time.Second
 
 // New returns an empty Table.
@@ -40,25 +40,26 @@ func New[X any]() *Table[X] {
 	return &Table[X]{buckets: make([]*Item[X], minBuckets)}
 }
 
-// Len is the number of items, PinnedLen of those that are pinned.
+// Len is the number of items.
 func (t *Table[X]) Len() int { return t.count }
 
 // PinnedLen is the number of pinned items.
 func (t *Table[X]) PinnedLen() int { return t.pinned }
 
-// Bytes is what the items take in memory, see Item.Size.
+// Bytes is the memory that the items take, in bytes, see Item.Size.
 func (t *Table[X]) Bytes() int64 { return t.bytes }
 
-// Buckets is the size of the hash table.
+// Buckets is the number of buckets of the hash table.
 func (t *Table[X]) Buckets() int { return len(t.buckets) }
 
-// SizeFor is what a new item with that key and value would take, at least.
+// SizeFor is the least memory that a new item with such a key and value would take, in
+// bytes.
 func (t *Table[X]) SizeFor(keyLen, valueLen int) int64 {
 	return int64(unsafe.Sizeof(Item[X]{})) + int64(keyLen+valueLen) + indexBytes
 }
 
-// Find returns the item of that key, expired or not, or nil. The hash is the
-// caller's, the same for the same key.
+// Find returns the item of that key, expired or not, or nil. The caller computes the
+// hash, always the same for the same key.
 func (t *Table[X]) Find(hash uint64, key []byte) *Item[X] {
 	short := uint32(hash >> 32)
 	for it := t.buckets[t.bucket(short)]; it != nil; it = it.chain {
@@ -104,8 +105,8 @@ func (t *Table[X]) Insert(hash uint64, key, value []byte, expires, now time.Dura
 	return it
 }
 
-// Remove takes the item out and keeps its memory for a later Insert: nobody
-// may look at it any more.
+// Remove takes the item out and keeps its memory for a later Insert: it must not be used
+// any more.
 func (t *Table[X]) Remove(it *Item[X]) {
 	at := &t.buckets[t.bucket(it.hash)]
 	for *at != it {
@@ -175,7 +176,7 @@ func (it *Item[X]) Due() time.Duration {
 	return min(it.expires, ttl.Forever-Linger) + Linger
 }
 
-// Use notes that the item was used now: it becomes the last to be evicted.
+// Use records that the item was used now: it becomes the last to be evicted.
 func (t *Table[X]) Use(it *Item[X], now time.Duration) {
 	it.used = uint32(now / time.Second)
 	if it != t.newest && !it.Has(Pinned) {
@@ -184,13 +185,12 @@ func (t *Table[X]) Use(it *Item[X], now time.Duration) {
 	}
 }
 
-// Oldest is the item that was not used for the longest time and is not pinned,
-// or nil.
+// Oldest is the unpinned item that was used longest ago, or nil.
 func (t *Table[X]) Oldest() *Item[X] { return t.oldest }
 
-// NextDue is the item to be removed first because it expires, and when that is:
-// for a pinned item its expiry, for an ordinary one Linger later. It is nil if
-// there is none.
+// NextDue is the item to be removed next because it expires, and when: a pinned or
+// hurried item when it expires, an ordinary one Linger later. The item is nil if there is
+// none.
 func (t *Table[X]) NextDue() (it *Item[X], at time.Duration) {
 	it, at, _ = t.due.Top()
 	return it, at
@@ -247,8 +247,8 @@ func (t *Table[X]) unlink(it *Item[X]) {
 	it.older, it.newer = nil, nil
 }
 
-// take returns a cleared item, one that was removed before if there is any: a
-// lock taken and given back again and again allocates nothing.
+// take returns a cleared item, if possible one that was removed before: a lock that is
+// taken and released again and again allocates nothing.
 func (t *Table[X]) take() *Item[X] {
 	it := t.free
 	if it == nil {
