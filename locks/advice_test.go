@@ -67,7 +67,7 @@ func TestRetryIsTheSameUntilRefusedAgain(t *testing.T) {
 	})
 }
 
-// Two who share a connection are two refusals, and two times.
+// Two clients that share a connection are refused twice, and get two times.
 func TestSharedConnectionGetsTwoTimes(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		practised(t, m)
@@ -105,7 +105,7 @@ func TestPutTellsRetry(t *testing.T) {
 	})
 }
 
-// Everybody is told another moment, and none beyond the bounds.
+// Each client is told another moment, within the bounds.
 func TestRetriesDiffer(t *testing.T) {
 	for _, c := range []Config{{}, {RetryMax: 5 * time.Second}} {
 		for _, n := range []int{2, 10, 63, 100, 300} {
@@ -125,7 +125,7 @@ func TestRetriesDiffer(t *testing.T) {
 	}
 }
 
-// Who asks without having been refused is somebody else each time.
+// A session that asks without having been refused counts as another client each time.
 func TestAnonymousRetriesDiffer(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		practised(t, m)
@@ -134,7 +134,7 @@ func TestAnonymousRetriesDiffer(t *testing.T) {
 			told = append(told, newClient(m, "x").retry(key))
 		}
 		wantDifferent(t, m, told)
-		// But who only looks keeps no time free.
+		// But a mere look reserves no time.
 		first := m.Lookup([]byte(key), nil).Retry
 		if again := m.Lookup([]byte(key), nil).Retry; again != first || first == 0 {
 			t.Errorf("looked at twice: %v, then %v", first, again)
@@ -173,8 +173,8 @@ func TestRetryIsBounded(t *testing.T) {
 	})
 }
 
-// The first who polls while others are queued comes after their holds; those who
-// wait for a moment only do not count.
+// The first poller while others are queued comes after their holds; those that wait only
+// for a moment do not count.
 func TestRetryComesBehindTheQueue(t *testing.T) {
 	for _, tt := range []struct {
 		wait     time.Duration
@@ -197,7 +197,7 @@ func TestRetryComesBehindTheQueue(t *testing.T) {
 	}
 }
 
-// With more tries than the server is meant to have all ask less often.
+// With more tries than the server is meant to have, all ask less often.
 func TestRetriesSpreadUnderLoad(t *testing.T) {
 	last := func(rate float64) (last time.Duration) {
 		bubble(t, Config{TotalRetryRate: rate}, func(t *testing.T, m *Manager) {
@@ -277,8 +277,8 @@ func TestSuggestedTTLOfAFreeLock(t *testing.T) {
 	}
 }
 
-// One holder has died: whoever comes behind the two that queue is told about what the
-// holds take that were released.
+// One holder has died: the poller behind the two that are queued is told about as much as
+// the holds took that were released.
 func TestRetryAfterOneExpiredHold(t *testing.T) {
 	const took, lease = 200 * time.Millisecond, 5 * time.Second
 	for good := range 11 {

@@ -128,7 +128,7 @@ type handOff struct {
 	holder int
 }
 
-// served is a Waiter that needs no telling.
+// served is a Waiter that ignores the outcome.
 type served struct{ Waiting }
 
 func (*served) Served(*Waiting, Outcome) bool { return true }
@@ -145,7 +145,7 @@ func newHandOff(m *Manager) *handOff {
 	return h
 }
 
-// next lets the last get in line and the holder release.
+// next makes the last get in line and the holder release.
 func (h *handOff) next() error {
 	last := h.claims[(h.holder+2)%len(h.claims)]
 	if _, err := h.m.Put(last); err != ErrQueued {
@@ -207,8 +207,8 @@ func manyLocks() (keys []string) {
 	return keys
 }
 
-// A line of 20 000 is worked off; each operation is one waiter, from the claim to
-// the hand-off.
+// A line of 20 000 is served; each operation is one waiter, from the claim to the
+// hand-off.
 func BenchmarkManyWaiters(b *testing.B) {
 	for _, bb := range []struct {
 		name    string
@@ -250,7 +250,7 @@ func BenchmarkMassExit(b *testing.B) {
 				b.StopTimer()
 				massExit(b, m, n)
 				b.StartTimer()
-				_ = remove(m, key) // and nobody is left to hand it to
+				_ = remove(m, key) // with no waiter left to get it
 			}
 			if n := m.Totals(); n.Queued != 0 || n.Held != 0 {
 				b.Errorf("%d wait, %d locks are held", n.Queued, n.Held)

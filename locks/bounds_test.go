@@ -67,7 +67,7 @@ func TestStatsMemory(t *testing.T) {
 				holdFor(t, m, fmt.Sprint("lock:", i), time.Duration(i%1000)*time.Millisecond)
 			}
 		}},
-		// The last ones, which are those that are remembered, at length.
+		// The last ones, which are remembered, get full statistics.
 		{"always-contended", 2500, func(m *Manager) {
 			for i := range contended {
 				key, holds := fmt.Sprint("lock:", i), 1
@@ -159,7 +159,7 @@ func TestClassIsMerged(t *testing.T) {
 	})
 }
 
-// A class that was forgotten while a lock of it was held begins anew, once.
+// A class that was forgotten while one of its locks was held begins anew, once.
 func TestForgottenClass(t *testing.T) {
 	bubble(t, Config{StatsKeys: 1, StatsClasses: 1}, func(t *testing.T, m *Manager) {
 		held := newClient(m, "holder")
@@ -204,7 +204,7 @@ func TestContended(t *testing.T) {
 	})
 }
 
-// What "stats reset" forgets, and what the server goes on knowing.
+// What "stats reset" forgets, and what the server still knows.
 func TestResetCounters(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		use(t, m, []byte(key))
@@ -224,7 +224,7 @@ func TestResetCounters(t *testing.T) {
 	})
 }
 
-// Over all locks no more wait than MaxWaitersTotal, in line or as pollers.
+// At all locks together no more than MaxWaitersTotal wait, in line or as pollers.
 func TestWaitersAreBounded(t *testing.T) {
 	bubble(t, Config{MaxWaitersTotal: 10}, func(t *testing.T, m *Manager) {
 		holder := newClient(m, "holder")

@@ -21,13 +21,13 @@ func running(t *testing.T, c Config) *Manager {
 	return m
 }
 
-// pass lets time pass, and what is due then be done.
+// pass lets time pass, and waits until Run has done what is due.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// client asks for locks as one connection does. It stores its name.
+// client claims locks on one connection. It stores its name.
 type client struct {
 	m       *Manager
 	name    string
@@ -36,7 +36,7 @@ type client struct {
 
 func newClient(m *Manager, name string) *client { return &client{m: m, name: name} }
 
-// claim is what the client asks for with an add.
+// claim is the Put of the client's add.
 func (c *client) claim(key string, lease time.Duration) *Put {
 	return &Put{Op: Add, Key: []byte(key), Value: []byte(c.name), Lease: lease, Session: &c.session}
 }
@@ -86,7 +86,7 @@ func (c *client) tryWait(key string, lease, wait time.Duration) (*place, error) 
 // giveUp leaves the line, unless the wait is over already.
 func (p *place) giveUp(gone bool) { p.m.GiveUp(&p.Waiting, gone) }
 
-// enqueue lets clients that are called by numbers wait for a lock.
+// enqueue makes clients named by numbers wait for a lock.
 func enqueue(t *testing.T, m *Manager, n int, key string, lease, wait time.Duration) (line []*place) {
 	t.Helper()
 	for i := range n {
@@ -111,7 +111,7 @@ func want(t *testing.T, what string, got, want error) {
 	}
 }
 
-// wantOutcomes compares how waits stand.
+// wantOutcomes compares the outcomes of waits.
 func wantOutcomes(t *testing.T, line []*place, want ...string) {
 	t.Helper()
 	for i, p := range line {
@@ -121,7 +121,7 @@ func wantOutcomes(t *testing.T, line []*place, want ...string) {
 	}
 }
 
-// owner is who holds a lock, "" if nobody does.
+// owner is the owner of a lock, "" if nobody holds it.
 func owner(m *Manager, key string) string { return m.Lookup([]byte(key), nil).Owner }
 
 func wantOwner(t *testing.T, m *Manager, key, want string) {

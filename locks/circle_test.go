@@ -17,7 +17,7 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// waitByName claims a held lock as a client does that itself asks to wait.
+// waitByName claims a held lock for a client that itself asks to wait.
 func (c *client) waitByName(key string) (*place, error) {
 	p := &place{m: c.m}
 	claim := c.claim(key, time.Hour)
@@ -32,7 +32,7 @@ func (c *client) release(t *testing.T, key string) {
 	must(t, c.m.Remove(&Removal{Key: []byte(key), Session: &c.session}))
 }
 
-// ring returns clients each of which holds the lock that is called by its number.
+// ring returns clients, each of which holds the lock named by its number.
 func ring(t *testing.T, m *Manager, n int) (clients []*client) {
 	t.Helper()
 	for i := range n {
@@ -43,8 +43,8 @@ func ring(t *testing.T, m *Manager, n int) (clients []*client) {
 	return clients
 }
 
-// wantDeadlock fails the test unless a wait that has closed a circle just now is ended
-// when the circle has stood for long enough, and not before.
+// wantDeadlock fails the test unless a wait that has just closed a circle ends when the
+// circle has stood for long enough, and not before.
 func wantDeadlock(t *testing.T, what string, p *place, err error) {
 	t.Helper()
 	want(t, what, err, ErrQueued)
@@ -84,7 +84,7 @@ func TestCircle(t *testing.T) {
 			if n := m.Totals().Counters[stats.Deadlocks]; n != 1 || l.Counters[stats.Deadlocks] != 1 || l.Polling != 1 {
 				t.Errorf("%d deadlocks are counted in all, %d and %d pollers at the lock", n, l.Counters[stats.Deadlocks], l.Polling)
 			}
-			for i := tt.length - 1; i > 0; i-- { // the refused one gives way, and so it goes on
+			for i := tt.length - 1; i > 0; i-- { // the refused one gives way, then the others in turn
 				clients[i].release(t, fmt.Sprint(i))
 				wantOutcomes(t, line[i-1:i], "granted")
 			}
@@ -162,7 +162,7 @@ func TestNoCircle(t *testing.T) {
 	}
 }
 
-// A hand-off makes a new holder, a renewal by somebody else does not.
+// A hand-off makes a new holder, a renewal by another client does not.
 func TestCircleAfterHandOff(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		a, b, c := newClient(m, "a"), newClient(m, "b"), newClient(m, "c")
@@ -181,7 +181,7 @@ func TestCircleAfterHandOff(t *testing.T) {
 	})
 }
 
-// The log tells who holds what, beginning with the lock that was asked for.
+// The log says who holds what, beginning with the lock that was claimed.
 func TestCircleInTheLog(t *testing.T) {
 	var log bytes.Buffer
 	bubble(t, Config{Logger: zerolog.New(&log)}, func(t *testing.T, m *Manager) {
@@ -225,8 +225,8 @@ func TestManyCirclesInTheLog(t *testing.T) {
 }
 
 // What looks like a circle need not be one: workers share two connections, each of which
-// was granted a lock to one of them and has another one wait. Nobody is refused, for the
-// holders get on.
+// was granted a lock to one of them and has another one wait. Nobody is refused, because
+// the holders make progress.
 func TestCircleOfAPool(t *testing.T) {
 	for _, later := range []time.Duration{0, 10 * time.Millisecond, circleStands - 1} {
 		bubble(t, Config{}, func(t *testing.T, m *Manager) {
@@ -316,8 +316,8 @@ func TestReleaseOverAnotherConnection(t *testing.T) {
 	}
 }
 
-// Where all close the circle at the same moment, one is refused when it has stood for
-// long enough; it gives way, and all get on without any more time passing.
+// If all close the circle at the same moment, one is refused when it has stood for long
+// enough; it gives way, and all others get their locks without more time passing.
 func TestCircleClosedByAll(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
@@ -418,7 +418,7 @@ func (w *circleWorld) wait(t *testing.T, c *circleClient, key string) {
 	closes := w.reaches(key, c)
 	p := &place{m: w.m}
 	claim := c.claim(key, ttl.Forever)
-	claim.Value = nil // does not tell it from others, so that no place is kept for it
+	claim.Value = nil // does not identify it, so that no place is kept for it
 	claim.Wait, claim.Waiter, claim.Waiting, claim.Named = ttl.Forever, p, &p.Waiting, true
 	_, err := w.m.Put(claim)
 	if closes {
@@ -431,7 +431,7 @@ func (w *circleWorld) wait(t *testing.T, c *circleClient, key string) {
 	w.line = append(w.line, c)
 }
 
-// reaches reports whether who holds the lock waits for c, directly or not.
+// reaches reports whether the holder of the lock waits for c, directly or not.
 func (w *circleWorld) reaches(key string, c *circleClient) bool {
 	for range w.clients {
 		holder := w.held[key]

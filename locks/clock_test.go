@@ -12,7 +12,7 @@ import (
 type machine struct {
 	boot  string
 	since time.Time     // when it was started
-	step  time.Duration // by which its wall clock is off
+	step  time.Duration // how far its wall clock is off
 }
 
 func (m *machine) moment() journal.Moment {
@@ -33,10 +33,10 @@ func (m *machine) serve(t *testing.T, dir string) (*Manager, func()) {
 	return manager, func() { must(t, manager.CloseJournal()) }
 }
 
-// The wall clock is set while nobody serves for ten of the lease's 60 seconds. As long
-// as the machine is not restarted it does not matter. If it is, what is left of the
-// lease is off by as much as the clock was set, but never less than it would be if no
-// time had passed: set back, a lease lasts longer by the time without a server at most.
+// The wall clock is set while no server runs, for ten of the lease's 60 seconds. As long
+// as the machine is not restarted, it does not matter. If it is, the rest of the lease is
+// off by as much as the clock was set. But a clock that was set back prolongs a lease by
+// at most the time without a server.
 func TestWallClockIsSet(t *testing.T) {
 	const lease, down = time.Minute, 10 * time.Second
 	for _, tt := range []struct {
@@ -83,8 +83,8 @@ func TestWallClockIsSet(t *testing.T) {
 	}
 }
 
-// A machine that sleeps takes its leases with it: they are as long on a Manager that
-// was there as on one that comes after.
+// After a machine has slept, leases are as long on a Manager that was running then as on
+// one that starts afterwards.
 func TestMachineSleeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		machine := &machine{boot: "1", since: time.Now().Add(-time.Hour)}

@@ -69,7 +69,7 @@ func TestLockDelayOfOtherKeys(t *testing.T) {
 	})
 }
 
-// A grant that nobody could be told of leaves no holder who might be at work.
+// A grant that could not be delivered leaves no holder that might be at work.
 func TestNoDelayAfterAnUnheardGrant(t *testing.T) {
 	bubble(t, delayed(), func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "a").add(key, time.Minute))
@@ -81,8 +81,8 @@ func TestNoDelayAfterAnUnheardGrant(t *testing.T) {
 	})
 }
 
-// Those who wait, from before the end or since, are served when the delay is over,
-// in their order, and nobody comes between.
+// Those that wait, from before the end or since, are served in their order when the delay
+// is over, and no newcomer comes between.
 func TestLineOfAClosedLock(t *testing.T) {
 	bubble(t, delayed(), func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "a").add(key, time.Second))
@@ -103,8 +103,7 @@ func TestLineOfAClosedLock(t *testing.T) {
 	})
 }
 
-// A newcomer who finds that the delay has just ended, before Run has, is behind those
-// in line.
+// A newcomer that notices before Run that the delay has ended is behind those in line.
 func TestClosedLockIsOpenedByWhoLooks(t *testing.T) {
 	bubble(t, delayed(), func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "a").add(key, time.Second))

@@ -21,7 +21,7 @@ func (c *client) dated(t *testing.T, key string, lease time.Duration) *place {
 	return p
 }
 
-// A lease that ends at a date does so however long its claim has waited.
+// A lease with an end date ends then, however long its claim has waited.
 func TestWaitDoesNotPutOffADate(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
@@ -112,7 +112,7 @@ func TestManyLeasesOverAtTheHandOff(t *testing.T) {
 	})
 }
 
-// So it is where the lock was closed.
+// The same holds if the lock was closed.
 func TestLeaseOverWhenALockOpens(t *testing.T) {
 	bubble(t, delayed(), func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "a").add(key, time.Second))

@@ -14,7 +14,7 @@ import (
 	"github.com/lockcached/lockcached/journal"
 )
 
-// disk keeps what the journals of processes that follow each other have committed.
+// disk keeps what the journals of successive processes have committed.
 type disk struct {
 	mu      sync.Mutex
 	born    time.Time
@@ -22,7 +22,7 @@ type disk struct {
 	token   uint64
 	classes []byte
 	err     error         // why nothing can be written
-	slow    time.Duration // what a commit takes
+	slow    time.Duration // how long a commit takes
 	commits int
 }
 

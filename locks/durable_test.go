@@ -15,7 +15,7 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// Whatever is done to a held lock is found again after a crash.
+// Whatever is done to a held lock survives a crash.
 func TestCrashKeepsHolds(t *testing.T) {
 	cas := func(m *Manager) uint64 { return m.Lookup([]byte(key), nil).Token }
 	put := func(op Op, value string) func(*Manager) error {
@@ -72,7 +72,7 @@ func TestCrashKeepsHolds(t *testing.T) {
 	}
 }
 
-// stateOf is all that has to survive of the lock.
+// stateOf is all of a lock that has to survive.
 func stateOf(m *Manager) string {
 	l := m.Lookup([]byte(key), nil)
 	state := fmt.Sprintf("held=%v owner=%s token=%d age=%v ttl=%v", l.Held, l.Owner, l.Token, l.Age, l.TTL)
@@ -102,7 +102,7 @@ func TestCrashLosesWhatIsNotCommitted(t *testing.T) {
 	})
 }
 
-// What nobody waits for is committed within a second.
+// Entries that nobody waits for are committed within a second.
 func TestCommitWithoutAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -115,7 +115,7 @@ func TestCommitWithoutAnAnswer(t *testing.T) {
 	})
 }
 
-// A hold that goes on is no new one, and its lease runs on while nobody serves.
+// A hold that survives is not a new one, and its lease runs on while no server runs.
 func TestRecoveredHoldGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -167,8 +167,8 @@ func TestTokensRiseOverRestarts(t *testing.T) {
 	})
 }
 
-// An id that a client chose comes back with its lock, and is no token however often
-// that happens: neither while it is above all tokens nor once it is not.
+// An id that a client chose comes back with its lock, and never counts as a token,
+// however often that happens: neither while it is above all tokens nor afterwards.
 func TestChosenIDsOverRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -241,7 +241,7 @@ func classesOf(m *Manager) string {
 	return s.String()
 }
 
-// A blob that nobody understands costs the statistics, and nothing else.
+// A blob that cannot be read costs the statistics, and nothing else.
 func TestUnreadableClasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -253,7 +253,7 @@ func TestUnreadableClasses(t *testing.T) {
 	})
 }
 
-// While nothing can be written no promise is made, but everything can be ended.
+// While nothing can be written, no promise is made, but every hold can be ended.
 func TestFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -307,7 +307,7 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
-// A grant to somebody in line that cannot be kept is one that he never hears of.
+// A waiter is never told of a grant that cannot be kept.
 func TestHandOffThatCannotBeKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -322,8 +322,8 @@ func TestHandOffThatCannotBeKept(t *testing.T) {
 	})
 }
 
-// A long line for a lock that cannot be granted is refused a few at a time, and nobody
-// gets in between.
+// A long line for a lock that cannot be granted is refused a few at a time, and no
+// newcomer gets in between.
 func TestLongLineThatCannotBeServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -391,8 +391,8 @@ func TestDisavow(t *testing.T) {
 	}
 }
 
-// Which keys are doubtful while nothing can be written: those of which a crash would
-// bring back something else.
+// Keys are doubtful while nothing can be written if a crash would bring back another
+// state of them.
 func TestDoubtful(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -434,8 +434,8 @@ func TestDoubtful(t *testing.T) {
 	})
 }
 
-// Who releases does not wait for the disk to tell the next in line, who does not
-// hear of it before.
+// A release does not wait for the disk on behalf of the next in line, which is told only
+// after the commit.
 func TestSlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -457,8 +457,8 @@ func TestSlowDisk(t *testing.T) {
 	})
 }
 
-// What is on the disk twice, because it was written again while it changed, is what
-// it was at last.
+// A lock that is on the disk twice, because it changed during a checkpoint, comes back in
+// its last state.
 func TestCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -481,7 +481,7 @@ func TestCheckpoint(t *testing.T) {
 	})
 }
 
-// Leaving everything in order keeps what a crash would lose.
+// An orderly shutdown keeps what a crash would lose.
 func TestCloseJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()

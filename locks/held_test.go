@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// told is what Held tells: names, and how many wait.
+// told is what Held returns: names, and how many wait.
 func told(m *Manager, n int) string {
 	var words []string
 	for _, l := range m.Held(n, nil) {
@@ -82,7 +82,7 @@ func TestHeldOfMany(t *testing.T) {
 	})
 }
 
-// TestHeldWhileTablesGrow: what is held all the time is told, and once.
+// TestHeldWhileTablesGrow: a lock that is held all the time is returned, and once.
 func TestHeldWhileTablesGrow(t *testing.T) {
 	m := running(t, Config{})
 	alice := newClient(m, "alice")

@@ -68,7 +68,7 @@ func TestArith(t *testing.T) {
 		by          uint64
 		decr        bool
 		want        uint64
-		leaves      string // "" if it is no number
+		leaves      string // "" if it is not a number
 	}{
 		{"incr", "5", 3, false, 8, "8"},
 		{"incr-grows", "9", 1, false, 10, "10"},

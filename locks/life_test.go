@@ -51,7 +51,7 @@ func TestExpiryIsActedOnWhenDue(t *testing.T) {
 	})
 }
 
-// Without Run a lease ends all the same, as soon as somebody looks.
+// Without Run a lease ends all the same, as soon as the key is used.
 func TestExpiryIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewManager(Config{})
@@ -101,7 +101,7 @@ func TestLeases(t *testing.T) {
 	}
 }
 
-// An add with a lease that is over is answered as memcached does, and no hold.
+// An add with a lease that is over is answered as by memcached, and is not a hold.
 func TestLeaseThatIsOver(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "a").add(key, 0))
@@ -184,7 +184,7 @@ func TestRenewals(t *testing.T) {
 	}
 }
 
-// What refuses or only looks renews nothing.
+// A request that is refused or only reads renews nothing.
 func TestNoRenewals(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "1").add(key, 10*time.Second))
@@ -304,7 +304,7 @@ func TestFlushAfter(t *testing.T) {
 	})
 }
 
-// A later flush takes the place of one that is pending.
+// A later flush replaces one that is pending.
 func TestFlushAfterIsReplaced(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

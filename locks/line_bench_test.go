@@ -19,7 +19,7 @@ type crowd struct {
 // lineLengths are those that benchmarks compare.
 var lineLengths = []int{10, 1000, 10_000, 100_000}
 
-// newCrowd lets n clients poll, or queue; afterwards they are used in any order.
+// newCrowd makes n clients poll, or queue; afterwards they are used in any order.
 func newCrowd(b *testing.B, n int, queue bool) *crowd {
 	c := &crowd{B: b, m: NewManager(Config{MaxWaiters: 2 * lineLengths[len(lineLengths)-1], MaxWait: time.Hour})}
 	go c.m.Run(b.Context())
@@ -48,7 +48,7 @@ func (c *crowd) must(err error) {
 	}
 }
 
-// refused lets a client claim the held lock.
+// refused makes a client claim the held lock.
 func (c *crowd) refused(i int) {
 	if _, err := c.m.Put(c.claims[i]); err != ErrNotStored && err != ErrQueued {
 		c.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"github.com/lockcached/lockcached/waitqueue"
 )
 
-// poll claims a lock that is held, as those do who come back by themselves.
+// poll claims a lock that is held, as pollers do.
 func (c *client) poll(t *testing.T, key string) {
 	t.Helper()
 	want(t, "add of a held lock", c.add(key, time.Minute), ErrNotStored)
@@ -92,8 +92,8 @@ func lines(m *Manager) (n int) {
 	return n
 }
 
-// Of very many pollers those are forgotten that do not come back, and those are kept that
-// do, at any moment at which somebody looks.
+// Of very many pollers, those that do not come back are forgotten and those that do are
+// kept, whenever the line is inspected.
 func TestManyPollersAreForgotten(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, ttl.Forever))
@@ -129,7 +129,7 @@ func TestManyPollersAreForgotten(t *testing.T) {
 	})
 }
 
-// Pollers that never come back are forgotten though nobody looks.
+// Pollers that never come back are forgotten even if the lock is never used again.
 func TestPollersAreForgotten(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		for i := range 100 {
@@ -214,8 +214,8 @@ func TestSessionRemembersKeys(t *testing.T) {
 	})
 }
 
-// Those who poll and those who are queued are one line: a poller is served when
-// it asks, the queued before.
+// Pollers and queued waiters are one line: a poller is served when it asks, queued ones
+// before it.
 func TestOneLine(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Minute))

@@ -16,7 +16,7 @@ import (
 // counted is what counts towards the memory limit.
 func counted(m *Manager) int64 { return m.Totals().MemoryBytes }
 
-// refusedOnce lets a client that asks for nothing else be refused a lock.
+// refusedOnce makes a client that asks for nothing else be refused a lock.
 func refusedOnce(t *testing.T, m *Manager, key string) *client {
 	t.Helper()
 	c := newClient(m, "poller")
@@ -24,7 +24,7 @@ func refusedOnce(t *testing.T, m *Manager, key string) *client {
 	return c
 }
 
-// expireAfter lets time pass where nobody runs the Manager.
+// expireAfter lets time pass and expires what is due, for a Manager without Run.
 func expireAfter(m *Manager, d time.Duration) {
 	time.Sleep(d)
 	m.expireDue()
@@ -38,7 +38,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if testing.Short() {
 		keys, limit = keys/4, limit/4
 	}
-	one := new(client) // that is refused all locks
+	one := new(client) // it is refused all locks
 	for _, tt := range []struct {
 		name   string
 		config Config
@@ -139,8 +139,8 @@ func TestClosedLockIsSmallerThanItsHold(t *testing.T) {
 	}
 }
 
-// Where memory is full of locks a client that is refused is not remembered as waiting,
-// but it is answered as ever; and it is remembered where cached items can make room.
+// If memory is full of locks, a client that is refused is not remembered as waiting, but
+// is answered as ever; if cached items can make room, it is remembered.
 func TestPollersWhenMemoryIsFull(t *testing.T) {
 	bubble(t, Config{MemoryLimit: 1 << 20}, func(t *testing.T, m *Manager) {
 		a := newClient(m, "a")
@@ -166,7 +166,7 @@ func TestPollersWhenMemoryIsFull(t *testing.T) {
 	})
 }
 
-// All lines and closed locks are given back, to the last byte.
+// All memory of lines and closed locks is given back, to the last byte.
 func TestBytesOfLinesAreGivenBack(t *testing.T) {
 	c := Config{Settle: time.Second, LockDelays: []LockDelay{{MustPattern("lock:*"), pause}}}
 	bubble(t, c, func(t *testing.T, m *Manager) {
@@ -196,8 +196,8 @@ func TestBytesOfLinesAreGivenBack(t *testing.T) {
 	})
 }
 
-// While the server settles, a lock that is given up goes to nobody, and nor does one
-// that was waited for in place of an ordinary item.
+// While the server settles, a lock that is released goes to nobody, nor does one whose
+// claims waited for an ordinary item.
 func TestNoHandOffWhileSettling(t *testing.T) {
 	bubble(t, Config{Settle: 10 * time.Second}, func(t *testing.T, m *Manager) {
 		must(t, set(m, key, "item", time.Second))
@@ -271,7 +271,7 @@ func TestStatsOfHeldLocksAreBounded(t *testing.T) {
 	})
 }
 
-// Where cached items make room, all is known of every held lock.
+// If cached items can make room, full statistics are kept of every held lock.
 func TestStatsOfHeldLocksEvictItems(t *testing.T) {
 	bubble(t, Config{MemoryLimit: 4 << 20, StatsKeys: 8, StatsClasses: 8}, func(t *testing.T, m *Manager) {
 		a, poller := newClient(m, "a"), newClient(m, "poller")

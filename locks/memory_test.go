@@ -11,8 +11,8 @@ import (
 	"github.com/lockcached/lockcached/waitqueue"
 )
 
-// slack is how many items of 1 kB may be too many in a full memory, because the
-// shards tell of theirs in steps.
+// slack is how many items of 1 kB may be too many in a full memory, because the shards
+// report their memory in steps.
 const slack = 64 * settleStep / 1000
 
 // fill stores under new keys until one is refused, and returns how many were
@@ -171,7 +171,7 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// What grows too large piece by piece is not stored, and what was there stays.
+// A piece that makes a value too large is not stored, and the old value stays.
 func TestGrowsTooLarge(t *testing.T) {
 	for _, op := range []Op{Append, Prepend} {
 		bubble(t, Config{ItemSizeMax: 1024}, func(t *testing.T, m *Manager) {
@@ -215,8 +215,8 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	})
 }
 
-// What queued claims want to store counts: where memory is full of it, one more
-// does not wait.
+// The values of queued claims count: if memory is full of them, one more claim does not
+// wait.
 func TestQueuedClaimsTakeMemory(t *testing.T) {
 	bubble(t, Config{MemoryLimit: 1 << 20}, func(t *testing.T, m *Manager) {
 		holder := newClient(m, "holder")
@@ -254,7 +254,8 @@ func TestQueuedClaimsTakeMemory(t *testing.T) {
 	})
 }
 
-// A full memory keeps no holder from releasing, and hands over what was waited for.
+// A full memory does not keep a holder from releasing, nor the lock from being handed
+// over.
 func TestReleaseWhenMemoryIsFull(t *testing.T) {
 	bubble(t, Config{MemoryLimit: 1 << 20}, func(t *testing.T, m *Manager) {
 		a := newClient(m, "a")

@@ -272,8 +272,8 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 	return nil
 }
 
-// noteOverrun counts a release that comes after the lease of its hold has ended. The
-// token of the expired hold tells or, without a token, that the lock is not held.
+// noteOverrun counts a release that comes after the lease of its hold has ended. It knows
+// one by the token of the expired hold or, without a token, by the lock not being held.
 func (sh *shard) noteOverrun(key []byte, token uint64, taken bool) {
 	past := sh.ledger.Known(key)
 	if past == nil || past.ExpiredToken() == 0 {

@@ -14,7 +14,7 @@ type viewFunc func(v *View)
 
 func (f viewFunc) View(v *View) { f(v) }
 
-// look returns what mg is shown, without the item.
+// look returns the View that mg is shown, without the item.
 func look(m *Manager, l Look, see func(v *View)) (v View, hit bool) {
 	err := m.Look(&l, viewFunc(func(seen *View) {
 		if see != nil {
@@ -318,8 +318,8 @@ func TestCount(t *testing.T) {
 	})
 }
 
-// TestMetaNoMemory: where nothing can be evicted, a placeholder is a miss and a
-// number is refused.
+// TestMetaNoMemory: if nothing can be evicted, a placeholder is a miss and a number is
+// refused.
 func TestMetaNoMemory(t *testing.T) {
 	m := NewManager(Config{MemoryLimit: 1, NoEvict: true})
 	if _, hit := look(m, Look{Key: metaKey, Vivify: true}, nil); hit {

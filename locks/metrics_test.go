@@ -13,7 +13,7 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// metricsByName returns what Metrics tells, and the sum of it.
+// metricsByName returns the result of Metrics by name, and its sum.
 func metricsByName(t *testing.T, m *Manager) (byName map[string]ClassMetrics, sum ClassMetrics) {
 	t.Helper()
 	byName = make(map[string]ClassMetrics)
@@ -30,7 +30,7 @@ func metricsByName(t *testing.T, m *Manager) (byName map[string]ClassMetrics, su
 func TestMetrics(t *testing.T) {
 	bubble(t, Config{NamedClasses: 2}, func(t *testing.T, m *Manager) {
 		alice := newClient(m, "alice")
-		must(t, alice.add("lock:1", time.Minute)) // held, and nothing else is known of it
+		must(t, alice.add("lock:1", time.Minute)) // held, nothing else is known of it
 		must(t, alice.add("lock:2", time.Minute))
 		must(t, alice.add("job:1", time.Second))
 		must(t, alice.add("other:1", time.Minute)) // its name is taken by the sum
@@ -72,7 +72,7 @@ func wantCounters(t *testing.T, of string, got, want stats.Counters) {
 	}
 }
 
-// What "stats reset" zeroes goes on for those who compare two moments.
+// "stats reset" does not zero the metrics: monitoring compares two moments.
 func TestMetricsAreNotReset(t *testing.T) {
 	bubble(t, Config{NamedClasses: 1}, func(t *testing.T, m *Manager) {
 		use(t, m, []byte("lock:1"))
@@ -203,8 +203,8 @@ func TestMetricsDuringUse(t *testing.T) {
 	wantCounters(t, "all", sum.Counters, m.Totals().Counters)
 }
 
-// BenchmarkMetrics tells what reading the metrics costs with that many held locks,
-// and one waiter for each, and for how long a shard is locked at most.
+// BenchmarkMetrics measures what reading the metrics costs with that many held locks, and
+// one waiter for each, and the longest time for which a shard is locked.
 func BenchmarkMetrics(b *testing.B) {
 	for _, bb := range []struct {
 		held      int

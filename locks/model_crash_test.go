@@ -24,7 +24,7 @@ func TestModelCrashes(t *testing.T) {
 	})
 }
 
-// crash lets the process die while it is at something, and starts another one.
+// crash kills the process in the middle of its work, and starts another one.
 func (w *world) crash(l *modelLock, c *modelClient) {
 	w.pass(tick) // what happened so far is committed
 	if err := w.m.Commit(); err != nil {

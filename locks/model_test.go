@@ -39,7 +39,7 @@ func TestModel(t *testing.T) {
 const (
 	modelLocks   = 4
 	modelClients = 14
-	modelNames   = 9 // that they store: some store the same
+	modelNames   = 9 // values that they store: some store the same
 	modelLine    = 5 // the longest line
 	tick         = 10 * time.Millisecond
 )
@@ -68,7 +68,7 @@ type modelLock struct {
 	token   uint64
 	expires time.Duration
 	line    []*spot
-	fresh   *spot // who was just served and has not been told
+	fresh   *spot // just served, and not told yet
 	refused map[*modelClient]*refusal
 	kept    []*refusal // of those whose connection is closed
 	arrived int        // places given out
@@ -215,7 +215,7 @@ func (l *modelLock) placeOf(c *modelClient, now time.Duration) (since time.Durat
 	return now, l.arrived
 }
 
-// refuse notes that a client is expected to ask again. It may have waited at some spot.
+// refuse records that a client is expected to ask again. It may have waited at some spot.
 func (l *modelLock) refuse(c *modelClient, s *spot, now time.Duration) {
 	if r := l.refused[c]; r != nil {
 		pause := now - r.last
@@ -234,8 +234,8 @@ func (l *modelLock) refuse(c *modelClient, s *spot, now time.Duration) {
 	l.refused[c] = r
 }
 
-// resume takes the place that a client has kept, or that another one has left which
-// stored the same and closed its connection.
+// resume takes the place that a client has kept, or that of another one that stored the
+// same and closed its connection.
 func (l *modelLock) resume(c *modelClient) *refusal {
 	if r := l.refused[c]; r != nil {
 		delete(l.refused, c)
@@ -268,7 +268,7 @@ func (l *modelLock) leave(c *modelClient, now time.Duration) {
 	}
 }
 
-// forget drops those who have given up, and returns how many still ask.
+// forget drops the clients that have given up, and returns how many still ask.
 func (l *modelLock) forget(now time.Duration) (polling int) {
 	for c, r := range l.refused {
 		if now-r.last > min(max(3*r.interval, 10*time.Second), 10*time.Minute) {
@@ -399,8 +399,8 @@ func (w *world) pass(d time.Duration) {
 	w.checkAll()
 }
 
-// expire does what is due: a lease first, then the waits, and only then hears
-// the one who was served that he is there.
+// expire does what is due: a lease first, then the waits, and only then is the one that
+// was served told so.
 func (w *world) expire(l *modelLock, now time.Duration) {
 	if l.owner != "" && l.expires == now {
 		w.next(l, now)
@@ -431,7 +431,7 @@ func (w *world) next(l *modelLock, now time.Duration) {
 	}
 }
 
-// tell goes on with the next in line for as long as those served are gone.
+// tell serves the next in line as long as those served are gone.
 func (w *world) tell(l *modelLock, now time.Duration) {
 	for l.fresh != nil && l.fresh.gone.Load() {
 		l.fresh = nil

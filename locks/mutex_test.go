@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// functions are those of the package, but for its tests.
+// functions returns those of the package, without its tests.
 func functions(t *testing.T) (all []*ast.FuncDecl) {
 	t.Helper()
 	entries, err := os.ReadDir(".")
@@ -29,7 +29,7 @@ func functions(t *testing.T) (all []*ast.FuncDecl) {
 	return all
 }
 
-// receiver is the type whose method a function is, "" if it is none.
+// receiver is the type whose method a function is, "" if it is not a method.
 func receiver(f *ast.FuncDecl) string {
 	if f.Recv == nil {
 		return ""
@@ -45,7 +45,7 @@ func receiver(f *ast.FuncDecl) string {
 	return name.Name
 }
 
-// calls are what a function calls, such as "sh.mu.Lock", in order.
+// calls lists the calls in a function, such as "sh.mu.Lock", in order.
 func calls(f *ast.FuncDecl) (names []string) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok {
@@ -66,7 +66,7 @@ func pathOf(x ast.Expr) string {
 	return "?"
 }
 
-// Methods of shard expect its mutex; none takes it, and only unlock and yield let go.
+// Methods of shard expect its mutex; none locks it, and only unlock and yield unlock it.
 func TestShardMethodsExpectTheMutex(t *testing.T) {
 	methods := 0
 	for _, f := range functions(t) {
@@ -88,9 +88,9 @@ func TestShardMethodsExpectTheMutex(t *testing.T) {
 	}
 }
 
-// The order of mutexes, as doc.go tells it: whoever has taken Manager.waits takes none
-// after it, and calls nothing that could. Two shards are never locked together: whoever
-// locks one calls no method of Manager that locks another.
+// The order of mutexes is that of doc.go: a function that has locked Manager.waits locks
+// no other mutex after it, and calls nothing that could. Two shards are never locked
+// together: a function that locks one calls no method of Manager that locks another.
 func TestMutexOrder(t *testing.T) {
 	takes := make(map[string]bool) // methods of Manager that lock a shard
 	for _, f := range functions(t) {

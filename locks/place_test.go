@@ -14,7 +14,7 @@ func TestPlaceIsKept(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		early func(t *testing.T, m *Manager) *client // refused before the others wait
-		want  string                                 // who is served first
+		want  string                                 // the one that is served first
 	}{
 		{"poller", func(t *testing.T, m *Manager) *client {
 			c := newClient(m, "early")
@@ -101,7 +101,7 @@ func TestPlaceIsKept(t *testing.T) {
 }
 
 // A client that was refused on one connection, closed it and is served on another has
-// waited, and waits no more.
+// waited, and waits no longer.
 func TestServedOnAnotherConnection(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
@@ -133,8 +133,8 @@ func wantRanks(t *testing.T, m *Manager, clients []*client, want ...int) {
 	}
 }
 
-// Waiters that store the same value are as many as their connections, and each has
-// its own place.
+// Waiters that store the same value count once for each connection, each with its own
+// place.
 func TestSameValue(t *testing.T) {
 	for _, value := range []string{"1", "web-01", "", "holder"} {
 		t.Run("value-"+value, func(t *testing.T) {
@@ -165,8 +165,9 @@ func TestSameValue(t *testing.T) {
 	}
 }
 
-// Of several that stored the same value and closed their connections each one's place is
-// kept, and passes once, the first one's first. Nobody who is in line takes it.
+// If several clients that stored the same value close their connections, the place of
+// each is kept and given out once, the first one first. A client in line takes none of
+// them.
 func TestSameValueAway(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
@@ -190,7 +191,8 @@ func TestSameValueAway(t *testing.T) {
 	})
 }
 
-// A wait that ends keeps its own place, though somebody who stored the same left one.
+// A wait that ends keeps its own place, even if another client that stored the same has
+// left one.
 func TestTimedOutKeepsItsPlace(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
@@ -210,7 +212,7 @@ func TestTimedOutKeepsItsPlace(t *testing.T) {
 }
 
 // A connection that waits for too many locks at once loses its first place. It is not
-// closed, so nobody else gets that.
+// closed, so no other client gets that place.
 func TestPlaceOfAnOpenConnectionDoesNotPass(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
@@ -228,7 +230,7 @@ func TestPlaceOfAnOpenConnectionDoesNotPass(t *testing.T) {
 	})
 }
 
-// The place of who is away is not kept for ever, and not past a grant.
+// The place of a client that is away is not kept for ever, and not past a grant.
 func TestPlaceIsLost(t *testing.T) {
 	for name, lose := range map[string]func(t *testing.T, m *Manager){
 		"by-staying-away": func(_ *testing.T, _ *Manager) { pass(waitqueue.MinPatience + forgetEvery) },
@@ -279,7 +281,7 @@ func TestPlacesAreBounded(t *testing.T) {
 	})
 }
 
-// places is how many are kept for those who have gone.
+// places is how many are kept for clients that have gone.
 func places(m *Manager) (n int) {
 	for _, sh := range m.shards {
 		sh.mu.Lock()
@@ -298,7 +300,7 @@ type worker struct {
 	held  int
 }
 
-// rounds lets workers take turns, and somebody else do something after each.
+// rounds makes workers take turns, and calls a function after each.
 func rounds(t *testing.T, m *Manager, n, workers int, each func(round int)) (all []*worker) {
 	for i := range workers {
 		w := &worker{client: newClient(m, fmt.Sprint("worker", i))}
@@ -319,7 +321,7 @@ func rounds(t *testing.T, m *Manager, n, workers int, each func(round int)) (all
 	return all
 }
 
-// Who polls for a lock that is always queued for gets it all the same.
+// A client that polls for a lock with an endless queue gets it all the same.
 func TestOldPollerIsServed(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
@@ -348,7 +350,7 @@ func TestOldPollerIsServed(t *testing.T) {
 	})
 }
 
-// waitUnasked waits in line, as somebody who was overtaken may.
+// waitUnasked waits in line, as a client that was overtaken may.
 func (c *client) waitUnasked(t *testing.T, key string) *place {
 	t.Helper()
 	p := &place{m: c.m}
@@ -392,7 +394,7 @@ func TestOvertakenMayWait(t *testing.T) {
 	})
 }
 
-// New pollers in every round do not keep those who are queued from being served.
+// New pollers in every round do not keep queued waiters from being served.
 func TestQueuedAreServedWhilePollersCome(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))

@@ -37,8 +37,8 @@ func (b *blocking) lock(c *client, key string) error {
 	}
 }
 
-// Goroutines that exclude each other by nothing but the locks. What they do
-// then is for the race detector to see.
+// Goroutines exclude each other by the locks alone. The race detector watches what they
+// do with them.
 func TestMutualExclusion(t *testing.T) {
 	const clients, rounds, locks = 20, 200, 3
 	var inside, entered [locks]int
@@ -74,7 +74,7 @@ func TestMutualExclusion(t *testing.T) {
 	}
 }
 
-// Everything at once, for the race detector; nothing must be left in the end.
+// Everything at once, for the race detector; nothing may be left at the end.
 func TestAllAtOnce(t *testing.T) {
 	bubble(t, Config{MemoryLimit: 1 << 20, StatsKeys: 64, StatsClasses: 16}, func(t *testing.T, m *Manager) {
 		var all sync.WaitGroup

@@ -8,7 +8,7 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// holdFor takes a lock that a poller is refused, for that long.
+// holdFor holds a lock for that long, while a poller is refused it.
 func holdFor(t *testing.T, m *Manager, key string, took time.Duration) {
 	t.Helper()
 	holder, p := newClient(m, "holder"), newClient(m, "holder") // so that it keeps no place
@@ -162,7 +162,7 @@ func TestQuantilesNeedContention(t *testing.T) {
 	})
 }
 
-// The law of a class is that of all its locks, whatever their shards.
+// The law of a class is that of all its locks, in whatever shards.
 func TestClassLaw(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		for _, key := range []string{"job:1", "job:2", "job:3", "job:4", "job:5", "job:6"} {

@@ -239,8 +239,8 @@ func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 	sh.happened(it, &ledger.Event{Kind: kinds[why], Now: now, Took: took, Token: it.CAS()})
 }
 
-// few bounds how many waits succeed ends without a new holder. Run may call it up to
-// batch times while the shard is locked.
+// few bounds how many waits one call of succeed ends without a new holder. Run may call
+// it up to batch times while the shard is locked.
 const few = 8
 
 // succeed gives a lock that has just become free to the next in line, in the

@@ -82,7 +82,7 @@ func TestWaitIsOver(t *testing.T) {
 		wantOutcomes(t, []*place{short, long}, "waits", "waits")
 		pass(1)
 		wantOutcomes(t, []*place{short, long}, "timed out", "waits")
-		// Whose wait is over may come back: from now on it counts as a poller.
+		// A client whose wait is over may come back: from now on it counts as a poller.
 		l := m.Lookup([]byte(key), nil)
 		if l.Counters[stats.WaitTimeouts] != 1 || l.Queued != 1 || l.Polling != 1 {
 			t.Errorf("%d timed out, %d are queued, %d poll", l.Counters[stats.WaitTimeouts], l.Queued, l.Polling)
@@ -111,8 +111,8 @@ func TestWaitIsCapped(t *testing.T) {
 	})
 }
 
-// waitInSlices waits in line as a client does whose requests are shorter than its wait: one
-// request after the other, all but the last with the word that it goes on.
+// waitInSlices waits in line like a client whose requests are shorter than its wait: one
+// request after the other, all but the last saying that the wait goes on.
 func waitInSlices(t *testing.T, c *client, n int, slice time.Duration) (last *place) {
 	t.Helper()
 	for i := range n {
@@ -157,7 +157,8 @@ func TestWaitInSlices(t *testing.T) {
 	})
 }
 
-// Whoever says that it goes on, and does not come back, has waited in vain after all.
+// A client that says that it goes on, and does not come back, has waited in vain after
+// all.
 func TestWaitThatDoesNotGoOn(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Hour))
@@ -179,7 +180,7 @@ func TestWaitThatDoesNotGoOn(t *testing.T) {
 	})
 }
 
-// A wait that --max-wait has cut goes on, too: its client has asked for more.
+// A wait that --max-wait has cut goes on, too, because its client has asked for more.
 func TestCutWaitGoesOn(t *testing.T) {
 	bubble(t, Config{MaxWait: time.Second}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, 2500*time.Millisecond))
@@ -230,7 +231,7 @@ func TestGiveUp(t *testing.T) {
 		line[0].giveUp(true)
 		line[2].giveUp(false)
 		l := m.Lookup([]byte(key), nil)
-		if l.Queued != 2 || l.Polling != 1 || l.Counters[stats.WaitTimeouts] != 1 { // who is gone does not poll
+		if l.Queued != 2 || l.Polling != 1 || l.Counters[stats.WaitTimeouts] != 1 { // one that is gone does not poll
 			t.Errorf("%d are queued, %d poll, %d timed out", l.Queued, l.Polling, l.Counters[stats.WaitTimeouts])
 		}
 		must(t, remove(m, key))
@@ -311,7 +312,7 @@ func TestEndWaits(t *testing.T) {
 	})
 }
 
-// A claim may wait for an ordinary item to go away, in whatever way it does.
+// A claim may wait for an ordinary item to go, in whatever way.
 func TestWaitForAnOrdinaryItem(t *testing.T) {
 	for name, end := range map[string]func(*Manager){
 		"delete":   func(m *Manager) { _ = remove(m, key) },
@@ -337,7 +338,7 @@ func TestWaitForAnOrdinaryItem(t *testing.T) {
 	}
 }
 
-// What is no lock cannot be claimed: there is nothing to wait for.
+// A key that is not a lock cannot be claimed: there is nothing to wait for.
 func TestNoWaitForWhatIsNoLock(t *testing.T) {
 	bubble(t, Config{LockKeys: []Pattern{MustPattern("lock:*")}}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "a").add("item", time.Minute))
@@ -360,8 +361,8 @@ func TestWaitWithALeaseThatIsOver(t *testing.T) {
 	})
 }
 
-// The key and value of a claim that waits are its own: those that it came with
-// belong to a connection's buffer.
+// The key and value of a claim that waits are its own: those in the request belong to a
+// connection's buffer.
 func TestWaiterKeepsItsClaim(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		must(t, newClient(m, "holder").add(key, time.Minute))

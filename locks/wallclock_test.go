@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// Setting the wall clock must not change a lease, and no test can set it. But one can
-// see who looks at a clock: in what follows the Manager's own is the only one, and
-// that is monotonic.
+// Setting the wall clock must not change a lease, and no test can set it. But one can see
+// which code reads a clock: only the functions below do, and the Manager's clock is
+// monotonic.
 func TestNobodyReadsTheWallClock(t *testing.T) {
 	allowed := []string{
 		"manager.go NewManager Now", // the first token
