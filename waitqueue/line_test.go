@@ -29,11 +29,11 @@ func order(s []*modelWaiter) {
 	})
 }
 
-// find is the first waiter that is meant, -1 if there is none.
+// find returns the index of the first waiter that is meant, -1 if there is none.
 func find(s []*modelWaiter, meant func(*modelWaiter) bool) int { return slices.IndexFunc(s, meant) }
 
-// TestLineAgainstSlices lets clients, some of which store the same, do at random what
-// they may, and compares what the Line says with three slices.
+// TestLineAgainstSlices makes clients, some of which store the same, do at random what
+// they may, and compares the Line with three slices.
 func TestLineAgainstSlices(t *testing.T) {
 	const clients, values = 40, 8
 	random := rand.New(rand.NewPCG(1, 0))
@@ -68,7 +68,7 @@ func TestLineAgainstSlices(t *testing.T) {
 	}
 }
 
-// place is where a client is to stand, in the Line and in the model.
+// place is the place that a client gets, in the Line and in the model.
 func (m *modelLine) place(l *Line[int, int], c int, value uint64, now time.Duration) Place {
 	p := l.Returned(c, value)
 	if p != nil {
@@ -85,7 +85,7 @@ func (m *modelLine) place(l *Line[int, int], c int, value uint64, now time.Durat
 		return place
 	}
 	if p != nil {
-		return Place{} // which the comparison finds
+		return Place{} // the comparison finds it
 	}
 	return l.Arrive(now)
 }
@@ -210,7 +210,7 @@ func BenchmarkLine(b *testing.B) {
 	}
 }
 
-// What a line takes follows those who are in it, and is nothing when it is empty.
+// The memory of a line depends on its waiters, and is 0 when it is empty.
 func TestLineBytes(t *testing.T) {
 	const clients = 100
 	var l Line[int, int]

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// at is a place in the order of a number.
+// at is a place ordered by a number.
 func at(n int) Place { return Place{Since: time.Duration(n / 2), Number: uint64(n + 1)} }
 
 // queue returns a queue of waiters that carry 0, 1, 2 and so on.
@@ -109,7 +109,7 @@ func TestJoinAgain(t *testing.T) {
 	}
 }
 
-// Whatever the order in which they come, they are served in that of their places.
+// In whatever order waiters come, they are served in the order of their places.
 func TestInsert(t *testing.T) {
 	for _, come := range [][]int{{0}, {1, 0}, {0, 2, 1}, {2, 1, 0, 3}, {5, 3, 4, 0, 2, 1}} {
 		q := new(Queue[int])
@@ -155,7 +155,7 @@ func TestQueueAgainstSlice(t *testing.T) {
 	}
 }
 
-// depth is that of the deepest waiter.
+// depth is the depth of the deepest waiter.
 func depth(w *Waiter[int]) int {
 	if w == nil {
 		return 0
@@ -163,8 +163,8 @@ func depth(w *Waiter[int]) int {
 	return 1 + max(depth(w.left), depth(w.right))
 }
 
-// However they come, 100 000 waiters are not far below each other: 2 ln n is 23, and
-// thrice as much does not happen by chance.
+// In whatever order 100 000 waiters come, the tree is not deep: 2 ln n is 23, and three
+// times as much does not happen by chance.
 func TestDepth(t *testing.T) {
 	const n = 100_000
 	for name, place := range map[string]func(i int) int{
@@ -193,11 +193,11 @@ func TestDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// lengths are those that benchmarks compare.
+// lengths are the lengths that benchmarks compare.
 var lengths = []int{3, 10, 1000, 10_000, 100_000}
 
-// BenchmarkQueue shows that no operation takes time that grows with the queue but by its
-// logarithm, and by what is no longer in the processor's caches.
+// BenchmarkQueue shows that no operation takes time that grows faster than the logarithm
+// of the queue, but for misses of the processor's caches.
 func BenchmarkQueue(b *testing.B) {
 	for _, bb := range []struct {
 		name string
