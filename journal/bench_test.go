@@ -13,19 +13,19 @@ func benchEntry() *Entry {
 	return &Entry{Kind: Put, Key: []byte("lock:user:12345678"), Value: []byte("worker-17.example.com:12345"), Token: 1, Since: time.Hour, Expires: 2 * time.Hour}
 }
 
-// BenchmarkAppend is what a change of a lock pays under its shard's mutex.
+// BenchmarkAppend measures what a change of a lock costs under its shard's mutex.
 func BenchmarkAppend(b *testing.B) {
 	j, _, _ := open(b, Config{Dir: b.TempDir(), Fsync: Never})
 	e := benchEntry()
 	b.ReportAllocs()
 	for b.Loop() {
 		if j.Append(e); len(j.pending) > flushSize/2 {
-			j.pending, j.keys = j.pending[:0], j.keys[:0] // to write it is another benchmark
+			j.pending, j.keys = j.pending[:0], j.keys[:0] // writing has its own benchmark
 		}
 	}
 }
 
-// BenchmarkAppendCommit is a batch of entries, and the commit of one caller.
+// BenchmarkAppendCommit measures a batch of entries, and the commit of one caller.
 func BenchmarkAppendCommit(b *testing.B) {
 	for _, mode := range []Mode{Never, Interval, Always} {
 		for _, batch := range []int{1, 16, 256} {
@@ -46,8 +46,8 @@ func BenchmarkAppendCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkGroupCommit is one entry that is on the disk when its Commit returns,
-// from so many goroutines at a time: the more, the less each takes.
+// BenchmarkGroupCommit measures entries that are on the disk when their Commit returns,
+// from several goroutines at a time: the more goroutines, the less each entry takes.
 func BenchmarkGroupCommit(b *testing.B) {
 	for _, callers := range []int{1, 50} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {

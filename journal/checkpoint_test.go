@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// shards are locks that change under their mutexes, as those that the journal is
-// for.
+// shards are locks that change under their mutexes, like those of package locks.
 type shards struct {
 	j      *Journal
 	all    [4]shard
@@ -34,7 +33,7 @@ func newShards(j *Journal) *shards {
 	return s
 }
 
-// change takes or ends some lock.
+// change grants or ends some lock.
 func (s *shards) change(random *rand.Rand) {
 	sh, key := &s.all[random.IntN(len(s.all))], fmt.Sprint(random.IntN(100))
 	sh.mu.Lock()
@@ -135,8 +134,8 @@ func TestTokensOutliveLocks(t *testing.T) {
 	}
 }
 
-// What a client chose is no token: not in an entry, and not in what a checkpoint hands
-// on. A segment of the format that did not tell them apart is judged by size.
+// An id that a client chose is not a token, neither in an entry nor in what a checkpoint
+// passes on. A segment of the format that did not tell them apart is judged by size.
 func TestChosenIDs(t *testing.T) {
 	const chosen = 1<<63 - 1
 	older := func(dir string) string {
@@ -166,7 +165,7 @@ func TestChosenIDs(t *testing.T) {
 			if tt.older {
 				c.Dir = older(c.Dir)
 			}
-			e.Chosen = tt.id != tt.want // as whoever replays it can tell
+			e.Chosen = tt.id != tt.want // as a reader can tell
 			for range 3 {
 				j, got, r := open(t, c)
 				if r.MaxToken != tt.want || got["b"] != describe(e) {
@@ -181,8 +180,8 @@ func TestChosenIDs(t *testing.T) {
 	}
 }
 
-// A crash at any time of a checkpoint loses nothing: the old segment and the new
-// one are there, or the new one alone.
+// A crash at any time during a checkpoint loses nothing: the old segment and the new one
+// are there, or the new one alone.
 func TestCrashDuringCheckpoint(t *testing.T) {
 	c := Config{Dir: t.TempDir(), Fsync: Always}
 	j, _, _ := open(t, c)
@@ -266,7 +265,7 @@ func TestMissingSegment(t *testing.T) {
 	checkCorrupt(t, err, "journal-00000004")
 }
 
-// What was passed over by one start, and could not be deleted, is by the next.
+// A segment that one start skipped but could not delete is deleted by the next.
 func TestSegmentPassedOver(t *testing.T) {
 	c := Config{Dir: t.TempDir()}
 	j, _, _ := open(t, c)
@@ -288,7 +287,7 @@ func TestSegmentPassedOver(t *testing.T) {
 	}
 }
 
-// It asks for a checkpoint when it has grown, and no more once that is made.
+// A journal asks for a checkpoint when it has grown, and not again once that is made.
 func TestWantsCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := Config{Dir: t.TempDir(), Fsync: Never, CheckpointBytes: 1000}
@@ -333,7 +332,7 @@ func TestWantsCheckpoint(t *testing.T) {
 	})
 }
 
-// Who walks may give up.
+// walk may give up.
 func TestWalkFails(t *testing.T) {
 	j, _, _ := open(t, Config{Dir: t.TempDir()})
 	why := errors.New("why not")

@@ -49,8 +49,8 @@ func (m *machine) restart(took time.Duration) {
 	m.now.Wall = m.now.Wall.Add(took)
 }
 
-// A lease runs on while the process or the machine is down. The clock that the
-// lease is measured by is the machine's as long as that is not restarted.
+// A lease runs on while the process or the machine is down. As long as the machine is not
+// restarted, the lease is measured by the machine's clock.
 func TestLeasesRunOn(t *testing.T) {
 	const left = 10 * time.Minute
 	for _, tt := range []struct {
@@ -112,8 +112,8 @@ func reopen(t *testing.T, c Config, key string, left, length time.Duration) (*Jo
 	return j, r
 }
 
-// That the wall clock was set while the process ran is not taken for time that
-// passed while the machine was down, even if nothing was appended since.
+// If the wall clock was set while the process ran, that is not taken for time that passed
+// while the machine was down, even if nothing was appended since.
 func TestClockSetWhileRunning(t *testing.T) {
 	for _, by := range []time.Duration{5 * time.Hour, -5 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {

@@ -43,8 +43,8 @@ func TestGroupCommit(t *testing.T) {
 	}
 }
 
-// Commit returns only after an fsync in mode Always; in mode Interval there is
-// one when it is time, if there is anything.
+// In mode Always, Commit returns only after an fsync; in mode Interval there is one when
+// the interval is over, if anything was written.
 func TestModes(t *testing.T) {
 	for _, tt := range []struct {
 		mode        Mode
@@ -76,7 +76,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// What nobody commits is committed all the same, a little later.
+// Entries that nobody commits are committed all the same, a little later.
 func TestNobodyCommits(t *testing.T) {
 	for _, mode := range []Mode{Always, Interval, Never} {
 		synctest.Test(t, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestNobodyCommits(t *testing.T) {
 	}
 }
 
-// Without a Commit no more is kept in memory than is worth a write.
+// Even without a Commit, entries are written once there are enough of them.
 func TestPendingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, _, _ := open(t, Config{Dir: t.TempDir(), Fsync: Never})

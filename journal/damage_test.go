@@ -20,7 +20,7 @@ type history struct {
 	j      *Journal
 	held   map[string]*Entry
 	states []state
-	safe   int     // index of the state that the latest complete checkpoint took in
+	safe   int     // index of the state in the latest complete checkpoint
 	ends   []int64 // of the batch that led to the state, in the present segment
 }
 
@@ -47,8 +47,7 @@ func (h *history) commit(entries ...*Entry) {
 
 func (h *history) last() state { return h.states[len(h.states)-1] }
 
-// since reports whether a state is one that the history went through, from the
-// first one that counts.
+// since reports whether the history went through a state at the given index or later.
 func (h *history) since(first int, s state) bool {
 	return slices.ContainsFunc(h.states[first:], func(was state) bool { return maps.Equal(was, s) })
 }
@@ -75,7 +74,7 @@ func copyDir(t testing.TB, dir string, edit func(name string, b []byte) []byte) 
 	return to
 }
 
-// checkCorrupt wants a refusal that names the file and says what to do.
+// checkCorrupt expects an error that names the file and says what to do.
 func checkCorrupt(t testing.TB, err error, file string) {
 	t.Helper()
 	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "restore") {
@@ -100,7 +99,7 @@ func smallHistory(t testing.TB, c Config) *history {
 func TestCutAtEveryByte(t *testing.T) {
 	h := smallHistory(t, Config{Fsync: Always})
 	size := h.ends[len(h.ends)-1]
-	const goOn = 17 // after every so many cuts, because that takes its time
+	const goOn = 17 // only after every so many cuts, because it takes long
 	for cut := range size + 1 {
 		dir := copyDir(t, h.dir, func(_ string, b []byte) []byte { return b[:cut] })
 		got, r, err := look(dir)
@@ -150,8 +149,8 @@ func TestFlipAnyByte(t *testing.T) {
 	}
 }
 
-// What Close has made safe is refused when it is damaged, up to the last batch,
-// which says so.
+// What Close has made safe is refused if it is damaged, up to the last batch, which says
+// that it is safe.
 func TestFlipAfterClose(t *testing.T) {
 	h := newHistory(t, Config{Fsync: Never})
 	h.commit(put("a", "alice", 1))
@@ -189,7 +188,7 @@ func randomHistory(t testing.TB, random *rand.Rand, c Config) *history {
 	return h
 }
 
-// checkpoint makes one, and gives up in the middle if it is not to be complete.
+// checkpoint makes a checkpoint, or gives up in the middle of it.
 func (h *history) checkpoint(complete bool) {
 	gaveUp, n := errors.New("gave up"), 0
 	err := h.j.Checkpoint(func(emit func(*Entry)) error {
@@ -209,8 +208,7 @@ func (h *history) checkpoint(complete bool) {
 	}
 }
 
-// However one file is damaged: what comes back is a state that there was, or a
-// refusal.
+// However one file is damaged, Replay returns a state that there was, or an error.
 func TestRandomDamage(t *testing.T) {
 	const histories, damages = 10, 30
 	refused, whole := 0, 0
@@ -270,7 +268,7 @@ func damage(b []byte, random *rand.Rand) (damaged []byte, how string) {
 }
 
 // A power cut loses nothing in mode Always. In the others the end may be lost, but
-// nothing that a complete checkpoint had taken in.
+// nothing that is in a complete checkpoint.
 func TestPowerCut(t *testing.T) {
 	for seed := range uint64(30) {
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -290,7 +288,7 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
-// One batch is enough for damage before it to be told from a torn tail.
+// One batch is enough to tell damage before it from a torn tail.
 func TestDamagedPreface(t *testing.T) {
 	h := newHistory(t, Config{Fsync: Never})
 	h.commit(put("a", "alice", 1))

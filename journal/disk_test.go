@@ -23,7 +23,7 @@ type diskFile struct {
 	disk  *disk
 	path  string
 	size  int64 // bytes written
-	safe  int64 // of which so many would survive a power cut
+	safe  int64 // how many of them would survive a power cut
 	syncs int
 	lost  bool // a Sync failed
 }
@@ -86,9 +86,9 @@ func (f *diskFile) Truncate(size int64) error {
 	return f.File.(*os.File).Truncate(size)
 }
 
-// Sync fails once and then claims to succeed, as the kernel does, which has
-// forgotten what could not be written. The disk itself is spared: to wait for it
-// tells nothing.
+// Sync fails once and then claims to succeed, as the kernel does, which has forgotten
+// what could not be written. It does not wait for the real disk, which would show
+// nothing.
 func (f *diskFile) Sync() error {
 	f.disk.mu.Lock()
 	f.syncs++

@@ -14,7 +14,7 @@ type model struct {
 	held map[string]*Entry
 }
 
-// change takes or ends a lock, and commits.
+// change grants or ends a lock, and commits.
 func (m *model) change(entries ...*Entry) error {
 	for _, e := range entries {
 		if m.held[string(e.Key)] = e; e.Kind == End {
@@ -40,7 +40,7 @@ func (m *model) state() state {
 	return s
 }
 
-// checkRecovered wants the state to come back after a crash.
+// checkRecovered expects the state to come back after a crash.
 func (m *model) checkRecovered(t *testing.T, want state) {
 	t.Helper()
 	crash(m.Journal)
@@ -51,7 +51,7 @@ func (m *model) checkRecovered(t *testing.T, want state) {
 	checkState(t, got, want)
 }
 
-// checkFailed wants the journal to refuse everything for that reason.
+// checkFailed expects the journal to refuse everything for that reason.
 func checkFailed(t *testing.T, j *Journal, why error) {
 	t.Helper()
 	if err := j.Err(); !errors.Is(err, why) {
@@ -68,8 +68,8 @@ func newModel(t *testing.T, mode Mode, d *disk) *model {
 	return &model{Journal: j, held: make(map[string]*Entry)}
 }
 
-// A full disk fails the commit, and all later ones, until a checkpoint succeeds,
-// which takes in what was dropped meanwhile.
+// On a full disk this commit fails, and all later ones, until a checkpoint succeeds,
+// which includes what was dropped meanwhile.
 func TestDiskFull(t *testing.T) {
 	for _, mode := range []Mode{Always, Interval, Never} {
 		synctest.Test(t, func(t *testing.T) {
@@ -153,8 +153,8 @@ func TestFsyncFails(t *testing.T) {
 	}
 }
 
-// What was refused does not come back after a crash, though an fsync failed only after
-// it had been written; what was committed before does.
+// What was refused does not come back after a crash, even if the fsync failed after it
+// had been written; what was committed before does.
 func TestRefusedIsCutOff(t *testing.T) {
 	for name, write := range map[string]func(m *model) error{
 		"with the fsync": func(m *model) error { return m.change(end("a", 1), put("c", "cleo", 3)) },
@@ -197,7 +197,8 @@ func TestRefusedIsCutOff(t *testing.T) {
 	}
 }
 
-// What happens to a lock is doubtful until the checkpoint that heals is complete.
+// What happens to a lock is doubtful until the checkpoint that repairs the journal is
+// complete.
 func TestDoubtful(t *testing.T) {
 	d := new(disk)
 	m := newModel(t, Interval, d)
@@ -241,8 +242,8 @@ func TestDoubtful(t *testing.T) {
 	m.checkRecovered(t, state{})
 }
 
-// Crashing while nothing can be written leaves what was written before, however
-// far a checkpoint has come.
+// A crash while nothing can be written leaves what was written before, however far a
+// checkpoint has come.
 func TestCrashWhileFailing(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -305,7 +306,7 @@ func TestCheckpointCannotBegin(t *testing.T) {
 }
 
 // A checkpoint that fails in the middle leaves what was committed before and
-// during it, and the next one heals.
+// during it, and the next one repairs the journal.
 func TestCheckpointFails(t *testing.T) {
 	d := new(disk)
 	m := newModel(t, Always, d)

@@ -11,10 +11,9 @@ import (
 	leveldb "github.com/syndtr/goleveldb/leveldb/journal"
 )
 
-// FuzzReplay reads any two files as segments 1 and 2, of which either may be empty:
-// then there is none; mended gives them the checksums that fit. They are recovered or
-// refused, what is recovered makes sense, and the journal that goes on from it
-// recovers the same.
+// FuzzReplay reads any two files as segments 1 and 2; an empty one is left out, and
+// mended gives them checksums that fit. They are recovered or refused, what is recovered
+// makes sense, and the journal that goes on from it recovers the same.
 func FuzzReplay(f *testing.F) {
 	whole, err := os.ReadFile(smallHistory(f, Config{Fsync: Always, Clock: newMachine().clock}).j.path(1))
 	if err != nil {
@@ -60,7 +59,7 @@ func FuzzReplay(f *testing.F) {
 	})
 }
 
-// mend reads records whatever their checksums say, and writes them anew.
+// mend reads records without regard to their checksums, and writes them anew.
 func mend(b []byte) []byte {
 	var to bytes.Buffer
 	records, framer := leveldb.NewReader(bytes.NewReader(b), nil, false, false), leveldb.NewWriter(&to)
@@ -75,8 +74,8 @@ func mend(b []byte) []byte {
 	}
 }
 
-// sameKeys compares keys only: times depend on when a journal without a clock's
-// name is read.
+// sameKeys compares keys only: the times in a journal without a boot id depend on when it
+// is read.
 func sameKeys(a, b state) bool {
 	return maps.EqualFunc(a, b, func(string, string) bool { return true })
 }

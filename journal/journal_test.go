@@ -55,7 +55,7 @@ func look(dir string) (state, Recovered, error) {
 	return s, r.Recovered, err
 }
 
-// crash ends a journal as the end of the process would.
+// crash ends a journal as a crash of the process would.
 func crash(j *Journal) {
 	close(j.stop)
 	j.ended.Wait()
@@ -218,7 +218,7 @@ func TestClasses(t *testing.T) {
 			t.Errorf("%d bytes came back, want %d", len(r.Classes), len(blob))
 		}
 	}
-	// Locks do not suffer from statistics that are damaged.
+	// Damaged statistics do no harm to the locks.
 	crash(j)
 	flip(t, filepath.Join(c.Dir, classesName), 99)
 	_, got, r := open(t, c)
