@@ -42,7 +42,7 @@ func TestHeapSorts(t *testing.T) {
 	}
 }
 
-// A slice that is searched through does the same.
+// A slice with linear search does the same.
 func TestHeapAgainstSlice(t *testing.T) {
 	var h Heap[*due]
 	var all []*due

@@ -7,8 +7,8 @@ import (
 	"github.com/lockcached/lockcached/internal/ttl"
 )
 
-// TestScan looks through a table in pieces, while it grows from 16 buckets to 4096,
-// and finds every item once that was there from the beginning.
+// TestScan scans a table in pieces, while it grows from 16 buckets to 4096, and finds
+// every item that was there from the beginning once.
 func TestScan(t *testing.T) {
 	for _, growth := range []int{0, 1, 10, 300} {
 		for _, n := range []int{1, 7, 100} {

@@ -50,7 +50,7 @@ func TestInsertAndRemove(t *testing.T) {
 	}
 }
 
-// Two keys whose hashes agree in all that the Table keeps of them.
+// Two keys may have hashes that agree in all that the Table keeps of them.
 func TestEqualHashes(t *testing.T) {
 	tab := New[int]()
 	a := tab.Insert(7<<32, []byte("a"), nil, ttl.Forever, 0, false)
@@ -64,8 +64,8 @@ func TestEqualHashes(t *testing.T) {
 	}
 }
 
-// A removed item's memory serves the next one, of which nothing of the first
-// must be left.
+// A removed item's memory is reused for the next one, which must show nothing of the
+// first.
 func TestReusedItemIsBlank(t *testing.T) {
 	tab := New[int]()
 	it := insert(tab, "a long key", time.Second, true)
@@ -253,8 +253,7 @@ type modelItem struct {
 	prompt  bool
 }
 
-// model is a Table for people without time: a map, and the keys in order of
-// their last use.
+// model is a simple Table: a map, and the keys in order of their last use.
 type model struct {
 	items map[string]*modelItem
 	byAge []string // of those not pinned
