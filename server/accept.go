@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// acceptor takes the connections of one listener. It slows down while that fails.
+// acceptor accepts the connections of one listener. It slows down while accepting fails.
 type acceptor struct {
 	srv      *Server
 	listener net.Listener
-	// spare is a descriptor that is given up when there is no other, to tell a client
-	// that there are too many: otherwise it would hang in the backlog.
+	// spare is a descriptor that is given up when no other is left, so that a client can be
+	// accepted and told that there are too many. Otherwise it would hang in the backlog.
 	spare  *os.File
 	pause  time.Duration
 	logged time.Time
@@ -24,8 +24,8 @@ const (
 	maxAcceptPause = time.Second
 )
 
-// accept takes a connection that can be served. Those for which there is no
-// descriptor are turned away.
+// accept returns the next connection that can be served. Connections for which no
+// descriptor is left are turned away.
 func (a *acceptor) accept() (net.Conn, error) {
 	for {
 		if a.spare == nil {
@@ -42,7 +42,7 @@ func (a *acceptor) accept() (net.Conn, error) {
 			return nil, err
 		}
 		if a.spare, err = os.Open(os.DevNull); err == nil {
-			return nc, nil // meanwhile somebody has gone
+			return nc, nil // another connection has closed meanwhile
 		}
 		a.srv.turnAway(nc)
 		_ = nc.Close()
@@ -56,13 +56,12 @@ func (a *acceptor) close() {
 	}
 }
 
-// exhausted reports whether there are no descriptors left, in the process or in the
-// system.
+// exhausted reports whether the process or the system has no descriptors left.
 func exhausted(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// note counts a failure, and logs one a second at most.
+// note counts a failure, and logs at most one a second.
 func (a *acceptor) note(err error) {
 	a.srv.counts.acceptErrors.Add(1)
 	if time.Since(a.logged) > time.Second {
@@ -71,7 +70,7 @@ func (a *acceptor) note(err error) {
 	}
 }
 
-// failed waits a little, longer each time.
+// failed counts a failure and sleeps, longer each time.
 func (a *acceptor) failed(err error) {
 	a.note(err)
 	a.pause = min(max(2*a.pause, minAcceptPause), maxAcceptPause)

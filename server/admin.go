@@ -112,11 +112,11 @@ func (c *conn) refreshCerts() string {
 	return "OK"
 }
 
-// oneLine is an error in words that fit a reply.
+// oneLine returns the error's text as one line, for a reply.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
-// tuning answers the commands that turn the knobs of slabs and LRU, which are
-// not here: as a memcached that was started without them.
+// tuning answers the commands that tune slabs and the LRU. This server has neither, so it
+// answers as a memcached that was started without them.
 func tuning(q *protocol.Request) string {
 	what, args := protocol.NextWord(q.Args)
 	word, _ := protocol.NextWord(args)

@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// unsureGrants are the grants of a connection of which it is not known whether the
-// client has the answers: until it goes on to ask. If the connection ends without that,
-// what the client has not taken is withdrawn, be it one grant or thousands.
+// unsureGrants are the grants of a connection whose answers may not have reached the
+// client. A grant is sure once the client has sent enough further input. If the connection
+// ends before that, every grant that the client has not received is withdrawn.
 //
-// They are as many as the locks that the connection holds, at most twice, and so their
-// memory is bounded by that for locks.
+// There are at most twice as many as the connection holds locks, so the limit on the
+// memory of locks bounds these, too.
 type unsureGrants struct {
 	list []unsureGrant
 	keys []byte
-	// asked says that a claim of the latest input was ready to wait; plain counts the
+	// asked says that some claim in the latest input was ready to wait; plain counts the
 	// grants to claims that were not: see maybeUnsure.
 	asked bool
 	plain int
-	// inputs counts how often the client has sent something when all was answered.
+	// inputs counts how often the client has sent something after everything was answered.
 	inputs int
-	// onWay says that the next input does not count, because some of it was there when
+	// onWay says that the next input does not count, because part of it had arrived before
 	// the answers were sent.
 	onWay bool
 }
@@ -33,29 +33,30 @@ type unsureGrants struct {
 type unsureGrant struct {
 	key   int // where the key ends in keys
 	token uint64
-	at    int64  // when it was granted, on the server's clock; not yet for a plain one
-	end   uint64 // of the answer among the bytes written
-	sure  int    // it is sure after so many inputs
-	plain bool   // of a claim that was not ready to wait, nor any beside it so far
+	at    int64  // when it was granted, on the server's clock; zero while it is plain
+	end   uint64 // where its answer ends among the bytes written
+	sure  int    // the value of inputs at which it is sure
+	plain bool   // neither its claim nor, so far, any other in the same input was ready to wait
 }
 
-// proof is how many inputs show that an answer before them has arrived. The first one
-// may have been sent before that; a client that sends a second one reads.
+// proof is how many inputs after an answer show that it has arrived. The client may have
+// sent the first input before it read the answer; a client that sends a second one reads.
 const proof = 2
 
-// Only connections with such grants have any.
+// unsurePool serves the connections that have such grants; the others need no memory for them.
 var unsurePool = sync.Pool{New: func() any { return &unsureGrants{list: make([]unsureGrant, 0, 4)} }}
 
-// maxPooledGrants and maxPooledKeys, in bytes, bound what goes back to the pool.
+// What is larger does not go back to the pool: maxPooledGrants is a number of grants,
+// maxPooledKeys is in bytes.
 const (
 	maxPooledGrants = 1 << 10
 	maxPooledKeys   = 32 << 10
 )
 
-// maybeUnsure notes the grant of a claim that was served at once, whose answer was put
-// together just now, if it may have to be withdrawn. asked says that it was ready to
-// wait. One that was not is kept, as memcached would keep it, unless the client has
-// sent it together with one that was.
+// maybeUnsure records the grant of a claim that was served at once, if the grant may have
+// to be withdrawn. The answer has just been put together. asked says that the claim was
+// ready to wait. A grant to a claim that was not stays, as it would in memcached, unless
+// the client has sent that claim together with one that was ready to wait.
 func (c *conn) maybeUnsure(key []byte, token uint64, asked bool) {
 	besides := c.unsure != nil && c.unsure.asked
 	if asked || besides || c.in.Buffered() > 0 {
@@ -67,7 +68,7 @@ func (c *conn) maybeUnsure(key []byte, token uint64, asked bool) {
 	}
 }
 
-// addUnsure notes a grant; g.sure counts from now.
+// addUnsure records a grant; g.sure counts from now.
 func (c *conn) addUnsure(key []byte, g unsureGrant) {
 	u := c.unsure
 	if u == nil {
@@ -77,7 +78,7 @@ func (c *conn) addUnsure(key []byte, g unsureGrant) {
 	if len(u.list) == cap(u.list) {
 		u.keep(func(g unsureGrant, key []byte) bool { return c.srv.locks.Holds(key, g.token) })
 		if n := len(u.list); n > cap(u.list)/2 {
-			u.list = slices.Grow(u.list, n+1) // or the rest would be looked through too often
+			u.list = slices.Grow(u.list, n+1) // otherwise the list would be searched too often
 		}
 	}
 	u.keys = append(u.keys, key...)
@@ -91,8 +92,8 @@ func (c *conn) addUnsure(key []byte, g unsureGrant) {
 	}
 }
 
-// settlePlain decides about grants to claims that were not ready to wait: at the end of
-// an input it is known what else was in it.
+// settlePlain decides which grants to claims that were not ready to wait stay unsure. It
+// is called at the end of an input, when all claims in that input are known.
 func (u *unsureGrants) settlePlain(now func() int64) {
 	switch {
 	case u.plain == 0:
@@ -112,7 +113,7 @@ func (u *unsureGrants) settlePlain(now func() int64) {
 	}
 }
 
-// keep drops all others.
+// keep drops the grants for which which returns false.
 func (u *unsureGrants) keep(which func(g unsureGrant, key []byte) bool) {
 	list, keys := u.list[:0], u.keys[:0]
 	u.plain = 0
@@ -129,7 +130,7 @@ func (u *unsureGrants) keep(which func(g unsureGrant, key []byte) bool) {
 	u.list, u.keys = list, keys
 }
 
-// each calls do for every grant; do may use the memory of those before.
+// each calls do for every grant; do may overwrite the memory of earlier grants.
 func (u *unsureGrants) each(do func(g unsureGrant, key []byte)) {
 	start := 0
 	for _, g := range u.list {
@@ -139,8 +140,8 @@ func (u *unsureGrants) each(do func(g unsureGrant, key []byte)) {
 	}
 }
 
-// beforeAnswers is called when answers are about to be sent: what has arrived by then was
-// not sent because of them.
+// beforeAnswers is called when answers are about to be sent. The client cannot have sent
+// what has already arrived in reply to them.
 func (c *conn) beforeAnswers() {
 	u := c.unsure
 	if u == nil {
@@ -156,7 +157,7 @@ func (c *conn) beforeAnswers() {
 	u.onWay = c.transport.unread() > 0
 }
 
-// answersSent is called when all answers are with the kernel.
+// answersSent is called when the kernel has taken all answers.
 func (c *conn) answersSent() {
 	u := c.unsure
 	if u == nil {
@@ -202,10 +203,12 @@ func (c *conn) forgetUnsure() {
 	}
 }
 
-// fewUnsure is how many grants are withdrawn before others are let at the worker.
+// fewUnsure is how many grants may be withdrawn without handing the worker's other
+// connections to a successor.
 const fewUnsure = 16
 
-// withdrawUnsure takes back the grants whose client has gone without their answers.
+// withdrawUnsure withdraws the grants whose answers the client had not received when the
+// connection ended.
 func (c *conn) withdrawUnsure() {
 	u := c.unsure
 	if u == nil {
@@ -228,16 +231,16 @@ func (c *conn) withdrawUnsure() {
 	c.forgetUnsure()
 }
 
-// A client of which nothing was heard since a grant has it withdrawn when the
-// connection is reset within Config.justGranted. A reset that comes later may be some
-// middlebox tired of an idle connection, while the client works under its lock.
+// If a client has sent nothing since a grant, and the connection is reset within
+// Config.justGranted, the grant is withdrawn. A later reset may come from a middlebox that
+// drops idle connections while the client works under its lock.
 const defaultJustGranted = 5 * time.Second
 
-// arrived tells, when the connection has ended, which answers to grants the client has
-// received; latest is when the last of them was granted. A kernel sends a reset when
-// the receiver closes with answers unread, or is not there: then none is known to have
-// arrived. After a FIN it answers what comes too late in the same way, but what it has
-// acknowledged before was read.
+// arrived is called when the connection has ended. The function that it returns reports
+// whether the client has received the answer to a grant; latest is when the last of them
+// was granted. A kernel sends a reset when the client closes with answers unread, or is no
+// longer there: then no answer is known to have arrived. After a FIN the kernel also
+// resets what comes too late, but the client has read what was acknowledged before.
 func (c *conn) arrived(latest int64) func(unsureGrant) bool {
 	c.readErr = c.transport.seeOff()
 	now := c.srv.now()
@@ -251,9 +254,9 @@ func (c *conn) arrived(latest int64) func(unsureGrant) bool {
 	return func(g unsureGrant) bool { return g.end <= confirmed }
 }
 
-// confirmed is how many of the bytes written the client's kernel has acknowledged, when
-// it has acknowledged all or will acknowledge no more. A client that has only stopped
-// sending may take its time.
+// confirmed returns how many of the bytes written the client's kernel has acknowledged. It
+// waits until the kernel has acknowledged all or will acknowledge no more: a client that
+// has only stopped sending may still read slowly.
 func (c *conn) confirmed(latest int64) uint64 {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		f := c.transport.inFlight()
@@ -262,7 +265,7 @@ func (c *conn) confirmed(latest int64) uint64 {
 		case f.unsent == 0:
 			return written
 		case (late || !f.open) && !f.plain:
-			return 0 // it cannot be told which replies these bytes belong to
+			return 0 // nobody can tell which replies these bytes belong to
 		case late || !f.open:
 			return written - min(written, uint64(f.unsent))
 		}
@@ -271,10 +274,10 @@ func (c *conn) confirmed(latest int64) uint64 {
 	}
 }
 
-// linger waits, when the server ends, until the client's kernel has confirmed what
-// was sent. To close while the client goes on to send resets a TCP connection, and
-// answers that are still on their way would be lost. (What a Unix socket was given,
-// its other end can read.)
+// linger waits, when the server shuts down, until the client's kernel has acknowledged what
+// was sent. Closing a TCP connection while the client still sends resets it, and answers
+// that are still on their way would be lost. (The other end of a Unix socket can always
+// read what was written to it.)
 func (c *conn) linger() {
 	gone := c.writeErr != nil || c.readErr != nil && !errors.Is(c.readErr, os.ErrDeadlineExceeded)
 	if _, isTCP := c.transport.remote().(*net.TCPAddr); gone || !isTCP || !c.finishing.Load() {
@@ -289,8 +292,8 @@ func (c *conn) linger() {
 	}
 }
 
-// broken tells an error of the socket from its proper end and from what is done
-// on our side.
+// broken reports whether err is an error of the socket, rather than its proper end or
+// something that this side has done.
 func broken(err error) bool {
 	_, fromKernel := errors.AsType[syscall.Errno](err)
 	return fromKernel
@@ -300,8 +303,7 @@ func reset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// endedHere reports whether it is not for the client's sake that nothing more is
-// read.
+// endedHere reports whether reading stopped because of this side, not because of the client.
 func endedHere(err error) bool {
 	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)
 }

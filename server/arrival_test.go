@@ -11,7 +11,7 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// claims are n requests for locks in one piece; each is ready to wait.
+// claims returns n claims in one string; each is ready to wait.
 func claims(n int) string {
 	var all strings.Builder
 	for i := range n {
@@ -27,8 +27,8 @@ var goodbyes = map[string]func(*socketClient){
 	"reset":       (*socketClient).reset,
 }
 
-// However many claims a client has sent at once, it has none of the locks if it goes
-// without the answers.
+// A client that goes without reading the answers keeps none of its locks, however many claims
+// it has sent at once.
 func TestGrantsNotTaken(t *testing.T) {
 	for name, leave := range goodbyes {
 		for _, n := range []int{1, 2, 3, 100, 3000} {
@@ -48,7 +48,7 @@ func TestGrantsNotTaken(t *testing.T) {
 	}
 }
 
-// Some are granted at once, one after a wait, one is still waited for.
+// Some locks are granted at once, one after a wait, and for one the client is still in line.
 func TestGrantsOfAllKindsNotTaken(t *testing.T) {
 	for name, leave := range goodbyes {
 		for _, served := range []bool{false, true} {
@@ -62,7 +62,7 @@ func TestGrantsOfAllKindsNotTaken(t *testing.T) {
 				if served {
 					holder.send("delete lock:1")
 					holder.gets("DELETED")
-					s.waitForHolds(t, 2+4) // of the holder, and all but lock:3
+					s.waitForHolds(t, 2+4) // plain, meta, and lock:0 to lock:3
 					s.waitForLine(t, 1)
 				}
 				eventually(t, "answers in the socket", func() bool { return gone.unread() > 0 })
@@ -80,7 +80,8 @@ func TestGrantsOfAllKindsNotTaken(t *testing.T) {
 	}
 }
 
-// One that was granted before the client asked to wait, which it still does.
+// A lock that was granted before the client asked to wait for another, for which it is still
+// in line.
 func TestGrantBeforeAWaitNotTaken(t *testing.T) {
 	for name, leave := range goodbyes {
 		onNetworks(t, name, func(t *testing.T, network string) {
@@ -97,7 +98,7 @@ func TestGrantBeforeAWaitNotTaken(t *testing.T) {
 	}
 }
 
-// A client that never asks to wait is memcached's: what it has added stays.
+// A client that never asks to wait is treated as by memcached: what it has added stays.
 func TestAddsWithoutWaitStay(t *testing.T) {
 	onNetworks(t, "reset", func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
@@ -112,7 +113,7 @@ func TestAddsWithoutWaitStay(t *testing.T) {
 	})
 }
 
-// Who has taken the answers and closes keeps its locks, all of them.
+// A client that has read the answers and then closes keeps all its locks.
 func TestGrantsTaken(t *testing.T) {
 	const n = 1000
 	for name, leave := range map[string]func(*socketClient){
@@ -142,7 +143,8 @@ func TestGrantsTaken(t *testing.T) {
 	}
 }
 
-// A client that goes on after an answer has it: a reset then takes only what came later.
+// A client that sends more after an answer has read it: a reset then withdraws only later
+// grants.
 func TestGrantsTakenBeforeOthers(t *testing.T) {
 	onNetworks(t, "reset", func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
@@ -151,7 +153,7 @@ func TestGrantsTakenBeforeOthers(t *testing.T) {
 		holder.gets("STORED")
 		gone.send("add lockcached:wait=30s:mine 0 600 1", "x")
 		gone.gets("STORED")
-		for range 2 { // one may have come so soon that it could have been sent before
+		for range 2 { // the client might have sent the first before it read the answer
 			gone.send("version")
 			gone.gets("VERSION " + Version)
 		}
@@ -164,7 +166,7 @@ func TestGrantsTakenBeforeOthers(t *testing.T) {
 	})
 }
 
-// Nor is anything withdrawn of what came later than a claim that was ready to wait.
+// Claims without a wait stay, too, when they follow a claim that was ready to wait.
 func TestAddsBehindAWaitStay(t *testing.T) {
 	onNetworks(t, "reset", func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
@@ -181,7 +183,7 @@ func TestAddsBehindAWaitStay(t *testing.T) {
 	})
 }
 
-// Two claims in two packets, of a client that reads nothing.
+// A client that reads nothing sends two claims in two packets.
 func TestGrantsInTwoPacketsNotTaken(t *testing.T) {
 	for name, leave := range goodbyes {
 		onNetworks(t, name, func(t *testing.T, network string) {
@@ -198,8 +200,8 @@ func TestGrantsInTwoPacketsNotTaken(t *testing.T) {
 	}
 }
 
-// What comes behind a grant from the line may have been sent before that, but not before
-// an earlier answer.
+// Input after a hand-off may have been sent before the hand-off, but not before an earlier
+// answer.
 func TestGrantTakenBeforeAWait(t *testing.T) {
 	onNetworks(t, "reset", func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
@@ -213,7 +215,7 @@ func TestGrantTakenBeforeAWait(t *testing.T) {
 		holder.send("delete held")
 		holder.gets("DELETED")
 		gone.gets("STORED")
-		for _, key := range []string{"a", "b"} { // claims without a wait, each by itself
+		for _, key := range []string{"a", "b"} { // claims without a wait, one at a time
 			gone.send("add "+key+" 0 600 1", "x")
 			gone.gets("STORED")
 		}
@@ -224,7 +226,7 @@ func TestGrantTakenBeforeAWait(t *testing.T) {
 	})
 }
 
-// Where the journal is committed before each answer, it is the same.
+// The same holds when the journal is committed before each answer.
 func TestGrantsNotTakenFromTheDisk(t *testing.T) {
 	for name, mode := range map[string]journal.Mode{"interval": journal.Interval, "always": journal.Always} {
 		t.Run(name, func(t *testing.T) {
@@ -240,7 +242,7 @@ func TestGrantsNotTakenFromTheDisk(t *testing.T) {
 	}
 }
 
-// What is noted of grants is bounded by how many locks are held.
+// The number of held locks bounds what is recorded of grants.
 func TestUnsureGrantsAreBounded(t *testing.T) {
 	m := locks.NewManager(locks.Config{})
 	c := newConn(New(Config{Locks: m}))
@@ -268,13 +270,13 @@ func TestUnsureGrantsAreBounded(t *testing.T) {
 	}
 }
 
-// waitForHolds returns when so many locks are held.
+// waitForHolds returns when that number of locks is held.
 func (s *Server) waitForHolds(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprint(n, " holds"), func() bool { return s.locks.Totals().Held == n })
 }
 
-// waitForConns returns when so many connections are left.
+// waitForConns returns when that number of connections is left.
 func (s *Server) waitForConns(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprint(n, " connections"), func() bool {

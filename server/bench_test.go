@@ -31,7 +31,7 @@ func benchServer(b *testing.B) (dial func() net.Conn) {
 	}
 }
 
-// exchange sends requests and waits for as many bytes as their answers have.
+// exchange sends requests and reads as many bytes as their answers have.
 func exchange(b *testing.B, conn net.Conn, requests string, answers []byte) {
 	if _, err := io.WriteString(conn, requests); err != nil {
 		b.Fatal(err)
@@ -56,8 +56,8 @@ func BenchmarkAddDelete(b *testing.B) {
 	}
 }
 
-// Each operation is a release that hands the lock to the other client, who gets
-// in line again when he has released it.
+// Each operation is a release that hands the lock to the other client. A client that has
+// released the lock gets in line again.
 func BenchmarkHandOff(b *testing.B) {
 	dial := benchServer(b)
 	clients := [2]net.Conn{dial(), dial()}

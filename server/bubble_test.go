@@ -21,18 +21,18 @@ func bubble(t *testing.T, c Config, test func(t *testing.T, s *Server)) {
 	bubbleOf(t, locks.Config{}, c, test)
 }
 
-// bubbleOf is bubble with locks that are not as usual.
+// bubbleOf is bubble with a configuration for locks.
 func bubbleOf(t *testing.T, l locks.Config, c Config, test func(t *testing.T, s *Server)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c.Locks = locks.NewManager(l)
 		go c.Locks.Run(t.Context())
-		t.Cleanup(func() { time.Sleep(time.Minute) }) // what looks after things now and then sees that it is over
+		t.Cleanup(func() { time.Sleep(time.Minute) }) // let periodic goroutines see that the test is over
 		test(t, New(c))
 	})
 }
 
-// policy lets claims on keys that match a pattern wait unasked.
+// policy lets claims on keys that match a pattern wait without asking.
 func policy(glob string, wait time.Duration) locks.WaitPolicy {
 	return locks.WaitPolicy{Pattern: locks.MustPattern(glob), Wait: wait}
 }
@@ -41,7 +41,7 @@ func waiting(policies ...locks.WaitPolicy) locks.Config {
 	return locks.Config{WaitPolicies: policies}
 }
 
-// pass lets time pass, and what is due then be done.
+// pass lets time pass, and waits until everything that is then due is done.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -85,14 +85,14 @@ func (c *pipeClient) hangUp() { _ = c.conn.Close() }
 // send sends lines.
 func (c *pipeClient) send(lines ...string) { c.write(strings.Join(lines, "\r\n") + "\r\n") }
 
-// write does not insist that the server reads what is sent.
+// write does not fail if the server does not read what is sent.
 func (c *pipeClient) write(text string) {
 	go func() { _, _ = c.conn.Write([]byte(text)) }()
 	synctest.Wait()
 }
 
-// gets compares what has arrived since the last time: nothing if there are no
-// lines.
+// gets compares what has arrived since the last call with lines; without lines, nothing may
+// have arrived.
 func (c *pipeClient) gets(lines ...string) {
 	c.t.Helper()
 	synctest.Wait()

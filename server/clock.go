@@ -7,15 +7,15 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// seldom keeps what happens often from filling the log. Safe for concurrent use.
+// seldom keeps frequent events from filling the log. Safe for concurrent use.
 type seldom struct {
 	mu     sync.Mutex // guards what follows
 	logged time.Time
 	missed int
 }
 
-// due reports whether to log something now, once a second at most, and how many
-// times it was not logged since.
+// due reports whether to log an event now, at most once a second, and how many events have
+// not been logged since the last one that was.
 func (s *seldom) due() (missed int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -27,8 +27,8 @@ func (s *seldom) due() (missed int, ok bool) {
 	return missed, true
 }
 
-// now is the clock that connections go by: monotonic, so that setting the wall
-// clock cuts nobody off. In nanoseconds, for atomics.
+// now is the server's clock, in nanoseconds since it started. It is monotonic, so that
+// setting the wall clock cuts off no connection; an int64 fits the atomics.
 func (s *Server) now() int64 { return int64(time.Since(s.started)) }
 
 func lease(exptime int32) time.Duration { return protocol.Lease(exptime, time.Now) }

@@ -38,7 +38,7 @@ func (c *conn) get(q *protocol.Request) bool {
 	for key, rest := protocol.NextWord(q.Args); len(key) > 0; key, rest = protocol.NextWord(rest) {
 		if err := c.getOne(key, touch, q.Exptime); err != nil {
 			c.out.Line(errorLine(err))
-			return !q.More // the rest of a request in pieces would get an end of its own
+			return !q.More // if the request comes in pieces, the rest would get an END of its own
 		}
 		if c.flushIfMany() != nil {
 			return false
@@ -70,12 +70,12 @@ func (c *conn) getOne(key []byte, touch bool, exptime int32) (err error) {
 		c.srv.detail.get(key, hit)
 	}
 	if err == locks.ErrNotFound {
-		err = nil // a miss is no answer at all
+		err = nil // a miss has no reply
 	}
 	return err
 }
 
-// Item copies an item that was asked for into the reply.
+// Item copies a requested item into the reply.
 func (c *conn) Item(it *locks.Item) {
 	if c.work.withCAS {
 		c.out.ValueCAS(it.Key(), it.Flags, it.Value(), it.CAS())

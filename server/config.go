@@ -8,58 +8,57 @@ import (
 	"github.com/lockcached/lockcached/locks"
 )
 
-// Config is how a Server meets its clients. Only Locks is required.
+// Config configures a Server. Only Locks is required.
 type Config struct {
-	// Locks gives meaning to the requests.
+	// Locks carries out the requests.
 	Locks *locks.Manager
-	// MaxConns bounds the connections served at a time; one more is told
+	// MaxConns bounds the connections served at a time. A further one is answered
 	// "ERROR Too many open connections". 0 means DefaultMaxConns.
 	MaxConns int
 	// IdleTimeout closes a connection that has sent nothing for that long.
 	// 0 means never.
 	IdleTimeout time.Duration
-	// SendTimeout closes a connection whose client has taken nothing for that long
-	// of the answers that are ready. 0 means DefaultSendTimeout.
+	// SendTimeout closes a connection whose client has read nothing of its pending
+	// answers for that long. 0 means DefaultSendTimeout.
 	SendTimeout time.Duration
-	// RequestTimeout closes a connection on which a request has begun and nothing
-	// more of it has come for that long, or which brings less than 1 KB a second
-	// after that time. 0 means DefaultRequestTimeout.
+	// RequestTimeout closes a connection on which a request has begun, if no more of
+	// it arrives for that long, or if it arrives at less than 1 KB a second after
+	// that time. 0 means DefaultRequestTimeout.
 	RequestTimeout time.Duration
 	// KeepAlive is the time after which a silent TCP peer is probed, and
 	// UserTimeout the time sent data may stay unacknowledged before the
 	// connection is given up. 0 means DefaultKeepAlive and DefaultUserTimeout.
 	KeepAlive, UserTimeout time.Duration
-	// justGranted is for how long after a grant a reset withdraws it. 0 means
+	// justGranted is how long after a grant a reset still withdraws it. 0 means
 	// defaultJustGranted.
 	justGranted time.Duration
-	// Authenticate tells who may ask for anything: clients have to send a user and a
-	// password first, memcached's way. nil means everybody, without.
+	// Authenticate reports whether a client may log in: clients have to send a user
+	// and a password first, as with memcached's -Y. nil means that no login is needed.
 	Authenticate func(user, password []byte) bool
-	// Certificates are those of ServeTLS; nil if that is not used.
+	// Certificates are the ones that ServeTLS uses; nil without TLS.
 	Certificates Certificates
 	// NoFlush makes flush_all a CLIENT_ERROR (memcached's -F).
 	NoFlush bool
-	// NoDump refuses what lists keys: "stats cachedump", "stats held", "stats detail" and
-	// the dumps of "lru_crawler" (memcached's -X).
+	// NoDump refuses the commands that list keys: "stats cachedump", "stats held",
+	// "stats detail" and the dumps of "lru_crawler" (memcached's -X).
 	NoDump bool
-	// Shutdown is called for the shutdown command; nil answers that it is not
-	// enabled (memcached's -A turns it on).
+	// Shutdown is called for the shutdown command. If it is nil, the command is not
+	// enabled (memcached's -A enables it).
 	Shutdown func(graceful bool)
-	// MemoryLimitChanged is called, if it is not nil, when a client has changed how
-	// many bytes items may take, with cache_memlimit.
+	// MemoryLimitChanged, if not nil, is called when a client sets with cache_memlimit
+	// how many bytes items may take.
 	MemoryLimitChanged func(bytes int64)
-	// Settings is what "stats settings" prints beyond what the Server knows.
+	// Settings is what "stats settings" prints and the Server does not know otherwise.
 	Settings Settings
-	// Logger gets connection-level events. It must not wait for whoever reads them.
+	// Logger gets connection-level events. It must not wait for the reader of the log.
 	Logger zerolog.Logger
-	// LogCounts tells how many lines of the log were written, and how many dropped
-	// because nobody read them; nil if that is not known.
+	// LogCounts returns how many lines of the log were written, and how many were
+	// dropped because nobody read them; nil if that is not known.
 	LogCounts func() (written, dropped uint64)
 }
 
-// Settings are the values that "stats settings" shows as they were given on
-// the command line. But for the few that say so they change nothing in the
-// Server itself.
+// Settings are values from the command line that "stats settings" shows. Only a few of
+// them change what the Server does.
 type Settings struct {
 	TCPPort                       int
 	UDPPort                       int
@@ -90,8 +89,8 @@ type TLSSettings struct {
 	MinVersion     uint16 // as crypto/tls numbers them
 }
 
-// ProtocolBinary is the protocol that is asked for by -B binary and not spoken:
-// every client is hung up on, as memcached does with those that speak text then.
+// ProtocolBinary is the protocol of -B binary, which this server does not speak: it closes
+// every connection, as such a memcached closes those of clients that speak text.
 const ProtocolBinary = "binary"
 
 // What the zero values of a Config stand for.
@@ -101,6 +100,6 @@ const (
 	DefaultUserTimeout = 30 * time.Second
 	DefaultWriteBuffer = 16 << 10
 	DefaultSendTimeout = 30 * time.Second
-	// A person who types a value by hand is not to notice.
+	// Long enough for a person who types a value by hand.
 	DefaultRequestTimeout = time.Minute
 )

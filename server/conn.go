@@ -10,13 +10,13 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// conn is one connection: its requests and replies, whatever carries them. All of it
-// belongs to the goroutine that serves the transport, but for what is atomic and, while
-// it is parked, the writing side.
+// conn is one connection: its requests and replies, whatever transport carries them. It
+// belongs to the goroutine that serves the transport, except for the atomic fields and,
+// while it is parked, the writing side.
 type conn struct {
 	srv       *Server
 	transport transport
-	listener  net.Addr // where it came in; nil if handed over
+	listener  net.Addr // where it was accepted; nil for ServeConn
 
 	in       protocol.Reader
 	out      protocol.Writer
@@ -24,36 +24,36 @@ type conn struct {
 	session  locks.Session
 	since    int64   // when it connected, on the server's clock
 	parked   *parked // while waiting in line
-	spare    *parked // its memory, kept for the next time
+	spare    *parked // the memory of parked, for the next wait
 	readErr  error
 	writeErr error
 
-	lastRead     atomic.Int64 // on the server's clock, as is what follows
-	sendDue      atomic.Int64 // when the client has to have taken something; 0 if it has all
-	requestDue   atomic.Int64 // when more of a request has to be there; 0 if none has begun
+	lastRead     atomic.Int64 // on the server's clock, as the next two
+	sendDue      atomic.Int64 // by when the client must read something; 0 if it has read all
+	requestDue   atomic.Int64 // by when more of a request must arrive; 0 if none has begun
 	bytesRead    atomic.Uint64
 	bytesWritten atomic.Uint64
 
-	began      int64  // when the first of an unfinished request came
-	beganAfter uint64 // bytes that were read before
+	began      int64  // when the first bytes of an unfinished request arrived
+	beganAfter uint64 // bytesRead at that time
 	swept      swept
 
-	promises *promises // in replies not sent yet; nil if there are none
-	begun    int       // where in out the reply to the request at hand begins
-	replying bool      // there is such a request
-	kept     bool      // what the replies have seen is committed
+	promises *promises // of replies not sent yet; nil if there are none
+	begun    int       // where in out the reply to the present request begins
+	replying bool      // there is a present request
+	kept     bool      // all changes that the replies reflect are committed
 
 	unsure        *unsureGrants // nil if there are none
-	authenticated atomic.Bool   // the client may ask for something
-	finishing     atomic.Bool   // what has arrived is to be finished, then it closes
+	authenticated atomic.Bool   // the client may send requests
+	finishing     atomic.Bool   // handle what has arrived, then close
 	state         atomic.Uint32 // for "stats conns"
 }
 
-// work is the memory that handling a request takes; idle connections have none.
+// work is the memory that is needed to handle a request; idle connections have none.
 type work struct {
 	req     protocol.Request
 	put     locks.Put
-	withCAS bool // the get at hand wants ids
+	withCAS bool // the present get wants CAS ids
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
@@ -61,8 +61,8 @@ var works = sync.Pool{New: func() any { return new(work) }}
 // States of a connection, as "stats conns" names them.
 const (
 	stateParse uint32 = iota // conn_parse_cmd
-	stateNread               // conn_nread: a data block is on its way
-	stateWait                // waits in line for a lock
+	stateNread               // conn_nread: a data block has begun to arrive
+	stateWait                // conn_waiting: waits in line for a lock
 )
 
 func newConn(s *Server) *conn {
@@ -73,8 +73,7 @@ func newConn(s *Server) *conn {
 	return c
 }
 
-// end does what is left to do for a client that has gone or is to go. All that
-// remains is to close.
+// end does what remains to be done for a connection that ends, except to close it.
 func (c *conn) end() {
 	_ = c.flush()
 	c.requestDue.Store(0)
@@ -85,16 +84,16 @@ func (c *conn) end() {
 	c.out.Drop()
 }
 
-// maxUnsent is how many bytes of replies are collected before they are sent
-// though more requests are there.
+// maxUnsent is how many bytes of replies are collected before they are sent although
+// further requests have arrived.
 const maxUnsent = 64 << 10
 
-// minRate is how many bytes a second have to come of a request that takes longer
-// than RequestTimeout.
+// minRate is how many bytes a second must arrive of a request that takes longer than
+// RequestTimeout.
 const minRate = 1 << 10
 
-// noteShort notes that the rest of a request is not there yet: for "stats conns", and
-// for sweep, which does not wait for it for ever.
+// noteShort records that the rest of a request has not arrived: for "stats conns", and for
+// sweep, which bounds how long the rest may take.
 func (c *conn) noteShort() {
 	state := stateParse
 	if c.in.InData() {
@@ -114,14 +113,14 @@ func (c *conn) noteShort() {
 	c.requestDue.Store(min(now, slowest) + int64(c.srv.config.RequestTimeout))
 }
 
-// dismiss is for what cannot be answered: the connection is to be closed.
+// dismiss logs why a request cannot be answered, and returns false: close the connection.
 func (c *conn) dismiss(why error) (goesOn bool) {
 	c.srv.config.Logger.Debug().Err(why).Stringer("client", c.transport.remote()).Msg("closing")
 	return false
 }
 
-// flush sends the replies collected, when what they promise is kept. It returns when
-// all are with the kernel.
+// flush commits what the collected replies promise, and then sends them. It returns when
+// the kernel has taken them all.
 func (c *conn) flush() error {
 	if c.out.Buffered() == 0 && c.promises == nil { // a quiet success promises, too
 		return nil
@@ -142,7 +141,7 @@ func (c *conn) flush() error {
 	return err
 }
 
-// flushIfMany sends the replies collected if they take up too much memory.
+// flushIfMany sends the collected replies if they take up too much memory.
 func (c *conn) flushIfMany() error {
 	if c.out.Buffered() <= maxUnsent {
 		return nil
@@ -150,7 +149,7 @@ func (c *conn) flushIfMany() error {
 	return c.flush()
 }
 
-// Write sends b. It is what replies are flushed to.
+// Write sends b. Replies are flushed to it.
 func (c *conn) Write(b []byte) (int, error) {
 	n, err := c.transport.write(b)
 	if err != nil && err != errCut && err != errUnread {
@@ -159,17 +158,17 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// received notes that n bytes were read into the space of c.in.
+// received records that n bytes were read into the space of c.in.
 func (c *conn) received(n int) {
 	c.in.Advance(n)
 	c.bytesRead.Add(uint64(n))
 }
 
-// mustTake gives the client until SendTimeout to take some of its answers.
+// mustTake gives the client SendTimeout from now to read some of its answers.
 func (c *conn) mustTake() { c.sendDue.Store(c.srv.now() + int64(c.srv.config.SendTimeout)) }
 
-// keep takes n bytes of memory for answers that may go unread for a while, forget
-// gives them back.
+// keep reserves n bytes for answers that may stay unread for a while; forget gives them
+// back. keep returns errUnread if too much is reserved already.
 func (c *conn) keep(n int) error {
 	if c.srv.unread.Take(n) {
 		return nil
@@ -183,8 +182,8 @@ func (c *conn) forget(n int) {
 	c.sendDue.Store(0)
 }
 
-// finish makes the connection handle what has arrived and close. It may be
-// called from any goroutine.
+// finish makes the connection handle what has arrived and then close. It may be called from
+// any goroutine.
 func (c *conn) finish() {
 	c.finishing.Store(true)
 	c.transport.wake()

@@ -34,7 +34,7 @@ func TestQuitClosesAfterTheAnswers(t *testing.T) {
 	})
 }
 
-// A value of which half arrived stores nothing.
+// A value of which only half has arrived stores nothing.
 func TestHangUpInAValue(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Server) {
 		a, b := connect(t, s), connect(t, s)
@@ -81,7 +81,7 @@ func TestIdleTimeout(t *testing.T) {
 		}
 		busy.send("delete lock")
 		waiter.gets("STORED")
-		pass(9 * time.Second) // its time begins with the grant
+		pass(9 * time.Second) // its TTL begins with the grant
 		if waiter.isClosed() {
 			t.Error("the waiter was kicked for waiting")
 		}
@@ -140,8 +140,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// brokenListener fails as one does that has no descriptors left, until it is
-// closed.
+// brokenListener fails like a listener without descriptors left, until it is closed.
 type brokenListener struct {
 	net.Listener // for Addr, which is not called
 	failures     int
@@ -163,7 +162,7 @@ func (l *brokenListener) Close() error {
 	return nil
 }
 
-// Accepting goes on, but does not spin, and is not logged each time.
+// Accepting goes on, but does not spin, and failures are not logged each time.
 func TestAcceptErrors(t *testing.T) {
 	var log strings.Builder
 	l := &brokenListener{closed: make(chan struct{})}
@@ -192,7 +191,7 @@ func TestAcceptErrors(t *testing.T) {
 	}
 }
 
-// Requests that come in one packet are answered in one, up to a size.
+// Requests that arrive in one packet are answered in one, up to a certain size.
 func TestOneWriteForManyRequests(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Server) {
 		near, far := net.Pipe()
@@ -218,7 +217,7 @@ func (c *countedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// A connection that has nothing to do holds no buffers.
+// A connection that has nothing to do has no buffers.
 func TestIdleConnectionHoldsNoMemory(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
@@ -235,8 +234,8 @@ func TestIdleConnectionHoldsNoMemory(t *testing.T) {
 	}
 }
 
-// Waits that end at a shutdown wake their connections, which must not take that
-// for the end of all there is to do.
+// Waits that end at a shutdown wake their connections. These must still handle the input that
+// is left.
 func TestShutdownOfManyWaiters(t *testing.T) {
 	rounds := 100
 	if testing.Short() {

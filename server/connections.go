@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// turnAway tells a client that there are too many, unless the server is about to end.
+// turnAway tells a client that there are too many connections, unless the server is
+// shutting down.
 func (s *Server) turnAway(nc net.Conn) {
 	if s.isClosing() {
 		return
@@ -15,7 +16,7 @@ func (s *Server) turnAway(nc net.Conn) {
 	_, _ = nc.Write([]byte("ERROR Too many open connections\r\n"))
 }
 
-// register reports false if the connection is not to be served.
+// register reports false if the connection must not be served.
 func (s *Server) register(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,7 +34,7 @@ func (s *Server) register(c *conn) bool {
 }
 
 func (s *Server) unregister(c *conn) {
-	s.mu.Lock() // nobody may see its bytes twice
+	s.mu.Lock() // its bytes must not be counted twice
 	s.counts.bytesRead.Add(c.bytesRead.Load())
 	s.counts.bytesWritten.Add(c.bytesWritten.Load())
 	delete(s.conns, c)

@@ -2,7 +2,7 @@ package server
 
 import "syscall"
 
-// onDescriptor calls do with the descriptor of what has one that is open.
+// onDescriptor calls do with the descriptor of x, if x has an open one.
 func onDescriptor(x any, do func(fd int)) {
 	if sc, ok := x.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
@@ -11,7 +11,7 @@ func onDescriptor(x any, do func(fd int)) {
 	}
 }
 
-// fdOf is the descriptor of what has one, or -1.
+// fdOf is the descriptor of x, or -1 if it has none.
 func fdOf(x any) (fd int) {
 	fd = -1
 	onDescriptor(x, func(open int) { fd = open })

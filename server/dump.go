@@ -11,14 +11,14 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// itemClass is the class that all items are of: there are no slabs here.
+// itemClass is the slab class of all items: there are no slabs here.
 const itemClass = 1
 
-// maxClass is the last class that memcached can have.
+// maxClass is the highest slab class that memcached can have.
 const maxClass = 63
 
-// lruCrawler answers the commands to memcached's crawler. There is none, for items go
-// when they are due; but it is also the crawler that lists items.
+// lruCrawler answers the commands to memcached's crawler. There is no crawler here, since
+// items are removed when they expire; but its commands also list items.
 func (c *conn) lruCrawler(q *protocol.Request) (goesOn bool) {
 	what, args := protocol.NextWord(q.Args)
 	arg, _ := protocol.NextWord(args)
@@ -58,7 +58,7 @@ func tuneCrawler(what string, arg []byte) string {
 
 const crawlerDisabled = "CLIENT_ERROR lru crawler disabled"
 
-// crawl looks for expired items in memcached.
+// crawl answers "lru_crawler crawl", which in memcached looks for expired items.
 func (c *conn) crawl(classes []byte) string {
 	_, refusal := parseClasses(classes)
 	switch {
@@ -72,7 +72,8 @@ func (c *conn) crawl(classes []byte) string {
 	return "OK"
 }
 
-// listings are how the two dumps show an item, why one may be refused, and how one ends.
+// listings tells for each of the two dumps how it shows an item, what it answers when dumps
+// are forbidden, and how it ends.
 var listings = map[string]struct {
 	line           func(*protocol.Writer, *protocol.Dumped)
 	forbidden, end string
@@ -103,8 +104,8 @@ func (c *conn) listItems(q *protocol.Request, what string, classes []byte) (goes
 	return true
 }
 
-// parseClasses reads "all", "hash" or the numbers of classes with commas between them,
-// and tells whether that of our items is among them, or why not to look.
+// parseClasses reads "all", "hash" or class numbers separated by commas. It reports whether
+// the class of our items is among them, or returns the line that refuses the list.
 func parseClasses(list []byte) (found bool, refusal string) {
 	if string(list) == "all" || string(list) == "hash" {
 		return true, ""
@@ -125,11 +126,11 @@ type dumping struct {
 	*conn
 	line func(*protocol.Writer, *protocol.Dumped)
 	left int             // how many it may still show
-	item protocol.Dumped // kept here so that it is not allocated
+	item protocol.Dumped // here so that it is not allocated each time
 }
 
-// dump lists items. It sends what is more than is kept of unsent answers, and reports
-// false if the client does not take it. Others are served meanwhile.
+// dump lists items. It sends the replies whenever they exceed maxUnsent, and reports false
+// if the client does not read them. Other connections are served meanwhile.
 func (c *conn) dump(limit int, line func(*protocol.Writer, *protocol.Dumped)) (goesOn bool) {
 	c.transport.detach()
 	d, goesOn := dumping{conn: c, line: line, left: limit}, true

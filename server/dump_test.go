@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 )
 
-// TestDumpWhileOthersAreServed lists many items to a client that does not read: others
-// are served, and no more than a little is kept for it. Then it gets everything once.
+// TestDumpWhileOthersAreServed lists many items to a client that does not read. Other clients
+// are served meanwhile, and the server buffers little for it. Then it reads each item once.
 func TestDumpWhileOthersAreServed(t *testing.T) {
 	const n = 20_000
 	bubble(t, Config{}, func(t *testing.T, s *Server) {
@@ -28,7 +28,7 @@ func TestDumpWhileOthersAreServed(t *testing.T) {
 		reader.send("lru_crawler mgdump all")
 		other.send("add lock 0 60 1", "x", "delete lock", "version")
 		other.gets("STORED", "DELETED", "VERSION "+Version)
-		for i := range 1000 { // so that tables grow meanwhile
+		for i := range 1000 { // so that tables grow during the dump
 			other.send(fmt.Sprintf("set new:%d 0 0 1 noreply\r\nx", i))
 		}
 		go reader.read()

@@ -15,12 +15,12 @@ import (
 	"github.com/lockcached/lockcached/locks"
 )
 
-// disk makes the files of a journal. They can be slow, and full.
+// disk makes the files of a journal. They can be slow or full.
 type disk struct {
 	mu    sync.Mutex
 	full  bool
 	syncs int
-	slow  chan struct{} // each fsync takes an element; nil if none waits
+	slow  chan struct{} // each fsync takes an element; if nil, fsyncs do not wait
 }
 
 type diskFile struct {
@@ -59,7 +59,7 @@ func (f *diskFile) Sync() error {
 	return nil
 }
 
-// durable starts a server whose locks are kept on the disk.
+// durable starts a server with a journal on the disk.
 func durable(t *testing.T, network string, mode journal.Mode, d *disk) (s *Server, dial func() *socketClient) {
 	t.Helper()
 	j, err := journal.Open(journal.Config{Dir: t.TempDir(), Fsync: mode, Create: d.create})
@@ -67,12 +67,12 @@ func durable(t *testing.T, network string, mode journal.Mode, d *disk) (s *Serve
 	m := locks.NewManager(locks.Config{Journal: j})
 	_, err = m.Recover()
 	must(t, err)
-	t.Cleanup(func() { _ = m.CloseJournal() }) // after the server
+	t.Cleanup(func() { _ = m.CloseJournal() }) // after the server has shut down
 	return listening(t, network, Config{Locks: m})
 }
 
-// While the disk is at work nobody is answered, but everybody is heard; and all that
-// was asked in the meantime is made safe together.
+// While an fsync runs, no client is answered, but the requests of all are read. A few fsyncs
+// then commit all that they asked for in the meantime.
 func TestNobodyIsAnsweredBeforeTheDisk(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		const clients = 20
@@ -81,7 +81,7 @@ func TestNobodyIsAnsweredBeforeTheDisk(t *testing.T) {
 		first, others := dial(), make([]*socketClient, clients)
 		for i := range others {
 			others[i] = dial()
-			others[i].send("version") // it is served by now
+			others[i].send("version") // so that the connection is served already
 			others[i].gets("VERSION " + Version)
 		}
 		slow := make(chan struct{})
@@ -118,8 +118,8 @@ func TestNobodyIsAnsweredBeforeTheDisk(t *testing.T) {
 
 const noSpace = "SERVER_ERROR cannot write the journal: no space left on device"
 
-// A promise that the disk refuses is none, and no end is told of that it has not seen.
-// What else was asked for is answered as ever.
+// No grant, renewal or end of a hold is reported that the disk has refused. All other requests
+// are answered as usual.
 func TestTakenBack(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		d := &disk{}
@@ -140,14 +140,14 @@ func TestTakenBack(t *testing.T) {
 			noSpace, noSpace, "NOT_FOUND", "MN")
 		c.send("get lock:new lock:meta lock:q item", "get lock:also", "get lock:held item")
 		c.gets("VALUE item 0 1", "6", "END", noSpace, noSpace)
-		if n := s.locks.Totals().Held; n != 1 { // the one that nobody was to hear of
+		if n := s.locks.Totals().Held; n != 1 { // the claim with noreply: no client was told
 			t.Errorf("%d locks are held", n)
 		}
 	})
 }
 
-// As long as nothing can be written no lock is granted and no lease prolonged. Holds
-// end, but nobody is told so before it is kept.
+// While nothing can be written, no lock is granted and no lease is extended. Holds end, but no
+// client is told so before that is in the journal.
 func TestWhileTheDiskIsFull(t *testing.T) {
 	d := &disk{}
 	s, dial := durable(t, "tcp", journal.Interval, d)
@@ -158,7 +158,7 @@ func TestWhileTheDiskIsFull(t *testing.T) {
 	b.send("add lockcached:wait=30s:lock:1 0 600 1", "b")
 	s.waitForLine(t, 1)
 	d.fill(true)
-	a.send("touch lock:3 60") // which finds out
+	a.send("touch lock:3 60") // this finds out that the disk is full
 	a.gets(noSpace)
 
 	a.send("add lock:new 0 600 1", "a", "add lock:2 0 600 1", "a", "set lock:2 0 600 1", "a", "cas lock:2 0 30 1 5", "a",
@@ -175,14 +175,14 @@ func TestWhileTheDiskIsFull(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 
-	d.fill(false) // and a second later it is tried again
+	d.fill(false) // the journal tries again after a second
 	eventually(t, "recovery", func() bool { return s.locks.JournalErr() == nil })
 	a.send("add lock:new 0 600 1", "a", "delete lock:1", "get lock:2", "add lock:3 0 600 1", "a")
 	a.gets("STORED", "NOT_FOUND", "END", "STORED")
 }
 
-// Whatever ends a hold while the disk is full is answered with an error, and so is
-// whoever asks for the lock after that, whether the disk is known to be full or not.
+// A request that ends a hold while the disk is full is answered with an error, and so are later
+// requests for the lock, whether or not the disk is known to be full.
 func TestEndsOnAFullDisk(t *testing.T) {
 	ends := map[string][]string{
 		"delete":       {"delete k"},
@@ -266,7 +266,7 @@ func (c *socketClient) untilEnd() string {
 	return all.String()
 }
 
-// Of an answer that has left in part nothing can be taken back.
+// An answer of which a part has been sent cannot be replaced.
 func TestBrokenHalfWay(t *testing.T) {
 	d := &disk{}
 	_, dial := durable(t, "tcp", journal.Interval, d)
@@ -288,8 +288,7 @@ func TestBrokenHalfWay(t *testing.T) {
 	c.endsWith()
 }
 
-// Commands of all kinds with a disk that is full every now and then: replies stay in
-// step.
+// Commands of all kinds, with a disk that is full now and then: every request gets one reply.
 func TestMixedLoadOnAFickleDisk(t *testing.T) {
 	for name, mode := range map[string]journal.Mode{"interval": journal.Interval, "always": journal.Always} {
 		t.Run(name, func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bare takes the socket out of a connection, past the runtime's poller: a loop
-// watches over it. fd is -1 if the connection is no bare socket.
+// bare takes the socket out of a connection, and so away from the runtime's poller: a loop
+// will watch it. fd is -1 if the connection is not a bare socket.
 func bare(nc net.Conn) (fd int, remote netip.AddrPort, err error) {
 	switch nc.(type) {
 	case *net.TCPConn, *net.UnixConn:
@@ -31,8 +31,8 @@ func bare(nc net.Conn) (fd int, remote netip.AddrPort, err error) {
 	return fd, remote, err
 }
 
-// tune makes the kernel send small answers at once and notice peers that have
-// vanished without a word. What a socket does not know it refuses.
+// tune makes the kernel send small answers at once and notice peers that have vanished
+// without closing. Sockets refuse the options that they do not know.
 func (s *Server) tune(fd int) {
 	set := func(level, option, value int) { _ = unix.SetsockoptInt(fd, level, option, value) }
 	seconds := func(d time.Duration) int { return max(1, int(d.Seconds())) }
@@ -44,9 +44,9 @@ func (s *Server) tune(fd int) {
 	set(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(s.config.UserTimeout.Milliseconds()))
 }
 
-// transfer reads or writes without telling the scheduler: on a socket that does
-// not block there is nothing it could use the time for, and to leave and enter
-// it costs as much as a small request does.
+// transfer reads or writes without telling the scheduler. On a socket that does not block
+// the scheduler could not use the time, and leaving and entering it costs as much as a
+// small request.
 func transfer(call uintptr, fd int, b []byte) (n int, err error) {
 	for {
 		n, _, errno := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
@@ -60,11 +60,11 @@ func transfer(call uintptr, fd int, b []byte) (n int, err error) {
 	}
 }
 
-// maxTransfer bounds what is written by transfer at a time: copying more than
-// that is worth the scheduler's attention.
+// maxTransfer bounds, in bytes, what transfer writes in one call. The scheduler should know
+// of a larger copy.
 const maxTransfer = 64 << 10
 
-// send writes what there is room for.
+// send writes as much of b as there is room for.
 func send(fd int, b []byte) (n int, err error) {
 	if len(b) <= maxTransfer {
 		return transfer(syscall.SYS_WRITE, fd, b)
@@ -76,8 +76,8 @@ func send(fd int, b []byte) (n int, err error) {
 	return max(n, 0), err
 }
 
-// pollNow returns which of the events there are. Like transfer it does not tell
-// the scheduler.
+// pollNow returns the events of the given ones that are present, and errors. Like transfer,
+// it does not tell the scheduler.
 func pollNow(fd int, events int16) int16 {
 	poll := unix.PollFd{Fd: int32(fd), Events: events}
 	for {
@@ -90,15 +90,15 @@ func pollNow(fd int, events int16) int16 {
 	}
 }
 
-// unconfirmed is how many bytes the peer's kernel has not confirmed, and whether it may
-// still do so.
+// unconfirmed returns how many bytes the peer's kernel has not acknowledged, and whether it
+// may still do so.
 func unconfirmed(fd int) (unsent int, open bool) {
 	unsent, _ = unix.IoctlGetInt(fd, unix.TIOCOUTQ)
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	return unsent, err != nil || info.State != unix.BPF_TCP_CLOSE
 }
 
-// unreadBytes is how many bytes have arrived and are not read yet.
+// unreadBytes is how many bytes have arrived but have not been read.
 func unreadBytes(fd int) int {
 	n, _ := unix.IoctlGetInt(fd, unix.TIOCINQ)
 	return n

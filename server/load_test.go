@@ -13,7 +13,7 @@ import (
 )
 
 // 50 connections with all commands mixed, for the race detector. Each sends its
-// requests in batches and checks that it stays in step; some hang up in between.
+// requests in batches and checks that it gets one reply for each; some close in between.
 func TestMixedLoad(t *testing.T) {
 	batches := 40
 	if testing.Short() {
@@ -44,7 +44,7 @@ func TestMixedLoad(t *testing.T) {
 	})
 }
 
-// batch sends some requests at once and reads up to the answer to the last.
+// batch sends some requests at once and reads up to the answer to the last one.
 func (c *socketClient) batch(name string) {
 	var requests strings.Builder
 	for range 1 + rand.IntN(20) {
@@ -70,7 +70,7 @@ func (c *socketClient) batch(name string) {
 	}
 }
 
-// request is a request of any kind. It is never refused with an error.
+// request returns a request of any kind that is never answered with an error.
 func request(name string) string {
 	key := fmt.Sprint("lock:", rand.IntN(8))
 	exptime := rand.IntN(4) - 1

@@ -12,11 +12,11 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// loginTime is how long a client may take to say who it is.
+// loginTime is how long a client may take to log in.
 const loginTime = 30 * time.Second
 
-// login answers a client that has to say first who it is, as far as it has said
-// something. It reports whether the connection goes on.
+// login handles the login attempts that have arrived, of a client that must log in before
+// anything else. It reports whether the connection goes on.
 func (c *conn) login() bool {
 	for !c.authenticated.Load() {
 		who, err := c.in.NextLogin()
@@ -42,7 +42,7 @@ func (c *conn) login() bool {
 	return true
 }
 
-// meetLogin lets the client in, or lets it wait for its refusal.
+// meetLogin logs the client in, or refuses it, after a pause if it has failed before.
 func (c *conn) meetLogin(who protocol.Login) {
 	s := c.srv
 	s.counts.logins.Add(1)
@@ -61,8 +61,8 @@ func (c *conn) meetLogin(who protocol.Login) {
 	c.out.Line("CLIENT_ERROR authentication failure")
 }
 
-// pause sends what is answered so far and lets time pass, unless the server is to
-// end. Other connections do not wait.
+// pause sends the replies collected so far and waits for d, or until the server shuts down.
+// Other connections do not wait.
 func (c *conn) pause(d time.Duration) {
 	if d == 0 || c.flush() != nil {
 		return
@@ -74,13 +74,14 @@ func (c *conn) pause(d time.Duration) {
 	}
 }
 
-// overstays reports whether a client has not said in time who it is.
+// overstays reports whether a client has failed to log in within loginTime.
 func (c *conn) overstays(now int64) bool {
 	return !c.authenticated.Load() && now-c.since > int64(loginTime)
 }
 
-// The pause after a failed login: none for the first one from an address, then
-// twice as long each time, until there was none for forgiveAfter.
+// The pause after a failed login: the first failure from an address has none. The second
+// has minLoginPause, and each further one twice as much, up to maxLoginPause. If
+// forgiveAfter passes without a failure, counting starts again.
 const (
 	minLoginPause = 100 * time.Millisecond
 	maxLoginPause = 3200 * time.Millisecond
@@ -88,7 +89,7 @@ const (
 	guardedFrom   = 10_000 // addresses remembered
 )
 
-// A guard remembers from where logins have failed. Safe for concurrent use.
+// A guard remembers from which addresses logins have failed. Safe for concurrent use.
 type guard struct {
 	log seldom
 
@@ -106,8 +107,8 @@ func newGuard() *guard {
 	return &guard{wrong: wrong}
 }
 
-// failed notes a failed login, and returns how many there were lately from the same
-// address, and how long the client is to wait.
+// failed records a failed login. It returns how many there were lately from the same
+// address, and how long the client must wait.
 func (g *guard) failed(client net.Addr, now time.Time) (count int, pause time.Duration) {
 	from := network(client)
 	g.mu.Lock()
@@ -125,8 +126,9 @@ func (g *guard) failed(client net.Addr, now time.Time) (count int, pause time.Du
 	return f.count, min(minLoginPause<<min(f.count-2, 10), maxLoginPause)
 }
 
-// network is what is taken for one client: an IPv4 address, or the 64 bits of an
-// IPv6 address that a customer has of his own. All clients of Unix sockets are one.
+// network is what counts as one client: an IPv4 address, or the first 64 bits of an IPv6
+// address, since a customer usually gets all addresses below them. All clients of Unix
+// sockets count as one.
 func network(client net.Addr) netip.Prefix {
 	tcp, ok := client.(*net.TCPAddr)
 	if !ok {

@@ -53,7 +53,7 @@ func TestLoginByteAtATime(t *testing.T) {
 	})
 }
 
-// What is no login at all ends the connection, behind the answers before it.
+// Input that is not a login at all ends the connection, after earlier answers.
 func TestNoLogin(t *testing.T) {
 	for name, text := range map[string]string{"short": "quit\r\n", "endless": strings.Repeat("x", 3000)} {
 		t.Run(name, func(t *testing.T) {
@@ -69,9 +69,8 @@ func TestNoLogin(t *testing.T) {
 	}
 }
 
-// The answer to a failed login takes longer each time, for all connections from an
-// address together. Those who know the password do not wait, nor do those who have
-// come in.
+// The answer to a failed login takes longer each time, counted over all connections from an
+// address. Clients with the right password do not wait, nor do those that are logged in.
 func TestLoginPause(t *testing.T) {
 	bubble(t, asking(), func(t *testing.T, s *Server) {
 		guest := connect(t, s)
@@ -102,7 +101,7 @@ func TestLoginPause(t *testing.T) {
 	})
 }
 
-// A pause does not hold up the end.
+// A pause does not delay a shutdown.
 func TestShutdownInALoginPause(t *testing.T) {
 	bubble(t, asking(), func(t *testing.T, s *Server) {
 		c := connect(t, s)
@@ -136,7 +135,7 @@ func TestLoginTime(t *testing.T) {
 	})
 }
 
-// Wrong passwords are logged, without the password, and not more than once a second.
+// Wrong passwords are logged, at most once a second, and without the password.
 func TestLoginLog(t *testing.T) {
 	var log bytes.Buffer
 	config := asking()
@@ -157,7 +156,7 @@ func TestLoginLog(t *testing.T) {
 	}
 }
 
-// On sockets a loop serves others while somebody waits for his refusal.
+// On sockets a loop serves others while a client waits for its refusal.
 func TestLoginPauseOnSockets(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		config := asking()

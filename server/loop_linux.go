@@ -13,54 +13,52 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop serves sockets from a few goroutines, its crew. One of them leads: it waits
-// until some sockets have something to tell, and looks after them itself if they
-// are few. If they are many it passes the lead on first. So a lock that goes from
-// hand to hand is served by one thread that hardly ever sleeps, and a crowd by
-// all threads.
+// loop serves sockets from a few goroutines, its workers. One of them leads: it waits
+// until some sockets have events, and serves those itself if they are few. If they are
+// many, it first passes the lead to another worker. So when a lock goes from hand to hand,
+// one thread serves it and hardly ever sleeps; a crowd is served by all threads.
 //
-// A loop and its sockets call each other, as nothing else in this package does: it gives
-// them their turns, and they ask it for another one.
+// A loop and its sockets call each other, as nothing else in this package does: the loop
+// gives the sockets their turns, and they ask it for another turn.
 //
-// The runtime's own network poller would cost a switch of goroutines, and often of
-// threads, per request; a stack per connection costs four times the memory.
+// The runtime's own network poller would switch goroutines, and often threads, for each
+// request; a stack for each connection would take four times the memory.
 type loop struct {
 	srv   *Server
 	poll  int           // the epoll descriptor
 	bell  int           // an eventfd that ends a wait
-	alarm *os.File      // an epoll descriptor of the first one, for sleep
-	lead  chan struct{} // whoever takes its element leads
+	alarm *os.File      // an epoll descriptor that watches poll, for sleep
+	lead  chan struct{} // the worker that takes its element leads
 
 	mu     sync.Mutex // guards what follows
 	socks  []*socket  // by descriptor
-	mail   []*socket  // to be looked after, whatever their sockets say
+	mail   []*socket  // to be given a turn, whether or not there are events
 	rung   bool       // the bell was rung for mail
 	closed bool
 
-	// What follows is the leader's.
+	// What follows belongs to the leader.
 	events [maxEvents]unix.EpollEvent
-	hurry  bool          // the latest sleep was hardly worth it
-	slept  time.Duration // the longest of the recent sleeps
+	hurry  bool          // the latest sleep was too short to be worth it
+	slept  time.Duration // the longest recent sleep, decaying
 
-	now atomic.Int64 // on the server's clock, when the latest wait was over
+	now atomic.Int64 // when the latest wait ended, on the server's clock
 }
 
 const (
-	// maxEvents bounds how many sockets are looked after between two looks at
-	// those that have something new.
+	// maxEvents bounds how many sockets with events are taken from epoll at a time.
 	maxEvents = 16
-	// A batch of manyEvents is worth waking another thread.
+	// For a batch of manyEvents it is worth waking another thread.
 	manyEvents = 8
-	// A sleep of less than shortSleep costs more than it saves: the next time the
-	// leader looks maxLooks times before it sleeps, letting others run in between.
+	// A sleep of less than shortSleep costs more than it saves. After one, the leader
+	// polls up to maxLooks times before it sleeps, and lets other threads run in between.
 	shortSleep = 100 * time.Microsecond
 	maxLooks   = 50
-	// A sleep of less than longSleep is a system call, which ends sooner but keeps
-	// the scheduler's monitor awake; a longer one is the runtime's.
+	// A sleep of less than longSleep is a system call, which returns sooner but keeps
+	// the scheduler's monitor awake. A longer sleep uses the runtime's poller.
 	longSleep = 4 * time.Millisecond
 )
 
-// startLoop returns the loop, which it starts if it does not run yet.
+// startLoop returns the loop, and starts it first if necessary.
 func (s *Server) startLoop() (*loop, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +85,7 @@ func newLoop(s *Server) (*loop, error) {
 	alarm, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	errs[2] = err
 	if err == nil {
-		_ = unix.SetNonblock(alarm, true) // or the runtime would not watch it
+		_ = unix.SetNonblock(alarm, true) // otherwise the runtime would not watch it
 		l.alarm = os.NewFile(uintptr(alarm), "alarm")
 	}
 	errs[3] = control(l.poll, unix.EPOLL_CTL_ADD, l.bell, unix.EPOLLIN)
@@ -111,12 +109,12 @@ func control(poll, op, fd int, events uint32) error {
 	return unix.EpollCtl(poll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
-// Events are told when something changes, not as long as something is there: a
-// parked connection's unread input must not keep the loop awake.
+// Events are edge-triggered: the unread input of a parked connection must not keep the loop
+// awake.
 const watched = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 
-// add begins to serve a connection, or closes it. Somebody may have told it to
-// finish by now: what the loop does not know must not be ended.
+// add begins to serve a connection, or closes it. The connection may have been told to
+// finish already, but it must not be closed before the loop knows it.
 func (l *loop) add(s *socket) error {
 	l.mu.Lock()
 	for len(l.socks) <= s.fd {
@@ -129,14 +127,14 @@ func (l *loop) add(s *socket) error {
 		s.cutOff()
 	}
 	if !s.state.CompareAndSwap(attended, unattended) {
-		s.input = inputEnds // what has happened meanwhile was not noted
+		s.input = inputEnds // the events since then were not recorded
 		s.state.Store(unattended)
 		l.post(s)
 	}
 	return err
 }
 
-// remove closes the socket of a connection that nobody else looks after.
+// remove closes the socket of a connection that no other goroutine attends to.
 func (l *loop) remove(s *socket) {
 	l.mu.Lock()
 	l.socks[s.fd] = nil
@@ -145,7 +143,7 @@ func (l *loop) remove(s *socket) {
 	l.srv.unregister(s.conn)
 }
 
-// post has a connection looked after soon. It may be called from any goroutine.
+// post has a worker give the connection a turn soon. It may be called from any goroutine.
 func (l *loop) post(s *socket) {
 	l.mu.Lock()
 	l.mail = append(l.mail, s)
@@ -153,7 +151,7 @@ func (l *loop) post(s *socket) {
 	l.mu.Unlock()
 }
 
-// ring ends the leader's wait; l.mu is held.
+// ring ends the leader's wait. The caller holds l.mu.
 func (l *loop) ring() {
 	if !l.rung && !l.closed {
 		l.rung = true
@@ -163,7 +161,7 @@ func (l *loop) ring() {
 	}
 }
 
-// stop ends the loop; all its connections are closed by now.
+// stop ends the loop. All its connections must be closed.
 func (l *loop) stop() {
 	l.mu.Lock()
 	l.ring()
@@ -171,26 +169,26 @@ func (l *loop) stop() {
 	l.mu.Unlock()
 }
 
-// A worker is one of the crew. It belongs to one goroutine.
+// A worker serves the sockets of a loop, together with others. It belongs to one goroutine.
 type worker struct {
 	loop   *loop
 	leads  bool
-	batch  []turn    // what it found when it led
+	batch  []turn    // the turns to give
 	next   int       // in batch
-	unsent []*socket // have replies to be sent
-	sent   int       // how many of them have none any more
-	later  []*socket // have more to do than was good for a turn
+	unsent []*socket // have had their turn, with replies still to send
+	sent   int       // how many of unsent are done
+	later  []*socket // have more to do than fits one turn
 
-	retired bool // it has a successor, and finishes its batch only
+	retired bool // it has a successor, and only finishes its batch
 }
 
-// turn is a socket that is to be looked after, and why.
+// turn is a socket that is to be attended to, and its events, 0 if there are none.
 type turn struct {
 	socket *socket
 	events uint32
 }
 
-// run serves until stop, or until somebody else does in its place.
+// run serves until stop, or until a successor serves in its place.
 func (w *worker) run() {
 	for w.handleBatch() {
 		if w.retired {
@@ -199,7 +197,7 @@ func (w *worker) run() {
 		}
 		w.takeLead()
 		if w.leads && !w.loop.collect(w) {
-			w.passLead() // to end the others, too
+			w.passLead() // so that the others end, too
 			return
 		}
 		for _, s := range w.later {
@@ -213,8 +211,8 @@ func (w *worker) run() {
 	}
 }
 
-// takeLead makes the worker lead. If another one does and there is nothing else
-// to do it waits.
+// takeLead makes the worker lead, if no other one does. If another one leads, and w has
+// nothing else to do, it waits for the lead.
 func (w *worker) takeLead() {
 	switch {
 	case w.leads:
@@ -230,7 +228,7 @@ func (w *worker) takeLead() {
 	}
 }
 
-// passLead lets another of the crew lead.
+// passLead lets another worker lead.
 func (w *worker) passLead() {
 	if w.leads {
 		w.leads = false
@@ -238,8 +236,8 @@ func (w *worker) passLead() {
 	}
 }
 
-// commit commits what the replies of a batch have seen: once for all connections. If
-// that may take as long as a disk does, somebody else serves meanwhile.
+// commit commits the changes that the replies of a batch reflect, once for all connections.
+// If it may have to wait for the disk, a successor serves meanwhile.
 func (w *worker) commit() {
 	locks := w.loop.srv.locks
 	if len(w.unsent) == 0 || w.sent > 0 || !locks.Pending() {
@@ -249,31 +247,30 @@ func (w *worker) commit() {
 		w.retire()
 	}
 	if locks.Commit() != nil {
-		return // each connection finds out what it has to take back
+		return // each connection finds out which replies it must replace
 	}
 	for _, s := range w.unsent {
 		s.conn.kept = true
 	}
 }
 
-// retire gives the crew another worker in w's place. Of what w has begun the rest is
-// left to w.
+// retire starts another worker in w's place. w itself only finishes its batch.
 func (w *worker) retire() {
 	successor := &worker{loop: w.loop, leads: w.leads, later: w.later}
 	w.leads, w.later, w.retired = false, nil, true
 	go successor.run()
 }
 
-// leave ends a worker that is retired.
+// leave ends a retired worker: others serve what it has put off.
 func (w *worker) leave() {
 	for _, s := range w.later {
 		w.loop.post(s)
 	}
 }
 
-// handleBatch gives the connections of a batch their turns, and then sends all the
-// replies: a client that is woken by the first finds the others, too. It reports
-// false when the worker has a successor, because it had to wait for a client.
+// handleBatch gives the connections of a batch their turns, and then sends all replies
+// together, so that they reach the clients at nearly the same time. It reports false when
+// the worker has a successor, because it had to wait for a client.
 func (w *worker) handleBatch() bool {
 	for w.next < len(w.batch) {
 		t := w.batch[w.next]
@@ -297,7 +294,8 @@ func (w *worker) handleBatch() bool {
 	return true
 }
 
-// collect waits for something to do, and reports false when the loop has ended.
+// collect waits until there are turns to give, and puts them into w's batch. It reports
+// false when the loop has ended.
 func (l *loop) collect(w *worker) bool {
 	n := l.wait(len(w.later) == 0)
 	l.now.Store(l.srv.now())
@@ -318,7 +316,7 @@ func (l *loop) collect(w *worker) bool {
 	return !l.closed
 }
 
-// takeMail answers the bell; l.mu is held.
+// takeMail silences the bell and moves the mail into w's batch. The caller holds l.mu.
 func (l *loop) takeMail(w *worker) {
 	var count [8]byte
 	_, _ = unix.Read(l.bell, count[:])
@@ -330,8 +328,7 @@ func (l *loop) takeMail(w *worker) {
 	l.mail = l.mail[:0]
 }
 
-// wait returns how many events there are. If there are none and it is patient, it
-// waits for some.
+// wait returns the number of events in l.events. If patient, it first waits for one.
 func (l *loop) wait(patient bool) int {
 	n := l.look()
 	if n > 0 || !patient {
@@ -346,7 +343,7 @@ func (l *loop) wait(patient bool) int {
 		return n
 	}
 	began := time.Now()
-	if l.slept < longSleep { // to be woken from a system call is faster
+	if l.slept < longSleep { // waking from a system call is faster
 		n, _ = unix.EpollWait(l.poll, l.events[:], int(longSleep.Milliseconds()))
 	}
 	if n <= 0 {
@@ -359,8 +356,8 @@ func (l *loop) wait(patient bool) int {
 	return n
 }
 
-// sleep waits until there is an event, in the runtime's poller. The alarm goes off
-// only once, so that it does not wake anybody while there is no need to.
+// sleep waits in the runtime's poller until there is an event. The alarm goes off only
+// once, so that it wakes nothing while no worker sleeps.
 func (l *loop) sleep() {
 	alarm, err := l.alarm.SyscallConn()
 	if err != nil {
@@ -377,8 +374,8 @@ func (l *loop) sleep() {
 	})
 }
 
-// look returns how many events there are. It does not tell the scheduler, which
-// costs more than the call itself.
+// look returns the number of events now in l.events. It does not tell the scheduler, since
+// that would cost more than the call itself.
 func (l *loop) look() int {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_WAIT, uintptr(l.poll), uintptr(unsafe.Pointer(&l.events[0])), maxEvents, 0, 0, 0)
 	if errno != 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/lockcached/lockcached/locks"
 )
 
-// The server ends between accepting a connection and serving it.
+// The server shuts down between accepting a connection and serving it.
 func TestShutdownWhileWelcoming(t *testing.T) {
 	s := New(Config{Locks: locks.NewManager(locks.Config{})})
 	loop, err := s.startLoop()

@@ -9,8 +9,8 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// meta answers the meta commands. Return flags stand in the reply in the order
-// of the request, which is why every command walks through its flags.
+// meta answers the meta commands. A reply has its return flags in the order of the request,
+// so every command walks through the request's flags.
 func (c *conn) meta(q *protocol.Request) bool {
 	switch q.Verb {
 	case protocol.MetaGet:
@@ -72,11 +72,11 @@ func (c *conn) metaArith(q *protocol.Request) {
 	c.promise(q.Key, err)
 }
 
-// counted is a connection that answers an ma.
+// counted is a connection that answers ma.
 type counted conn
 
-// View carries out the flags that change the item, and answers unless it is to
-// be quiet.
+// View carries out the flags that change the item, and answers unless the request has the
+// flag q.
 func (a *counted) View(v *locks.View) {
 	c := (*conn)(a)
 	q := &c.work.req
@@ -114,7 +114,7 @@ func (c *conn) metaDebug(q *protocol.Request) {
 	}
 }
 
-// inspected is a connection that answers an me.
+// inspected is a connection that answers me.
 type inspected conn
 
 func (a *inspected) View(v *locks.View) {

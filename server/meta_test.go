@@ -7,8 +7,8 @@ import (
 	"github.com/lockcached/lockcached/locks"
 )
 
-// TestMetaAllocatesNothing claims, reads, renews and releases a lock. (To get
-// into line takes memory: it is measured with those who wait.)
+// TestMetaAllocatesNothing claims, reads, renews and releases a lock. (Waiting in line does
+// take memory; another test measures that.)
 func TestMetaAllocatesNothing(t *testing.T) {
 	client, remote := net.Pipe()
 	defer client.Close()

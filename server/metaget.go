@@ -34,7 +34,7 @@ func (c *conn) metaGet(q *protocol.Request) {
 	}
 }
 
-// looked is a connection that answers an mg.
+// looked is a connection that answers mg.
 type looked conn
 
 // View carries out the flags that change the item, and answers.
@@ -42,7 +42,7 @@ func (a *looked) View(v *locks.View) {
 	c := (*conn)(a)
 	q := &c.work.req
 	m := &q.Meta
-	// With C a client that has this version already is spared the value.
+	// With C, a client that already has this version does not get the value again.
 	withValue := m.Has('v') && !(m.Has('C') && m.Compare == v.Item.CAS())
 	c.metaHit(withValue, len(v.Item.Value()))
 	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
@@ -87,8 +87,8 @@ func (c *conn) metaShow(v *locks.View, flag []byte) {
 	}
 }
 
-// metaGetReserved answers an mg below the prefix as get would, for clients that
-// speak nothing but meta commands. There is never anything to recache or touch.
+// metaGetReserved answers mg of a reserved key as get would, for clients that only use meta
+// commands. There is never anything to recache or touch.
 func (c *conn) metaGetReserved(q *protocol.Request) {
 	m := &q.Meta
 	value, ok := c.reservedValue(q.Key)

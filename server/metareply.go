@@ -5,7 +5,7 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// metaStatus answers with what became of a command that shows no item.
+// metaStatus answers with the outcome of a command that shows no item.
 func (c *conn) metaStatus(q *protocol.Request, err error) {
 	status, ok := metaWords[err]
 	switch {
@@ -16,8 +16,8 @@ func (c *conn) metaStatus(q *protocol.Request, err error) {
 	}
 }
 
-// metaWord answers with a word, and the flags by which the client finds out to
-// which request that belongs.
+// metaWord answers with a word and the flags by which a client matches the reply to its
+// request.
 func (c *conn) metaWord(q *protocol.Request, word string) {
 	c.out.Meta(word)
 	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
@@ -35,8 +35,8 @@ func (c *conn) metaEcho(q *protocol.Request, flag []byte) {
 	}
 }
 
-// metaTouch carries out the flags that give an item a new lease. The last of
-// them counts.
+// metaTouch carries out a flag that gives the item a new lease. If there are several, the
+// last one counts.
 func metaTouch(v *locks.View, m *protocol.Meta, flag []byte) {
 	switch {
 	case flag[0] == 'T':

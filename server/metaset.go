@@ -41,7 +41,7 @@ func (c *conn) metaSet(q *protocol.Request) bool {
 	return true
 }
 
-// fillPut says what an ms asks for in the words of locks.
+// fillPut translates an ms into a locks.Put.
 func fillPut(put *locks.Put, q *protocol.Request) {
 	m := &q.Meta
 	*put = locks.Put{
@@ -65,8 +65,8 @@ func fillPut(put *locks.Put, q *protocol.Request) {
 	}
 }
 
-// waitOf is how long the flag W lets a claim wait. A number beyond all bounds is
-// cut, so that it does not overflow; --max-wait will cut it further.
+// waitOf is how long a claim may wait by its flag W. A huge number is cut so that it does
+// not overflow; --max-wait cuts it further.
 func waitOf(m *protocol.Meta) time.Duration {
 	const limit = uint64(ttl.Forever / time.Millisecond)
 	return time.Duration(min(m.WaitMs, limit)) * time.Millisecond

@@ -5,7 +5,7 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// setAnswer is what the reply to an ms is made of, besides the outcome.
+// setAnswer is what the reply to an ms consists of, apart from the outcome.
 type setAnswer struct {
 	flags  []byte // of the request
 	key    []byte // as the client sent it

@@ -9,33 +9,33 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// parked is what a connection needs while its client waits in line. Its transport
-// is watched all the while; whoever ends the wait writes the answer from its own
-// goroutine, so that a hand-off takes no switch of goroutines. Only where it cannot
-// be told whether that would have to wait, the connection is left to write its own.
+// parked is what a connection needs while its client waits in line. Its transport is
+// watched all the time. The goroutine that ends the wait also writes the answer, so that a
+// hand-off does not switch goroutines. Only if that write might block does the connection
+// write the answer itself.
 type parked struct {
 	conn     *conn
 	writer   nowWriter // nil if the connection writes the answer
 	waiting  locks.Waiting
 	byPolicy bool      // the client did not ask to wait: more input ends it
-	meta     setAnswer // to an ms; no flags for add
-	text     []byte    // memory for its flags and key
+	meta     setAnswer // for the reply to an ms; its flags are nil for add
+	text     []byte    // memory for the flags and the key of meta
 
 	how    locks.Outcome
-	over   atomic.Bool    // the answer is written, or for the connection to write
-	behind atomic.Bool    // input waits behind the claim: wake the connection when over
+	over   atomic.Bool    // the wait has ended; the answer is written, or the connection has to write it
+	behind atomic.Bool    // input waits behind the claim: wake the connection when the wait ends
 	err    error          // why the answer could not be written
-	at     int64          // when it was written, on the server's clock
-	served sync.WaitGroup // over when whoever ends the wait has done that
-	armed  bool           // served waits for that
+	at     int64          // when the wait ended, on the server's clock
+	served sync.WaitGroup // done when Served is
+	armed  bool           // served has been added to, and not yet awaited
 
 	out protocol.Writer // where the answer is put together
 }
 
 var past = time.Unix(1, 0)
 
-// mayWait prepares a claim to wait in line for up to d. What was answered before
-// goes out first: the claim's answer may come from another goroutine at any time.
+// mayWait prepares a claim to wait in line for up to d. Earlier answers are sent first,
+// since another goroutine may write the claim's answer at any time.
 func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
 	if c.unsure != nil {
 		c.unsure.asked = true
@@ -52,14 +52,14 @@ func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
 	p.byPolicy, p.meta.flags = byPolicy, nil
 	p.how, p.err = 0, nil
 	p.over.Store(false)
-	p.behind.Store(p.writer == nil) // it may be reading, and has to be told
+	p.behind.Store(p.writer == nil) // it may be reading, and must be woken
 	p.arm()
 	put.Wait, put.Waiter, put.Waiting, put.Named = d, p, &p.waiting, !byPolicy
 	return nil
 }
 
-// startWaiting puts the connection to rest after its claim was queued. The
-// answer may be written already.
+// startWaiting parks the connection after its claim was queued. The answer may have been
+// written already.
 func (c *conn) startWaiting() {
 	c.parked = c.spare
 	c.state.Store(stateWait)
@@ -72,8 +72,8 @@ func (c *conn) startWaiting() {
 	c.in.Release() // nothing is read while the client waits
 }
 
-// Served writes how the wait ended. A client that has gone, or does not read
-// what it is sent, is cut off.
+// Served ends the wait and writes the answer. A client that has gone, or has no room for
+// the answer, is cut off. It reports false if the answer could not be written.
 func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 	c := p.conn
 	p.how, p.at = how, c.srv.now()
@@ -82,10 +82,10 @@ func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 		c.transport.cutOff()
 	}
 	p.over.Store(true)
-	// From now on it is the client that is waited for, whoever looks after the connection.
+	// From now on the server waits for the client: its idle time counts again.
 	c.lastRead.Store(p.at)
 	c.state.Store(stateParse)
-	behind := p.behind.Load() // before the connection may use p for another wait
+	behind := p.behind.Load() // read it before the connection can use p for another wait
 	p.served.Done()
 	if behind {
 		c.transport.wake()
@@ -93,8 +93,8 @@ func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 	return answered
 }
 
-// arm has await wait for the next call of Served. (If the claim before did not have to
-// wait, or gave up in time, it still does.)
+// arm makes await wait for the next call of Served. (If p is still armed from an earlier
+// claim, which was not queued or gave up in time, there is nothing to do.)
 func (p *parked) arm() {
 	if !p.armed {
 		p.armed = true
@@ -102,13 +102,14 @@ func (p *parked) arm() {
 	}
 }
 
-// await returns when Served has. It may be called again.
+// await returns when Served is done. It may be called more than once.
 func (p *parked) await() {
 	p.served.Wait()
 	p.armed = false
 }
 
-// answer writes the answer without ever waiting for the client.
+// answer writes the answer, without ever waiting for the client. It reports whether it
+// could write all of it.
 func (p *parked) answer() bool {
 	c := p.conn
 	c.appendOutcome(&p.out, p, p.how)
@@ -125,8 +126,8 @@ func (p *parked) answer() bool {
 	return true
 }
 
-// endWait ends the wait, if it has not ended, because the client has gone or sent
-// what ends it. It reports whether the connection goes on.
+// endWait brings the wait to its end. If it has not ended yet, it is given up, because the
+// client has gone or has sent input that ends it. It reports whether the connection goes on.
 func (c *conn) endWait(gone bool) bool {
 	p, goesOn := c.parked, true
 	if p.over.Load() || c.srv.locks.GiveUp(&p.waiting, gone) {
@@ -136,7 +137,7 @@ func (c *conn) endWait(gone bool) bool {
 		p.await()
 		goesOn = c.afterOutcome(p)
 	} else {
-		// A client that has closed its side only may read this.
+		// A client that has only closed its sending side may still read this.
 		c.appendOutcome(&c.out, p, locks.TimedOut)
 	}
 	c.parked = nil
@@ -145,11 +146,12 @@ func (c *conn) endWait(gone bool) bool {
 	return goesOn
 }
 
-// afterOutcome goes on after a wait that another goroutine has ended.
+// afterOutcome continues after another goroutine has ended the wait. It reports whether the
+// connection goes on.
 func (c *conn) afterOutcome(p *parked) bool {
 	if p.err != nil {
 		c.writeErr = p.err
-		return false // withdrawn by whoever granted it
+		return false // a grant was withdrawn by the goroutine that made it
 	}
 	if p.writer == nil && !c.writeOutcome(p) {
 		return false
@@ -157,18 +159,18 @@ func (c *conn) afterOutcome(p *parked) bool {
 	beside := c.in.Buffered() > 0
 	more := c.transport.readBehind()
 	if more {
-		c.heard() // after the answers before this one
+		c.heard() // sent after the answers before this one
 	}
 	if p.how == locks.Granted {
-		// What was read just now may have been sent before the answer, and is no proof.
+		// The client may have sent what was just read before it got the answer, so that is no proof.
 		c.addUnsure(p.waiting.Key(), unsureGrant{token: p.waiting.Token(), at: p.at, sure: proof - 1})
 		c.unsure.asked = beside || !more
 	}
-	return !broken(c.readErr) // a client that has closed is read to its end
+	return !broken(c.readErr) // from a client that has closed, the rest is still read
 }
 
-// writeOutcome writes the answer, and nothing with it, so that it is known whether it
-// could be written as a whole. If not, a grant is withdrawn.
+// writeOutcome writes the answer on its own, and so finds out whether all of it could be
+// written. If not, a grant is withdrawn.
 func (c *conn) writeOutcome(p *parked) bool {
 	c.appendOutcome(&c.out, p, p.how)
 	if c.flush() == nil {
@@ -180,16 +182,15 @@ func (c *conn) writeOutcome(p *parked) bool {
 	return false
 }
 
-// keepAnswer notes how an ms that may wait is to be answered. The reply is
-// written by another goroutine when the reader's buffer is in use for something
-// else: hence the copy.
+// keepAnswer stores how to answer an ms that may wait. It copies the text, because the
+// reader's buffer may be in use again when another goroutine writes the reply.
 func (p *parked) keepAnswer(a *setAnswer) {
 	p.text = append(append(p.text[:0], a.flags...), a.key...)
 	p.meta = *a
 	p.meta.flags, p.meta.key = p.text[:len(a.flags)], p.text[len(a.flags):]
 }
 
-// appendOutcome appends the answer to a claim that has waited.
+// appendOutcome appends the answer to a claim that was allowed to wait.
 func (c *conn) appendOutcome(out *protocol.Writer, p *parked, how locks.Outcome) {
 	var err error
 	if how != locks.Granted {

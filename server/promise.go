@@ -8,38 +8,39 @@ import (
 	"github.com/lockcached/lockcached/locks"
 )
 
-// In durable mode no reply leaves before everything that it could have seen is
-// committed to the journal. If the journal fails then, a SERVER_ERROR takes the place
-// of every reply that a crash could make a lie of:
+// In durable mode no reply leaves before every change that it could reflect is committed to
+// the journal. If the journal fails, a SERVER_ERROR replaces every reply that a crash could
+// make false:
 //
-//   - of a grant that was not kept, which is withdrawn before anybody knew of it,
-//   - of a renewal or an end that was not kept. It stays done, and is kept when the
-//     journal works again; but until then a crash would bring the hold back as it was,
-//   - and for the same reason of a reply that says that there is no such lock.
+//   - a grant that is not in the journal; it is withdrawn before any client knows of it,
+//   - a renewal or an end of a hold that is not in the journal. It remains done, and is
+//     written when the journal works again, but until then a crash would bring the hold
+//     back as it was,
+//   - and for the same reason, a reply that says that there is no such lock.
 //
-// All other replies are sent as they are, and so are those about what was committed
+// All other replies are sent unchanged, and so are those about changes that were committed
 // before the journal failed.
 
-// promise is a reply, not sent yet, that tells what has become of a lock.
+// promise is a reply, not sent yet, that reports what happened to a lock.
 type promise struct {
-	start, end int    // of the reply among those collected; end is open while the request is handled
+	start, end int    // of the reply in out; end is open while the request is handled
 	key        int    // where the key ends in promises.keys
-	token      uint64 // of a grant, or 0
-	entry      uint64 // of the journal, by which a grant or a flush is kept; if 0 the key tells
+	token      uint64 // of the grant, or 0
+	entry      uint64 // the journal entry of a grant or a flush; if 0, the key decides
 }
 
 const open = -1
 
-// promises are those of one connection, in order.
+// promises are the promises of one connection, in order.
 type promises struct {
 	list []promise
 	keys []byte
 }
 
-// Only connections with unsent replies have any.
+// promisesPool serves the connections with unsent replies; the others need no memory for them.
 var promisesPool = sync.Pool{New: func() any { return new(promises) }}
 
-// promisePut notes what the reply to a storage command promises.
+// promisePut records what the reply to a storage command promises.
 func (c *conn) promisePut(put *locks.Put, done locks.Stored, err error) {
 	switch {
 	case put.Op != locks.Add:
@@ -51,16 +52,16 @@ func (c *conn) promisePut(put *locks.Put, done locks.Stored, err error) {
 	}
 }
 
-// promise notes that the reply to the request at hand says that the lock of the key,
-// if it is one, was renewed, has ended, or is not there; but not with an error that
-// says something else.
+// promise records that the reply to the present request says that the lock of the key, if
+// it is one, was renewed, has ended, or does not exist. Errors that say something else
+// promise nothing.
 func (c *conn) promise(key []byte, err error) {
 	if err == nil || err == locks.ErrNotFound || err == locks.ErrNotStored {
 		c.note(key, 0, 0)
 	}
 }
 
-// promiseFlush notes that the reply says that all locks have ended.
+// promiseFlush records that the reply says that all locks have ended.
 func (c *conn) promiseFlush(entry uint64) {
 	if entry != 0 {
 		c.note(nil, 0, entry)
@@ -79,7 +80,7 @@ func (c *conn) note(key []byte, token, entry uint64) {
 	p.list = append(p.list, promise{c.begun, open, len(p.keys), token, entry})
 }
 
-// beginReply notes where the reply to a request begins, and endReply where it ends.
+// beginReply records where the reply to a request begins, endReply where it ends.
 func (c *conn) beginReply() {
 	if !c.replying {
 		c.begun, c.replying = c.out.Buffered(), true
@@ -97,11 +98,12 @@ func (c *conn) endReply() {
 	}
 }
 
-// errUnkept says that the beginning of a reply has left that cannot be kept.
+// errUnkept says that a reply whose promise is not kept cannot be replaced, because it is
+// not complete yet.
 var errUnkept = errors.New("server: a promise is broken half-way")
 
-// keepPromises commits what the replies collected have seen, unless the worker has
-// done it for all of its connections.
+// keepPromises commits the changes that the collected replies reflect, unless the worker
+// has done it for all its connections.
 func (c *conn) keepPromises() error {
 	if !c.kept && c.srv.locks.Pending() {
 		if c.srv.locks.CommitWaits() {
@@ -117,8 +119,8 @@ func (c *conn) keepPromises() error {
 	return nil
 }
 
-// takeBack puts the line in the place of all replies whose promise is not kept. It
-// reports false if that is one of which only the beginning is there.
+// takeBack replaces all replies whose promise is not kept by the line. It reports false if
+// one of them is incomplete.
 func (c *conn) takeBack(line string) bool {
 	if c.promises == nil {
 		return true
@@ -132,7 +134,7 @@ func (c *conn) takeBack(line string) bool {
 		if broken && p.end == open {
 			return false
 		}
-		if broken && p.start >= sent { // or another key of the same request was before it
+		if broken && p.start >= sent { // otherwise the reply was replaced for another key of the same request
 			c.out.Copy(replies[sent:p.start])
 			c.out.Line(line)
 			sent = p.end
@@ -142,7 +144,8 @@ func (c *conn) takeBack(line string) bool {
 	return true
 }
 
-// breaks reports, after a commit has failed, whether a promise cannot be kept.
+// breaks reports, after a commit has failed, whether a promise is not kept. A grant that is
+// not kept is withdrawn.
 func (c *conn) breaks(p *promise, key []byte) bool {
 	switch {
 	case p.token != 0:

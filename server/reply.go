@@ -5,8 +5,8 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// words are what the sentinels of locks are called on the wire. The first three
-// keep a pooled connection alive; the others are faults.
+// words has the reply for each sentinel error of locks. After the first three, clients keep
+// a pooled connection; the others are faults.
 var words = map[error]string{
 	locks.ErrNotStored: "NOT_STORED",
 	locks.ErrExists:    "EXISTS",
@@ -16,16 +16,16 @@ var words = map[error]string{
 	locks.ErrNotNumber: "CLIENT_ERROR cannot increment or decrement non-numeric value",
 }
 
-// errorLine is what an error of locks is called on the wire.
+// errorLine is the reply for an error of locks.
 func errorLine(err error) string {
 	if w, ok := words[err]; ok {
 		return w
 	}
-	return "SERVER_ERROR " + err.Error() // an ErrJournal and why
+	return "SERVER_ERROR " + err.Error() // an ErrJournal and its cause
 }
 
-// metaWords are what the sentinels of locks are called in the replies to meta
-// commands; an error that is not here is a fault, and a line of its own.
+// metaWords has the word for each sentinel error of locks in replies to meta commands. Other
+// errors are faults, with the line from errorLine.
 var metaWords = map[error]string{
 	nil:                "HD",
 	locks.ErrNotStored: "NS",
@@ -33,7 +33,7 @@ var metaWords = map[error]string{
 	locks.ErrNotFound:  "NF",
 }
 
-// reply answers with the word for success or for the error.
+// reply answers with the word for success, or for err if it is not nil.
 func (c *conn) reply(q *protocol.Request, success string, err error) {
 	if q.NoReply {
 		return
@@ -50,9 +50,9 @@ func (c *conn) say(q *protocol.Request, line string) {
 	}
 }
 
-// fault answers what could not be carried out.
+// fault answers a request that could not be carried out.
 func (c *conn) fault(q *protocol.Request, f *protocol.Fault) {
-	// What a set that fails leaves behind is for locks to decide.
+	// locks decides what a failed set does to the item.
 	isSet := q.Verb == protocol.Set || q.Verb == protocol.MetaSet && metaOp(&q.Meta) == locks.Set
 	switch f {
 	case protocol.ErrTooLarge:

@@ -6,8 +6,8 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// handleBuffered handles the requests that have arrived, until one has to wait or it is
-// somebody else's turn. It reports false when the connection is to be closed.
+// handleBuffered handles the requests that have arrived, until one has to wait or other
+// connections are due. It reports false when the connection must be closed.
 func (c *conn) handleBuffered() bool {
 	switch {
 	case c.in.Buffered() == 0:
@@ -31,7 +31,7 @@ func (c *conn) handleBuffered() bool {
 			return false
 		}
 		if handled == c.srv.config.Settings.ReqsPerEvent {
-			// A client that pipelines a lot does not keep the others waiting.
+			// A client that pipelines a lot must not keep the others waiting.
 			c.srv.counts.yields.Add(1)
 			if c.transport.yield() {
 				return true
@@ -48,23 +48,22 @@ func (c *conn) dropWork() {
 	c.work = nil
 }
 
-// answer adds the reply to one request, or to the fault that takes its place, to those
-// that are collected, and sends them if they are many. It reports whether the connection
-// goes on.
+// answer adds the reply to one request, or to the fault in its place, to the collected
+// replies, and sends them if they are many. It reports whether the connection goes on.
 func (c *conn) answer(q *protocol.Request, err error) bool {
 	if c.requestDue.Load() != 0 {
 		c.requestDue.Store(0)
 	}
 	c.beginReply()
 	goesOn := c.handle(q, err)
-	if !q.More { // the reply to a get in pieces is one
+	if !q.More { // a get in pieces has one reply
 		c.endReply()
 	}
 	return goesOn && c.flushIfMany() == nil
 }
 
-// handle answers one request, or the fault that takes its place, and reports
-// whether the connection goes on.
+// handle answers one request, or the fault in its place, and reports whether the connection
+// goes on.
 func (c *conn) handle(q *protocol.Request, err error) bool {
 	if err == nil {
 		return c.run(q)

@@ -9,8 +9,8 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// waitFor tells how long a claim may wait in line, and takes the option off the
-// key if that is where it says so.
+// waitFor returns how long a claim may wait in line, and whether a policy says so rather
+// than the client. If the key has a wait option, waitFor removes it from put.Key.
 func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait time.Duration, byPolicy bool, fault *protocol.Fault) {
 	if !protocol.IsReserved(q.Key) {
 		if put.Op != locks.Add || q.NoReply {
@@ -34,8 +34,7 @@ func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait time.Duration,
 	return key.Wait, false, nil
 }
 
-// getReserved answers a get below the prefix, as an item of one line; what does
-// not exist is a miss.
+// getReserved answers a get of a reserved key, as an item; what does not exist is a miss.
 func (c *conn) getReserved(key []byte) {
 	value, ok := c.reservedValue(key)
 	switch {
@@ -47,7 +46,7 @@ func (c *conn) getReserved(key []byte) {
 	}
 }
 
-// reservedValue is what an item below the prefix tells.
+// reservedValue is the value of a reserved key; ok is false if there is none.
 func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 	asked, _ := protocol.ParseKey(key)
 	if asked.Topic == protocol.VersionTopic {

@@ -1,6 +1,5 @@
-// Package server meets the clients: it accepts connections, reads requests,
-// asks package locks what they mean, and writes the replies. It decides nothing
-// about locks.
+// Package server serves the clients: it accepts connections, reads requests, has package
+// locks carry them out, and writes the replies. It decides nothing about locks.
 package server
 
 import (
@@ -26,8 +25,7 @@ type Server struct {
 	config  Config
 	locks   *locks.Manager
 	itemMax int
-	// What requests that have not arrived as a whole take, and answers that were not
-	// read.
+	// The memory left for requests that have not arrived completely, and for unread answers.
 	unfinished, unread *protocol.Allowance
 
 	durable bool // locks are kept in a journal
@@ -35,7 +33,7 @@ type Server struct {
 	detail  detail
 	counts  counts
 	guard   *guard
-	ending  chan struct{} // closed when it is to end
+	ending  chan struct{} // closed when Shutdown begins
 
 	badHandshakes seldom
 
@@ -51,8 +49,8 @@ type Server struct {
 	idle      sync.WaitGroup // of connections
 }
 
-// counts are the totals of the connections that have gone, and what concerns
-// no connection in particular.
+// counts are the totals of the connections that have closed, and of what is not counted for
+// each connection.
 type counts struct {
 	total, rejected, idleKicks    atomic.Uint64
 	unreadKicks, unfinishedKicks  atomic.Uint64
@@ -61,14 +59,14 @@ type counts struct {
 	acceptErrors, acceptStalledUs atomic.Uint64
 	logins, loginErrors           atomic.Uint64
 	handshakeErrors, tlsErrors    atomic.Uint64
-	sessions                      atomic.Uint64 // of TLS, but for those that were resumed
+	sessions                      atomic.Uint64 // of TLS, without resumed ones
 }
 
-// unreadShare is how many times what items may take is kept of answers that clients
-// have not read. Those who read large items over slow lines share it.
+// unreadShare times the memory limit of items is the limit for answers that clients have not
+// read. Clients that read large items over slow networks share it.
 const unreadShare = 4
 
-// New returns a Server that serves nobody yet.
+// New returns a Server, which serves no connections until Serve is called.
 func New(c Config) *Server {
 	c.setDefaults()
 	s := &Server{
@@ -106,11 +104,11 @@ func (c *Config) setDefaults() {
 	c.Settings.TLS.WriteBuffer = cmp.Or(c.Settings.TLS.WriteBuffer, DefaultWriteBuffer)
 }
 
-// Serve accepts connections until Shutdown. It survives errors of accept, such
-// as having no descriptors left.
+// Serve accepts connections until Shutdown, and then returns ErrClosed. It survives errors
+// of accept, such as having no descriptors left.
 func (s *Server) Serve(l net.Listener) error { return s.serve(l, nil) }
 
-// serve is Serve, or ServeTLS if there is a configuration for that.
+// serve is Serve, or ServeTLS if config is not nil.
 func (s *Server) serve(l net.Listener, config *tls.Config) error {
 	if !s.track(l) {
 		return ErrClosed
@@ -137,9 +135,9 @@ func (s *Server) serve(l net.Listener, config *tls.Config) error {
 	}
 }
 
-// welcome starts to serve an accepted connection, or turns it away if there are
-// too many: from the loop if it is a bare socket, otherwise from a goroutine of its
-// own, which with TLS shakes hands first.
+// welcome starts to serve an accepted connection, or turns it away if there are too many.
+// The loop serves it if it is a bare socket. Otherwise a goroutine of its own does, which
+// begins with the handshake if the client has to speak TLS.
 func (s *Server) welcome(nc net.Conn, l net.Listener, config *tls.Config) error {
 	if config != nil {
 		wire := &tlsWire{Conn: nc}
@@ -153,8 +151,8 @@ func (s *Server) welcome(nc net.Conn, l net.Listener, config *tls.Config) error 
 	return nil
 }
 
-// welcomeStream starts to serve a stream over an accepted connection from a goroutine
-// of its own, or turns it away, in plain text.
+// welcomeStream starts to serve a stream over an accepted connection from a goroutine of its
+// own. If there are too many it turns the connection away, in plain text.
 func (s *Server) welcomeStream(nc, wire net.Conn, l net.Listener) {
 	stream := newStream(s, nc)
 	stream.conn.listener = l.Addr()
@@ -192,9 +190,9 @@ func (s *Server) untrack(l net.Listener) {
 	s.mu.Unlock()
 }
 
-// Shutdown stops accepting, answers those that wait in line, lets every
-// connection finish what it has received, and closes. When the context is done
-// first, it closes what is left and returns the context's error.
+// Shutdown stops accepting, ends all waits in line, lets every connection finish what it has
+// received, and closes them. When the context is done first, it closes the remaining
+// connections and returns the context's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.closing {
@@ -232,5 +230,5 @@ func (s *Server) stopLoop() {
 	}
 }
 
-// ServeTLS is Serve for clients that speak TLS. A handshake keeps nobody waiting.
+// ServeTLS is Serve for clients that speak TLS. A handshake keeps no other client waiting.
 func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error { return s.serve(l, config) }

@@ -9,31 +9,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A socket is a transport that is served by a loop. All of it belongs to the worker that
-// attends to the connection, but for what is atomic.
+// A socket is a transport that is served by a loop. It belongs to the worker that attends to
+// the connection, except for the atomic fields.
 type socket struct {
 	conn   *conn
 	fd     int
 	loop   *loop
 	client netip.AddrPort // invalid for a Unix socket
 
-	worker *worker       // who attends to it, nil if that is its own goroutine
+	worker *worker       // that attends to it; nil after detach
 	input  input         // what may be left to read
 	stage  stage         // how near to its end it is
 	again  bool          // requests that were read are left for the next turn
 	roomy  bool          // the loop watches for room to write
 	state  atomic.Int32  // see below
-	cut    atomic.Bool   // to be closed without further ado
-	rest   int           // bytes that are read in the stage lastInput
-	room   chan struct{} // tells who waits for room that something has happened; made under loop.mu
+	cut    atomic.Bool   // close it without waiting for anything
+	rest   int           // bytes still to be read in the stage lastInput
+	room   chan struct{} // wakes the goroutine that waits for room; made under loop.mu
 }
 
-// input is what the kernel may have for the server.
+// input is what the kernel may still have for the server to read.
 type input uint8
 
 const (
-	moreInput input = iota // possibly: reading tells
-	inputEnds              // so, too, and less than was asked for is not all: the end may be behind it
+	moreInput input = iota // possibly more: a read will tell
+	inputEnds              // possibly more, and after a short read, too: the end may follow
 	noInput                // all that had arrived was read
 )
 
@@ -42,20 +42,20 @@ type stage uint8
 
 const (
 	serving   stage = iota
-	lastInput       // the server is to end: what has arrived by now is read, and no more
+	lastInput       // the server shuts down: what has arrived by now is read, and no more
 	ended           // to be closed
 )
 
-// newSocket has c served by a loop; add begins with that.
+// newSocket makes c a connection that a loop serves, once it is passed to add.
 func newSocket(c *conn, fd int, l *loop, client netip.AddrPort) *socket {
 	s := &socket{conn: c, fd: fd, loop: l, client: client}
-	s.state.Store(attended) // by who accepted it, until the loop knows it
+	s.state.Store(attended) // by the goroutine that accepted it, until the loop knows it
 	c.transport = s
 	return s
 }
 
-// welcomeSocket has a loop serve an accepted connection if it is a bare socket, and
-// turns it away if there are too many.
+// welcomeSocket has the loop serve an accepted connection if it is a bare socket, or turns
+// it away if there are too many. It reports false if it is not a bare socket.
 func (s *Server) welcomeSocket(nc net.Conn, l net.Listener) (served bool, err error) {
 	fd, client, err := bare(nc)
 	if err == nil && fd < 0 {
@@ -89,11 +89,11 @@ const (
 	unattended int32 = iota
 	attended         // by one worker
 	wanted           // attended, and something has happened since
-	closed           // its descriptor may be another's by now
+	closed           // its descriptor may be in use for another socket
 )
 
-// claim reports whether it is for the caller to attend to the connection. If
-// somebody else does, that one is told that something has happened.
+// claim reports whether the caller now attends to the connection. If another goroutine
+// does, claim tells it that something has happened.
 func (s *socket) claim() bool {
 	for {
 		switch state := s.state.Load(); state {
@@ -110,7 +110,7 @@ func (s *socket) claim() bool {
 				s.loop.mu.Unlock()
 				select {
 				case room <- struct{}{}:
-				default: // nobody waits for room, or was told
+				default: // no goroutine waits for room, or it was told already
 				}
 				return false
 			}
@@ -118,7 +118,7 @@ func (s *socket) claim() bool {
 	}
 }
 
-// detach gives the worker a successor, so that this goroutine may wait.
+// detach has a new goroutine run the worker, so that this goroutine may wait.
 func (s *socket) detach() {
 	if w := s.worker; w != nil {
 		s.worker = nil
@@ -126,7 +126,7 @@ func (s *socket) detach() {
 	}
 }
 
-// watchLess stops to watch for room to write.
+// watchLess stops watching for room to write.
 func (s *socket) watchLess() {
 	if s.roomy {
 		s.roomy = false
@@ -138,7 +138,7 @@ func (s *socket) watch(events uint32) {
 	_ = control(s.loop.poll, unix.EPOLL_CTL_MOD, s.fd, events)
 }
 
-// write sends b, and waits for room if there is none.
+// write sends b. If there is no room it waits.
 func (s *socket) write(b []byte) (sent int, err error) {
 	for sent < len(b) && err == nil {
 		var n int
@@ -151,7 +151,7 @@ func (s *socket) write(b []byte) (sent int, err error) {
 	return sent, err
 }
 
-// writePatiently sends what there was no room for, all but the first so many bytes.
+// writePatiently sends the rest of b, after the first sent bytes, and waits for room.
 func (s *socket) writePatiently(b []byte, sent int) (int, error) {
 	c := s.conn
 	if err := c.keep(cap(b)); err != nil {
@@ -168,15 +168,15 @@ func (s *socket) writePatiently(b []byte, sent int) (int, error) {
 		case err == nil: // a signal interrupted it
 		case err != syscall.EAGAIN:
 			return sent, err
-		case !s.waitForRoom(): // which also returns when the client has sent something
+		case !s.waitForRoom(): // it also returns when the client has sent something
 			return sent, errCut
 		}
 	}
 	return sent, nil
 }
 
-// waitForRoom returns when there may be room to write, false if the connection is
-// to be closed.
+// waitForRoom waits until there may be room to write. It reports false if the connection was
+// cut off.
 func (s *socket) waitForRoom() bool {
 	s.detach()
 	if !s.roomy {
@@ -194,8 +194,8 @@ func (s *socket) waitForRoom() bool {
 	return !s.cut.Load()
 }
 
-// writeNow is for a few bytes: a socket that does not take them at once belongs to a
-// client that does not read.
+// writeNow is for a few bytes. If a socket does not take them at once, its client does not
+// read.
 func (s *socket) writeNow(b []byte) (int, error) { return transfer(syscall.SYS_WRITE, s.fd, b) }
 
 func (s *socket) passLead() {

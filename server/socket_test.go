@@ -19,8 +19,8 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// listening starts a server on a real socket and returns how to reach it. The network
-// "tls" is TCP with TLS on it, and "stream" TCP that is served as where there is no epoll.
+// listening starts a server on a real socket and returns a function that connects to it. The
+// network "tls" is TLS over TCP, and "stream" is TCP served as without epoll.
 func listening(t *testing.T, network string, c Config) (s *Server, dial func() *socketClient) {
 	t.Helper()
 	var l net.Listener
@@ -34,7 +34,7 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 	if c.Locks == nil {
 		c.Locks = patient()
 	}
-	c.justGranted = time.Hour // whatever a busy machine makes of a moment
+	c.justGranted = time.Hour // however slow the machine is
 	go c.Locks.Run(t.Context())
 	s = New(c)
 	serve := s.Serve
@@ -78,12 +78,12 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 	}
 }
 
-// patient makes locks for listening, with policies.
+// patient returns a Manager for listening, with the policies.
 func patient(policies ...locks.WaitPolicy) *locks.Manager {
 	return locks.NewManager(locks.Config{MaxWait: testenv.Patience, WaitPolicies: policies})
 }
 
-// disguised accepts connections that no loop serves.
+// disguised accepts connections that the loop does not serve.
 type disguised struct{ net.Listener }
 
 func (d disguised) Accept() (net.Conn, error) {
@@ -103,7 +103,7 @@ func onNetworks(t *testing.T, name string, test func(t *testing.T, network strin
 	}
 }
 
-// onSockets runs a test over all that carries connections.
+// onSockets runs a test over every kind of connection.
 func onSockets(t *testing.T, test func(t *testing.T, network string)) {
 	for _, network := range []string{"tcp", "unix", "stream", "tls"} {
 		t.Run(network, func(t *testing.T) { test(t, network) })
@@ -113,7 +113,7 @@ func onSockets(t *testing.T, test func(t *testing.T, network string)) {
 type socketClient struct {
 	t *testing.T
 	net.Conn
-	raw net.Conn // below TLS, if there is that
+	raw net.Conn // below TLS, if there is TLS
 	in  *bufio.Reader
 }
 
@@ -123,7 +123,7 @@ func (c *socketClient) send(lines ...string) {
 	must(c.t, err)
 }
 
-// gets waits for lines.
+// gets waits for the lines.
 func (c *socketClient) gets(lines ...string) {
 	c.t.Helper()
 	for _, want := range lines {
@@ -133,7 +133,7 @@ func (c *socketClient) gets(lines ...string) {
 	}
 }
 
-// endsWith waits for the end of the connection, and for lines before it.
+// endsWith waits for the lines, and then for the end of the connection.
 func (c *socketClient) endsWith(lines ...string) {
 	c.t.Helper()
 	c.gets(lines...)
@@ -142,13 +142,13 @@ func (c *socketClient) endsWith(lines ...string) {
 	}
 }
 
-// closeWrite ends what the client sends.
+// closeWrite closes the client's sending side.
 func (c *socketClient) closeWrite() {
 	c.t.Helper()
 	must(c.t, c.Conn.(interface{ CloseWrite() error }).CloseWrite())
 }
 
-// unread is how many bytes are there for the client.
+// unread is how many bytes the client could read.
 func (c *socketClient) unread() (n int) {
 	onDescriptor(c.raw, func(fd int) { n = unreadBytes(fd) })
 	return n
@@ -161,7 +161,7 @@ func (c *socketClient) reset() {
 	must(c.t, c.raw.Close())
 }
 
-// eventually waits for what another goroutine is about to do.
+// eventually waits for something that another goroutine will do.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(testenv.Patience); !done(); runtime.Gosched() {
@@ -207,7 +207,7 @@ func TestTooManyConnections(t *testing.T) {
 			c.gets("VERSION " + Version)
 		}
 		refused := dial()
-		refused.in = bufio.NewReader(refused.raw) // there is no handshake
+		refused.in = bufio.NewReader(refused.raw) // refused before the handshake
 		refused.endsWith("ERROR Too many open connections")
 		if n := s.counts.rejected.Load(); n != 1 {
 			t.Errorf("%d rejections are counted", n)
@@ -224,7 +224,7 @@ func TestTooManyConnections(t *testing.T) {
 	})
 }
 
-// A client that sends much before it reads anything gets all its answers.
+// A client that sends a lot before it reads anything gets all its answers.
 func TestManyLargeAnswers(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		_, dial := listening(t, network, Config{})
@@ -245,7 +245,7 @@ func TestManyLargeAnswers(t *testing.T) {
 	})
 }
 
-// A value of many packets, and what is pipelined behind it.
+// A value of many packets, with a request pipelined behind it.
 func TestLargeValue(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		_, dial := listening(t, network, Config{})
@@ -277,7 +277,7 @@ func TestWaitOnSockets(t *testing.T) {
 	})
 }
 
-// The waiter hears of the hand-off before the one who released hears that he did.
+// The waiter gets its grant before the client that releases gets its answer.
 func TestWaiterIsToldFirst(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		s, dial := listening(t, network, Config{})
@@ -330,7 +330,7 @@ func TestPolicyOnSockets(t *testing.T) {
 	})
 }
 
-// Who hangs up, in whatever way, leaves the line, and the next one gets the lock.
+// A client that closes, in whatever way, leaves the line, and the next in line gets the lock.
 func TestLeavingTheLine(t *testing.T) {
 	for name, leave := range map[string]func(*socketClient){
 		"close": func(c *socketClient) { _ = c.Close() },
@@ -365,8 +365,8 @@ func TestLeavingTheLine(t *testing.T) {
 	}
 }
 
-// A grant that its client did not take is withdrawn: the connection was closed
-// with the answer unread, which the client's kernel tells by a reset.
+// A grant is withdrawn if the client closes with the answer unread: its kernel then sends a
+// reset.
 func TestGrantNotTaken(t *testing.T) {
 	for name, leave := range map[string]func(*socketClient){
 		"close":       func(c *socketClient) { _ = c.Close() },
@@ -395,7 +395,7 @@ func TestGrantNotTaken(t *testing.T) {
 	}
 }
 
-// Who took the answer and closed keeps the lock.
+// A client that has read the answer and then closes keeps the lock.
 func TestGrantTaken(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
@@ -418,7 +418,7 @@ func TestGrantTaken(t *testing.T) {
 	})
 }
 
-// What was received before the shutdown is carried out.
+// Requests that were received before the shutdown are carried out.
 func TestShutdownOnSockets(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})

@@ -19,7 +19,7 @@ func (c *conn) stats(q *protocol.Request) (goesOn bool) {
 	name, more := protocol.NextWord(args)
 	switch string(what) {
 	case "":
-		if q.NoReply { // there is no such sub-command, nor a stats without an answer
+		if q.NoReply { // noreply is neither a sub-command nor an option of stats
 			c.out.Line("ERROR")
 			return true
 		}
@@ -45,7 +45,7 @@ func (c *conn) stats(q *protocol.Request) (goesOn bool) {
 	return true
 }
 
-// statsOfKeys answers what an operator can forbid, for it tells keys.
+// statsOfKeys answers the sub-commands that show keys, which an operator can forbid.
 func (c *conn) statsOfKeys(what string, arg, more []byte) (goesOn bool) {
 	switch {
 	case c.srv.config.NoDump:
@@ -80,8 +80,8 @@ func (s *Server) resetStats() {
 
 func cpuTime(t syscall.Timeval) string { return fmt.Sprintf("%d.%06d", t.Sec, t.Usec) }
 
-// general is the answer to "stats": memcached's names in memcached's order, and
-// small enough for tools that read no more than 4096 bytes.
+// general is the answer to "stats": memcached's names in memcached's order, and small enough
+// for tools that read at most 4096 bytes.
 func (s *Server) general() []field {
 	var l sheet
 	t := s.locks.Totals()
@@ -119,7 +119,7 @@ func (s *Server) general() []field {
 	return l
 }
 
-// tlsCounts is what memcached tells only when TLS is on.
+// tlsCounts adds what memcached shows only when TLS is on.
 func (s *Server) tlsCounts(l *sheet) {
 	if s.config.Certificates == nil {
 		return
@@ -160,7 +160,7 @@ func (s *Server) connectionCounts(l *sheet) {
 		"read_buf_bytes_free read_buf_oom reserved_fds")
 }
 
-// memory is the part of "stats" that tells of traffic, items and memory.
+// memory adds the part of "stats" about traffic, items and memory.
 func (s *Server) memory(l *sheet, t *locks.Totals) {
 	read, written := s.counts.bytesRead.Load(), s.counts.bytesWritten.Load()
 	s.eachConn(func(c *conn) {
@@ -217,8 +217,7 @@ func log2(n int) (bits uint64) {
 	return bits
 }
 
-// items is the answer to "stats items". There are no slabs here: all items are
-// of class 1.
+// items is the answer to "stats items". There are no slabs here: all items are in class 1.
 func (s *Server) items() []field {
 	t := s.locks.Totals()
 	if t.Items == 0 {
@@ -250,7 +249,7 @@ func (s *Server) items() []field {
 	return l
 }
 
-// slabs is the answer to "stats slabs": one class that has what all have.
+// slabs is the answer to "stats slabs": one class, with the totals of all items.
 func (s *Server) slabs() []field {
 	t := s.locks.Totals()
 	var l sheet
@@ -302,8 +301,8 @@ func (s *Server) connections() []field {
 	return l
 }
 
-// addrText shows an address as memcached does; a client of a Unix socket has
-// the address of the socket.
+// addrText shows an address as memcached does. A client of a Unix socket has no name: it
+// shows as "unix:".
 func addrText(a net.Addr) string {
 	if a == nil {
 		return "unix:"

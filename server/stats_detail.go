@@ -20,7 +20,7 @@ type detail struct {
 
 type prefixCounts struct{ gets, hits, sets, deletes uint64 }
 
-// maxPrefixes bounds the memory that keys made up by clients can take.
+// maxPrefixes bounds how many prefixes are counted, since clients can invent any number.
 const maxPrefixes = 10_000
 
 func (d *detail) init(delimiter byte, on bool) {
@@ -29,8 +29,8 @@ func (d *detail) init(delimiter byte, on bool) {
 	d.on.Store(on)
 }
 
-// count finds the counts of the key's prefix; a key without the delimiter has
-// none and is not counted.
+// count calls change with the counts of the key's prefix. A key without the delimiter has no
+// prefix and is not counted.
 func (d *detail) count(key []byte, change func(*prefixCounts)) {
 	i := bytes.IndexByte(key, d.delimiter)
 	if i < 0 {
@@ -68,7 +68,7 @@ func (d *detail) reset() {
 	d.mu.Unlock()
 }
 
-// dump is the answer to "stats detail dump", but for its END.
+// dump is the answer to "stats detail dump", without END.
 func (d *detail) dump() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

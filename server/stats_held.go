@@ -9,7 +9,7 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// What "stats held" lists unless it is told, and at most.
+// How many locks "stats held" lists without a limit in the request, and at most.
 const (
 	defaultHeld = 100
 	maxHeld     = 10_000
@@ -57,7 +57,7 @@ func parseHeldLimit(word []byte) (limit int, ok bool) {
 }
 
 // heldTable has a line for each lock that is held, waited for or closed, the most wanted
-// first.
+// first. It has at most limit lines; a nil pattern matches every lock.
 func (s *Server) heldTable(limit int, pattern *locks.Pattern) []field {
 	var l sheet
 	for _, lock := range s.locks.Held(limit, pattern) {
@@ -66,7 +66,7 @@ func (s *Server) heldTable(limit int, pattern *locks.Pattern) []field {
 	return l
 }
 
-// present tells of a lock in one word; commas and spaces in its owner are %XX.
+// present shows a lock in one word. Commas and spaces in its owner are written as %XX.
 func present(l *locks.Lock) string {
 	f := presentFields(l)
 	f.text("retry_ms", ms(l.Retry))

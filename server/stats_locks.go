@@ -11,8 +11,8 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// lockStats answers the stats sub-commands that memcached does not have. Their
-// names hold no colon, for tools take what is before one for a slab class.
+// lockStats answers the stats sub-commands that memcached does not have. Their names have
+// no colon, because tools take what stands before one for a slab class.
 func (c *conn) lockStats(what string, name []byte) {
 	switch {
 	case what == "locks":
@@ -57,7 +57,7 @@ func (s *Server) lockTotals() []field {
 	return l
 }
 
-// lockFields are the numbers of one lock, by the names that "stats lock" and
+// lockFields are the numbers of one lock, with the names that "stats lock" and
 // lockcached:lock: share.
 func lockFields(l locks.Lock) []field {
 	f := presentFields(&l)
@@ -70,13 +70,13 @@ func lockFields(l locks.Lock) []field {
 	return append(f, l.Record.Fields()...)
 }
 
-// presentFields are the present hold and the line behind it.
+// presentFields are the present hold and the numbers of waiters.
 func presentFields(l *locks.Lock) (f sheet) {
 	held, owner := "0", "-"
 	if l.Held {
 		held = "1"
 	}
-	if l.Owner != "" { // as an empty value is: there has to be a word
+	if l.Owner != "" { // an empty owner shows as "-", since the field must have a word
 		owner = l.Owner
 	}
 	f.text("held", held)
@@ -100,15 +100,15 @@ func classFields(r *stats.Record) []field {
 	return append(suggested, r.Fields()...)
 }
 
-// The rows of these tables are for people and dashboards: there are no more of classes and
-// of contended locks.
+// These tables are for people and dashboards, so "stats classes" has at most maxRows rows, and
+// "stats contended" at most mostContended.
 const (
 	maxRows       = 100
 	mostContended = 20
 )
 
-// classTable is the answer to "stats classes": a line per class, the busiest
-// first, with one value that holds the most telling numbers.
+// classTable is the answer to "stats classes": a line for each class, the busiest first, with
+// its most important numbers in one word.
 func (s *Server) classTable() []field {
 	var l sheet
 	for i, c := range s.locks.Classes() {
@@ -133,8 +133,7 @@ func (s *Server) contendedTable() []field {
 	return l
 }
 
-// word shows a key in one word. One that came as base64 may hold what would break
-// the line.
+// word shows a key in one word. A key that came as base64 may contain spaces or line ends.
 func word(key string) string {
 	if strings.ContainsAny(key, " \r\n") {
 		return url.PathEscape(key)
@@ -142,7 +141,7 @@ func word(key string) string {
 	return key
 }
 
-// summary is a record in one word.
+// summary shows a record in one word.
 func summary(r *stats.Record) string {
 	b := append([]byte("acquired="), strconv.FormatUint(r.Count(stats.Acquired), 10)...)
 	b = append(append(b, ",refused="...), strconv.FormatUint(r.Count(stats.Refused), 10)...)

@@ -22,8 +22,8 @@ func orNull(s string) string {
 	return s
 }
 
-// settings is the answer to "stats settings": what is set, and for memcached's
-// knobs that are not here the values of a memcached without them.
+// settings is the answer to "stats settings": the settings of this server, and for memcached's
+// other settings the values of a memcached that does not use them.
 func (s *Server) settings() []field {
 	set, conf := &s.config.Settings, s.locks.Config()
 	evictions := "on"
@@ -89,7 +89,7 @@ func (s *Server) settings() []field {
 	return l
 }
 
-// extstoreSettings are of what is not here.
+// extstoreSettings adds the settings of extstore, which this server does not have.
 func extstoreSettings(l *sheet) {
 	l.zero("ext_item_size ext_item_age ext_low_ttl ext_recache_rate ext_wbuf_size ext_compact_under " +
 		"ext_drop_under ext_max_sleep")
@@ -98,7 +98,7 @@ func extstoreSettings(l *sheet) {
 	l.text("ext_drop_unread", "no")
 }
 
-// pemFormat is what OpenSSL calls the format of all files of TLS.
+// pemFormat is OpenSSL's number for PEM, the format of all TLS files here.
 const pemFormat = "1"
 
 func (s *Server) tlsSettings(l *sheet) {
@@ -116,8 +116,7 @@ func (s *Server) tlsSettings(l *sheet) {
 	l.text("ssl_min_version", tlsVersion(set.MinVersion))
 }
 
-// tlsVersion is a version as memcached writes it; TLS 1.2 is what is spoken at
-// least if nothing is said.
+// tlsVersion is a TLS version as memcached writes it. TLS 1.2 is the default minimum.
 func tlsVersion(version uint16) string {
 	if version == tls.VersionTLS13 {
 		return "tlsv1.3"

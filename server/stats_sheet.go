@@ -8,10 +8,10 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// field is one name and value of an answer to stats.
+// field is one name and value in an answer to stats.
 type field = stats.Field
 
-// fields appends a whole answer.
+// fields appends a whole answer to stats.
 func (c *conn) fields(list []field) {
 	for _, f := range list {
 		c.out.Stat(f.Name, f.Text)
@@ -26,8 +26,8 @@ func (l *sheet) text(name, value string) { *l = append(*l, field{Name: name, Tex
 
 func (l *sheet) num(name string, n uint64) { l.text(name, strconv.FormatUint(n, 10)) }
 
-// zero adds what memcached counts and we have nothing of, so that a tool that
-// asks for it finds it.
+// zero adds, with the value 0, names that memcached counts and this server does not have, so
+// that tools find them.
 func (l *sheet) zero(names string) {
 	for _, name := range strings.Fields(names) {
 		l.text(name, "0")

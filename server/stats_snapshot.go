@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Snapshot is what the Server knows of itself at one moment: what "stats" tells,
-// but for what it has from its Manager.
+// Snapshot is the Server's part of "stats" at one moment. The Manager has the rest.
 type Snapshot struct {
 	Started          time.Time
 	UserCPU          time.Duration
@@ -15,20 +14,20 @@ type Snapshot struct {
 	MaxConnections   int
 	TotalConnections uint64
 	Rejected         uint64 // connections beyond MaxConnections
-	IdleKicks        uint64 // connections cut off because nothing came from them,
-	UnreadKicks      uint64 // because their answers were not read,
-	UnfinishedKicks  uint64 // or because the rest of a request did not come
+	IdleKicks        uint64 // connections cut off because they sent nothing
+	UnreadKicks      uint64 // connections cut off because their answers were not read
+	UnfinishedKicks  uint64 // connections cut off because the rest of a request did not arrive
 	Yields           uint64 // times that a connection gave others a turn
 	AcceptErrors     uint64
 	BytesRead        uint64
 	BytesWritten     uint64
 	Flushes          uint64
-	LogWritten       uint64 // lines of the log
-	LogDropped       uint64 // because nobody read it
+	LogWritten       uint64 // lines of the log that were written
+	LogDropped       uint64 // lines of the log that were dropped because nobody read it
 	Accepting        bool   // false while it shuts down
 }
 
-// Snapshot tells how the Server is doing.
+// Snapshot returns the present state of the Server.
 func (s *Server) Snapshot() Snapshot {
 	var usage syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)

@@ -12,24 +12,24 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// A stream is a transport that is no bare socket: a pipe in a test, TLS. It has a
-// goroutine of its own, which reads into a buffer that it keeps.
+// A stream is a transport that is not a bare socket: TLS, or a pipe in a test. It has a
+// goroutine of its own, and keeps its buffer while it waits for input.
 type stream struct {
 	conn *conn
 	nc   net.Conn
-	cut  atomic.Bool // to be closed without further ado
+	cut  atomic.Bool // close it without waiting for anything
 }
 
-// newStream makes a connection that is carried by nc.
+// newStream makes a connection over nc.
 func newStream(s *Server, nc net.Conn) *stream {
 	stream := &stream{conn: newConn(s), nc: nc}
 	stream.conn.transport = stream
 	return stream
 }
 
-// serve handles requests until the connection ends. Replies are collected and
-// sent when nothing more can be done without reading: one read and one write for
-// any number of pipelined requests.
+// serve handles requests until the connection ends. It collects the replies, and sends them
+// when it has to read before it can go on: one read and one write for any number of
+// pipelined requests.
 func (s *stream) serve() {
 	c := s.conn
 	if s.shakeHands() {
@@ -70,11 +70,11 @@ func (s *stream) fill() bool {
 	}
 }
 
-// lastRecordTime is how long the rest of a TLS record is waited for at the end.
+// lastRecordTime is how long the server waits for the rest of a TLS record when it shuts down.
 const lastRecordTime = time.Second
 
-// readLast lets the connection read what has arrived, though it is to end. It
-// reports false when there is nothing more.
+// readLast lets a connection that must finish read what has arrived. It reports false when
+// nothing is left.
 func (s *stream) readLast() bool {
 	if s.unread() == 0 {
 		return false
@@ -94,10 +94,10 @@ func (s *stream) read() {
 	}
 }
 
-// maxPiece is what is written to a stream at a time; TLS sends no more at once.
+// maxPiece is how many bytes are written to a stream at a time: the size of a TLS record.
 const maxPiece = 16 << 10
 
-// write sends b, in pieces each of which shows that the client still reads.
+// write sends b in pieces. Each piece that is sent shows that the client still reads.
 func (s *stream) write(b []byte) (sent int, err error) {
 	c := s.conn
 	if err := c.keep(cap(b)); err != nil {
@@ -113,16 +113,16 @@ func (s *stream) write(b []byte) (sent int, err error) {
 	return sent, err
 }
 
-// clearDeadline lets the connection wait for input again after it was nudged.
+// clearDeadline lets the connection wait for input again after wake.
 func (s *stream) clearDeadline() {
 	_ = s.nc.SetReadDeadline(time.Time{})
 	if s.conn.finishing.Load() {
-		s.wake() // finish came in between: this was its deadline
+		s.wake() // finish was called meanwhile, and its deadline has just been cleared
 	}
 }
 
-// await reads while the client waits in line, and sees to it that the wait ends.
-// It reports whether the connection goes on.
+// await reads while the client waits in line, and then ends the wait. It reports whether the
+// connection goes on.
 func (s *stream) await() bool {
 	c := s.conn
 	p := c.parked
@@ -133,27 +133,26 @@ func (s *stream) await() bool {
 	return c.endWait(err != nil)
 }
 
-// watch returns when the wait should end or has ended, with an error if the
-// client has gone.
+// watch returns when the wait should end or has ended, with an error if the client has gone.
 func (s *stream) watch(p *parked) error {
 	c := s.conn
 	for {
 		if p.over.Load() {
-			return nil // what to do next is there already
+			return nil // the answer is ready
 		}
 		if c.in.Buffered() >= protocol.MaxLine {
-			p.await() // enough is pipelined; hear no more before the answer
+			p.await() // enough is pipelined; read no more before the answer
 			return nil
 		}
 		before := c.in.Buffered()
 		s.read()
 		switch {
 		case c.readErr == nil && !p.byPolicy && c.in.Buffered() > before:
-			continue // pipelined behind a wait asked for by name
+			continue // pipelined behind a wait that the client asked for
 		case !errors.Is(c.readErr, os.ErrDeadlineExceeded):
 			return c.readErr
 		case c.finishing.Load():
-			// All waits are ended now; the answer is at most being written.
+			// Shutdown has ended all waits; at most the answer is still being written.
 			p.await()
 			return nil
 		}
@@ -170,7 +169,7 @@ func (s *stream) readBehind() bool {
 	return s.conn.readErr == nil
 }
 
-// Nobody waits for a stream's goroutine but its own client.
+// A stream's goroutine serves only its own client, so these two have nothing to do.
 
 func (s *stream) detach()   {}
 func (s *stream) passLead() {}
@@ -182,7 +181,8 @@ func (s *stream) yield() (later bool) {
 
 func (s *stream) wake() { _ = s.nc.SetReadDeadline(past) }
 
-// cutOff leaves it to the goroutine to close: TLS says goodbye, which might have to wait.
+// cutOff leaves closing to the stream's goroutine, because TLS sends a last record, which
+// might block.
 func (s *stream) cutOff() {
 	s.cut.Store(true)
 	s.conn.finishing.Store(true)
@@ -191,7 +191,7 @@ func (s *stream) cutOff() {
 
 func (s *stream) isCut() bool { return s.cut.Load() }
 
-// inFlight takes what has no descriptor for arrived.
+// inFlight assumes that everything has arrived if there is no descriptor.
 func (s *stream) inFlight() (f flight) {
 	onDescriptor(s.wire(), func(fd int) { f.unsent, f.open = unconfirmed(fd) })
 	_, encrypted := s.nc.(*tls.Conn)

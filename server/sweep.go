@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// sweep cuts off, once a second, the connections that have kept the server waiting
-// for too long: a look at each costs less than a timer for each. It runs until alone
-// is closed.
+// sweep cuts off, once a second, the connections that have kept the server waiting for too
+// long. Checking every connection costs less than a timer for each. It runs until alone is
+// closed.
 func (s *Server) sweep(alone <-chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -51,18 +51,17 @@ func (s *Server) sweepOnce() {
 // swept is what sweep knows of a connection.
 type swept struct {
 	kicked   bool // cut off already
-	inKernel int  // bytes that the client had not taken the last time
+	inKernel int  // bytes that the client had not taken at the last sweep
 }
 
-// overdue returns what counts the connection if it is to be cut off, nil if it is
-// not.
+// overdue returns nil, or if the connection must be cut off, the counter for the reason.
 func (c *conn) overdue(now int64) *atomic.Uint64 {
 	n := &c.srv.counts
 	if due := c.sendDue.Load(); due != 0 && !c.takes(due, now) && now > due {
 		return &n.unreadKicks
 	}
 	if c.isParked() {
-		return nil // it is the server that keeps it waiting
+		return nil // the server keeps the client waiting
 	}
 	if due := c.requestDue.Load(); due != 0 && now > due || c.overstays(now) {
 		return &n.unfinishedKicks
@@ -73,9 +72,9 @@ func (c *conn) overdue(now int64) *atomic.Uint64 {
 	return nil
 }
 
-// takes reports whether the client has taken something since the last time, and then
-// gives it more time. The kernel does not tell of room before there is a lot of it,
-// which somebody who reads slowly may take minutes to make.
+// takes reports whether the client has taken something since the last sweep, and if so gives
+// it more time. The kernel does not report room before there is a lot, and a client that
+// reads slowly may take minutes to make that much.
 func (c *conn) takes(due, now int64) bool {
 	before := c.swept.inKernel
 	c.swept.inKernel = c.transport.inFlight().unsent

@@ -14,13 +14,13 @@ import (
 	"github.com/lockcached/lockcached/locks"
 )
 
-// A client has RequestTimeout to go on with a request, and then has to bring a
-// kilobyte a second.
+// A client has RequestTimeout to send more of a request; after that it must send a kilobyte a
+// second.
 func TestRequestTimeout(t *testing.T) {
 	const timeout = 10 * time.Second
 	for _, tt := range []struct {
 		name         string
-		start, piece string // the latter comes again and again
+		start, piece string // piece is sent again and again
 		every        time.Duration
 		lasts        time.Duration // until it is cut off; 0 is longer than 5 minutes
 	}{
@@ -58,7 +58,7 @@ func TestRequestTimeout(t *testing.T) {
 	}
 }
 
-// Who waits in line keeps nobody waiting, whatever stands behind the claim.
+// A client in line does not keep the server waiting, whatever follows its claim.
 func TestNoRequestTimeoutForWaiters(t *testing.T) {
 	bubble(t, Config{RequestTimeout: time.Second}, func(t *testing.T, s *Server) {
 		holder, waiter := hold(t, s, "lock"), connect(t, s)
@@ -72,7 +72,7 @@ func TestNoRequestTimeoutForWaiters(t *testing.T) {
 	})
 }
 
-// unread connects a client that reads nothing, and asks for much.
+// unread connects a client that reads nothing and asks for a lot.
 func unread(t *testing.T, s *Server) (c *pipeClient) {
 	c = connectUnread(t, s)
 	c.write("set a 0 0 200000 noreply\r\n" + strings.Repeat("x", 200_000) + "\r\nget a\r\n")
@@ -94,7 +94,7 @@ func TestSendTimeout(t *testing.T) {
 		if _, err := never.conn.Read(make([]byte, 1)); err != io.EOF || left != 1 || s.counts.unreadKicks.Load() != 1 {
 			t.Errorf("%v; %d connections are left, %d were cut off", err, left, s.counts.unreadKicks.Load())
 		}
-		pass(12 * time.Second) // now the other one has stopped, too
+		pass(12 * time.Second) // now the slow one has stopped reading, too
 		if n := s.counts.unreadKicks.Load(); n != 2 {
 			t.Errorf("%d were cut off", n)
 		}
@@ -105,8 +105,8 @@ func TestSendTimeout(t *testing.T) {
 	}
 }
 
-// On a socket, too, a client that takes nothing is cut off, even if it goes on to
-// send; one that takes a little now and then is not.
+// On a socket, too, a client that reads nothing is cut off, even if it keeps sending; one that
+// reads a little now and then is not.
 func TestSendTimeoutOnSockets(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		t.Parallel()
@@ -128,13 +128,13 @@ func TestSendTimeoutOnSockets(t *testing.T) {
 			}
 			return s.counts.unreadKicks.Load() > 0
 		})
-		if n := s.counts.unreadKicks.Load(); n != 1 && longest < timeout/4 { // or it was deaf itself
+		if n := s.counts.unreadKicks.Load(); n != 1 && longest < timeout/4 { // otherwise the slow client may have been cut off, too
 			t.Errorf("%d were cut off", n)
 		}
 	})
 }
 
-// What is pipelined behind a wait is not read, but stays where it bounds itself.
+// What is pipelined behind a wait is not read: it stays in the kernel, whose buffer is bounded.
 func TestInputBehindAWaitIsNotRead(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
@@ -168,7 +168,7 @@ func TestInputBehindAWaitIsNotRead(t *testing.T) {
 	})
 }
 
-// A sweep looks at every connection, once a second.
+// A sweep checks every connection, once a second.
 func BenchmarkSweep(b *testing.B) {
 	s := New(Config{Locks: locks.NewManager(locks.Config{}), IdleTimeout: time.Hour, MaxConns: 15_000})
 	for range 15_000 {
@@ -189,7 +189,7 @@ func connectUnread(t *testing.T, s *Server) *pipeClient {
 	return c
 }
 
-// Half a value takes memory only while there is some; those that do without go on.
+// Half a value takes memory only while some is left; requests that need none are still served.
 func TestUnfinishedRequestsShareMemory(t *testing.T) {
 	bubble(t, Config{RequestTimeout: 10 * time.Second}, func(t *testing.T, s *Server) {
 		const left = 2_000_000
@@ -230,7 +230,7 @@ func TestUnfinishedRequestsShareMemory(t *testing.T) {
 	})
 }
 
-// Who does not take answers at once is cut off where too many are unread.
+// A client that does not read its answers at once is cut off when too many answers are unread.
 func TestUnreadAnswersShareMemory(t *testing.T) {
 	onSockets(t, func(t *testing.T, network string) {
 		s, dial := listening(t, network, Config{})
@@ -254,7 +254,7 @@ func TestUnreadAnswersShareMemory(t *testing.T) {
 	})
 }
 
-// A client that waits in line is not idle. One whose wait is over is, though it has sent
+// A client that waits in line is not idle. Once its wait has ended it is, even if it has sent
 // nothing since.
 func TestIdleAfterAWait(t *testing.T) {
 	for outcome, wait := range map[string]string{"STORED": "300s", "NOT_STORED": "10ms"} {
@@ -286,7 +286,7 @@ func TestIdleAfterAWait(t *testing.T) {
 	}
 }
 
-// onlyConn is the only connection of the server.
+// onlyConn returns the only connection of the server.
 func (s *Server) onlyConn() *conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -299,7 +299,7 @@ func (s *Server) onlyConn() *conn {
 // The time in line does not count as idle, not even afterwards.
 func TestIdleTimeBeginsAfterTheWait(t *testing.T) {
 	bubble(t, Config{IdleTimeout: 5 * time.Second}, func(t *testing.T, s *Server) {
-		hold(t, s, "lock") // and then idle, but its lock lasts
+		hold(t, s, "lock") // this client is then closed for being idle, but its lock lasts
 		waiter := connect(t, s)
 		waiter.send("add lockcached:wait=20s:lock 0 60 1", "y")
 		pass(20 * time.Second)

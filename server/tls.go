@@ -13,16 +13,16 @@ import (
 // handshakeTime bounds a handshake, from the connection's start.
 const handshakeTime = 10 * time.Second
 
-// Certificates are those that ServeTLS shows, and that refresh_certs is about.
+// Certificates are the ones that ServeTLS uses and that refresh_certs reads again.
 type Certificates interface {
-	// Refresh reads them again. What is wrong with them is told to the client.
+	// Refresh reads them again. The client gets the error's text.
 	Refresh() error
-	// Loaded is when those in use were read.
+	// Loaded returns when the certificates in use were read.
 	Loaded() time.Time
 }
 
-// A tlsWire carries TLS, and knows whether the client has sent anything. One goroutine
-// reads it, the connection's.
+// A tlsWire carries TLS, and knows whether the client has sent anything. Only the
+// connection's goroutine reads it.
 type tlsWire struct {
 	net.Conn
 	heard bool
@@ -34,7 +34,7 @@ func (t *tlsWire) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// SyscallConn leads to the socket.
+// SyscallConn gives access to the socket.
 func (t *tlsWire) SyscallConn() (syscall.RawConn, error) {
 	if socket, ok := t.Conn.(syscall.Conn); ok {
 		return socket.SyscallConn()
@@ -42,8 +42,8 @@ func (t *tlsWire) SyscallConn() (syscall.RawConn, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// shakeHands reports whether the client may go on: it speaks TLS, if it has to, and
-// has the certificate that is asked for.
+// shakeHands does the TLS handshake, if the stream has one. It reports whether the connection
+// goes on.
 func (s *stream) shakeHands() bool {
 	srv := s.conn.srv
 	t, ok := s.nc.(*tls.Conn)
@@ -55,7 +55,7 @@ func (s *stream) shakeHands() bool {
 	if err := t.HandshakeContext(ctx); err != nil {
 		srv.counts.handshakeErrors.Add(1)
 		if wire, ok := t.NetConn().(*tlsWire); ok && !wire.heard {
-			return false // a probe of the port, or a connection kept in reserve: nothing went wrong
+			return false // a probe of the port, or a connection opened in reserve: nothing went wrong
 		}
 		if unlogged, ok := srv.badHandshakes.due(); ok {
 			srv.config.Logger.Warn().Err(err).Stringer("client", s.nc.RemoteAddr()).
@@ -69,7 +69,7 @@ func (s *stream) shakeHands() bool {
 	return true
 }
 
-// wire is what carries a stream: the TCP connection below TLS.
+// wire is the connection that carries the stream: below TLS, the TCP connection.
 func (s *stream) wire() net.Conn {
 	if t, ok := s.nc.(*tls.Conn); ok {
 		return t.NetConn()
@@ -77,11 +77,12 @@ func (s *stream) wire() net.Conn {
 	return s.nc
 }
 
-// goodbyeTime is how long after the end of TLS that of TCP is waited for.
+// goodbyeTime is how long seeOff waits for the end of TCP after the end of TLS.
 const goodbyeTime = time.Second
 
-// seeOff waits for the end of TCP behind the end of TLS. Only that tells whether the
-// client had taken what it was sent; one that has stopped sending may wait for ours.
+// seeOff waits for the end of TCP after the end of TLS. Only the end of TCP tells whether the
+// client had read what it was sent. The wait is bounded, because a client that has only
+// stopped sending may itself wait for our end.
 func (s *stream) seeOff() error {
 	t, ok := s.nc.(*tls.Conn)
 	if !ok || s.conn.readErr != io.EOF {
@@ -95,7 +96,7 @@ func (s *stream) seeOff() error {
 	return io.EOF
 }
 
-// noteTLSError counts what breaks TLS, in contrast to TCP, behind the handshake.
+// noteTLSError counts errors of TLS, not of TCP, after the handshake.
 func (s *stream) noteTLSError() {
 	_, notTLS := errors.AsType[tls.RecordHeaderError](s.conn.readErr)
 	op, ok := errors.AsType[*net.OpError](s.conn.readErr)

@@ -15,8 +15,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// certificates are read again whenever that is asked for, and bad if they have an
-// error.
+// certificates can be refreshed at any time, unless err is set.
 type certificates struct {
 	loaded time.Time
 	err    error
@@ -31,7 +30,7 @@ func (c *certificates) Refresh() error {
 	return c.err
 }
 
-// A handshake that does not get on is given up, and keeps nobody waiting.
+// A handshake that makes no progress is given up, and keeps no other client waiting.
 func TestHandshakeTime(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Server) {
 		near, far := net.Pipe()
@@ -52,7 +51,7 @@ func TestHandshakeTime(t *testing.T) {
 	})
 }
 
-// A shutdown waits for no handshake.
+// A shutdown does not wait for handshakes.
 func TestShutdownInAHandshake(t *testing.T) {
 	s, dial := listening(t, "tls", Config{})
 	silent := dial()
@@ -71,7 +70,7 @@ func TestPlainTextInsteadOfTLS(t *testing.T) {
 	eventually(t, "a bad handshake", func() bool { return s.counts.handshakeErrors.Load() == 1 })
 }
 
-// A logBuffer collects what a server logs from several goroutines.
+// A logBuffer collects a server's log, for several goroutines.
 type logBuffer struct {
 	mu   sync.Mutex // guards what follows
 	text bytes.Buffer
@@ -89,8 +88,8 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-// Those who connect to see whether the port is open, and send nothing, are not worth a warning
-// each; they are counted.
+// Clients that connect to see whether the port is open, and send nothing, are counted, but not
+// logged as warnings.
 func TestProbesOfTLSAreSilent(t *testing.T) {
 	var log logBuffer
 	s, dial := listening(t, "tls", Config{Logger: zerolog.New(&log)})
@@ -103,7 +102,7 @@ func TestProbesOfTLSAreSilent(t *testing.T) {
 		t.Errorf("probes: %s", text)
 	}
 	started := dial()
-	_, err := started.raw.Write([]byte{22, 3, 1}) // a handshake begins so
+	_, err := started.raw.Write([]byte{22, 3, 1}) // the beginning of a handshake
 	must(t, err)
 	must(t, started.raw.Close())
 	eventually(t, "a handshake that was broken off", func() bool { return strings.Contains(log.String(), "TLS handshake failed") })
@@ -112,7 +111,7 @@ func TestProbesOfTLSAreSilent(t *testing.T) {
 	}
 }
 
-// Nonsense behind a good handshake is counted as such.
+// Garbage after a good handshake is counted as an error of TLS.
 func TestBrokenTLS(t *testing.T) {
 	s, dial := listening(t, "tls", Config{})
 	c := dial()
@@ -166,8 +165,8 @@ func TestRefreshCerts(t *testing.T) {
 	})
 }
 
-// Who is hung up on is told so in the language of TLS: OpenSSL takes anything else for
-// an attack.
+// When the server closes a TLS connection it says so in TLS: OpenSSL takes anything else for an
+// attack.
 func TestTLSGoodbye(t *testing.T) {
 	_, dial := listening(t, "tls", Config{IdleTimeout: time.Millisecond})
 	eventually(t, "a request is answered before its client is idle", func() bool {
@@ -181,7 +180,7 @@ func TestTLSGoodbye(t *testing.T) {
 	})
 }
 
-// A client that asks for more answers than it reads holds up itself alone.
+// A client that asks for more answers than it reads delays only itself.
 func TestDeafTLSClient(t *testing.T) {
 	s, dial := listening(t, "tls", Config{})
 	holder, deaf, next := dial(), dial(), dial()
@@ -192,7 +191,7 @@ func TestDeafTLSClient(t *testing.T) {
 	deaf.gets("STORED")
 	deaf.send(strings.Repeat("get big\r\n", 50) + "add lockcached:wait=5m:lock 0 600 1\r\ny")
 	next.send("add lockcached:wait=5m:lock 0 600 1", "z")
-	s.waitForLine(t, 1) // next: the claim of the other one is not read
+	s.waitForLine(t, 1) // only next: the claim of deaf has not been read
 	holder.send("delete lock")
 	holder.gets("DELETED")
 	next.gets("STORED")

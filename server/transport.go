@@ -5,73 +5,74 @@ import (
 	"net"
 )
 
-// A transport carries the bytes of one connection, and knows which goroutine serves it.
-// A socket is served by the loop's workers, together with many others; a stream (TLS, a
-// pipe, and every connection where there is no epoll) by a goroutine of its own. A conn
-// holds requests and replies, and does not know which of them carries it.
+// A transport carries the bytes of one connection, and knows which goroutine serves it. The
+// loop's workers serve a socket, together with many others. A goroutine of its own serves a
+// stream (TLS, a pipe, and every connection without epoll). A conn has the requests and
+// replies, and does not know which kind of transport carries it.
 //
-// What reads calls the conn: handleBuffered for the requests that have arrived, flush
-// and answersSent for the replies, heard for new input, endWait while its client waits
+// The goroutine that reads calls the conn: handleBuffered for the requests that have arrived,
+// flush and answersSent for the replies, heard for new input, endWait while its client waits
 // in line, and at last end and linger.
 //
-// Mutexes are taken in this order: Server.mu, loop.mu. None of them is held while locks
-// are asked for something, or a client is written to.
+// Mutexes are locked in this order: Server.mu, loop.mu. Neither is held during a call to
+// package locks or a write to a client.
 type transport interface {
-	// The first group is for the goroutine that serves the connection.
+	// Only the goroutine that serves the connection calls the methods of this group.
 
-	// write sends b. It waits for room if there is none, as long as the client is
-	// given by conn.mustTake.
+	// write sends b. If there is no room it waits, for as long as conn.mustTake gives the
+	// client.
 	write(b []byte) (n int, err error)
 	// readBehind reads what has arrived while the client waited in line, without
-	// waiting for more. It reports whether that was anything.
+	// waiting for more. It reports whether there was anything.
 	readBehind() bool
-	// detach is called before the goroutine waits for something: from then on others
-	// serve the connections that it would have served.
+	// detach is called before the goroutine waits for something. From then on other
+	// goroutines serve its other connections.
 	detach()
-	// passLead is called before what may take long, but does not wait.
+	// passLead is called before work that may take long, but does not wait.
 	passLead()
-	// yield gives other connections a turn. It reports whether that is after the caller
-	// has returned: the connection gets another turn then.
+	// yield gives other connections a turn. If it reports true, they get it after the caller
+	// returns, and this connection gets another turn later.
 	yield() (later bool)
-	// seeOff follows the end of the input, and returns what has ended it.
+	// seeOff is called at the end of the input, and returns what has ended it.
 	seeOff() error
 
-	// The others may be called from any goroutine.
+	// The other methods may be called from any goroutine.
 
-	// wake has the connection looked after soon, whatever its client does.
+	// wake gives the connection a turn soon, whatever its client does.
 	wake()
-	// cutOff ends the connection without further ado, isCut tells that it was called.
+	// cutOff ends the connection without waiting for the client; isCut reports whether it
+	// was called.
 	cutOff()
 	isCut() bool
-	// inFlight tells what has been written and has not arrived yet.
+	// inFlight returns what has been written but has not arrived yet.
 	inFlight() flight
-	// unread is how many bytes have arrived and were not read.
+	// unread is how many bytes have arrived but have not been read.
 	unread() int
 	// remote is the client's address.
 	remote() net.Addr
-	// descriptor is that of the connection, -1 if it has none.
+	// descriptor is the connection's file descriptor, -1 if it has none.
 	descriptor() int
 }
 
-// A nowWriter is a transport on which any goroutine can write without waiting for the
-// client: who releases a lock answers the next in line. On other transports the
-// connection is woken to do that.
+// A nowWriter is a transport on which any goroutine can write without waiting for the client:
+// the goroutine that releases a lock answers the next in line. With other transports it wakes
+// the connection, which then writes the answer.
 type nowWriter interface {
-	// writeNow writes what there is room for.
+	// writeNow writes as much of b as there is room for.
 	writeNow(b []byte) (n int, err error)
 }
 
-// flight is what the client's kernel has not confirmed.
+// flight is what the client's kernel has not acknowledged.
 type flight struct {
 	unsent int  // bytes
-	open   bool // it may still confirm them
+	open   bool // it may still acknowledge them
 	plain  bool // these are bytes of replies, not of TLS
 }
 
 var (
-	// errUnread is why a client is cut off at once that has no room for its answers:
-	// too many of others are unread.
+	// errUnread says why a client that has no room for its answers is cut off at once:
+	// the answers that clients have not read take up too much memory already.
 	errUnread = errors.New("server: too much is unread")
-	// errCut is what write returns when cutOff was called.
+	// errCut is returned by write after cutOff.
 	errCut = errors.New("server: connection cut")
 )

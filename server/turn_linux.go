@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attend gives the connection its turn, which events of its socket are the
-// reason for, or mail if there are none. It reports false when it had to wait:
-// the worker has a successor by now.
+// attend gives the connection its turn, because of the events of its socket, or without
+// events because of mail. It reports false when it had to wait: then another goroutine runs
+// the worker.
 func (s *socket) attend(w *worker, events uint32) bool {
 	if !s.claim() {
 		return true
@@ -28,16 +28,16 @@ func (s *socket) attend(w *worker, events uint32) bool {
 	return s.endTurn()
 }
 
-// expectInput notes that something may have arrived.
+// expectInput records that something may have arrived.
 func (s *socket) expectInput() {
 	if s.input == noInput {
 		s.input = moreInput
 	}
 }
 
-// endTurn ends what attend has begun: it sends the replies, and lets go of the
-// connection if it is to go on and nothing has happened meanwhile. It reports
-// false when the worker has a successor.
+// endTurn ends the turn that attend began. It sends the replies, and then closes the
+// connection or leaves it unattended; if something has happened meanwhile it first gives
+// the connection another turn. It reports false when another goroutine runs the worker.
 func (s *socket) endTurn() bool {
 	c := s.conn
 	for {
@@ -62,13 +62,13 @@ func (s *socket) endTurn() bool {
 			return w != nil
 		}
 		s.state.Store(attended)
-		s.input = inputEnds // nobody has noted what has happened
+		s.input = inputEnds // the events were not recorded
 		s.turn()
 	}
 }
 
-// isOver reports whether the connection is to be closed: by its client, by us, or
-// because the server is to end and all that has arrived is handled.
+// isOver reports whether the connection must be closed: because of its client, because it was
+// cut off, or because the server shuts down and all that has arrived is handled.
 func (s *socket) isOver() bool {
 	if s.stage == ended {
 		return true
@@ -77,8 +77,8 @@ func (s *socket) isOver() bool {
 	return s.conn.parked == nil && (s.cut.Load() || finished)
 }
 
-// turn does what can be done without waiting for the client, but no more than is
-// fair; the replies are still to be sent. It reports whether the connection goes on.
+// turn does what can be done without waiting for the client, but no more than is fair to
+// others. It does not send the replies. It reports whether the connection goes on.
 func (s *socket) turn() bool {
 	if !s.takeTurn() {
 		s.stage = ended
@@ -89,7 +89,7 @@ func (s *socket) turn() bool {
 func (s *socket) takeTurn() bool {
 	c := s.conn
 	if c.finishing.Load() && s.stage == serving {
-		// A client that goes on to send must not keep the server from its end.
+		// A client that keeps sending must not keep the server from shutting down.
 		s.stage = lastInput
 		s.rest = s.unread()
 	}
@@ -118,13 +118,13 @@ func (s *socket) takeTurn() bool {
 			return true
 		}
 		if c.in.Buffered() == 0 && s.input == noInput {
-			return true // there is nothing that concerns the wait
+			return true // there is no input that could end the wait
 		}
 	}
 }
 
-// receive reads what has arrived. It reports false if that is nothing, with
-// readErr set if there will be no more.
+// receive reads what has arrived. It reports false if there is nothing, with readErr set if
+// nothing more will arrive.
 func (s *socket) receive() bool {
 	c := s.conn
 	c.readErr = nil
@@ -144,7 +144,7 @@ func (s *socket) receive() bool {
 	}
 	c.received(n)
 	s.rest -= n
-	switch { // of a stream, less than was asked for is all there is
+	switch { // on a stream socket, a short read has read everything
 	case s.input == inputEnds:
 	case n < len(space):
 		s.input = noInput
@@ -156,33 +156,33 @@ func (s *socket) receive() bool {
 
 func (s *socket) readBehind() bool { return !broken(s.conn.readErr) && s.receive() }
 
-// stirred is what has become of a connection whose client waited in line.
+// stirred is the outcome of stir.
 type stirred uint8
 
 const (
-	waitGoesOn stirred = iota // nothing has happened that ends it
-	waitOver                  // the connection goes on
-	connOver                  // the connection is to be closed
+	waitGoesOn stirred = iota // nothing has happened that ends the wait
+	waitOver                  // the wait has ended, the connection goes on
+	connOver                  // the connection must be closed
 )
 
-// stir looks after a connection whose client waits in line.
+// stir gives a connection whose client waits in line its turn.
 func (s *socket) stir() stirred {
 	c, p := s.conn, s.conn.parked
 	s.expectInput()
 	if p.over.Load() {
 		return s.endWait(false)
 	}
-	// Nothing is read: what is pipelined stays where it bounds itself.
+	// Nothing is read: what is pipelined stays in the kernel, whose buffer is bounded.
 	got := pollNow(s.fd, unix.POLLIN|unix.POLLRDHUP)
 	gone := got&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0 || s.cut.Load()
 	more := got&unix.POLLIN != 0 || c.in.Buffered() > 0
 	switch {
 	case gone:
 		s.input, c.readErr = inputEnds, io.EOF
-		return s.endWait(true) // to answer will tell if it was reset
+		return s.endWait(true) // writing the answer will tell if it was reset
 	case more && p.byPolicy:
 		return s.endWait(false)
-	case more || c.finishing.Load(): // to finish, all waits are being ended
+	case more || c.finishing.Load(): // finishing: Shutdown ends all waits
 		p.behind.Store(true)
 	}
 	if !p.over.Load() {

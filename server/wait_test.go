@@ -11,7 +11,7 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// hold lets a client of its own take a lock.
+// hold connects a client that takes a lock.
 func hold(t *testing.T, s *Server, key string) *pipeClient {
 	t.Helper()
 	c := connect(t, s)
@@ -99,7 +99,7 @@ func TestPolicies(t *testing.T) {
 	})
 }
 
-// What is pipelined behind a wait asked for by name is held back.
+// Requests pipelined behind a wait that the client asked for are held back.
 func TestPipelinedBehindAWaitByName(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Server) {
 		holder, waiter := hold(t, s, "lock"), connect(t, s)
@@ -125,8 +125,8 @@ func TestPipelinedBehindAWaitThatIsOver(t *testing.T) {
 	})
 }
 
-// More input ends a wait that the client did not ask for: perhaps it is the
-// holder's delete, on a connection that both share.
+// More input ends a wait that the client did not ask for: it may be the holder's delete, on a
+// connection that holder and waiter share.
 func TestPolicyOnASharedConnection(t *testing.T) {
 	bubbleOf(t, waiting(policy("*", time.Minute)), Config{}, func(t *testing.T, s *Server) {
 		c := connect(t, s)
@@ -142,7 +142,7 @@ func TestPolicyOnASharedConnection(t *testing.T) {
 	})
 }
 
-// Who asks by name to wait for himself has to.
+// A client that asks to wait for its own lock has to wait.
 func TestWaitForOneself(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Server) {
 		c := hold(t, s, "lock")
@@ -180,7 +180,7 @@ func TestHangUpLeavesTheLine(t *testing.T) {
 	}
 }
 
-// A poller that hangs up is not counted any more.
+// A polling client that closes is no longer counted.
 func TestHangUpEndsPolling(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Server) {
 		hold(t, s, "lock")
@@ -198,8 +198,8 @@ func TestHangUpEndsPolling(t *testing.T) {
 	})
 }
 
-// deafConn is a connection on which the server finds out that the client has
-// gone when it writes, and not before.
+// deafConn is a connection on which the server finds out only when it writes that the client
+// has gone.
 type deafConn struct {
 	net.Conn
 	deaf chan struct{}
@@ -238,7 +238,7 @@ func TestGrantToAClosedConnection(t *testing.T) {
 	})
 }
 
-// The answer to an ms that waits has what it asked for, as of the grant.
+// The answer to an ms that waited has the return flags, with their values at the grant.
 func TestMetaWait(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Server) {
 		holder, waiter := hold(t, s, "lock"), connect(t, s)
