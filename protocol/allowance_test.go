@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// free is what is left of an Allowance.
+// free is how many bytes are left of an Allowance.
 func (a *Allowance) free() int64 { return a.left.Load() }
 
 func TestAllowance(t *testing.T) {
@@ -24,8 +24,8 @@ func TestAllowance(t *testing.T) {
 	}
 }
 
-// A data block beyond the ordinary buffer is refused when the memory that all share
-// is used up, and the connection goes on.
+// A data block larger than the ordinary buffer is refused when the shared memory is used up, and
+// the connection goes on.
 func TestReadersShareMemory(t *testing.T) {
 	shared := NewAllowance(100_000)
 	readers := make([]Reader, 3)
@@ -42,7 +42,7 @@ func TestReadersShareMemory(t *testing.T) {
 	wantLines(t, feed(second, "ms key 60000 Oq\r\n"+value))
 	wantLines(t, feed(third, "set c 0 0 40000\r\n"+value+"\r\nget c\r\n"),
 		`SERVER_ERROR out of memory storing object`, `get ["c"]`)
-	wantLines(t, feed(third, "set c 0 0 10000\r\n"+value[:10_000]+"\r\n"), // which needs none
+	wantLines(t, feed(third, "set c 0 0 10000\r\n"+value[:10_000]+"\r\n"), // which needs no more memory
 		`set "c" value="`+value[:10_000]+`"`)
 
 	second.Close()

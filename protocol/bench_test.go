@@ -8,8 +8,7 @@ var hotRequests = []struct{ name, input string }{
 	{"delete", "delete lock:user:1234567\r\n"},
 }
 
-// next takes one request through the Reader, as a connection does that then
-// goes idle.
+// next takes one request through the Reader, as a connection does that is idle afterwards.
 func next(r *Reader, input string, q *Request) error {
 	r.Advance(copy(r.Space(), input))
 	err := r.Next(q)

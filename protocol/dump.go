@@ -6,22 +6,22 @@ import (
 	"strconv"
 )
 
-// Dumped is an item as a listing shows it.
+// Dumped is what a listing shows of an item.
 type Dumped struct {
 	Key     []byte
 	Binary  bool  // the key came as base64
-	Expires int64 // Unix seconds, -1 if it does not
-	Used    int64 // last, in Unix seconds
+	Expires int64 // in Unix seconds, -1 for never
+	Used    int64 // when it was last used, in Unix seconds
 	CAS     uint64
 	Fetched bool // read since it was stored
 	Class   int
-	Size    int64 // what it takes in memory, in bytes
-	Length  int   // of the value
+	Size    int64 // bytes that it takes in memory
+	Length  int   // bytes of the value
 	Flags   uint32
 }
 
-// MetaDump appends a line of the answer to "lru_crawler metadump". As in memcached it
-// ends in a space and in a line feed alone.
+// MetaDump appends a line of the answer to "lru_crawler metadump". As in memcached, it ends
+// with a space and a line feed, without a carriage return.
 func (w *Writer) MetaDump(d *Dumped) {
 	fetched := "no"
 	if d.Fetched {
@@ -50,8 +50,8 @@ func (w *Writer) MetaGetDump(d *Dumped) {
 	w.buf = append(b, "\r\n"...)
 }
 
-// CacheDump appends a line of the answer to "stats cachedump". An item without an end
-// expires at 0 there. A key is escaped if it would break the line.
+// CacheDump appends a line of the answer to "stats cachedump". An item that never expires
+// shows 0. A key is escaped if it would break the line.
 func (w *Writer) CacheDump(d *Dumped) {
 	b := append(w.room(), "ITEM "...)
 	if bytes.ContainsAny(d.Key, " \r\n") {

@@ -2,9 +2,8 @@ package protocol
 
 import "errors"
 
-// Fault is the line that answers what cannot be carried out. The connection
-// goes on, in step: whatever belonged to the request has been or will be
-// consumed.
+// Fault is the reply to a request that cannot be carried out. The connection goes on: the
+// Reader consumes all of the request, so the next one is read from its beginning.
 type Fault struct{ Line string }
 
 func (f *Fault) Error() string { return f.Line }
@@ -38,11 +37,10 @@ var (
 	ErrOnlyClaim = &Fault{"CLIENT_ERROR lockcached:wait= goes with add only"}
 )
 
-// ErrShort is returned by Reader.Next when the next request has not arrived as
-// a whole.
+// ErrShort is returned by Reader.Next when the next request has not arrived completely.
 var ErrShort = errors.New("protocol: more bytes needed")
 
-// What ends a connection without an answer.
+// Errors that end a connection without an answer.
 var (
 	ErrLineTooLong  = errors.New("protocol: line too long")
 	ErrLineTooShort = errors.New("protocol: line too short for a login")

@@ -37,8 +37,8 @@ func TestLease(t *testing.T) {
 	}
 }
 
-// The clock is read only where the exptime is a Unix time: it would cost more
-// than the rest of a request's parsing.
+// The clock is read only if the exptime is a Unix time: reading it would cost more than the rest
+// of parsing a request.
 func TestLeaseReadsNoClockForRelativeTimes(t *testing.T) {
 	for _, exptime := range []int32{-1, 0, 1, maxRelative} {
 		Lease(exptime, func() time.Time {

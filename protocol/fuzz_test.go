@@ -7,13 +7,12 @@ import (
 	"testing"
 )
 
-// fuzzMax is the largest data block in FuzzReader: more than a buffer.
+// fuzzMax is the largest data block in FuzzReader, in bytes: more than a buffer.
 const fuzzMax = 3 * bufferSize
 
-// FuzzReader feeds any input in one piece, byte by byte and in random pieces. The
-// Reader must never panic, never take more than a data block for one, never
-// hold more memory than a request takes, and yield the same however the input
-// is cut.
+// FuzzReader feeds any input in one piece, byte by byte and in random pieces. The Reader must
+// never panic, never take more than the data block for the data block, never use more memory
+// than one request needs, and return the same requests however the input is cut.
 func FuzzReader(f *testing.F) {
 	for _, s := range script {
 		f.Add([]byte(s.input), uint64(1))
@@ -23,7 +22,7 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte("set a 0 0 20000\r\n"+strings.Repeat("0123456789abcde\n", 1250)+"\r\nget a\r\n"), uint64(3))
 	f.Fuzz(func(t *testing.T, input []byte, seed uint64) {
 		if longestLine(input) >= MaxLine {
-			return // how much of such a line has arrived decides, as in memcached
+			return // the result depends on how much of such a line has arrived, as in memcached
 		}
 		whole := fuzzFeed(t, input, len(input))
 		if bytewise := fuzzFeed(t, input, 1); !slices.Equal(whole, bytewise) {
@@ -47,11 +46,11 @@ func longestLine(input []byte) (n int) {
 	return n
 }
 
-// fuzzFeed gives the input to a new Reader in pieces of these sizes, the last of
-// which repeats, and checks what can be told of each request.
+// fuzzFeed gives the input to a new Reader in pieces of these sizes, the last of which repeats,
+// and checks what can be checked for any request.
 func fuzzFeed(t *testing.T, input []byte, sizes ...int) (got []string) {
 	r := NewReader(fuzzMax)
-	fed, taken := 0, 0 // bytes given to the Reader, and bytes of requests that it yielded
+	fed, taken := 0, 0 // bytes given to the Reader, and bytes of requests that it returned
 	for fed < len(input) {
 		size := sizes[0]
 		if len(sizes) > 1 {
@@ -83,15 +82,15 @@ func fuzzFeed(t *testing.T, input []byte, sizes ...int) (got []string) {
 	return got
 }
 
-// checkMemory: a Reader holds a buffer, or what one request takes.
+// checkMemory checks that a Reader's buffer is no larger than one request needs.
 func checkMemory(t *testing.T, r *Reader) {
 	if most := MaxLine + fuzzMax + 2; len(r.buf) > most {
 		t.Fatalf("a buffer of %d bytes, at most %d are needed", len(r.buf), most)
 	}
 }
 
-// checkTaken looks at the input up to the end of a request: it has to end with
-// the request's data block, or with its line.
+// checkTaken checks the input up to the end of a request: it must end with the request's data
+// block, or with its line.
 func checkTaken(t *testing.T, taken []byte, q *Request) {
 	end := "\n"
 	if q.Value != nil {

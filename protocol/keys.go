@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// ReservedPrefix begins the keys that are never stored: reading one asks about a lock,
-// and adding one is a claim that may wait in line.
+// ReservedPrefix begins the keys that are never stored. Reading such a key asks about a lock;
+// adding one is a claim that may wait in line.
 const ReservedPrefix = "lockcached:"
 
 // Topic is what a reserved key is about.
 type Topic uint8
 
-// The topics. A reserved key of no topic means nothing.
+// The topics. A reserved key without a topic means nothing.
 const (
 	NoTopic      Topic = iota
 	WaitTopic          // lockcached:wait=DURATION[+]:KEY, a claim that may wait in line
@@ -21,12 +21,12 @@ const (
 	RetryTopic         // lockcached:retry:KEY, when to ask for it again
 	ClassTopic         // lockcached:class:CLASS, what is known of a class of locks
 	HeldTopic          // lockcached:held:LIMIT, a list of the locks that are held
-	VersionTopic       // lockcached:version[:KEY], of the server, or of the one with that key
+	VersionTopic       // lockcached:version[:KEY], of the server; KEY lets clients choose the server
 )
 
 const waitOption = "wait="
 
-// topics are what stands between the prefix and the next colon.
+// topics maps the word between the prefix and the next colon to its topic.
 var topics = map[string]Topic{
 	"lock":    LockTopic,
 	"retry":   RetryTopic,
@@ -35,19 +35,19 @@ var topics = map[string]Topic{
 	"version": VersionTopic,
 }
 
-// ReservedKey is a reserved key, understood.
+// ReservedKey is a parsed reserved key.
 type ReservedKey struct {
 	Topic  Topic
-	Name   []byte // what stands behind the last colon of the topic's form; a slice of the key
+	Name   []byte // KEY, CLASS or LIMIT in the topic's form; a slice of the key
 	Wait   time.Duration
-	GoesOn bool // the client will wait on when this wait is over: the plus sign
+	GoesOn bool // a plus sign: the client will continue to wait when this wait is over
 }
 
-// IsReserved reports whether a key is below the prefix.
+// IsReserved reports whether a key begins with ReservedPrefix.
 func IsReserved(key []byte) bool { return bytes.HasPrefix(key, []byte(ReservedPrefix)) }
 
-// ParseKey understands a reserved key. Only one whose topic is WaitTopic can be wrong,
-// with ErrBadWait.
+// ParseKey parses a key that begins with ReservedPrefix. Only a key whose topic is WaitTopic
+// can be invalid: then it returns ErrBadWait.
 func ParseKey(key []byte) (ReservedKey, *Fault) {
 	rest := key[len(ReservedPrefix):]
 	if option, found := bytes.CutPrefix(rest, []byte(waitOption)); found {
@@ -79,30 +79,30 @@ func parseWait(text string) (time.Duration, error) {
 	return d, err
 }
 
-// WaitKey is the key of an add that may wait in line for the lock of a key, for whole
-// milliseconds.
+// WaitKey is the key of an add that may wait in line for the lock of a key. The wait is cut to
+// whole milliseconds.
 func WaitKey(wait time.Duration, key string) string { return waitKey(wait, "", key) }
 
-// WaitOnKey is WaitKey for a client that will wait on when this wait is over.
+// WaitOnKey is WaitKey for a client that will continue to wait when this wait is over.
 func WaitOnKey(wait time.Duration, key string) string { return waitKey(wait, "+", key) }
 
 func waitKey(wait time.Duration, sign, key string) string {
 	return ReservedPrefix + waitOption + strconv.FormatInt(wait.Milliseconds(), 10) + sign + ":" + key
 }
 
-// LockKey is the key of an item that tells what is known of the lock of a key.
+// LockKey is the key to read for what is known of the lock of a key.
 func LockKey(key string) string { return ReservedPrefix + "lock:" + key }
 
-// RetryKey is the key of an item that tells when to ask for a lock again.
+// RetryKey is the key to read for the advice when to claim a lock again.
 func RetryKey(key string) string { return ReservedPrefix + "retry:" + key }
 
-// ClassKey is the key of an item that tells what is known of a class of locks.
+// ClassKey is the key to read for what is known of a class of locks.
 func ClassKey(class string) string { return ReservedPrefix + "class:" + class }
 
-// HeldKey is the key of an item that lists up to so many locks that are held or waited
-// for; limit is a number.
+// HeldKey is the key to read for a list of the locks that are held or waited for; limit, a
+// decimal number, is how many it lists at most.
 func HeldKey(limit string) string { return ReservedPrefix + "held:" + limit }
 
-// VersionKey is the key of an item that tells the version of the server that a key lives
-// on. A memcached knows no such key.
+// VersionKey is the key to read for the version of the server that a key lives on. On
+// memcached it is a miss.
 func VersionKey(key string) string { return ReservedPrefix + "version:" + key }

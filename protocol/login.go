@@ -4,10 +4,10 @@ import "bytes"
 
 // Limits of a login, with memcached's numbers.
 const (
-	minLoginLine = 6        // bytes before the line feed; what is shorter is none
-	maxLogin     = 16 << 10 // bytes of a user and a password
-	loginWord    = "set"    // what the line begins with
-	loginLength  = 4        // words before the one that tells the length of the data
+	minLoginLine = 6        // bytes before the line feed; a shorter line is not a login
+	maxLogin     = 16 << 10 // bytes of user, space and password
+	loginWord    = "set"    // the line begins with it
+	loginLength  = 4        // words before the length of the data block
 	endOfLogin   = "\r\n"   // of the data block
 )
 
@@ -19,15 +19,15 @@ var (
 	ErrLoginFormat = &Fault{"CLIENT_ERROR bad authentication token format"}
 )
 
-// Login is who a client says to be. Its slices belong to the Reader.
+// Login is a client's user and password. Its slices belong to the Reader.
 type Login struct{ User, Password []byte }
 
-// NextLogin takes the next request of a client that has to say first who it is:
+// NextLogin takes the next request of a client that has to log in:
 //
 //	set <anything> <anything> <anything> <length>
 //	<user> <password>
 //
-// It returns ErrShort, a *Fault or what ends the connection, as Next does.
+// Its errors are like those of Next: ErrShort, a *Fault, or one that ends the connection.
 func (r *Reader) NextLogin() (Login, error) {
 	if r.want == 0 {
 		if err := r.loginLine(); err != nil {
@@ -42,7 +42,7 @@ func (r *Reader) NextLogin() (Login, error) {
 	return parseLogin(data)
 }
 
-// loginLine reads the line of a login and notes how much data follows it.
+// loginLine reads the line of a login and sets r.want to the bytes that follow it.
 func (r *Reader) loginLine() error {
 	unread := r.buf[r.r:r.w]
 	end := bytes.IndexByte(unread, '\n')
@@ -74,8 +74,8 @@ func (r *Reader) loginLine() error {
 	return nil
 }
 
-// parseLogin takes the data block apart at its first space, so that a password
-// may have some.
+// parseLogin splits the data block at its first space, so that a password may contain
+// spaces.
 func parseLogin(data []byte) (Login, error) {
 	data, ok := bytes.CutSuffix(data, []byte(endOfLogin))
 	if !ok {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// logins gives pieces to a Reader and returns what NextLogin makes of them.
+// logins gives pieces to a Reader and returns what NextLogin returns.
 func logins(pieces ...string) (got []string) {
 	r := NewReader(fuzzMax)
 	for _, piece := range pieces {
@@ -83,7 +83,7 @@ func TestNextLogin(t *testing.T) {
 	}
 }
 
-// pieces cuts a text into pieces of that size.
+// pieces cuts a text into pieces of the given size.
 func pieces(text string, size int) (list []string) {
 	for piece := range slices.Chunk([]byte(text), max(1, size)) {
 		list = append(list, string(piece))
@@ -91,7 +91,7 @@ func pieces(text string, size int) (list []string) {
 	return list
 }
 
-// Behind a login the Reader goes on with ordinary requests.
+// After a login the Reader reads ordinary requests.
 func TestNextBehindALogin(t *testing.T) {
 	r := NewReader(fuzzMax)
 	r.Advance(copy(r.Space(), "set foo 0 0 7\r\nfoo bar\r\nGET / HTTP/1.1\r\n"))
@@ -104,13 +104,13 @@ func TestNextBehindALogin(t *testing.T) {
 	}
 }
 
-// FuzzLogin: however the input is cut, the same comes out of it.
+// FuzzLogin checks that the result is the same however the input is cut.
 func FuzzLogin(f *testing.F) {
 	f.Add("set foo 0 0 7\r\nfoo bar\r\nset foo 0 0 2\r\nhi\r\n", 3)
 	f.Add("set foo 0 0 16384\r\n"+strings.Repeat("x ", 8192)+"\r\n", 1000)
 	f.Fuzz(func(t *testing.T, input string, size int) {
 		if longestLine([]byte(input)) >= MaxLine {
-			return // how much of such a line has arrived decides, as in memcached
+			return // the result depends on how much of such a line has arrived, as in memcached
 		}
 		whole, cut := logins(input), logins(pieces(input, size)...)
 		if !slices.Equal(whole, cut) {

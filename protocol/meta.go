@@ -6,27 +6,27 @@ import (
 	"math"
 )
 
-// Meta is what the flags of a meta command say. Flags that only ask for
-// something in the reply are found in Request.Args, in the order of the reply.
+// Meta has the flags of a meta command. Flags that only ask for something in the reply are in
+// Request.Args, in the order of the reply.
 type Meta struct {
 	has uint64 // flags present: bit c-'@' for the letter c
 
 	TTL     int32  // T: exptime of the item
 	Vivify  int32  // N: exptime of a placeholder made on a miss
-	Recache int32  // R: win if less than that is left
-	Compare uint64 // C: only if the id is this one
-	NewCAS  uint64 // E: the id to set
-	Initial uint64 // J: what ma starts from
+	Recache int32  // R: win if less than this is left, as an exptime
+	Compare uint64 // C: only if the item's CAS id is this one
+	NewCAS  uint64 // E: the CAS id to set
+	Initial uint64 // J: the number that ma starts with
 	Delta   uint64 // D: step of ma, 1 if not given
 	Mode    byte   // M: upper-case mode letter, 0 if not given
 	WaitMs  uint64 // W: how long a claim may wait, in milliseconds
-	GoesOn  bool   // W with a plus sign: its client will wait on after that
+	GoesOn  bool   // W with a plus sign: the client will continue to wait after that
 }
 
 // Limits of the meta commands.
 const (
-	maxMetaWords = 20 // words of a line, command and key included
-	maxOpaque    = 31 // bytes behind the O
+	maxMetaWords = 20 // words of a line, including command and key
+	maxOpaque    = 31 // bytes after the O
 )
 
 // Has reports whether the flag was given.
@@ -52,7 +52,7 @@ func parseMeta(args []byte, q *Request) error {
 	return ErrArithFlag
 }
 
-// parseMetaDebug reads "<key> [b]"; whatever else is there does not matter.
+// parseMetaDebug reads "<key> [b]" and ignores everything else.
 func parseMetaDebug(args []byte, q *Request) error {
 	q.Key, q.Args = NextWord(args)
 	if len(q.Key) == 0 || len(q.Key) > MaxKey {
@@ -104,10 +104,9 @@ func checkArithMode(m *Meta) error {
 	return ErrArithMode
 }
 
-// parseMetaFlags reads the flags in q.Args, before which there are that many
-// words. As in memcached a duplicate or an unknown flag ends it at once, a bad
-// number is reported only if nothing of that sort follows, and a long opaque
-// only if nothing else is wrong.
+// parseMetaFlags reads the flags in q.Args; words is how many words precede them. As in
+// memcached, a duplicate or an unknown flag is reported at once, a bad number only if no
+// such flag follows, and an opaque that is too long only if nothing else is wrong.
 func parseMetaFlags(q *Request, words int) error {
 	m := &q.Meta
 	m.Delta = 1
@@ -142,7 +141,7 @@ func parseMetaFlags(q *Request, words int) error {
 	return later
 }
 
-// flag takes one flag.
+// flag reads the argument of one flag.
 func (m *Meta) flag(c byte, arg []byte, q *Request) error {
 	var ok bool
 	switch c {
@@ -193,7 +192,7 @@ func (m *Meta) flag(c byte, arg []byte, q *Request) error {
 	return nil
 }
 
-// ownFlag takes a flag that memcached does not have; all of them go with ms.
+// ownFlag reads a flag that memcached does not have. Only ms can have these.
 func (m *Meta) ownFlag(c byte, arg []byte, q *Request) error {
 	if q.Verb != MetaSet {
 		return ErrBadFlag
@@ -212,9 +211,8 @@ func (m *Meta) ownFlag(c byte, arg []byte, q *Request) error {
 	return ErrBadFlag
 }
 
-// decodeKey replaces the key by what its base64 text stands for. It allocates:
-// the line must stay as it is, for it is parsed again when its data block comes
-// later.
+// decodeKey replaces the base64 text of the key by the key. It allocates, because the line
+// must stay as it is: it is parsed again if its data block arrives later.
 func (q *Request) decodeKey() error {
 	key, err := base64.StdEncoding.AppendDecode(nil, q.Key)
 	if err != nil || len(key) == 0 {

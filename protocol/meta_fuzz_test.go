@@ -5,9 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzMetaFlags parses any words as the flags of every meta command. What is
-// accepted must be what the words say: no flag twice, none that is unknown,
-// numbers and key as they stand there.
+// FuzzMetaFlags parses any words as the flags of every meta command. What is accepted must be
+// what the words say: no flag twice, no unknown flag, numbers and key as written.
 func FuzzMetaFlags(f *testing.F) {
 	for _, flags := range []string{
 		"", "v", "s v t k O1", "T30 N30 R30 E7 C9", "ME W200 w p", "MD D5 J7 N0", "b k", "b b", "q I x F5",
@@ -35,8 +34,7 @@ func FuzzMetaFlags(f *testing.F) {
 	})
 }
 
-// checkMetaFlags compares what was understood with the words that were kept for
-// the reply.
+// checkMetaFlags compares the parsed flags with the words in Args.
 func checkMetaFlags(t *testing.T, line string, q *Request) {
 	var seen uint64
 	for word, rest := NextWord(q.Args); len(word) > 0; word, rest = NextWord(rest) {

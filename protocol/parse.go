@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// noBlock is the size of the data block of a request that has none.
+// noBlock stands for the size of the data block if a request has none.
 const noBlock = -1
 
 func firstWord(line []byte) []byte {
@@ -17,7 +17,7 @@ func firstWord(line []byte) []byte {
 	return line
 }
 
-// wordVerb is the verb of a command word, 0 if there is none.
+// wordVerb is the verb of a command word, 0 if the word is unknown.
 func wordVerb(word []byte) Verb {
 	switch string(word) { // no allocation: the compiler compares in place
 	case "get":
@@ -94,9 +94,9 @@ func rareVerb(word []byte) Verb {
 	return 0
 }
 
-// parse reads a line without its end. The size is that of the data block that
-// follows the line, noBlock if none does; it is given with a fault too, if it
-// could be read, because the block is swallowed then.
+// parse reads a line without its end. size is the size of the data block that follows the
+// line, noBlock if there is none. If size could be read it is returned with a fault, too,
+// because the data block must then be skipped.
 func parse(line []byte, q *Request) (size int, err error) {
 	if len(line) < 2 {
 		return noBlock, ErrBadFormat
@@ -131,7 +131,7 @@ func parse(line []byte, q *Request) (size int, err error) {
 	return noBlock, nil
 }
 
-// cutNoReply takes the word noreply off the end of args.
+// cutNoReply removes the word noreply from the end of args, if it is there.
 func cutNoReply(args []byte) (rest []byte, noReply bool) {
 	end := len(args)
 	for end > 0 && args[end-1] == ' ' {
@@ -166,8 +166,7 @@ func parseGat(args []byte, q *Request) error {
 	return checkKeys(keys)
 }
 
-// checkKeys refuses a list with a key that is too long as a whole: memcached
-// answers nothing of it either.
+// checkKeys refuses the whole list if one key is too long, as memcached does.
 func checkKeys(list []byte) error {
 	for {
 		var key []byte
@@ -246,9 +245,9 @@ func parseTouch(args []byte, q *Request) error {
 	return nil
 }
 
-// parseDelete takes up to two words behind the key, whatever they are: clients
-// of old send a time there, and then noreply. "delete noreply" deletes the key of
-// that name and is silent.
+// parseDelete accepts up to two words after the key, whatever they are: old clients send a
+// time there, and then noreply. "delete noreply" deletes the key of that name and has no
+// reply.
 func parseDelete(args []byte, q *Request) error {
 	_, q.NoReply = cutNoReply(args)
 	q.Key, args = NextWord(args)
@@ -275,8 +274,8 @@ func parseUint(s []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// parseInt reads a signed decimal of 64 bits. A plus is no part of a number here:
-// memcached 1.6.45 takes it in flags and exptimes of storage commands only.
+// parseInt reads a signed decimal of 64 bits. It refuses a plus sign: memcached 1.6.45 accepts
+// one only in the flags and exptime of storage commands.
 func parseInt(s []byte) (int64, bool) {
 	digits, negative := bytes.CutPrefix(s, []byte{'-'})
 	n, ok := parseUint(digits)
@@ -286,9 +285,9 @@ func parseInt(s []byte) (int64, bool) {
 	return int64(n), ok && n < 1<<63
 }
 
-// parseFlags reads the client flags of a storage command as memcached does, with
-// strtoul: a sign is fine as long as the result does not look negative, and what is
-// over 32 bits is cut off in silence.
+// parseFlags reads the client flags of a storage command as memcached does, with strtoul: a
+// sign is accepted as long as the result does not look negative, and bits above the lowest 32
+// are dropped.
 func parseFlags(s []byte) (uint32, bool) {
 	digits, negative := bytes.CutPrefix(s, []byte{'-'})
 	if !negative {

@@ -13,8 +13,8 @@ var (
 
 const badFormat = "CLIENT_ERROR bad command line format"
 
-// A number behind a plus is the length of the data block that follows, or is
-// swallowed after a fault.
+// A number after a plus is the length of the data block that follows, which is skipped after a
+// fault.
 var parseTests = []struct{ name, line, want string }{
 	{"empty", "", badFormat},
 	{"one-letter", "g", badFormat},
@@ -167,7 +167,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// showLine shows what a line says, and how long a data block follows it.
+// showLine shows what a line says, and how long the data block is that follows it.
 func showLine(line string) string {
 	var q Request
 	size, err := parse([]byte(line), &q)

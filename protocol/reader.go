@@ -6,40 +6,40 @@ import (
 	"sync"
 )
 
-// bufferSize is what a connection reads into; a request up to that size is
-// parsed where it arrived.
+// bufferSize is the size, in bytes, of the buffer that a connection reads into. A request up
+// to that size is parsed in place.
 const bufferSize = 16 << 10
 
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
-// Reader takes requests out of a stream of bytes. Bytes go in through Space and
-// Advance, requests come out of Next. Its memory is bounded: a buffer of 16 KiB
-// while something is unread, and beyond that no more than the data block of the
-// request at hand, only as its bytes arrive, and only while the Allowance lasts.
+// Reader reads requests from a stream of bytes. Bytes go in through Space and Advance;
+// requests come out of Next. Its memory is bounded. It has a buffer of 16 KiB while bytes are
+// unread. A larger buffer is only for the data block of the present request, grows as its
+// bytes arrive, and counts towards the Allowance.
 //
 // The zero value is not ready; use NewReader. Not safe for concurrent use.
 type Reader struct {
-	pooled  *[bufferSize]byte // what buf is, unless it had to grow
+	pooled  *[bufferSize]byte // the array of buf; nil if buf has grown
 	buf     []byte
 	r, w    int // buf[r:w] is unread
-	want    int // bytes that the request at buf[r] takes at least
-	skip    int // bytes of a refused data block still to be dropped
+	want    int // the least bytes of the request at buf[r], 0 if unknown
+	skip    int // bytes of a refused data block still to be skipped
 	refused *refusal
 	maxSize int
-	shared  *Allowance // for what buf has grown to
-	began   bool       // something was parsed; the first byte tells the protocol
+	shared  *Allowance // for a buf that has grown
+	began   bool       // something was consumed, so the protocol is known
 	long    longGet
 }
 
-// longGet is what is kept of a get whose line is longer than the buffer.
+// longGet is the state of a get whose line is longer than the buffer.
 type longGet struct {
 	exptime  int32
 	verb     Verb
-	dropping bool // the rest of the line is only read over, after a fault
+	dropping bool // after a fault: skip the rest of the line
 }
 
-// refusal is a request that is refused when its data block has been dropped, as
-// memcached does: a client that is still sending does not read.
+// refusal is a request that will be refused once its data block has been skipped. memcached
+// does the same, because a client that is still sending does not read.
 type refusal struct {
 	fault error
 	q     Request
@@ -49,19 +49,19 @@ func newRefusal(fault error, q *Request) *refusal {
 	return &refusal{fault, Request{Verb: q.Verb, NoReply: q.NoReply, Key: bytes.Clone(q.Key), Meta: q.Meta}}
 }
 
-// NewReader returns a Reader that refuses data blocks over maxSize bytes.
+// NewReader returns a Reader that refuses data blocks of more than maxSize bytes.
 func NewReader(maxSize int) Reader { return Reader{maxSize: maxSize} }
 
-// Share makes the Reader refuse data blocks for which the Allowance is not enough.
+// Share makes the Reader refuse data blocks that need more memory than a has left.
 func (r *Reader) Share(a *Allowance) { r.shared = a }
 
-// Space is where the next bytes go; it is never empty. Advance tells how many
+// Space returns where to put the next bytes; it is never empty. Call Advance with how many
 // were put there.
 func (r *Reader) Space() []byte {
 	if r.r == r.w {
 		r.r, r.w = 0, 0
 		if r.pooled == nil {
-			r.dropBuffer() // which had grown, or was not there
+			r.dropBuffer() // which has grown, or is nil
 		}
 	}
 	switch {
@@ -79,8 +79,8 @@ func (r *Reader) Space() []byte {
 	return r.buf[r.w:]
 }
 
-// grow makes room for a data block that does not fit. It doubles, so that a
-// client gets memory only for what it has sent. It reports whether there is any.
+// grow makes room for a data block that does not fit. It doubles the buffer, so that a client
+// gets memory only for what it has sent. It reports false if the Allowance is used up.
 func (r *Reader) grow() bool {
 	size := min(2*len(r.buf), max(r.want, len(r.buf)+1))
 	if !r.shared.Take(size) {
@@ -93,11 +93,11 @@ func (r *Reader) grow() bool {
 	return true
 }
 
-// giveUp refuses the request at hand, for whose data block there is no memory.
+// giveUp refuses the present request, because there is no memory for its data block.
 func (r *Reader) giveUp() {
 	var q Request
 	line, _, _ := bytes.Cut(r.buf[:r.w], []byte{'\n'})
-	_, _ = parse(bytes.TrimSuffix(line, []byte{'\r'}), &q) // as before
+	_, _ = parse(bytes.TrimSuffix(line, []byte{'\r'}), &q) // it was parsed before, so this cannot fail
 	r.skip = r.want - r.w
 	r.refused = newRefusal(ErrNoMemory, &q)
 	r.consume(r.w)
@@ -105,14 +105,13 @@ func (r *Reader) giveUp() {
 	r.dropBuffer()
 }
 
-// Advance says that n bytes were put into Space.
+// Advance records that n bytes were put into Space.
 func (r *Reader) Advance(n int) { r.w += n }
 
 // Buffered is the number of bytes not yet taken by Next.
 func (r *Reader) Buffered() int { return r.w - r.r }
 
-// Release gives the buffer back if nothing is in it, so that an idle connection
-// holds none.
+// Release gives the buffer back if it is empty, so that an idle connection has none.
 func (r *Reader) Release() {
 	if r.r == r.w && r.buf != nil {
 		r.dropBuffer()
@@ -130,24 +129,23 @@ func (r *Reader) dropBuffer() {
 	r.buf = nil
 }
 
-// Close gives the buffer back, whatever is in it.
+// Close gives the buffer back, even if it is not empty.
 func (r *Reader) Close() {
 	r.dropBuffer()
 	r.r, r.w = 0, 0
 }
 
-// InData reports whether the beginning of a data block was read, but not its end.
+// InData reports whether the Reader needs more bytes of a data block.
 func (r *Reader) InData() bool { return r.want > 0 || r.skip > 0 }
 
-// Unfinished reports whether a part of a request was read, but not its end.
+// Unfinished reports whether a request has begun but not ended.
 func (r *Reader) Unfinished() bool {
 	return r.w > r.r || r.InData() || r.long.verb != 0 || r.long.dropping
 }
 
-// Next takes the next request. It returns ErrShort when there is none as a
-// whole yet, a *Fault for what is not a request (q then tells Verb, Key and
-// NoReply as far as they were understood), and any other error when the
-// connection has to be closed.
+// Next takes the next request. It returns ErrShort if the request has not arrived completely,
+// and a *Fault if it is not valid; q then has Verb, Key and NoReply as far as they could be
+// read. After any other error the connection must be closed.
 func (r *Reader) Next(q *Request) error {
 	if r.refused != nil {
 		return r.refuse(q)
@@ -180,7 +178,7 @@ func (r *Reader) Next(q *Request) error {
 	if err != nil {
 		r.consume(end + 1)
 		if size >= 0 {
-			// The block of a refused request is swallowed whatever is in it.
+			// The data block of a refused request is skipped, whatever is in it.
 			r.skip = size + 2
 			r.refused = newRefusal(err, q)
 			return r.refuse(q)
@@ -194,7 +192,7 @@ func (r *Reader) Next(q *Request) error {
 	return nil
 }
 
-// block takes the data block of size bytes behind the line of lineLen bytes.
+// block takes a data block of size bytes, which follows a line of lineLen bytes.
 func (r *Reader) block(q *Request, lineLen, size int) error {
 	total := lineLen + size + 2
 	if r.w-r.r < total {
@@ -216,8 +214,8 @@ func (r *Reader) consume(n int) {
 	r.began = true
 }
 
-// refuse throws away what has arrived of a refused data block, and returns the
-// fault when that was all of it.
+// refuse skips what has arrived of a refused data block. It returns the fault once the whole
+// block has been skipped, ErrShort before.
 func (r *Reader) refuse(q *Request) error {
 	n := min(r.skip, r.w-r.r)
 	r.r += n
@@ -230,8 +228,8 @@ func (r *Reader) refuse(q *Request) error {
 	return fault
 }
 
-// unfinished judges a line whose end has not arrived: a get may be of any
-// length, everything else is short.
+// unfinished handles a line whose end has not arrived. A get may have any length; every other
+// line is limited to MaxLine.
 func (r *Reader) unfinished(q *Request) error {
 	line := r.buf[r.r:r.w]
 	if len(line) <= MaxLine {
@@ -244,7 +242,7 @@ func (r *Reader) unfinished(q *Request) error {
 	if len(line) < bufferSize {
 		return ErrShort
 	}
-	// Answer the keys that are complete and go on with the line.
+	// Return the complete keys as one piece; the rest of the line follows.
 	last := bytes.LastIndexByte(line, ' ')
 	*q = Request{}
 	if _, err := parse(line[:last], q); err != nil {
@@ -258,7 +256,7 @@ func (r *Reader) unfinished(q *Request) error {
 	return nil
 }
 
-// nextPiece goes on with the line of a long get.
+// nextPiece takes the next piece of a long get.
 func (r *Reader) nextPiece(q *Request) error {
 	line := r.buf[r.r:r.w]
 	end := bytes.IndexByte(line, '\n')
@@ -279,7 +277,7 @@ func (r *Reader) nextPiece(q *Request) error {
 	if end >= 0 {
 		line = bytes.TrimSuffix(line[:end], []byte{'\r'})
 	} else {
-		// A full buffer without a space is one endless key, which checkKeys refuses.
+		// A full buffer without a space is a single long key, which checkKeys refuses.
 		used = bytes.LastIndexByte(line, ' ') + 1
 		if used == 0 {
 			used = len(line)
@@ -298,11 +296,12 @@ func (r *Reader) nextPiece(q *Request) error {
 	return nil
 }
 
-// isHTTP recognises the request line of a browser or of an attack through one.
+// isHTTP reports whether line is an HTTP request line: of a browser, or of an attack through
+// one.
 func isHTTP(line []byte) bool {
 	i := bytes.LastIndexByte(line, ' ')
 	return i >= 0 && bytes.HasPrefix(line[i+1:], []byte("HTTP/"))
 }
 
-// maxBlock is the largest length of a data block that can be read as one.
+// maxBlock is the largest length, in bytes, of a data block that a request may name.
 const maxBlock = math.MaxInt32 - 2

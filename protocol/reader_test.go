@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// feed gives chunks to a Reader, one after the other, and returns what it yields
-// as lines of text.
+// feed gives chunks to a Reader, one after the other, and returns what Next returned, as lines
+// of text.
 func feed(r *Reader, chunks ...string) (got []string) {
 	for _, chunk := range chunks {
 		for len(chunk) > 0 {
@@ -26,7 +26,7 @@ func feed(r *Reader, chunks ...string) (got []string) {
 	return got
 }
 
-// drain takes what a Reader has, and reports whether the connection stays open.
+// drain takes all requests that a Reader has, and reports whether the connection stays open.
 func drain(r *Reader) (got []string, open bool) {
 	for {
 		var q Request
@@ -41,7 +41,7 @@ func drain(r *Reader) (got []string, open bool) {
 	}
 }
 
-// wantLines compares what a Reader yielded.
+// wantLines compares what a Reader returned.
 func wantLines(t *testing.T, got []string, want ...string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
@@ -49,7 +49,7 @@ func wantLines(t *testing.T, got []string, want ...string) {
 	}
 }
 
-// script has every command once, and what each of them is.
+// script has every command, and how each is shown.
 var script = []struct{ input, want string }{
 	{"get a b\r\n", `get ["a" "b"]`},
 	{"gets a\r\n", `gets ["a"]`},
@@ -151,7 +151,7 @@ func TestReaderLineFeedAlone(t *testing.T) {
 
 func TestReaderRefusedBlockInPieces(t *testing.T) {
 	r := NewReader(10)
-	wantLines(t, feed(&r, "set a 0 0 30\r\n")) // refused once all of it is read over
+	wantLines(t, feed(&r, "set a 0 0 30\r\n")) // refused once all of it is skipped
 	if !r.InData() {
 		t.Error("its data block is not awaited")
 	}
@@ -194,7 +194,7 @@ func TestReaderOverLongLine(t *testing.T) {
 	}
 }
 
-// A get may be of any length: it comes in several requests, each key in one.
+// A get may have any length: it is returned as several requests, with each key in one of them.
 func TestReaderLongGet(t *testing.T) {
 	for _, command := range []string{"get", "gets", "gat 10", "gats 10"} {
 		var line strings.Builder
@@ -219,8 +219,8 @@ func TestReaderLongGet(t *testing.T) {
 	}
 }
 
-// readGets returns the keys of the first get, which may come in several
-// requests, and what follows it.
+// readGets returns the keys of the first get, which may be several requests, and what follows
+// it.
 func readGets(t *testing.T, r *Reader, pieces []string) (keys, rest []string) {
 	began, more := false, true
 	for i, piece := range pieces {
@@ -296,7 +296,7 @@ func TestReaderBinary(t *testing.T) {
 	wantLines(t, feed(&r, "version\r\n", "\x80\r\n"), "version []", badFormat)
 }
 
-// A client gets memory for what it has sent, not for what it says it will send.
+// A client gets memory for what it has sent, not for what it announces.
 func TestReaderGrowsAsBytesArrive(t *testing.T) {
 	const size = 1 << 20
 	r := NewReader(size)
@@ -329,8 +329,7 @@ func TestReaderRelease(t *testing.T) {
 	wantLines(t, feed(&r, "version\r\n"), "version []")
 }
 
-// Values are slices of the Reader's buffer: what a later request brings in must
-// not show through an append to an earlier one.
+// Values are slices of the Reader's buffer: an append to one must not overwrite a later request.
 func TestReaderValueHasNoRoom(t *testing.T) {
 	r := NewReader(100)
 	n := copy(r.Space(), "set a 0 0 1\r\nx\r\nversion\r\n")

@@ -3,7 +3,7 @@ package protocol
 // Limits of the protocol.
 const (
 	MaxKey  = 250  // bytes of a key
-	MaxLine = 2048 // bytes of a line that has no end yet; get and gat may be longer
+	MaxLine = 2048 // bytes of a line whose end has not arrived; get, gets, gat and gats may be longer
 )
 
 // Verb is what a request asks for.
@@ -49,8 +49,8 @@ const (
 type Request struct {
 	Verb    Verb
 	NoReply bool
-	// More says that the line of a get goes on in the next Request, and
-	// Continued that it began in an earlier one.
+	// More says that the line of a get continues in the next Request, Continued that
+	// it began in an earlier one.
 	More, Continued bool
 
 	Key     []byte
@@ -59,15 +59,15 @@ type Request struct {
 	Exptime int32
 	CAS     uint64
 	Delta   uint64
-	// Args is the rest of the line: the keys of a get or gat, the words behind
-	// stats, verbosity and their like (without noreply), the flags of a meta
-	// command. NextWord takes it apart.
+	// Args is the rest of the line: the keys of a get or gat, the words after stats,
+	// verbosity and the like (without noreply), the flags of a meta command. NextWord
+	// splits it.
 	Args []byte
 	Meta Meta
 }
 
-// NextWord returns the first word of s and what follows it; the word is empty
-// when there is none. Words are separated by spaces, and by nothing else.
+// NextWord returns the first word of s and what follows it; the word is empty if there is
+// none. Only spaces separate words.
 func NextWord(s []byte) (word, rest []byte) {
 	i := 0
 	for i < len(s) && s[i] == ' ' {

@@ -8,8 +8,7 @@ import (
 var verbNames = strings.Fields("- get gets gat gats set add replace append prepend cas incr decr touch delete " +
 	"flush_all verbosity version stats quit shutdown cache_memlimit slabs lru lru_crawler watch refresh_certs mg ms md ma mn me")
 
-// show writes a request, or what came instead of it, as a line of text that
-// leaves out what is zero.
+// show writes a request, or the error in its place, as a line of text without the zero fields.
 func show(q *Request, err error) string {
 	if err != nil {
 		text := err.Error()

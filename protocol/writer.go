@@ -13,14 +13,14 @@ type Writer struct {
 	buf    []byte
 }
 
-// Buffered is the number of bytes not yet flushed.
+// Buffered is the number of bytes that have not been flushed.
 func (w *Writer) Buffered() int { return len(w.buf) }
 
 // Bytes are the replies not yet flushed.
 func (w *Writer) Bytes() []byte { return w.buf }
 
-// Flush sends what was collected in one Write and gives the buffer back. What
-// could not be sent is dropped: the connection is of no use then.
+// Flush sends the collected replies in one Write and gives the buffer back. What could not
+// be sent is dropped, since the connection is then useless. It returns what Write returns.
 func (w *Writer) Flush(to io.Writer) (n int, err error) {
 	if len(w.buf) == 0 {
 		return 0, nil
@@ -30,7 +30,7 @@ func (w *Writer) Flush(to io.Writer) (n int, err error) {
 	return n, err
 }
 
-// Drop forgets what was collected.
+// Drop discards the collected replies and gives the buffer back.
 func (w *Writer) Drop() {
 	if w.pooled != nil {
 		buffers.Put(w.pooled)
@@ -38,7 +38,7 @@ func (w *Writer) Drop() {
 	w.pooled, w.buf = nil, nil
 }
 
-// room is the buffer to append to.
+// room returns the buffer to append to.
 func (w *Writer) room() []byte {
 	if w.buf == nil {
 		w.pooled = buffers.Get().(*[bufferSize]byte)
@@ -99,7 +99,7 @@ func (w *Writer) Stat(name, value string) {
 // Meta begins a reply with its two-letter word.
 func (w *Writer) Meta(word string) { w.buf = append(w.room(), word...) }
 
-// MetaSize appends the length of the value, as VA has it.
+// MetaSize appends the length of the value, which VA needs.
 func (w *Writer) MetaSize(n int) { w.buf = strconv.AppendInt(append(w.buf, ' '), int64(n), 10) }
 
 // MetaUint appends a return flag with a number.
@@ -107,7 +107,7 @@ func (w *Writer) MetaUint(flag byte, n uint64) {
 	w.buf = strconv.AppendUint(append(w.buf, ' ', flag), n, 10)
 }
 
-// MetaInt is MetaUint for numbers that can be negative.
+// MetaInt is MetaUint for a number that can be negative.
 func (w *Writer) MetaInt(flag byte, n int64) {
 	w.buf = strconv.AppendInt(append(w.buf, ' ', flag), n, 10)
 }
@@ -118,8 +118,7 @@ func (w *Writer) MetaWord(word []byte) { w.buf = append(append(w.buf, ' '), word
 // MetaMark appends a flag without an argument.
 func (w *Writer) MetaMark(flag byte) { w.buf = append(w.buf, ' ', flag) }
 
-// MetaKey appends the return flag k; a binary key is shown in base64, and
-// marked.
+// MetaKey appends the return flag k. A binary key is written as base64, followed by the flag b.
 func (w *Writer) MetaKey(key []byte, binary bool) {
 	w.buf = append(w.buf, ' ', 'k')
 	if binary {
@@ -135,5 +134,5 @@ func (w *Writer) EndMeta() { w.buf = append(w.buf, "\r\n"...) }
 // MetaBlock ends a reply with its value.
 func (w *Writer) MetaBlock(value []byte) { w.block(value) }
 
-// Raw appends bytes that are a reply already.
+// Raw appends bytes that already have the form of a reply.
 func (w *Writer) Raw(s []byte) { w.buf = append(w.room(), s...) }
