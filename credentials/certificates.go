@@ -10,16 +10,16 @@ import (
 
 // CertificateFiles are files in PEM format.
 type CertificateFiles struct {
-	// Chain is the server's certificate, followed by those that vouch for it.
+	// Chain has the server's certificate, followed by those that vouch for it.
 	Chain string
-	// Key is its private key; "" if that is in the same file.
+	// Key has its private key; "" if the key is in the same file.
 	Key string
-	// CA has the certificates that vouch for clients; "" for nobody's.
+	// CA has the certificates that vouch for clients; "" if no client certificate is trusted.
 	CA string
 }
 
-// Certificates show clients who the server is, and tell which clients to believe.
-// Safe for concurrent use.
+// Certificates are the server's own certificate and the ones that vouch for clients. Safe for
+// concurrent use.
 type Certificates struct{ source[material] }
 
 type material struct {
@@ -27,7 +27,7 @@ type material struct {
 	clients *x509.CertPool
 }
 
-// LoadCertificates reads the files.
+// LoadCertificates reads the files. An error names the file.
 func LoadCertificates(files CertificateFiles) (*Certificates, error) {
 	files.Key = cmp.Or(files.Key, files.Chain)
 	c := new(Certificates)
@@ -44,7 +44,7 @@ func (files CertificateFiles) read() (*material, error) {
 	if err != nil {
 		return nil, err
 	}
-	// An empty pool, since none at all would stand for all that this machine trusts.
+	// An empty pool, because nil would mean all authorities that this machine trusts.
 	m := &material{own, x509.NewCertPool()}
 	if files.CA != "" {
 		m.clients, err = LoadAuthorities(files.CA)
@@ -52,8 +52,8 @@ func (files CertificateFiles) read() (*material, error) {
 	return m, err
 }
 
-// LoadPair reads a certificate, followed by those that vouch for it, and its private
-// key; key is "" if that is in the same file.
+// LoadPair reads a certificate, followed by those that vouch for it, and its private key from
+// PEM files; key is "" if the private key is in the same file.
 func LoadPair(chain, key string) (tls.Certificate, error) {
 	key = cmp.Or(key, chain)
 	pair, err := tls.LoadX509KeyPair(chain, key)
@@ -63,7 +63,8 @@ func LoadPair(chain, key string) (tls.Certificate, error) {
 	return pair, err
 }
 
-// LoadAuthorities reads certificates that vouch for others.
+// LoadAuthorities reads certificates that vouch for others, from a PEM file. It is an error if
+// there are none.
 func LoadAuthorities(path string) (*x509.CertPool, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -76,8 +77,8 @@ func LoadAuthorities(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// Config makes a configuration for servers of another one: every handshake uses
-// the certificates that are in use then.
+// Config returns a copy of base for a server, in which each handshake uses the certificates
+// that were loaded last.
 func (c *Certificates) Config(base *tls.Config) *tls.Config {
 	live := base.Clone()
 	live.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {

@@ -76,7 +76,7 @@ func TestCertificateAndKeyInOneFile(t *testing.T) {
 	}
 }
 
-// Only clients with a certificate of the CA come in, and nobody if there is no CA.
+// Only clients with a certificate of the CA are let in; without a CA, no client is.
 func TestClientCertificates(t *testing.T) {
 	ca, stranger := testcert.NewAuthority(t), testcert.NewAuthority(t)
 	cert, key := ca.Issue("server")

@@ -1,7 +1,7 @@
-// Package credentials reads the files that say who may come in, and those with which a
-// client comes in: certificates, and the passwords of memcached's -Y. It knows files: no
+// Package credentials reads the files by which a server lets clients in, and those with which
+// a client logs in: certificates, and the passwords of memcached's -Y. It only knows files: no
 // sockets, no protocol.
 //
-// What a server has read can be read again while it is in use. A file that has become
-// bad leaves in place what was good.
+// A server can read its files again while they are in use. If a file has become invalid, what
+// was read before stays in use.
 package credentials

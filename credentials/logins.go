@@ -8,14 +8,15 @@ import (
 	"os"
 )
 
-// maxPasswordFile bounds the file in bytes: what is longer is some other file.
+// maxPasswordFile is the largest size, in bytes, of a password file. A larger file cannot be
+// one.
 const maxPasswordFile = 1 << 20
 
-// A login is a line user:password.
+// A login is one line user:password.
 type login struct{ user, password []byte }
 
-// LoadLogin reads the first user of a file as it is for LoadPasswords, for who is to
-// log in as that one.
+// LoadLogin reads the first user of a file in the format of LoadPasswords, for a client that
+// logs in as that user. It is an error if the first user cannot log in.
 func LoadLogin(path string) (user, password string, err error) {
 	list, err := readLogins(path)
 	if err != nil {
@@ -28,7 +29,7 @@ func LoadLogin(path string) (user, password string, err error) {
 	return string(first.user), string(first.password), nil
 }
 
-// readLogins returns one login at least.
+// readLogins returns at least one login, or an error.
 func readLogins(path string) ([]login, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -46,8 +47,8 @@ func readLogins(path string) ([]login, error) {
 	return list, nil
 }
 
-// parseLogins takes lines apart at their first colon, so that a password may
-// have some. A line may end in CR LF or with the file, and may be blank.
+// parseLogins splits each line at its first colon, so that a password may contain colons.
+// Lines may end with CR LF. The last one needs no end, and blank ones are skipped.
 func parseLogins(text []byte) ([]login, error) {
 	if len(text) > maxPasswordFile {
 		return nil, fmt.Errorf("more than %d bytes", maxPasswordFile)

@@ -5,15 +5,14 @@ import (
 	"crypto/subtle"
 )
 
-// Passwords are the users of a file with lines such as user:password. Safe for
-// concurrent use.
+// Passwords are the users in a file of lines user:password. Safe for concurrent use.
 type Passwords struct{ source[[]entry] }
 
-// entry is a user, with digests instead of the words: these are of one length, and
-// a dump of the memory does not tell the password.
+// entry is a user, with digests instead of the words. Digests all have the same length, and a
+// memory dump does not show the password.
 type entry struct{ user, password [sha256.Size]byte }
 
-// LoadPasswords reads the file, which has to name at least one user.
+// LoadPasswords reads the file. It is an error if the file names no user.
 func LoadPasswords(path string) (*Passwords, error) {
 	p := new(Passwords)
 	p.paths = []string{path}
@@ -21,8 +20,8 @@ func LoadPasswords(path string) (*Passwords, error) {
 	return p, p.Reload()
 }
 
-// Match reports whether the file has this user with this password. How long it
-// takes depends on neither.
+// Match reports whether the file has this user with this password. The time that it takes does
+// not tell whether either is right.
 func (p *Passwords) Match(user, password []byte) bool {
 	asked := newEntry(user, password)
 	found := 0

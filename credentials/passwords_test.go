@@ -103,7 +103,8 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// FuzzPasswords: whatever the file is, every line is a user or the file is refused.
+// FuzzPasswords checks for any file that each line is a user or blank, or else the file is
+// refused.
 func FuzzPasswords(f *testing.F) {
 	for _, text := range []string{"foo:bar\nbaaaz:quux\n", "foo:bar", "\r\n:\r\n", "a:b:c\n\n", "\x00:\xff"} {
 		f.Add([]byte(text))

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// source is what some files say. Of its values the latest good one is in use. Safe
+// source is a value that is read from files. The latest one that could be read is in use. Safe
 // for concurrent use.
 type source[T any] struct {
 	paths   []string
@@ -20,12 +20,12 @@ type source[T any] struct {
 	loaded time.Time
 }
 
-// Reload reads the files again. If that fails, with an error that names the file,
-// what was read before stays in use.
+// Reload reads the files again. If that fails, what was read before stays in use, and the
+// error names the file.
 func (s *source[T]) Reload() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen = look(s.paths) // first: what changes while it is read is read once more
+	s.seen = look(s.paths) // first, so that a file that changes while it is read counts as changed
 	value, err := s.read()
 	if err != nil {
 		return err
@@ -35,25 +35,24 @@ func (s *source[T]) Reload() error {
 	return nil
 }
 
-// Changed reports whether a file is not the one that was read last, successfully
-// or not.
+// Changed reports whether a file has changed since the last Reload, successful or not.
 func (s *source[T]) Changed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !slices.EqualFunc(s.seen, look(s.paths), same)
 }
 
-// Files are those that it is read from.
+// Files returns the paths of the files.
 func (s *source[T]) Files() []string { return s.paths }
 
-// Loaded is when what is in use was read.
+// Loaded returns when the value in use was read.
 func (s *source[T]) Loaded() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.loaded
 }
 
-// look is how the files look now; one that is not there is nil.
+// look returns the present state of each file; nil for a file that cannot be found.
 func look(paths []string) []os.FileInfo {
 	list := make([]os.FileInfo, len(paths))
 	for i, path := range paths {
