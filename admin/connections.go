@@ -6,7 +6,8 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// connectionCollector tells of the connections, and of the log, what memcached does not.
+// connectionCollector has the metrics of connections and of the log that memcached does not
+// have.
 type connectionCollector struct{ server *server.Server }
 
 func newConnectionCollector(s *server.Server) connectionCollector { return connectionCollector{s} }

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// MaxConns is how many connections there are at a time, and so how many descriptors
-// they take from those of locks: several scrapers, load balancers and people.
+// MaxConns is how many HTTP connections there are at most, and so how many descriptors they
+// take. It is enough for several scrapers, load balancers and people.
 const MaxConns = 32
 
-// crowd bounds the connections of an http.Server. For one too many the one goes that has
-// been idle for longest: a limit that lets newcomers wait would let those who say
-// nothing keep out the health checks. (netutil.LimitListener does that.)
+// crowd bounds the connections of an http.Server. To make room for a new one, it closes the one
+// that has been idle longest. If new connections had to wait (as with netutil.LimitListener),
+// idle ones could keep out the health checks.
 type crowd struct {
 	mu    sync.Mutex             // guards what follows
-	conns map[net.Conn]time.Time // since when it is idle; zero for one with a request
+	conns map[net.Conn]time.Time // idle since; zero while it has a request
 }
 
 // note is the http.Server's ConnState.
@@ -24,7 +24,7 @@ func (c *crowd) note(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, known := c.conns[conn]; !known && state != http.StateNew {
-		return // it was let go
+		return // it was closed
 	}
 	switch state {
 	case http.StateNew:

@@ -14,8 +14,8 @@ import (
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
-// Those who connect and say nothing take a bounded number of descriptors, and keep
-// nobody out who has something to ask.
+// Clients that connect and send nothing take a bounded number of descriptors, and do not keep
+// out clients with requests.
 func TestCrowd(t *testing.T) {
 	i := start(t, Config{}, 1)
 	address := strings.TrimPrefix(i.url, "http://")
@@ -28,10 +28,10 @@ func TestCrowd(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer conn.Close()
-				_, _ = fmt.Fprint(conn, says) // it may be let go by now
+				_, _ = fmt.Fprint(conn, says) // it may be closed by now
 				all = append(all, conn)
 			}
-			for range 3 { // each over a connection of its own
+			for range 3 { // each over a new connection
 				http.DefaultClient.CloseIdleConnections()
 				if code, body := i.get(t, "/healthz"); code != 200 || body != "ok\n" {
 					t.Errorf("%d %q", code, body)
@@ -52,7 +52,7 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// Somebody whose request is being answered is let go for nobody.
+// A connection whose request is being answered is never closed to make room.
 func TestCrowdOfTheBusy(t *testing.T) {
 	c := crowd{conns: make(map[net.Conn]time.Time)}
 	closed := make(map[net.Conn]bool)
@@ -86,7 +86,7 @@ func TestCrowdOfTheBusy(t *testing.T) {
 	}
 }
 
-// watchedConn notes that it was closed.
+// watchedConn records that it was closed.
 type watchedConn struct {
 	net.Conn
 	closed map[net.Conn]bool

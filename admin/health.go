@@ -12,16 +12,16 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Health is what /healthz answers: 200 and "ok", or 503 and a line for each thing
-// that is wrong. The zero value is healthy.
+// Health is what /healthz answers: 200 and "ok", or 503 and a line for each thing that is
+// wrong. The zero value is healthy. Safe for concurrent use.
 type Health struct {
 	mu      sync.Mutex
 	wrong   map[string]string
 	watched map[string]func() error
 }
 
-// Watch has something looked at whenever somebody asks: an error says what is wrong
-// with it.
+// Watch makes each request to /healthz call look. An error means that the named thing is wrong,
+// and says why.
 func (h *Health) Watch(what string, look func() error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -31,7 +31,7 @@ func (h *Health) Watch(what string, look func() error) {
 	h.watched[what] = look
 }
 
-// all are the reasons at this moment; h.mu is held.
+// all returns what is wrong at this moment, and why. The caller holds h.mu.
 func (h *Health) all() map[string]string {
 	all := make(map[string]string)
 	maps.Copy(all, h.wrong)
@@ -43,8 +43,8 @@ func (h *Health) all() map[string]string {
 	return all
 }
 
-// Fail says that something is wrong, and why; a second reason for the same thing
-// takes the place of the first.
+// Fail records that something is wrong, and why. A second reason for the same thing replaces
+// the first.
 func (h *Health) Fail(what, why string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -54,7 +54,7 @@ func (h *Health) Fail(what, why string) {
 	h.wrong[what] = why
 }
 
-// Recover says that it is not wrong any more.
+// Recover records that it is no longer wrong.
 func (h *Health) Recover(what string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,10 +77,10 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// newErrorLog is for packages that log lines.
+// newErrorLog returns a log.Logger for packages that need one. It writes to logger.
 func newErrorLog(logger zerolog.Logger) *log.Logger { return log.New(lineWriter{logger}, "", 0) }
 
-// lineWriter makes a warning of each line.
+// lineWriter logs each line as a warning.
 type lineWriter struct{ logger zerolog.Logger }
 
 func (w lineWriter) Write(line []byte) (int, error) {

@@ -6,7 +6,7 @@ import (
 	"github.com/lockcached/lockcached/journal"
 )
 
-// journalCollector tells how the journal of locks is doing.
+// journalCollector has the metrics of the journal.
 type journalCollector struct {
 	journal   *journal.Journal
 	recovered journal.Recovered

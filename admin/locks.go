@@ -7,7 +7,7 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// counters are what happened to the locks of a class.
+// counters count what happened to the locks of a class.
 var counters = []struct {
 	counter stats.Counter
 	desc    *prometheus.Desc
@@ -24,7 +24,7 @@ var counters = []struct {
 	{stats.Deadlocks, byClass("lock_deadlocks_total", "Waits that were ended because they had closed a circle.")},
 }
 
-// durations are how long holds, waits and gaps were.
+// durations are histograms of how long holds, waits and gaps were.
 var durations = []struct {
 	desc *prometheus.Desc
 	of   func(*locks.ClassMetrics) *stats.Tally
@@ -44,12 +44,12 @@ var (
 	tries      = byClass("tries_per_acquisition", "Tries per grant: the sum counts claims, the count grants, so that sum/count is the mean.")
 )
 
-// byClass describes a metric that is told for each class.
+// byClass describes a metric with a value for each class.
 func byClass(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("lockcached_"+name, help, append([]string{"class"}, labels...), nil)
 }
 
-// lockCollector tells of the locks.
+// lockCollector has the metrics of locks.
 type lockCollector struct{ locks *locks.Manager }
 
 func newLockCollector(m *locks.Manager) lockCollector { return lockCollector{m} }
@@ -82,7 +82,7 @@ func (l lockCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(oldestHold, c.Oldest.Seconds())
 		gauge(waiters, float64(c.Queued), "queued")
 		gauge(waiters, float64(c.Polling), "polling")
-		// A queued claim is one try, whether it leads to a grant or to nothing.
+		// A queued claim is one try, with or without a grant at its end.
 		tried := c.Count(stats.Acquired) + c.Count(stats.Refused) + c.Count(stats.WaitTimeouts)
 		out <- prometheus.MustNewConstSummary(tries, c.Count(stats.Acquired), float64(tried), nil, c.Name)
 	}

@@ -9,10 +9,9 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// memcachedCollector tells what memcached tells, under the names and with the
-// meaning that prometheus/memcached_exporter gives it, so that a dashboard made
-// for that one shows this server, too. What only memcached's memory management
-// has, slabs and crawlers, is left out rather than told as 0.
+// memcachedCollector has the metrics that memcached has, with the names and meanings of
+// prometheus/memcached_exporter, so that its dashboards show this server, too. Metrics of
+// memcached's slabs and crawlers are left out rather than reported as 0.
 type memcachedCollector struct {
 	locks  *locks.Manager
 	server *server.Server
@@ -22,7 +21,7 @@ func newMemcachedCollector(m *locks.Manager, s *server.Server) memcachedCollecto
 	return memcachedCollector{m, s}
 }
 
-// told is what the values below are taken from.
+// told is the state from which the values below are taken.
 type told struct {
 	locks.Totals
 	server.Snapshot
@@ -36,7 +35,7 @@ var values = []struct {
 }{
 	{memcached("up", "Could the memcached server be reached: the server itself tells, so it could."), prometheus.GaugeValue,
 		func(*told) float64 { return 1 }},
-	// The exporter calls it a counter, which it is not by its name.
+	// The exporter calls it a counter, but a counter's name would end with _total.
 	{memcached("uptime_seconds", "Seconds since the server started."), prometheus.GaugeValue,
 		func(t *told) float64 { return t.now.Sub(t.Started).Seconds() }},
 	{memcached("time_seconds", "The server's clock, in Unix time."), prometheus.GaugeValue,
@@ -128,7 +127,7 @@ func collectCommands(c *locks.Counts, flushes uint64, out chan<- prometheus.Metr
 		{"cas", "hit", c.CasHits}, {"cas", "miss", c.CasMisses}, {"cas", "badval", c.CasBadval},
 		{"touch", "hit", c.TouchHits}, {"touch", "miss", c.TouchMisses},
 		{"flush", "hit", flushes},
-		// cmd_set counts cas, too.
+		// CmdSet includes cas.
 		{"set", "hit", c.CmdSet - min(c.CmdSet, c.CasHits+c.CasMisses+c.CasBadval)},
 	} {
 		out <- prometheus.MustNewConstMetric(commands, prometheus.CounterValue, float64(n.count), n.command, n.status)

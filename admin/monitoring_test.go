@@ -24,7 +24,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// queries returns what the dashboard asks for.
+// queries returns the queries of the dashboard.
 func queries(t *testing.T) (list []string) {
 	t.Helper()
 	var dashboard struct {
@@ -66,8 +66,8 @@ func queries(t *testing.T) (list []string) {
 	return list
 }
 
-// TestMonitoringAsksForWhatThereIs holds every name of a metric in the dashboard
-// and the alerts, and every label beside it, to what a server in use tells.
+// TestMonitoringAsksForWhatThereIs checks that a server in use has every metric that the
+// dashboard and the alerts name, and that they name every metric of lockcached.
 func TestMonitoringAsksForWhatThereIs(t *testing.T) {
 	i := start(t, durable(t), 100)
 	traffic(t, i)
@@ -86,7 +86,7 @@ func TestMonitoringAsksForWhatThereIs(t *testing.T) {
 			t.Errorf("nobody tells of %s", name)
 		}
 	}
-	// The other way round: what there is of locks can be seen.
+	// The other way round: every metric of lockcached is used.
 	family := regexp.MustCompile(`(?m)^# TYPE (lockcached_\w+)`)
 	for _, f := range family.FindAllStringSubmatch(told, -1) {
 		if !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, f[1]) }) {
@@ -95,7 +95,7 @@ func TestMonitoringAsksForWhatThereIs(t *testing.T) {
 	}
 }
 
-// TestPromtool has Prometheus' own tool check everything.
+// TestPromtool has Prometheus' own tool check the alerts, the configuration and the metrics.
 func TestPromtool(t *testing.T) {
 	testenv.Program(t, "promtool")
 	i := start(t, durable(t), 100)

@@ -1,6 +1,6 @@
-// Package admin is all that is HTTP: metrics for Prometheus, whether the server is
-// well, and profiles. It reads snapshots of the packages below when it is asked,
-// and adds nothing to what a lock costs.
+// Package admin serves everything that is HTTP: metrics for Prometheus, health checks and
+// profiles. It takes snapshots of the packages below only when a request asks for them, so it
+// adds nothing to the cost of a lock.
 package admin
 
 import (
@@ -26,40 +26,40 @@ import (
 // ErrClosed is what Serve returns after Shutdown.
 var ErrClosed = errors.New("admin: closed")
 
-// Config says what to tell of. Locks and Server are required.
+// Config says what to report. Locks and Server are required.
 type Config struct {
 	Locks  *locks.Manager
 	Server *server.Server
-	// Journal is where the locks are kept, nil if that is in memory alone, and
-	// Recovered what was found in it.
+	// Journal is the journal of the locks, nil if they are in memory only; Recovered is
+	// what was found in it.
 	Journal   *journal.Journal
 	Recovered journal.Recovered
-	// Pprof serves profiles below /debug/pprof/. Whoever can read them learns keys
-	// and can slow the server down.
+	// Pprof serves profiles below /debug/pprof/. Anyone who can request them can learn keys
+	// and slow the server down.
 	Pprof bool
-	// Logger gets what goes wrong with a request.
+	// Logger gets the errors of requests.
 	Logger zerolog.Logger
 }
 
-// Server answers HTTP requests. It begins in good health.
+// Server answers HTTP requests.
 type Server struct {
 	Health Health // what /healthz answers
 	http   http.Server
 	crowd  crowd
 }
 
-// Bounds on a request: those who scrape are few and near, and a client that dawdles
-// is not to take a connection for ever.
+// Bounds on a request. Scrapers are few and near, and a slow client must not occupy a
+// connection for ever.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 10 * time.Second
-	writeTimeout  = 10 * time.Second // for a profile, beyond the seconds it was asked for
+	writeTimeout  = 10 * time.Second // for a profile, in addition to the seconds that the request names
 	idleTimeout   = 10 * time.Second
 	maxHeader     = 16 << 10
 	maxScrapes    = 4 // at a time
 )
 
-// New returns a Server that serves nobody yet.
+// New returns a Server, which answers no requests until Serve is called.
 func New(c Config) *Server {
 	s := new(Server)
 	s.Health.Watch("locks", c.Locks.JournalErr)
@@ -88,7 +88,7 @@ func New(c Config) *Server {
 	return s
 }
 
-// Serve answers requests until Shutdown.
+// Serve answers requests until Shutdown, and then returns ErrClosed.
 func (s *Server) Serve(l net.Listener) error {
 	err := s.http.Serve(l)
 	if errors.Is(err, http.ErrServerClosed) {
@@ -97,8 +97,8 @@ func (s *Server) Serve(l net.Listener) error {
 	return err
 }
 
-// Shutdown stops accepting and lets requests finish. When the context is done
-// first, it breaks off those that are left and returns the context's error.
+// Shutdown stops accepting and lets requests finish. If the context is done first, it closes
+// the remaining connections and returns the context's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err != nil {
@@ -107,8 +107,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// metrics is a registry of our own: nothing that a library registers by itself
-// gets in.
+// metrics serves a registry of its own, so that metrics which libraries register by themselves
+// do not appear.
 func metrics(c Config) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(

@@ -140,7 +140,7 @@ func (c *client) ask(request, answer string) {
 	c.want(answer)
 }
 
-// traffic has a bit of everything that is counted.
+// traffic causes a little of everything that is counted.
 func traffic(t *testing.T, i *instance) {
 	t.Helper()
 	alice, bob := i.dial(t), i.dial(t)
@@ -160,7 +160,7 @@ func traffic(t *testing.T, i *instance) {
 	alice.ask("incr nothing 1", "NOT_FOUND")
 }
 
-// waitFor scrapes until the line is there, and returns all.
+// waitFor scrapes until the line is there, and returns the whole page.
 func (i *instance) waitFor(t *testing.T, line string) string {
 	t.Helper()
 	for deadline := time.Now().Add(testenv.Patience); ; {
@@ -222,8 +222,8 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetricsAfterManyClasses has more classes than get a name, and one whose name
-// is no text.
+// TestMetricsAfterManyClasses has more classes than get a name, and one whose name is not valid
+// UTF-8.
 func TestMetricsAfterManyClasses(t *testing.T) {
 	i := start(t, Config{}, 3)
 	c := i.dial(t)
@@ -300,8 +300,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestScrapesDuringUse is for the race detector, and looks whether a counter ever
-// goes back.
+// TestScrapesDuringUse is for the race detector, and checks that no counter ever decreases.
 func TestScrapesDuringUse(t *testing.T) {
 	i := start(t, Config{}, 3)
 	var users sync.WaitGroup
@@ -321,7 +320,7 @@ func TestScrapesDuringUse(t *testing.T) {
 	for running := true; running; {
 		select {
 		case <-done:
-			running = false // once more
+			running = false // scrape once more
 		default:
 		}
 		_, all := i.get(t, "/metrics")
