@@ -20,18 +20,17 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// The first line of -h and -V. Client test suites, which start the server under the
-// name memcached, look there for memcached's name and version.
+// The first line of -h and -V. The test suites of clients start the server under the name
+// memcached, and read memcached's name and version there.
 const (
 	versionLine   = "lockcached " + server.Release + " (speaks memcached " + server.Version + ")"
 	memcachedLine = "memcached " + server.Version + " (lockcached " + server.Release + ")"
 )
 
-// Main runs the command line args, the program's name included, and returns
-// the exit code. It is for the whole process: it receives signals and ignores SIGPIPE.
+// Main runs a command line and returns the exit code. args begin with the program's name. Main
+// is for the whole process: it receives signals and ignores SIGPIPE.
 func Main(args []string, stdout, stderr io.Writer) int {
-	// The default has no fractions of a second, which are what logs about
-	// locks are read for.
+	// The default format has no fractions of a second, and logs about locks are read for those.
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 
 	if c, _, _ := find(args); c != nil && c.OwnsSignals() {
@@ -43,14 +42,14 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	defer signal.Stop(signals)
 	// A log pipe whose reader died must not take the locks with it.
 	signal.Ignore(syscall.SIGPIPE)
-	// By default zerolog reports on standard error what could not be written there.
+	// By default zerolog reports on standard error that it could not write to standard error.
 	zerolog.ErrorHandler = func(error) {} //nolint:reassign // it exists for that
 
 	return Run(args, stdout, stderr, signals)
 }
 
-// Run is Main for a given source of signals, such as a test's. It leaves the process as it is but
-// for what flags ask, as -u does.
+// Run is Main for a given source of signals, such as a test's. It does not ignore SIGPIPE. A
+// server still sets the process's limits of files and memory and, with -u, its user.
 func Run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int {
 	s := &daemon.Process{
 		Args: args, Stdout: stdout, Stderr: stderr, Signals: signals,
@@ -84,9 +83,9 @@ func run(args []string, s *daemon.Process) error {
 	}, rest)
 }
 
-// find returns the command that a command line names, and the words that it is given; nil if there
-// is none. A program that was started under memcached's name, as by the start-up files of a
-// distribution, is used as a memcached, which has no commands.
+// find returns the command that a command line names, or nil, and the words for that command. A
+// program started under memcached's name, as by a distribution's start-up files, is used as a
+// memcached, which has no commands.
 func find(args []string) (c *command.Command, rest []string, err error) {
 	if isMemcached(args[0]) {
 		return nil, nil, nil
@@ -107,7 +106,7 @@ func serve(s *daemon.Process, words []string) error {
 	return err
 }
 
-// say prints why the process ends. It ends all the same if nobody reads that.
+// say prints why the process ends. The process ends even if nobody reads that.
 func say(stderr io.Writer, err error) {
 	queue := logging.NewQueue(stderr)
 	defer queue.Close()

@@ -12,15 +12,15 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// kubernetesVariable matches what Kubernetes sets in every pod beside a service whose name is
-// lockcached or begins with that. There is LOCKCACHED_PORT=tcp://..., too: see isForeign.
+// kubernetesVariable matches the variables that Kubernetes sets in every pod beside a service whose
+// name is lockcached or begins with it. It sets LOCKCACHED_PORT=tcp://..., too: see isForeign.
 var kubernetesVariable = regexp.MustCompile(`^LOCKCACHED_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_.+)?)$`)
 
-// testVariables matches those of this repository's tests, which start servers, too.
+// testVariables matches the variables of this repository's tests, which start servers.
 var testVariables = regexp.MustCompile(`^LOCKCACHED_(TEST_.*|TORTURE_.*|MEMCACHED|REQUIRE_PEERS|ROUNDS|CRASHES)$`)
 
-// unknownVariables has a sentence for each variable in the environment that has our prefix
-// and no meaning: most often its name is misspelt.
+// unknownVariables returns a warning for each variable in the environment that has our prefix but
+// no meaning. Usually its name is misspelt.
 func unknownVariables() (warnings []string) {
 	var known []string
 	for _, pair := range os.Environ() {
@@ -50,7 +50,7 @@ func isForeign(name, value string) bool {
 		strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://")
 }
 
-// withoutPrefix cuts off what all names have in common, which would make them all similar.
+// withoutPrefix cuts off the prefix: with it, all names would be similar.
 func withoutPrefix(names []string) []string {
 	short := make([]string, len(names))
 	for i, name := range names {
