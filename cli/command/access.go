@@ -17,12 +17,12 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// accessEnv begins the variables of the flags below. The server's flags have variables with nearly
-// the same names, for the other side of the connection.
+// accessEnv is the prefix of the variables of the flags below. The variables of the server's flags
+// have nearly the same names, but are for the other end of the connection.
 const accessEnv = "LOCKCACHED_CLIENT_"
 
-// An access is how a command is let in by its servers: whether it speaks TLS, which certificate it
-// shows, and as which user it logs in.
+// An access is how a command gets access to its servers: whether it speaks TLS, which certificate
+// it shows, and which user it logs in as.
 type access struct {
 	secure         bool
 	chain, key     string         // files of a client's certificate
@@ -33,7 +33,7 @@ type access struct {
 	tls *tls.Config // made by finish; nil for plain text
 }
 
-// options are the flags. Each flag about TLS turns it on.
+// options returns the flags. Each flag about TLS turns TLS on.
 func (x *access) options() []option {
 	secured := func(take func(value string) error) func(string) error {
 		return func(value string) error {
@@ -85,7 +85,7 @@ func (x *access) setLogin(path string) (err error) {
 	return err
 }
 
-// finish checks what depends on more than one flag.
+// finish checks what depends on more than one flag, and makes the TLS configuration.
 func (x *access) finish(servers []string) error {
 	if !x.secure {
 		return nil
@@ -109,10 +109,10 @@ func (x *access) finish(servers []string) error {
 	return nil
 }
 
-// errNoLogin is for a server that requires a login when none was given.
+// errNoLogin is the error of a server that requires a login when the command has none.
 var errNoLogin = errors.New("wants a user and a password: --auth-file is missing")
 
-// cause is what went wrong with a connection. It lacks the address, which the caller adds.
+// cause returns what went wrong with a connection, without the address, which the caller adds.
 func (x *access) cause(err error) error {
 	op, isOp := err.(*net.OpError) // an error that wraps one has more to say
 	switch {
@@ -124,8 +124,8 @@ func (x *access) cause(err error) error {
 	return errors.New(x.plainly(err))
 }
 
-// plainly is an error's text for people who know nothing of Go packages. If a missing flag may be
-// the reason, it says which.
+// plainly returns an error's text for people who do not know Go packages. If the cause may be a
+// missing flag, the text names it.
 func (x *access) plainly(err error) string {
 	text := strings.ReplaceAll(err.Error(), "client: ", "")
 	_, misnamed := errors.AsType[x509.HostnameError](err)
@@ -140,7 +140,7 @@ func (x *access) plainly(err error) string {
 	return text
 }
 
-// network is how a server is dialled, whose address addServer has read.
+// network returns the network to dial a server on. addServer has checked the address.
 func network(server string) string {
 	addr, err := client.ParseServer(server)
 	if err != nil {

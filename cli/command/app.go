@@ -11,12 +11,12 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// An App is the program that a command is run by. All fields have to be set but Signals.
+// An App is the program that runs a command. All fields but Signals have to be set.
 type App struct {
 	Stdout, Stderr io.Writer
-	Signals        <-chan os.Signal // all but SIGHUP end a command that would go on
+	Signals        <-chan os.Signal // all but SIGHUP end a command that would run on
 	Version        string           // the answer to "lockcached version"
-	ServerFlags    []argv.Flag      // what may also stand on a command line
+	ServerFlags    []argv.Flag      // flags that a command line may have, too
 	ServerHelp     func() error     // prints the server's help
 }
 
@@ -33,7 +33,7 @@ func (a *App) print(asJSON bool, document any, text func() string) error {
 }
 
 // complain reports the servers that did not answer; the answers of the others are printed all the
-// same. It returns the failure that the command ends with, or nil.
+// same. It returns the error that the command ends with, or nil.
 func (a *App) complain(answers []answer) error {
 	failed := false
 	for _, x := range answers {
@@ -48,7 +48,7 @@ func (a *App) complain(answers []answer) error {
 	return nil
 }
 
-// columns is how many fit in a line of the standard output; 0 if that is no terminal.
+// columns returns the width of the terminal in characters; 0 if the standard output is no terminal.
 func (a *App) columns() int {
 	screen, ok := a.Stdout.(*os.File)
 	if !ok || !term.Is(screen) {

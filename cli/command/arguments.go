@@ -13,10 +13,10 @@ import (
 type arguments struct {
 	words  []string
 	ended  bool     // by "--"
-	behind []string // what stands behind that
+	behind []string // the words behind it
 }
 
-// all are the words on both sides of "--", for commands to which that means nothing.
+// all returns the words on both sides of "--", for commands that give "--" no meaning.
 func (args arguments) all() []string { return slices.Concat(args.words, args.behind) }
 
 // wordless refuses all words.
@@ -27,7 +27,7 @@ func (args arguments) wordless(command string) error {
 	return nil
 }
 
-// key is the key of a command that takes one.
+// key returns the key, for a command that takes one key and nothing else.
 func (args arguments) key(command string) (string, error) {
 	words := args.all()
 	switch {

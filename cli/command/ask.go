@@ -20,7 +20,7 @@ type answer struct {
 	err    error
 }
 
-// askAll sends a request to all servers at once; the answers are in their order.
+// askAll sends a request to all servers at once; the answers are in the order of the servers.
 func (r *remote) askAll(line string) []answer {
 	answers := make([]answer, len(r.servers))
 	var wg sync.WaitGroup
@@ -78,10 +78,10 @@ func (r *remote) converse(server, line string) (lines []string, err error) {
 	}
 }
 
-// maxAnswerLine is more than the longest line of any list.
+// maxAnswerLine is larger than the longest line of any list, in bytes.
 const maxAnswerLine = 16 << 10
 
-// goesOn reports whether more lines follow a line. It returns the error if the line is one.
+// goesOn reports whether more lines follow a line. It returns an error for an error line.
 func goesOn(line string) (bool, error) {
 	word, _ := protocol.NextWord([]byte(line))
 	switch string(word) {

@@ -11,21 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A child is a command that runs.
+// A child is a running command.
 //
-// Usually it leads a process group of its own, so that signals reach all that it starts. If we are
-// in the foreground of a terminal, that group takes our place. Only in a script or a pipeline in the
-// foreground does it stay in our group: the other processes there need the terminal as much, and
-// the terminal sends its signals to all of them.
+// Usually it leads a process group of its own, so that signals reach everything that it starts. If
+// we are in the foreground of a terminal, that group takes our place. In a script or a pipeline in
+// the foreground, however, it stays in our group: the other processes there need the terminal, too,
+// and the terminal sends its signals to all of them.
 type child struct {
 	pid     int
 	among   bool                 // it is in our process group, which has the terminal
-	console *console             // nil if nobody at a terminal controls us
-	changes chan unix.WaitStatus // it has stopped, or ended
+	console *console             // nil if we have no controlling terminal
+	changes chan unix.WaitStatus // its status when it has stopped or ended
 }
 
-// startChild starts a command. It dies with us, because once we are killed nobody renews its
-// lock.
+// startChild starts a command. The command dies with us, because once we are killed nothing renews
+// its lock.
 func startChild(cmd *exec.Cmd) (*child, error) {
 	c := &child{changes: make(chan unix.WaitStatus, 1)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -81,8 +81,8 @@ func (c *child) attend(cmd *exec.Cmd, started chan<- error) {
 	}
 }
 
-// signal sends a signal to the command and all that it has started. EPERM means that all of that
-// runs as other users.
+// signal sends a signal to the command and, unless it is in our process group, to everything that
+// it has started. EPERM means that all of these processes run as other users.
 func (c *child) signal(sig syscall.Signal) error {
 	if c.among {
 		return unix.Kill(c.pid, sig)
@@ -102,8 +102,8 @@ func (c *child) pass(sig syscall.Signal) error {
 	return c.signal(sig)
 }
 
-// stopped stops us, too, when the command has stopped, as by Ctrl-Z, so that the shell sees that
-// its job has. Without a terminal nobody would continue us.
+// stopped is called when the command has stopped, as by Ctrl-Z. It stops us, too, so that the shell
+// sees its job stop. Without a terminal it does not: nobody would continue us.
 func (c *child) stopped() {
 	if c.console == nil || c.among {
 		return
@@ -114,8 +114,8 @@ func (c *child) stopped() {
 	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
 }
 
-// gone is called when the command has ended. If it had to end, the processes that it leaves behind
-// are ended, too; the error says that they go on.
+// gone is called when the command has ended. had says that it had to end: then the processes that
+// it has left behind are killed, too. An error means that they still run.
 func (c *child) gone(had bool) (err error) {
 	if had && !c.among {
 		err = c.clear()
@@ -127,8 +127,8 @@ func (c *child) gone(had bool) (err error) {
 	return err
 }
 
-// clear ends what the command has started. While there are processes that we may end, the kernel
-// does not say that there are others; so it is asked again.
+// clear kills what the command has started. The kernel reports processes that we may not kill only
+// when no others are left, so clear asks again.
 func (c *child) clear() error {
 	err := c.signal(unix.SIGKILL)
 	for deadline := time.Now().Add(clearTime); err == nil && time.Now().Before(deadline); err = c.signal(unix.SIGKILL) {
@@ -187,10 +187,10 @@ func isShared() bool {
 // give puts a process group in the foreground.
 func (c *console) give(group int) { _ = unix.IoctlSetPointerInt(c.fd, unix.TIOCSPGRP, group) }
 
-// take puts ours there.
+// take puts our process group in the foreground.
 func (c *console) take() {
-	// A process in the background that does this is stopped by SIGTTOU, unless it ignores that.
-	// It must not be ignored earlier: the command would inherit that.
+	// SIGTTOU stops a process in the background that does this, unless it ignores the signal.
+	// We must not ignore it earlier: the command would inherit that.
 	signal.Ignore(unix.SIGTTOU)
 	c.give(unix.Getpgrp())
 }

@@ -66,8 +66,8 @@ func (c *choice) takePattern(command string, args arguments) error {
 	return nil
 }
 
-// question is the request to a server. The reply lists the most wanted locks first: for another
-// order all locks are needed.
+// question returns the request to a server. The reply lists the most wanted locks first; another
+// order needs the longest list.
 func (c *choice) question() string {
 	limit := c.limit
 	if c.sort != "" || c.reverse {
@@ -99,7 +99,7 @@ var lockOrders = map[string]order{
 
 func orderNames() string { return strings.Join(slices.Sorted(maps.Keys(lockOrders)), ", ") }
 
-// order is the one that was asked for. Where it finds locks equal, the servers' order decides.
+// order returns the order that was asked for. Locks that are equal in it are in the servers' order.
 func (c *choice) order() order {
 	first := lockOrders[c.sort]
 	if first == nil {
@@ -131,8 +131,8 @@ func largestFirst(value func(fields) float64) order {
 	return func(a, b fields) int { return cmp.Compare(value(b), value(a)) }
 }
 
-// timeLeft is the rest of a lease. Leases without an end come last, but before locks that nobody
-// holds.
+// timeLeft is what is left of a lease. Leases without an end come last, but before locks that
+// nobody holds.
 func timeLeft(lock fields) float64 {
 	switch {
 	case lock.text("held") != "1":

@@ -33,7 +33,7 @@ type claimCommand struct {
 	strategy client.Strategy
 	owner    string
 	quiet    bool
-	conflict int // exit code where somebody else has the lock
+	conflict int // exit code if another client has the lock
 	verbose  bool
 	key      string
 	log      zerolog.Logger
@@ -105,7 +105,7 @@ func receiveSignals() chan os.Signal {
 	signals := make(chan os.Signal, 16)
 	for _, sig := range []syscall.Signal{
 		syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT,
-		// Received, it does not end us; ignored, it would be ignored by the command, too.
+		// We receive it so that it does not end us. If we ignored it, the command would, too.
 		syscall.SIGPIPE,
 	} {
 		if !signal.Ignored(sig) {
@@ -115,7 +115,7 @@ func receiveSignals() chan os.Signal {
 	return signals
 }
 
-// obtain takes the lock, unless a signal comes first. The error is the one to end with.
+// obtain takes the lock, unless a signal comes first. It returns the error to end with.
 func (l *claimCommand) obtain(a *App, signals <-chan os.Signal, opts ...client.Option) (*client.Client, *client.Lock, error) {
 	l.log = zerolog.Nop()
 	if l.verbose {
@@ -189,7 +189,7 @@ type interruption struct{ sig syscall.Signal }
 
 func (i interruption) Error() string { return i.sig.String() }
 
-// notTaken says why there is no lock, and with what exit code.
+// notTaken returns the error that says why there is no lock, with its exit code.
 func (l *claimCommand) notTaken(err error) error {
 	if sig, ok := errors.AsType[interruption](err); ok {
 		return exit.With(exitSignal+int(sig.sig), fmt.Errorf("%s: %w while waiting for the lock", l.key, sig))
@@ -210,7 +210,7 @@ func (l *claimCommand) notTaken(err error) error {
 	return exit.With(exitNotTaken, fmt.Errorf("%s: lock not obtained: %s", l.key, why))
 }
 
-// unlessQuiet says that somebody else has the lock, or why nobody gets it; nil with --quiet.
+// unlessQuiet says that another client has the lock, or why the lock is closed; nil with --quiet.
 func (l *claimCommand) unlessQuiet(held *client.HeldError) error {
 	if l.quiet {
 		return nil

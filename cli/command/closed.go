@@ -2,8 +2,8 @@ package command
 
 import "time"
 
-// closed returns for how much longer a lock that nobody holds is granted to nobody, and the flag of
-// the server that is the reason; 0 if the lock is open.
+// closed returns how much longer a lock stays closed, and the server's flag that is the reason; 0 if
+// the lock is open or held.
 func closed(lock fields) (left time.Duration, flag string) {
 	if lock.text("held") == "1" {
 		return 0, ""
@@ -18,7 +18,7 @@ func closed(lock fields) (left time.Duration, flag string) {
 	return delay, "--lock-delay"
 }
 
-// closedReason is closed as part of a sentence; "" if the lock is open.
+// closedReason is closed as part of a sentence; "" if the lock is open or held.
 func closedReason(lock fields) string {
 	switch left, flag := closed(lock); {
 	case left == 0:

@@ -21,7 +21,7 @@ type Command struct {
 	ownSignals bool
 }
 
-// OwnsSignals reports whether signals are the command's: whoever runs it receives none.
+// OwnsSignals reports whether the command receives signals itself, so that its caller must not.
 func (c *Command) OwnsSignals() bool { return c.ownSignals }
 
 // A task is one run of a command.

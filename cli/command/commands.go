@@ -27,9 +27,9 @@ func allCommands() commands {
 	}
 }
 
-// Find returns the command that the words of a command line name, and the other words: flags may
-// stand in front of the command. Without a word that could be a command it returns nil, and the
-// command line is the server's. An error refuses a word that should have been a command.
+// Find returns the command that the words of a command line name, and the other words. Flags may
+// stand in front of the command. If no word could be a command, Find returns nil: the command line
+// is the server's. An error refuses a word that should have been a command.
 func Find(words []string, serverFlags []argv.Flag) (c *Command, rest []string, err error) {
 	return allCommands().find(words, serverFlags)
 }

@@ -135,8 +135,8 @@ const (
 	mostKeys    = 1000
 )
 
-// keys are those of the locks that are held or waited for at the servers that the words name, in
-// alphabetical order. Errors in the words are left to the command to report.
+// keys returns the keys of the locks that are held or waited for at the servers that the words
+// name, in alphabetical order. It leaves it to the command to report errors in the words.
 func keys(options []option, words []string) (all []string) {
 	line, _ := argv.Parse(words, argv.NewFlags(spellings(options)))
 	r := newRemote()

@@ -1,7 +1,7 @@
-// Package command is the commands that ask servers for something: to take a lock and run a program
-// under it, to list locks, to show or release one, and the like. Each is a client as any other, by
-// package client or by memcached's protocol.
+// Package command holds the commands that ask servers for something: to take a lock and run a
+// program under it, to list locks, to show or release one, and the like. Each is an ordinary
+// client, by package client or by memcached's protocol.
 //
-// It serves nothing and knows none of the server's flags but by name, so that it can tell on which
-// side of the command line a word belongs.
+// The package serves nothing. It knows the server's flags only by name, to tell which words of a
+// command line belong to the server and which to a command.
 package command

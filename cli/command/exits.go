@@ -1,17 +1,17 @@
 package command
 
-// Exit codes of commands besides those of package exit. Those from sysexits.h are hardly used by other
-// programs, 124 is timeout(1)'s, and the last three are the shells'.
+// Exit codes of commands, besides those of package exit. 74 and 75 are from sysexits.h, which few
+// programs use; 124 is timeout(1)'s, and the last three are the shells'.
 const (
 	exitLost     = 74  // EX_IOERR: the lock was lost while the command ran
 	exitNotTaken = 75  // EX_TEMPFAIL: the lock was not obtained
 	exitTooLong  = 124 // the command ran for too long
 	exitNotRun   = 126
 	exitNotFound = 127
-	exitSignal   = 128 // and the signal's number
+	exitSignal   = 128 // plus the signal's number
 )
 
-// exitCodes are all exit codes there are; docs/command-line.md has the same table.
+// exitCodes lists all exit codes; docs/command-line.md has the same table.
 var exitCodes = [...]struct{ code, of, meaning string }{
 	{"0", "all", "done; of lock: the command's own, as any other code is"},
 	{"1", "all but lock", "it failed: standard error says why"},
@@ -25,7 +25,7 @@ var exitCodes = [...]struct{ code, of, meaning string }{
 	{"128 + n", "lock, acquire", "signal n ended the command, or came while they waited for the lock"},
 }
 
-// exitNotes is that table, for the help.
+// exitNotes is the table of exit codes, for the help.
 func exitNotes() string {
 	t := newTable()
 	for _, e := range exitCodes {

@@ -11,7 +11,7 @@ import (
 // A field is a name and its value, as on the wire.
 type field struct{ name, text string }
 
-// fields are those of one lock or server, in the order of the reply.
+// fields are the fields of one lock or server, in the order of the reply.
 type fields []field
 
 // parsePairs reads name=value,name=value.
@@ -44,20 +44,20 @@ func (f fields) text(name string) string {
 	return ""
 }
 
-// count is a value that counts, 0 if it is none.
+// count is a value as a whole number; 0 if it is not one.
 func (f fields) count(name string) uint64 {
 	n, _ := strconv.ParseUint(f.text(name), 10, 64)
 	return n
 }
 
-// ms is a value in milliseconds, 0 if it is none.
+// ms is a value in milliseconds as a duration; 0 if it is not a number.
 func (f fields) ms(name string) time.Duration {
 	ms, _ := strconv.ParseFloat(f.text(name), 64)
 	return time.Duration(ms * float64(time.Millisecond))
 }
 
-// textual are the names of values that are text whatever they look like. A token is text because
-// JSON readers with only one kind of number would round it.
+// textual are the names of values that are text even if they look like numbers. A token is text
+// because JSON readers with only one kind of number would round it.
 var textual = []string{"key", "owner", "server", "token", "version", "lockcached_version"}
 
 // MarshalJSON writes an object with the names in order. A number stays a number if every reader

@@ -8,7 +8,7 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// commands are the first words that there are.
+// commands are the commands that there are.
 type commands []Command
 
 // find returns the command that the words of a command line name, and the other words. It is Find
@@ -27,7 +27,7 @@ func (l commands) find(words []string, serverFlags []argv.Flag) (c *Command, res
 // firstWord is the index of the first word that is neither a flag nor a flag's value; -1
 // if there is none, or if a flag in front of it is unknown.
 func (l commands) firstWord(words []string, serverFlags []argv.Flag) int {
-	var flags *argv.Flags // looked up only if there are any
+	var flags *argv.Flags // made only if there are any
 	for i := 0; i < len(words); i++ {
 		if word := words[i]; word == "--" {
 			return -1
@@ -51,8 +51,8 @@ func (l commands) firstWord(words []string, serverFlags []argv.Flag) int {
 	return -1
 }
 
-// allFlags are the flags of the server and of all commands, for as long as it is not known whose
-// command line it is.
+// allFlags returns the flags of the server and of all commands. It is used while it is not known
+// whose command line this is.
 func (l commands) allFlags(serverFlags []argv.Flag) *argv.Flags {
 	flags := argv.NewFlags(serverFlags)
 	for _, c := range l {
@@ -79,7 +79,7 @@ func (l commands) refuse(word string) error {
 	return exit.Refuse(term.Printable(word), "there is no such command"+argv.Suggest(l.nearest(word))+"; lockcached -h lists them")
 }
 
-// otherNames are those that commands have in other programs.
+// otherNames are the names that our commands have in other programs.
 var otherNames = map[string]string{
 	"unlock": "release", "free": "release", "list": "ls", "info": "show", "watch": "top", "run": "lock", "exec": "lock",
 }
@@ -91,7 +91,7 @@ func (l commands) nearest(word string) string {
 	return argv.Nearest(word, l.names(), max(1, len(word)/2))
 }
 
-// names are those of the commands, in their order.
+// names returns the names of the commands, in their order.
 func (l commands) names() (names []string) {
 	for _, c := range l {
 		names = append(names, c.name)

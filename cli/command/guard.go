@@ -16,8 +16,8 @@ import (
 //
 // The client renews the lock whenever a third of its lease has passed. If that fails for another
 // third, the command has the last third to end: it gets TERM at once, and KILL when the lock's
-// context ends, a moment before the lease does. If the lock turns out to be somebody else's, the
-// command has a second at most.
+// context ends, a moment before the lease does. If it turns out that another client has the lock,
+// the command has a second at most.
 //
 // A command that runs as another user cannot be ended. Then, as with --on-lost=hold, the best we can
 // do is to take the lock again as soon as it is free.
@@ -30,12 +30,12 @@ type guard struct {
 
 	loss    <-chan struct{}  // closed when the lock is lost; nil once that was noticed
 	check   time.Time        // when the lease is due to be checked
-	timer   *time.Timer      // for that
+	timer   *time.Timer      // fires at check
 	kill    <-chan time.Time // when the command gets KILL
 	regains chan *client.Lock
 	stop    context.CancelFunc // ends the claim for the lock that was lost; nil if there is none
 
-	lost     bool   // the lock was, for some time at least
+	lost     bool   // the lock was lost, at least for some time
 	ended    bool   // the command was told to end, because it has no lock
 	overran  bool   // ... because it ran for longer than --max-run
 	unending error  // why it cannot be ended
@@ -48,10 +48,10 @@ const (
 	runGrace  = 10 * time.Second
 )
 
-// stoppedFor is by how much a check of the lease is late if we were stopped meanwhile.
+// stoppedFor is how late a check of the lease has to be to mean that we were stopped meanwhile.
 const stoppedFor = 200 * time.Millisecond
 
-// run returns how the command ended.
+// run guards the command until it ends, and returns how it ended.
 func (g *guard) run(signals <-chan os.Signal) unix.WaitStatus {
 	g.regains = make(chan *client.Lock)
 	g.watch()
@@ -97,7 +97,7 @@ func (g *guard) watch() {
 
 func (g *guard) untilLastThird() time.Duration { return time.Until(g.lock.Expires()) - g.ttl/3 }
 
-// mayLive reports whether the command goes on without its lock.
+// mayLive reports whether the command may go on without its lock, or cannot be ended.
 func (g *guard) mayLive() bool {
 	return g.onLoss == lossHolds || g.onLoss == lossIgnored || g.unending != nil
 }
@@ -132,7 +132,8 @@ func (g *guard) lose() {
 	}
 }
 
-// end asks a command without a lock to end, even if it is stopped. It reports whether we may.
+// end asks a command without a lock to end, even if it is stopped. It reports whether we are
+// permitted to.
 func (g *guard) end(why string) bool {
 	if !g.send(unix.SIGTERM) {
 		g.goOn(why)
@@ -144,7 +145,7 @@ func (g *guard) end(why string) bool {
 	return true
 }
 
-// overrun ends a command that runs for too long. It has its lock until it has ended.
+// overrun ends a command that runs for too long. The command keeps its lock until it has ended.
 func (g *guard) overrun() {
 	g.overran = true
 	why := fmt.Sprintf("the command has run for %s", g.maxRun)
@@ -171,12 +172,13 @@ func (g *guard) finishOff() {
 	}
 }
 
-// keepOn says that the command goes on and has its lock.
+// keepOn says that the command goes on and keeps its lock.
 func (g *guard) keepOn(why string) {
 	g.say("%s, but cannot be ended: %v; it goes on, and keeps the lock", why, g.unending)
 }
 
-// goOn says that the command goes on, and begins to take its lock again if that is lost.
+// goOn says that the command goes on. If its lock is lost, goOn claims the lock again, except with
+// --on-lost=ignore.
 func (g *guard) goOn(why string) {
 	if g.unending != nil {
 		why = fmt.Sprintf("%s, but the command cannot be ended: %v", why, g.unending)
@@ -210,7 +212,7 @@ func (g *guard) say(format string, args ...any) {
 	fmt.Fprintf(g.app.Stderr, "lockcached: %s: %s\n", g.key, fmt.Sprintf(format, args...))
 }
 
-// send sends a signal to the command, and reports whether we may.
+// send sends a signal to the command, and reports whether we are permitted to.
 func (g *guard) send(sig syscall.Signal) bool {
 	err := g.child.signal(sig)
 	if err != unix.EPERM {
@@ -260,7 +262,7 @@ func (g *guard) fate(status unix.WaitStatus) string {
 	return "it went on: " + describe(status)
 }
 
-// exitCode is that of the command, as a shell would tell it.
+// exitCode is the exit code of the command, as a shell would report it.
 func exitCode(status unix.WaitStatus) int {
 	if status.Signaled() {
 		return exitSignal + int(status.Signal())

@@ -141,7 +141,7 @@ func (l *lockCommand) parse(args arguments) (command []string, err error) {
 	return args.behind, l.finish()
 }
 
-// environment is the command's.
+// environment returns the environment of the command.
 func (l *lockCommand) environment(lock *client.Lock) []string {
 	held := strings.TrimSpace(os.Getenv(heldEnv) + " " + lock.Owner())
 	return append(os.Environ(), keyEnv+"="+l.key, fmt.Sprint(tokenEnv, "=", lock.Token()), heldEnv+"="+held)

@@ -6,14 +6,14 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// What to do with a list that is too wide: columns that may be left out, in this order, and columns
-// whose cells may be cut.
+// If a list is too wide, dispensable columns are left out, in this order. Then the cells of elastic
+// columns are cut.
 var (
 	dispensableColumns = []string{"TOKEN", "RETRY", "POLLING", "SERVER", "QUEUED", "TTL", "AGE", "OWNER"}
 	elasticColumns     = []elastic{{"KEY", 16}, {"OWNER", 12}, {"SERVER", 12}}
 )
 
-// table shows locks to people, in so many columns of a terminal; 0 is as many as it takes.
+// table returns a table of locks for people, at most so many characters wide; 0 means no limit.
 func (r *remote) table(locks []fields, columns int) *table {
 	t := newTable()
 	t.row(r.columns("KEY", "OWNER", "AGE", "TTL", "QUEUED", "POLLING", "RETRY", "TOKEN", "SERVER")...)
@@ -42,7 +42,7 @@ func (r *remote) columns(list ...string) []string {
 	return list
 }
 
-// lease is what is left of a lease.
+// lease says how much is left of a lease.
 func lease(lock fields) string {
 	if lock.text("ttl_ms") == "-1" {
 		return "no end"

@@ -56,11 +56,11 @@ func (r *remote) lookAtItem(server, key string) (fields, error) {
 	return fields{{"held", "1"}, {"owner", string(item.Value)}, {"token", fmt.Sprint(item.CasID)}}, nil
 }
 
-// explainTimeout bounds the query about a lock that was refused. It is only for the message.
+// explainTimeout bounds the query about a lock that was refused. The answer is only for the message.
 const explainTimeout = time.Second
 
-// whyClosed says why a lock that was just refused is granted to nobody; "" if somebody holds it, or
-// the reason is not known.
+// whyClosed says why a lock that was just refused is closed; "" if a client holds it, or the reason
+// is not known.
 func (r remote) whyClosed(key string) (why string) {
 	r.timeout = explainTimeout
 	locks, _ := r.look(key)

@@ -64,7 +64,7 @@ func (r *remote) held(c choice) (locks []fields, answers []answer) {
 // errNoList is the error for a server that does not know the request.
 var errNoList = errors.New("cannot list its locks: it is a memcached, or an older lockcached")
 
-// settling has a sentence for each server that answered and grants no locks yet.
+// settling returns a sentence for each server that answered but grants no locks yet.
 func (r *remote) settling(answers []answer) (notices []string) {
 	for _, x := range answers {
 		if x.err != nil {

@@ -18,7 +18,7 @@ type option struct {
 	counted  bool   // repeating it means more of it
 	usage    string
 	variable string                   // its environment variable; "" for none
-	take     func(value string) error // of a switch: ""
+	take     func(value string) error // value is "" for a switch
 }
 
 // spelling is how the option is read and described.
@@ -64,7 +64,7 @@ func takeAll(options []option, given []argv.Given) error {
 	return nil
 }
 
-// takeEach takes a value, or each of several. It returns the one that is wrong.
+// takeEach takes a value, or each value of a list. With an error it returns the wrong value.
 func (o *option) takeEach(value string) (string, error) {
 	values := []string{value}
 	if o.many {

@@ -14,7 +14,7 @@ import (
 // The client gives up on a server that is away for more than a second or two. A command that waits
 // for a lock anyway also waits for its server to be restarted.
 const (
-	// patience is for how long nobody may listen at the address of a server that has never answered.
+	// patience is how long to wait for a server that has never answered, while nobody listens there.
 	patience = 8 * time.Second
 	// untilNextClaim is the pause between claims at a server that is away. Most of the claims send
 	// nothing: the client asks such a server after 1, 2, 4 and 8 seconds.
@@ -75,13 +75,12 @@ func (l *claimCommand) isWorthWaiting(o *outage) bool {
 	return !l.waits && waited < patience && o.mayBeRestart()
 }
 
-// mayBeRestart reports whether the server may be between its end and its next start: nobody
-// listens.
+// mayBeRestart reports whether the server may be restarting: nobody listens at its address.
 func (o *outage) mayBeRestart() bool {
 	return errors.Is(o.total.Err, unix.ECONNREFUSED) || errors.Is(o.total.Err, unix.ENOENT)
 }
 
-// An outage is what a claim has met at a server that is away.
+// An outage is the record of a claim at a server that is away.
 type outage struct {
 	begun  time.Time // of the claim
 	rounds int

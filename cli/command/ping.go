@@ -35,7 +35,7 @@ func (p *pingCommand) run(a *App, args arguments) error {
 	return cmp.Or(err, a.complain(answers))
 }
 
-// describe describes a server by its answer to version. One that has answered is then asked for its
+// describe describes a server by its answer to version. It asks a server that has answered for its
 // lockcached version, which a memcached does not have.
 func (p *pingCommand) describe(x answer) fields {
 	if x.err != nil {

@@ -83,8 +83,8 @@ func loaderOf(path string) string {
 	return elfLoader(path)
 }
 
-// elfLoader is the loader of a program for machines like this one. One for another
-// machine may be run by something that only the kernel knows.
+// elfLoader returns the loader of a program for machines like this one. For another machine's
+// program it returns "": only the kernel knows what may run that.
 func elfLoader(path string) string {
 	f, err := elf.Open(path)
 	if err != nil {
@@ -139,7 +139,7 @@ func asScript(path string, args []string) (line []string, ok bool) {
 	return append([]string{shell, path}, args[1:]...), true
 }
 
-// notRun says why the command cannot be run, and with what exit code.
+// notRun returns the error that says why the command cannot be run, with its exit code.
 func notRun(command string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return exit.With(exitNotFound, fmt.Errorf("%s: command not found", command))

@@ -13,7 +13,7 @@ import (
 // does not answer.
 const untilNextRegain = time.Second
 
-// regain waits for a lock that was lost, and returns nil if ctx ends before.
+// regain waits for a lock that was lost, and returns nil if ctx ends first.
 func regain(ctx context.Context, c *client.Client, key string, log zerolog.Logger) *client.Lock {
 	for {
 		lock, err := c.Lock(ctx, key, client.KeepAlive())

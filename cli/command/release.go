@@ -87,8 +87,8 @@ func receipt(released []fields) string {
 	return t.String()
 }
 
-// release ends the hold at one server, if it is the right one, and returns what it was; nil if it
-// was not there.
+// release ends the hold at one server, if it has the right token or with --force. It returns what
+// it has ended, or nil.
 func (r *releaseCommand) release(server, key string) (fields, error) {
 	mc := r.memcached(server)
 	defer mc.Close()
@@ -108,7 +108,7 @@ func (r *releaseCommand) release(server, key string) (fields, error) {
 	return fields{{"key", key}, {"server", server}, {"owner", string(item.Value)}, {"token", fmt.Sprint(item.CasID)}}, nil
 }
 
-// end releases the lock by its token, or with --force whoever holds it now. A plain memcached
+// end releases the lock by its token, or with --force whatever its token is now. A plain memcached
 // understands both.
 func (r *releaseCommand) end(mc *memcache.Client, item *memcache.Item) error {
 	if r.force {

@@ -12,7 +12,7 @@ import (
 	"github.com/lockcached/lockcached/client"
 )
 
-// serverEnv names the servers if there is no --server.
+// serverEnv is the variable that names the servers if there is no --server.
 const serverEnv = "LOCKCACHED_SERVER"
 
 // defaultTimeout bounds one request of a command. It gives a server time to go through a million
@@ -40,7 +40,7 @@ func (r *remote) options() []option {
 	})
 }
 
-// serverOptions are the flags that say where the servers are, and how to be let in.
+// serverOptions are the flags that say where the servers are, and how to get access to them.
 func (r *remote) serverOptions() []option {
 	return append([]option{{
 		long: "server", arg: "addr", many: true,
@@ -63,7 +63,7 @@ func (r *remote) addServer(text string) error {
 	return nil
 }
 
-// finish fills in the server that neither a flag nor a variable named, and checks what
+// finish fills in the default server if neither a flag nor a variable names one, and checks what
 // depends on more than one flag.
 func (r *remote) finish() error {
 	if len(r.servers) == 0 {
@@ -77,8 +77,8 @@ func (r *remote) dialer() *client.Dialer {
 	return &client.Dialer{Timeout: r.timeout, TLS: r.tls, User: r.user, Password: r.password}
 }
 
-// memcached is an ordinary client of one server. The selector keeps its name, where
-// memcache.New would look it up: TLS has to verify it.
+// memcached returns an ordinary client of one server. The selector keeps the server's name, which
+// memcache.New would resolve: TLS has to verify the name.
 func (r *remote) memcached(server string) *memcache.Client {
 	list, _ := client.NewServerList(server) // addServer has read it
 	mc := memcache.NewFromSelector(list)

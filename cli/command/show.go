@@ -44,7 +44,7 @@ func (a *App) show(asJSON bool, locks []fields) error {
 	})
 }
 
-// unknown says that no server knows a lock, and why it would be refused, if so.
+// unknown says that no server knows a lock, and why the lock is closed, if it is.
 func (s *showCommand) unknown(key string, locks []fields) error {
 	err := fmt.Errorf("%s: nobody holds it or waits for it, and nothing is known of its past, on %s", term.Printable(key), strings.Join(s.servers, ", "))
 	for _, lock := range locks {

@@ -41,14 +41,14 @@ func (s *statsCommand) run(a *App, args arguments) error {
 	return cmp.Or(err, a.complain(answers))
 }
 
-// serverStats are one server's.
+// serverStats are the statistics of one server.
 type serverStats struct {
 	Server string   `json:"server"`
 	Stats  fields   `json:"stats"`
 	lines  []string // as they came
 }
 
-// sheets has a table for each server, under its name if there are several.
+// sheets returns a table for each server, under the server's name if there are several.
 func sheets(all []serverStats) string {
 	var b strings.Builder
 	for i, s := range all {

@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How the modes of a terminal are asked for and set.
+// The system calls that get and set the modes of a terminal.
 const (
 	getTermios = unix.TCGETS
 	setTermios = unix.TCSETS
 )
 
-// dieWithParent has a process killed when the thread that started it ends.
+// dieWithParent makes the kernel kill a process when the thread that started it ends.
 func dieWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }

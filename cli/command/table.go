@@ -9,7 +9,7 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// columnGap is what stands between two columns of a table.
+// columnGap is the number of spaces between two columns of a table.
 const columnGap = 2
 
 // A table aligns its columns as a terminal shows them, where some characters are two columns wide
@@ -34,7 +34,7 @@ func (t *table) String() string {
 	return b.String()
 }
 
-// widths are those of the columns.
+// widths returns the widths of the columns.
 func (t *table) widths() (widths []int) {
 	for _, row := range t.rows {
 		for i, cell := range row {
@@ -53,9 +53,8 @@ type elastic struct {
 	least   int
 }
 
-// fit makes the table no wider than that many columns of a terminal. First it leaves out as many
-// dispensable columns as it has to, in their order; then it cuts the cells of the elastic ones in
-// the middle.
+// fit makes the table at most width characters wide. First it leaves out as many dispensable
+// columns as it has to, in their order; then it cuts the cells of the elastic columns in the middle.
 func (t *table) fit(width int, dispensable []string, cut []elastic) {
 	for _, heading := range dispensable {
 		if t.leastWidth(cut) <= width {

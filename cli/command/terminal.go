@@ -42,7 +42,7 @@ func (p *page) close() {
 	p.set(p.modes)
 }
 
-// set fails only without a terminal; then reading keys fails, too.
+// set sets the keyboard's modes. It fails only without a terminal; then reading keys fails, too.
 func (p *page) set(modes *unix.Termios) {
 	_ = unix.IoctlSetTermios(int(p.keyboard.Fd()), setTermios, modes)
 }
@@ -58,7 +58,7 @@ func (p *page) suspend() {
 	p.open()
 }
 
-// terminalSize is the size of a terminal; a usual one if it is not known.
+// terminalSize returns the size of a terminal in characters; 80 by 24 if it is not known.
 func terminalSize(screen *os.File) (columns, rows int) {
 	w, err := unix.IoctlGetWinsize(int(screen.Fd()), unix.TIOCGWINSZ)
 	if err != nil {

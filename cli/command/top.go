@@ -108,7 +108,7 @@ func draw(screen io.Writer, text string, columns, rows int) {
 	fmt.Fprint(screen, b.String()+"\x1b[J")
 }
 
-// headRows is how many rows there are above the locks, and below them.
+// headRows is how many rows of the screen do not show locks.
 const headRows = 5
 
 // frame is the text on the screen.
@@ -132,7 +132,7 @@ func (w *topCommand) frame(columns, rows int) string {
 type sample struct {
 	at       time.Time
 	counts   map[string]uint64
-	settling time.Duration // for how much longer a server grants no locks
+	settling time.Duration // how much longer a server grants no locks
 }
 
 // take asks all servers what they have counted.
@@ -147,7 +147,7 @@ func (w *topCommand) take() sample {
 	return s
 }
 
-// summary says what there is now, and how often things have happened since the sample before.
+// summary says what there is now, and how often a second things have happened since the last sample.
 func (w *topCommand) summary(now sample) string {
 	before := w.before
 	w.before = now
