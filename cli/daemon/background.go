@@ -14,8 +14,8 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
-// parentEnv is the descriptor through which a server in the background tells the process that
-// started it with -d whether it serves.
+// parentEnv is the variable with the descriptor of the pipe through which a server in the
+// background tells the process that started it with -d whether it serves.
 const parentEnv = argv.EnvPrefix + "DAEMON_PARENT_FD"
 
 // servingWord tells the parent that the server serves; anything else is an error message.
@@ -42,7 +42,7 @@ func (p *Process) ReportFailure(err error) bool {
 	return true
 }
 
-// reportServing lets the parent go, if there is one.
+// reportServing tells the parent, if there is one, that the server serves: the parent can end.
 func (p *Process) reportServing() {
 	if p.parent != nil {
 		fmt.Fprint(p.parent, servingWord)
@@ -63,7 +63,7 @@ func staysInForeground() string {
 }
 
 // daemonise starts the server as a process of its own without a terminal, and returns when that
-// serves. If it fails to start, its error and exit code become ours, so that scripts notice.
+// process serves. If it fails to start, its error and exit code become ours, so that scripts notice.
 func (p *Process) daemonise() error {
 	program, err := os.Executable()
 	if err != nil {
@@ -97,7 +97,7 @@ func (p *Process) daemonise() error {
 	return notServing(string(said), cmp.Or(cmd.Wait(), err))
 }
 
-// passSignals passes signals to us on to the server that we wait for.
+// passSignals passes the signals that we receive on to the server that we wait for.
 func (p *Process) passSignals(server *os.Process, heard <-chan struct{}) {
 	for {
 		select {
@@ -124,8 +124,8 @@ func notServing(said string, err error) error {
 	return errors.New("-d: the server was stopped before it served")
 }
 
-// regularLog is our standard error if that is a file. A server that kept a terminal or a pipe open
-// would make its reader wait for the server's end.
+// regularLog returns our standard error if it is a file, or nil. If the server kept a pipe or a
+// terminal open, the reader of that would wait until the server ends.
 func (p *Process) regularLog() *os.File {
 	f, ok := p.Stderr.(*os.File)
 	if !ok {

@@ -10,7 +10,7 @@ import (
 )
 
 // cannotListen says why an address could not be opened, and what to do about it. flag is the flag
-// with its value, addr the address that this stands for, and portFlag chooses another port.
+// with its value, addr the address that it stands for, and portFlag the flag that sets the port.
 func cannotListen(flag, addr, portFlag string, err error) error {
 	if !strings.HasSuffix(flag, " "+addr) {
 		flag += ": " + addr
@@ -47,7 +47,7 @@ func cannotListenUnix(path string, err error) error {
 	return fmt.Errorf("cannot listen on -s %s: %w%s", path, cause(err), advice)
 }
 
-// cause is the error of the system call, without what packages net and os add to it.
+// cause returns the error of the system call, without what packages net and os add to it.
 func cause(err error) error {
 	if call, ok := errors.AsType[*os.SyscallError](err); ok {
 		return call.Err

@@ -21,7 +21,7 @@ const (
 	mebibyte     = 1 << 20
 	minItemSize  = 1 << 10
 	maxItemSize  = 1 << 30
-	manyThreads  = 64 // from here on memcached warns, too
+	manyThreads  = 64 // above this memcached warns, too
 	someThreads  = 4  // memcached's default
 	defaultDrain = 5 * time.Second
 
@@ -33,7 +33,7 @@ const (
 type config struct {
 	locks   locks.Config
 	server  server.Config
-	journal journal.Config // none without a Dir
+	journal journal.Config // no journal without a Dir
 
 	port       int // as -p: 0 is no TCP, -1 any free port
 	portGiven  bool

@@ -17,10 +17,10 @@ import (
 )
 
 // Configure reads flags and environment variables as the server does, and returns what they
-// configure. args lack the program's name. It opens no socket and no journal, but it reads the
-// files of -Y and --tls-cert. With -A the Shutdown of the server's Config is set, and does nothing.
-// Locks and Logger are left to the caller. An error is one line that says which flag is wrong and
-// what would be right.
+// configure. args do not include the program's name. It opens no socket and no journal, but it
+// reads the files of -Y and --tls-cert. With -A it sets the Shutdown of the server's Config to a
+// function that does nothing. It leaves Locks and Logger to the caller. An error is one line that
+// says which flag is wrong and what would be right.
 func Configure(args []string) (server.Config, locks.Config, error) {
 	c, err := readConfig(args)
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *config) apply(f *flag, value string, onCommandLine bool) error {
 	case onCommandLine:
 		where = f.name() + " " + value
 	case value == "":
-		return nil // a compose file leaves a variable unset like this
+		return nil // this is how a compose file leaves a variable unset
 	case f.long == "port" && strings.Contains(value, "://"):
 		// Kubernetes sets this in every pod beside a service called lockcached.
 		c.ignored = append(c.ignored, where)
@@ -155,7 +155,7 @@ func (c *config) finishAuth() error {
 	return nil
 }
 
-// finishJournal refuses flags that say how to keep locks without the one that says where.
+// finishJournal refuses the flags that say how to write the journal, unless --data says where.
 func (c *config) finishJournal() error {
 	where := ""
 	switch j := &c.journal; {

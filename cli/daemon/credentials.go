@@ -12,8 +12,8 @@ import (
 // checkInterval is how often files are checked for changes.
 const checkInterval = 2 * time.Second
 
-// A secret is in files that are read again while the server runs: at SIGHUP, when the files
-// change, and at a client's refresh_certs.
+// A secret is read from files. They are read again while the server runs: at SIGHUP, when they
+// change, and, if they are certificates, at a client's refresh_certs.
 type secret struct {
 	what   string
 	source interface {
@@ -36,7 +36,7 @@ func (s *secret) Refresh() error {
 	return nil
 }
 
-// Loaded is when the secret in use was read.
+// Loaded returns when the secret in use was read.
 func (s *secret) Loaded() time.Time { return s.source.Loaded() }
 
 // loadSecrets reads certificates and passwords, and hands them to the server. A server that
@@ -73,7 +73,7 @@ func (s *service) reload() {
 	}
 }
 
-// reloadChanged reads the files again that have changed.
+// reloadChanged reads those secrets again whose files have changed.
 func (s *service) reloadChanged() {
 	for _, secret := range s.secrets {
 		if secret.source.Changed() {

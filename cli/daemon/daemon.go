@@ -12,18 +12,18 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/term"
 )
 
-// A Process is one run of the server. All fields have to be set but those that say otherwise.
+// A Process is one run of the server. All fields have to be set unless they say otherwise.
 type Process struct {
 	Args           []string // the command line, the program's name included, for -d to start again
 	Stdout, Stderr io.Writer
 	Signals        <-chan os.Signal // SIGHUP reloads files, others stop the server; nil for none
 
-	Version     string          // the answer to -V, and the first line of that to -h
+	Version     string          // the answer to -V, and the first line of the answer to -h
 	HelpNotes   string          // what -h says after the flags; may be ""
 	AsMemcached bool            // words that belong to no flag are ignored, as by memcached
 	Warnings    func() []string // what else to log at the start
 
-	parent *os.File // of a server in the background, until it serves
+	parent *os.File // the pipe to the process that started us with -d, until we serve; or nil
 }
 
 // Run does what the flags ask: it prints something, or serves until the end. words are the
@@ -65,8 +65,8 @@ func (p *Process) act(ctx *urfave.Context, named, rest []string) error {
 	return p.serve(c)
 }
 
-// refuseAbsent refuses the flags for what does not exist here. It refuses them beside --version,
-// too: some test suites learn from that what they can test.
+// refuseAbsent refuses the flags of features that do not exist here, even beside --version: some
+// test suites learn from that what they can test.
 func refuseAbsent(named []string) error {
 	for _, arg := range named {
 		name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")

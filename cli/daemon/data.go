@@ -10,7 +10,7 @@ import (
 	"github.com/lockcached/lockcached/locks"
 )
 
-// recoverLocks makes the Manager, with the locks in the directory of --data.
+// recoverLocks makes the Manager, and recovers the locks in the directory of --data.
 func (s *service) recoverLocks() (*locks.Manager, error) {
 	c := s.config
 	c.locks.Logger = s.log

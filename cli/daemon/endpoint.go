@@ -43,7 +43,7 @@ func setListen(c *config, value string) error {
 	return nil
 }
 
-// parseEndpoint reads an address of -l, which may begin with how TLS is spoken there.
+// parseEndpoint reads an address of -l, which may begin with a tlsMode.
 func parseEndpoint(text string) (endpoint, error) {
 	mode, address := cutTLSMode(text)
 	for _, prefix := range []string{"proto[", "tag[", "tag_"} {

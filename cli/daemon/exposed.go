@@ -14,8 +14,8 @@ func (s *service) sayExposed(listeners []listener) {
 	}
 }
 
-// exposed lists the listeners that other machines can reach without TLS, and those that
-// authenticate no client.
+// exposed lists the listeners that other machines can reach without TLS, and those that they can
+// reach without authentication.
 func (c *config) exposed(listeners []listener) (plain, open []string) {
 	for _, l := range listeners {
 		addr, isTCP := l.Addr().(*net.TCPAddr)

@@ -229,7 +229,7 @@ func urfaveFlags() []urfave.Flag {
 	return list
 }
 
-// values are those that the command line, or else the environment, gives the flag.
+// values returns the values that the command line, or else the environment, gives the flag.
 func (f *flag) values(ctx *urfave.Context) []string {
 	switch {
 	case f.set == nil || !ctx.IsSet(f.long):
@@ -243,7 +243,7 @@ func (f *flag) values(ctx *urfave.Context) []string {
 // isSwitch reports whether the flag is on or off, and has no value.
 func (f *flag) isSwitch() bool { return f.arg == "" && !f.counted }
 
-// Flags are all flags of the server.
+// Flags returns all flags of the server.
 func Flags() []argv.Flag {
 	list := make([]argv.Flag, len(flags))
 	for i := range flags {
@@ -252,7 +252,7 @@ func Flags() []argv.Flag {
 	return list
 }
 
-// Variables are the environment variables that stand for flags.
+// Variables returns the environment variables that stand for flags.
 func Variables() []string {
 	names := make([]string, len(flags))
 	for i := range flags {

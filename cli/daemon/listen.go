@@ -17,7 +17,7 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
-// How long -l waits for the name of a host.
+// How long -l waits for the addresses of a host name.
 const resolveTimeout = 5 * time.Second
 
 // A listener is an address that is open, and how TLS is spoken there.
@@ -92,7 +92,7 @@ func listenTCP(c *config, e endpoint) ([]listener, error) {
 	return list, nil
 }
 
-// resolve gives the addresses that a host of -l stands for.
+// resolve returns the addresses that a host of -l stands for.
 func resolve(host string) ([]netip.Addr, error) {
 	if host == "*" {
 		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, nil
@@ -176,7 +176,7 @@ func removeStaleSocket(path string) error {
 }
 
 // writePorts writes the ports in use to a file, for test suites that start a server with -p -1.
-// It is renamed into place when complete.
+// The file appears only when it is complete.
 func writePorts(name string, list []listener) error {
 	var b strings.Builder
 	for _, l := range list {
@@ -202,7 +202,7 @@ func writeFile(name, content string) error {
 	return os.Rename(tmp, name)
 }
 
-// tlsFor is the TLS configuration of a listener; nil for plain text.
+// tlsFor returns the TLS configuration of a listener; nil for plain text.
 func (c *config) tlsFor(l listener) *tls.Config {
 	if _, isTCP := l.Addr().(*net.TCPAddr); !isTCP || !c.tls.enabled || l.tls == tlsOff {
 		return nil

@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// What the process needs besides the memory that -m counts, in bytes, measured generously.
+// What the process needs besides the memory that -m counts, in bytes, rounded up generously.
 const (
 	processMemory    = 64 << 20
 	connectionMemory = 36 << 10 // 1.4 KB, and a buffer of 16 KB each way while it is busy
@@ -21,8 +21,8 @@ func processLimit(c *config, items int64) int64 {
 }
 
 // boundMemory sets processLimit as the Go runtime's memory limit, unless the user has set
-// GOMEMLIMIT. Without a limit the process may take twice the memory in use. The limit is soft:
-// what is needed is allocated all the same.
+// GOMEMLIMIT. Without a limit the process may take twice the memory in use. The limit is soft: the
+// runtime exceeds it if it has to.
 func boundMemory(c *config) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return

@@ -18,8 +18,8 @@ import (
 
 var errMetrics = errors.New("should be a port, host:port, or :port for every address, such as 9151 or 127.0.0.1:9151")
 
-// setMetrics reads a port, which only this machine can reach then, or host:port; without a host
-// that is every address.
+// setMetrics reads a port, host:port or :port. A port alone can be reached from this machine only;
+// :port is served on every address.
 func setMetrics(c *config, value string) error {
 	text := value
 	switch {
@@ -96,17 +96,17 @@ func (w *web) stopping() {
 // webDrain is how long stop waits for a scrape or a profile.
 const webDrain = time.Second
 
-// stop ends the HTTP server. It is called last, so that the end can be watched.
+// stop ends the HTTP server. It is called last, so that metrics show the server's shutdown.
 func (w *web) stop(ctx context.Context) {
 	if w.server == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, webDrain)
 	defer cancel()
-	_ = w.server.Shutdown(ctx) // what it interrupts is a profile
+	_ = w.server.Shutdown(ctx) // only a profile takes long enough to be interrupted
 }
 
-// log adds what is in effect to the line that says so.
+// log adds the settings of metrics to the log line of settings.
 func (w *web) log(e *zerolog.Event, c *config) {
 	if w.listener != nil {
 		e.Int("metrics_classes", c.metricsClasses).Bool("pprof", c.pprof)

@@ -13,9 +13,9 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// ignoredSuboptions are those of memcached's -o for what does not exist here: slabs, the LRU's
-// threads, storage on disk, and OpenSSL. Go chooses ciphers well, and offers none of the weak ones
-// that ssl_ciphers is used to exclude.
+// ignoredSuboptions are the options of memcached's -o for things that do not exist here: slabs, the
+// LRU's threads, storage on disk, and OpenSSL. Go chooses ciphers well, and does not offer the weak
+// ones that ssl_ciphers is used to exclude.
 var ignoredSuboptions = strings.Fields(`
 	maxconns_fast no_maxconns_fast hashpower no_hashexpand hash_algorithm modern no_modern
 	slab_reassign no_slab_reassign slab_automove no_slab_automove slab_automove_ratio
@@ -41,7 +41,7 @@ func setSuboption(c *config, value string) error {
 	case name == "idle_timeout":
 		return setIdleTimeout(c, argument)
 	case strings.HasPrefix(name, "proxy_"):
-		// A server that ignored this would grant locks that others get behind the proxy.
+		// A server that ignored this would grant locks that a proxy leaves to the servers behind it.
 		return errors.New("there is no proxy mode")
 	case slices.Contains(ignoredSuboptions, name):
 		c.ignored = append(c.ignored, "-o "+value)

@@ -16,7 +16,7 @@ import (
 )
 
 // spareFiles is how many descriptors are needed besides one for each connection: for listeners,
-// logs, the runtime, and for a client that is told that there are too many.
+// logs, the runtime, and for a client that is told that there are too many connections.
 const spareFiles = 64
 
 // raiseFileLimit makes room for as many connections as -c allows, and for those of --metrics. If
@@ -39,7 +39,7 @@ func raiseFileLimit(c *config) {
 	if err == nil {
 		return
 	}
-	// Only root may go beyond the hard limit; up to it anybody may.
+	// Only root may raise the hard limit; any user may go up to it.
 	if limit.Cur < limit.Max {
 		limit.Cur = limit.Max
 		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)

@@ -14,12 +14,12 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// activated takes over the sockets that systemd listens on for us, if it does. Clients that
-// connected before the start, or during a restart, are served. Beside an error it returns the
-// sockets before the one that failed.
+// activated takes over the sockets that systemd listens on for us, if any. Clients that connected
+// before the start, or during a restart, are served. With an error it returns the sockets before
+// the one that failed.
 func activated() (list []listener, err error) {
 	for i, file := range activation.Files(true) {
-		l, err := net.FileListener(file) // of a descriptor of its own
+		l, err := net.FileListener(file) // it has a descriptor of its own
 		_ = file.Close()
 		if err != nil {
 			return list, fmt.Errorf("socket %d of systemd is of no use; it should be one of ListenStream= with Accept=no: %w", i, err)
@@ -32,8 +32,8 @@ func activated() (list []listener, err error) {
 // notifyPatience is how long systemd may take to accept a notification.
 const notifyPatience = time.Second
 
-// notify tells systemd the state of the service, if systemd started us. If it does not listen, we
-// neither stop working nor fail to end.
+// notify tells systemd the state of the service, if systemd started us. It waits for notifyPatience
+// at most: a systemd that does not listen keeps us neither from working nor from ending.
 func (s *service) notify(state string) {
 	told := make(chan error, 1)
 	go func() {
@@ -51,7 +51,7 @@ func (s *service) notify(state string) {
 	}
 }
 
-// reloadNotified is reload, and tells systemd when it begins and ends.
+// reloadNotified calls reload, and tells systemd when that begins and ends.
 func (s *service) reloadNotified() {
 	s.notify(systemd.SdNotifyReloading + "\n" + systemd.SdNotifyMonotonicUsec())
 	s.reload()

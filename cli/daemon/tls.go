@@ -30,7 +30,7 @@ var (
 
 const verifyRequired = 2 // of ssl_verify_mode
 
-// A tlsMode is how an address of -l differs from the others.
+// A tlsMode says how TLS at one address of -l differs from TLS at the others.
 type tlsMode string
 
 const (
@@ -67,7 +67,7 @@ func setClientCA(c *config, value string) error {
 	return text(tlsCA, "a file name")(c, value)
 }
 
-// tlsSuboptions are those of memcached's -o that have a meaning here.
+// tlsSuboptions are the options of memcached's -o for TLS that have a meaning here.
 var tlsSuboptions = map[string]setter{
 	"ssl_chain_cert":    text(tlsChain, "a file name, as in ssl_chain_cert=cert.pem"),
 	"ssl_key":           text(tlsKey, "a file name, as in ssl_key=key.pem"),

@@ -70,7 +70,8 @@ func on(field func(*config) *bool) setter {
 	}
 }
 
-// number takes whole numbers from least; right is the error for anything else.
+// number takes whole numbers from least to math.MaxInt32. right is the error for a smaller number,
+// and for text that is not a number.
 func number(field func(*config) *int, least int, right string) setter {
 	return func(c *config, value string) error {
 		n, err := strconv.Atoi(value)
@@ -85,7 +86,7 @@ func number(field func(*config) *int, least int, right string) setter {
 	}
 }
 
-// rate takes how many times a second something may happen.
+// rate takes a number of events per second, from 0.001 to 1e9.
 func rate(field func(*config) *float64) setter {
 	return func(c *config, value string) error {
 		r, err := strconv.ParseFloat(value, 64)
@@ -128,7 +129,7 @@ func duration(field func(*config) *time.Duration) setter {
 	}
 }
 
-// interval is duration for values whose zero would mean the default.
+// interval is duration without 0, for values in which 0 would mean the default.
 func interval(field func(*config) *time.Duration) setter {
 	return func(c *config, value string) error {
 		d, err := argv.PositiveDuration(value)
@@ -189,7 +190,8 @@ func setSocket(c *config, value string) error {
 	return nil
 }
 
-// setItemSize reads bytes, kilobytes with a suffix k or megabytes with m.
+// setItemSize reads a number of bytes, or of kilobytes, megabytes or gigabytes with suffix k, m or
+// g, in either case.
 func setItemSize(c *config, value string) error {
 	digits, unit := value, 1
 	switch {
