@@ -30,8 +30,8 @@ type Unknown struct{ Flag string }
 
 func (u Unknown) Error() string { return u.Flag + ": unknown flag" }
 
-// Parse takes the words of a command line apart. Its errors are Unknown, and refusals of flags that
-// lack a value or have one too many; then the Line has what was read before.
+// Parse takes the words of a command line apart. Its errors are Unknown, and refusals of flags whose
+// value is missing, wrong or one too many. With an error, the Line has what was read before.
 func Parse(words []string, flags *Flags) (*Line, error) {
 	p := parser{flags: flags, unread: words}
 	for len(p.unread) > 0 {

@@ -5,7 +5,7 @@ import "strings"
 // EnvPrefix begins the names of all our environment variables.
 const EnvPrefix = "LOCKCACHED_"
 
-// A Flag is what has to be known of a flag to read and to describe it.
+// A Flag is what Parse and the help need to know about a flag.
 type Flag struct {
 	Short   string // one letter, or ""
 	Long    string // its name behind --
@@ -29,10 +29,10 @@ func (f *Flag) Synopsis() string {
 // Flags finds flags by their names. Its zero value has none.
 type Flags struct {
 	short, long map[string]*Flag
-	mixed       map[string]bool // letters that are switches of one command, and have a value in another
+	mixed       map[string]bool // letters that are switches in one command, and take a value in another
 }
 
-// NewFlags returns the flags of a list. Each name occurs once.
+// NewFlags returns the flags of a list in which each name occurs once.
 func NewFlags(list []Flag) *Flags {
 	f := new(Flags)
 	f.Add(list)
@@ -72,7 +72,7 @@ const (
 	PerhapsWithValue // it depends on the command
 )
 
-// Find looks up the flag, or the flags of one letter each, of a word that begins with a dash.
+// Find looks up a word that begins with a dash: a long flag, or flags of one letter each.
 func (f *Flags) Find(word string) Reading {
 	if strings.HasPrefix(word, "--") {
 		name, _, given := strings.Cut(word[2:], "=")

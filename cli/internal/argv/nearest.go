@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Suggest is what an error adds when it knows what was probably meant; "" for "".
+// Suggest returns the end of an error message that suggests near; "" for "".
 func Suggest(near string) string {
 	if near == "" {
 		return ""

@@ -10,7 +10,7 @@ import (
 	"github.com/lockcached/lockcached/locks"
 )
 
-// Where the server listens, and where commands look for it, unless flags say otherwise.
+// Where the server listens and commands connect, unless flags say otherwise.
 const (
 	DefaultHost = "127.0.0.1"
 	DefaultPort = 11211
@@ -40,7 +40,7 @@ func PositiveDuration(value string) (time.Duration, error) {
 	return d, err
 }
 
-// isDecimal leaves out numbers that Go reads and nobody means: 1e3, 0x5, inf.
+// isDecimal excludes numbers that Go accepts but nobody types as a duration: 1e3, 0x5, inf.
 func isDecimal(value string) bool { return strings.Trim(value, "0123456789.") == "" }
 
 // Pattern reads a glob over keys, which must not be empty.

@@ -19,8 +19,8 @@ import (
 // asProgram is the variable that makes a test binary the program.
 const asProgram = "CLI_TEST_AS_PROGRAM"
 
-// Main is for TestMain. It lets a test start its own binary as the program: what a process does to
-// itself (its user, its limits, its end) cannot be tried in the test.
+// Main is for TestMain. It lets a test start its own binary as the program: changes that a process
+// makes to itself (its user, its limits, its end) cannot be tested in the test's own process.
 func Main(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(cli.Main(os.Args, os.Stdout, os.Stderr))
@@ -30,8 +30,8 @@ func Main(m *testing.M) {
 }
 
 // heedSignals is for tests under nohup, or in the background of a script: a signal ignored here
-// would be ignored in every process that a test starts, and a shell cannot even trap it. One that
-// is caught here has its default action there.
+// would be ignored in every process that a test starts, and a shell cannot even trap it. A signal
+// that is caught here has its default action there.
 func heedSignals() {
 	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
 		if signal.Ignored(sig) {
@@ -56,7 +56,7 @@ func Execute(args ...string) Result {
 	return Result{code, stdout.String(), stderr.String()}
 }
 
-// Output is what a command line prints, which must succeed without complaint.
+// Output runs a command line, which must succeed without complaint, and returns what it prints.
 func Output(t *testing.T, args ...string) string {
 	t.Helper()
 	got := Execute(args...)
@@ -66,8 +66,8 @@ func Output(t *testing.T, args ...string) string {
 	return got.Stdout
 }
 
-// Program is a command line as a process of its own, in a session of its own, as cron
-// starts it.
+// Program returns a command line as a process of its own, in a session of its own, as cron starts
+// it.
 func Program(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
@@ -131,7 +131,7 @@ func (w Wire) Send(request string) string {
 	return strings.TrimSpace(string(reply[:n]))
 }
 
-// Nowhere is an address at which nobody listens.
+// Nowhere returns an address at which nobody listens.
 func Nowhere(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -142,7 +142,7 @@ func Nowhere(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// SecretFile is a file that only its owner may read.
+// SecretFile writes a file that only its owner may read, and returns its path.
 func SecretFile(t *testing.T, text string) string {
 	t.Helper()
 	f, err := os.CreateTemp(t.TempDir(), "secret")

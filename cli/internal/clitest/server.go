@@ -74,14 +74,14 @@ func (s *Server) Logged(message string) map[string]any {
 	return nil
 }
 
-// Stop sends a signal, and expects the server to end well.
+// Stop sends a signal, and expects the server to exit with 0.
 func (s *Server) Stop(sig os.Signal) {
 	s.t.Helper()
 	s.Signals <- sig
 	s.Exits(0)
 }
 
-// Exits waits for the end, and expects an exit code.
+// Exits waits until the server ends, and expects an exit code.
 func (s *Server) Exits(want int) {
 	s.t.Helper()
 	select {

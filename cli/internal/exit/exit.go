@@ -34,8 +34,8 @@ type refusal struct{ where, why string }
 
 func (r refusal) Error() string { return r.where + ": " + r.why }
 
-// Refuse returns the error for a flag, a word or a variable that makes no sense: where it stands,
-// and why, which says what would be right.
+// Refuse returns the error for a flag, a word or a variable that makes no sense. where is the flag,
+// word or variable, and why says what would be right.
 func Refuse(where, why string) error { return refusal{where, why} }
 
 // ErrPipeClosed ends a command without a failure: the reader of the standard output has read
@@ -51,7 +51,7 @@ func Print(stdout io.Writer, text string) error {
 	return err
 }
 
-// Code is the exit code for an error; 0 for nil and ErrPipeClosed.
+// Code returns the exit code for an error; 0 for nil and ErrPipeClosed.
 func Code(err error) int {
 	if err == nil || errors.Is(err, ErrPipeClosed) {
 		return 0

@@ -1,6 +1,6 @@
 // Package logging writes the log, for people on a terminal and for machines elsewhere, and never
-// waits for a reader: lines that nobody reads are dropped and counted. What is worth a line is not
-// decided here.
+// waits for a reader: lines that nobody reads are dropped and counted. It does not decide what is
+// worth a line.
 package logging
 
 import (
@@ -22,7 +22,7 @@ const (
 // Levels are the values of --log-level.
 var Levels = []string{"trace", "debug", "info", "warn", "error"}
 
-// New writes log lines in one of the formats. It waits until w takes them.
+// New returns a logger that writes lines to w in one of the formats, and waits until w takes them.
 func New(w io.Writer, format string, level zerolog.Level) zerolog.Logger {
 	terminal := isTerminal(w)
 	if format == Console || format == Auto && terminal {

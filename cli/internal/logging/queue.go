@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	// maxUnlogged is how many bytes of log lines wait for the reader. That is some 5,000
+	// maxUnlogged is how many bytes of log lines may wait for the reader. That is some 5,000
 	// lines: a reader that is restarted misses nothing.
 	maxUnlogged = 1 << 20
 	// maxLogPiece is how much is written at a time, in whole lines: a piece of this size is
 	// not mixed with the lines of other writers to the same pipe (PIPE_BUF).
 	maxLogPiece = 4096
-	// logPatience is how long Close waits for somebody to read what is left.
+	// logPatience is how long Close waits for the reader to read more of what is left.
 	logPatience = 2 * time.Second
 )
 

@@ -1,4 +1,5 @@
-// Package term tells what a terminal shows. It moves no cursor and reads no keys.
+// Package term recognises terminals, and makes text fit for them. It moves no cursor and reads no
+// keys.
 package term
 
 import (
@@ -17,8 +18,8 @@ func Is(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
-// Printable makes a text from somebody else fit for a terminal: bytes that would move the cursor
-// become escapes such as \x1b.
+// Printable makes a text from outside fit for a terminal: characters that cannot be printed, such
+// as those that move the cursor, become escapes such as \x1b.
 func Printable(text string) string {
 	var b strings.Builder
 	for i, r := range text {
