@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The rules of clients that know nothing of the lock but that it is held.
+// The rules of clients that know only that the lock is held.
 
 const (
 	base      = 100 * time.Millisecond

@@ -7,9 +7,9 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// bookkeeping is what the server keeps of one lock so as to advise those whom
-// it refuses. It does in virtual time, for a lock that is alone in its class
-// and on its server, what package locks does.
+// bookkeeping is what the server records about one lock to advise the clients
+// that it refuses. It does in virtual time, for a lock that is alone in its
+// class and on its server, what package locks does.
 type bookkeeping struct {
 	keeps, ranked bool
 	faults
@@ -42,7 +42,7 @@ func (b *bookkeeping) expired(took time.Duration) {
 	}
 }
 
-// granted notes that a client has the lock, and whether anybody had to wait.
+// granted records that a client has the lock, and whether any client had to wait.
 func (b *bookkeeping) granted(client int, now time.Duration, contended bool) {
 	if i := slices.Index(b.polling, client); i >= 0 {
 		b.polling = slices.Delete(b.polling, i, i+1)
@@ -53,19 +53,19 @@ func (b *bookkeeping) granted(client int, now time.Duration, contended bool) {
 	b.held = now
 }
 
-// refused notes that a client will come back.
+// refused records that a client will come back.
 func (b *bookkeeping) refused(client int) {
 	if b.ranked && !slices.Contains(b.polling, client) {
 		b.polling = append(b.polling, client)
 	}
 }
 
-// forget is what a lock does about which nobody has asked for long.
+// forget clears what the server forgets if no client asks for the lock for long.
 func (b *bookkeeping) forget() {
 	b.polling, b.held = nil, 0
 }
 
-// tell is what a client learns that reckons for itself.
+// tell returns what the server tells a client that computes its own pause.
 func (b *bookkeeping) tell(age time.Duration, waiters int) scene {
 	return scene{
 		mean: time.Duration(b.hold.Mean()), stddev: time.Duration(b.hold.Stddev()),
@@ -73,8 +73,8 @@ func (b *bookkeeping) tell(age time.Duration, waiters int) scene {
 	}
 }
 
-// advise is the pause that the server suggests to a client it refuses. Nobody
-// counts as queued: who is parked for a moment will most likely be refused, too.
+// advise returns the pause that the server suggests to a client it refuses. No client
+// counts as queued: one that is parked for a moment will most likely be refused, too.
 func (b *bookkeeping) advise(client int, now time.Duration) time.Duration {
 	if b.hazard.Stale(&b.holds, nil) {
 		b.hazard.Rebuild(&b.holds, nil, &b.hold)

@@ -9,7 +9,7 @@ import (
 )
 
 // A chart is a plot with the words around it. gonum/plot would put titles over
-// the plot alone, and on logarithmic axes takes room for labels at the wrong place.
+// the plot alone, and on logarithmic axes reserves room for labels in the wrong place.
 type chart struct {
 	*plot.Plot
 	title, subtitle string
@@ -17,7 +17,7 @@ type chart struct {
 	legend          *plot.Legend // to the right, where it hides nothing
 }
 
-// newPlot is a plot in the style of all.
+// newPlot returns a plot in the style that all plots share.
 func newPlot() *plot.Plot {
 	p := plot.New()
 	p.X.Tick.Label.Font, p.Y.Tick.Label.Font = sans(10), sans(10)
@@ -48,7 +48,7 @@ func (ch *chart) draw(c draw.Canvas) {
 }
 
 // titled makes the background white, since SVG and PNG have none of their own,
-// writes the title, and returns what is left to be drawn on.
+// writes the title, and returns the rest of the canvas.
 func titled(c draw.Canvas, title, subtitle string) draw.Canvas {
 	c.SetColor(grey(255))
 	c.Fill(c.Rectangle.Path())

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Config says what to run. Defaults fills in what is left out.
+// A Config says what to run. Run fills in what is left out.
 type Config struct {
 	Simulate bool
 	Seed     uint64
@@ -33,7 +33,7 @@ type Config struct {
 
 type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// What runs if nothing else is said.
+// What runs by default.
 const (
 	simulatedAcquisitions = 20_000
 	quickAcquisitions     = 2_000
@@ -75,7 +75,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// defaultLaws are all of them if they cost nothing but processor time.
+// defaultLaws returns all laws if they cost only processor time, and else the first.
 func defaultLaws(simulate bool) []Law {
 	names := LawNames
 	if !simulate {

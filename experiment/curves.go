@@ -10,8 +10,8 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// curvePolicies are those whose distributions are shown; with all of them
-// nothing could be told apart.
+// curvePolicies are the policies whose distributions are shown; the curves of all
+// policies could not be told apart.
 var curvePolicies = []string{"exp100", "exp100cap1s", "fulljit", "linear100", "slots", "slots+park50", "queue"}
 
 // A curve is the share of the acquisitions for which a number was at most x.
@@ -20,7 +20,7 @@ type curve struct {
 	sorted []float64
 }
 
-// curves are the distributions that the article promised.
+// curves returns the distributions that the article promised.
 func (r *results) curves() []picture {
 	var tries, waits, idles []curve
 	for _, name := range curvePolicies {
@@ -43,7 +43,7 @@ func (r *results) curves() []picture {
 	}
 }
 
-// subtitle says what the pictures are of.
+// subtitle says what the pictures show.
 func (r *results) subtitle() string {
 	at := r.picturePlace()
 	load, err := ParseLoad(at.load)
@@ -78,8 +78,8 @@ func distribution(name, title, subtitle, x string, curves []curve) picture {
 	return picture{name: name, width: 19 * vg.Centimeter, height: 11 * vg.Centimeter, draw: ch.draw}
 }
 
-// span is what the axis has to show; what is less than a tenth of a millisecond
-// is as good as that.
+// span returns the range of the axis. A number below 0.1, such as a tenth of a
+// millisecond, counts as 0.1.
 func span(curves []curve) (least, most float64) {
 	const tiny = 0.1
 	least, most = max(curves[0].sorted[0], tiny), tiny*10
@@ -116,7 +116,8 @@ func newLegend() plot.Legend {
 	return l
 }
 
-// decades are ticks at 1, 2 and 5 times the powers of ten.
+// decades are ticks at 1 to 9 times the powers of ten. They have labels at 1, 2 and
+// 5 times these powers, or on a wide axis at the powers alone.
 type decades struct{}
 
 func (decades) Ticks(from, to float64) []plot.Tick {

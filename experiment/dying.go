@@ -2,9 +2,9 @@ package main
 
 import "slices"
 
-// dyingPromised is what must hold with holders that die, from 5 to 50 of a hundred. Compared
-// is with what clients do by themselves; the time until the lease of a dead holder ends
-// is nobody's to save, and does not count as idle.
+// dyingPromised is what must hold if 5 to 50 per cent of the holders die. The comparison is with
+// what clients do by themselves. The time until the lease of a dead holder ends does not count
+// as idle: no policy can save it.
 var dyingPromised = slices.Concat(
 	[]target{
 		{policy: "queue", what: "tries", of: tries, limit: 1.02},
@@ -15,14 +15,14 @@ var dyingPromised = slices.Concat(
 	dyingPromises("slots+park50", []lowest{{"b2", 0.70}, {"b10", 0.70}, {"b100", 0.85}, {"p0.5", 0.80}, {"c10", 0.88}}),
 )
 
-// lowest is the least share of the time in which the lock is in use, of that in which it
-// might be.
+// lowest is the least share of the time in which the lock has to be in use, out of the time in
+// which it could be.
 type lowest struct {
 	load  string
 	share float64
 }
 
-// dyingPromises are what advice promises, with parking and without.
+// dyingPromises returns what advice promises, with or without parking.
 func dyingPromises(policy string, shares []lowest) []target {
 	list := []target{{policy: policy, what: "idle ms after a death, p99", of: afterDeath, limit: 5}}
 	for _, s := range shares {

@@ -5,10 +5,10 @@ import "time"
 // An event is something that will happen in virtual time.
 type event struct {
 	at     time.Duration
-	order  uint64 // of two at the same time, the one planned first
+	order  uint64 // of two events at the same time, the lower comes first
 	what   happening
 	client int
-	turn   int // parkEnd counts only for the wait it was planned for
+	turn   int // parkEnded counts only for the wait it was planned for
 }
 
 type happening uint8
@@ -19,10 +19,10 @@ const (
 	started                    // it learns that it has the lock
 	freed                      // its release reaches the server
 	expired                    // it has died, and its lease ends
-	parkEnded                  // the server holds its refusal back no longer
+	parkEnded                  // the server stops holding back its refusal
 )
 
-// agenda is a heap of events, written out since it is where the time goes.
+// agenda is a heap of events, written out because a run spends its time here.
 type agenda struct {
 	heap   []event
 	orders uint64

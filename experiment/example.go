@@ -12,21 +12,21 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// The article's example: holds take 200 ms in the mean, with a standard deviation
+// The article's example: holds take 200 ms on average, with a standard deviation
 // of 70 ms; A has the lock, and B asks for it 10 ms later.
 
 const exampleLate = 10 * time.Millisecond
 
-// An exampleRow is what a policy makes of it.
+// An exampleRow is what a policy does in the example.
 type exampleRow struct {
 	policy, title string
-	tries         []time.Duration // of B, as long as it is refused; the first is that at 10 ms
-	further       float64         // tries after the first, in the mean
-	idleMS        float64         // in the mean
+	tries         []time.Duration // of B while it is refused; the first is at 10 ms
+	further       float64         // mean number of tries after the first
+	idleMS        float64         // mean
 }
 
 // exampleRows plans B's tries with what the server knows after 500 holds, and
-// weighs them with as many holds as give three digits.
+// computes their mean cost over enough holds for three digits.
 func exampleRows(seed uint64) []exampleRow {
 	rows := []exampleRow{
 		{policy: "exp100", title: "exponential, 100 ms doubling"},
@@ -47,11 +47,11 @@ func exampleRows(seed uint64) []exampleRow {
 	return rows
 }
 
-// plan finds when B tries, however long it is refused.
+// plan computes when B tries, however long it is refused.
 func (e *exampleRow) plan(law Law, seed uint64) {
 	policy, err := ParsePolicy(e.policy)
 	if err != nil {
-		panic(err) // rows name policies that there are
+		panic(err) // rows name known policies
 	}
 	e.tries = []time.Duration{exampleLate}
 	if policy.pause == nil {
@@ -77,7 +77,7 @@ func (e *exampleRow) plan(law Law, seed uint64) {
 	}
 }
 
-// weigh finds what the plan costs in the mean.
+// weigh computes the mean cost of the plan.
 func (e *exampleRow) weigh(law Law, seed uint64) {
 	const holds = 200_000
 	chance := rand.New(rand.NewPCG(seed, mix("example holds")))

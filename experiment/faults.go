@@ -19,15 +19,16 @@ func (c *Config) faultsOf(l *Law) faults {
 	return faults{dying: c.Dying, lease: leaseHolds * l.unit, cold: c.Cold}
 }
 
-// dies tells whether a holder does.
+// dies reports whether a holder dies.
 func (f *faults) dies(r *rand.Rand) bool { return f.dying > 0 && r.Float64() < f.dying }
 
-// leaseEnd is when the lease ends that runs at a time, of a hold since an earlier one.
+// leaseEnd returns when the lease that runs at time at ends. The hold has begun at since, and each
+// lease follows the one before it.
 func (f *faults) leaseEnd(since, at time.Duration) time.Duration {
 	return since + f.lease*((at-since)/f.lease+1)
 }
 
-// occupied is for how long a client keeps others from the lock, in the mean.
+// occupied is the mean time for which a client keeps others from the lock.
 func (f *faults) occupied(l *Law) time.Duration {
 	return time.Duration((1-f.dying)*float64(l.Mean) + f.dying*float64(f.lease))
 }

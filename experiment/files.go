@@ -12,7 +12,7 @@ import (
 	"strconv"
 )
 
-// columns are those of results.csv, which has the fields of Summary in order.
+// columns are the columns of results.csv, which has the fields of Summary in order.
 var columns = []string{
 	"mode", "law", "load", "policy", "acquisitions", "tries_per_acquisition", "idle_ms", "in_use",
 	"tries_p50", "tries_p99", "idle_p50_ms", "idle_p99_ms",

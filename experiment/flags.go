@@ -20,7 +20,7 @@ type flag struct {
 }
 
 // flagTable has all flags that take a value. Values stay text until
-// here, so that all that is wrong is said in the same way.
+// here, so that all errors read alike.
 var flagTable = []flag{
 	{name: "policy", many: true, set: func(c *options, value string) error {
 		p, err := ParsePolicy(value)
@@ -84,7 +84,8 @@ var flagTable = []flag{
 	}},
 }
 
-// mostDying leaves enough holders that release the lock.
+// mostDying is the largest --dying, in per cent. It leaves enough holders that
+// release the lock.
 const mostDying = 90
 
 var switches = []string{"simulate", "quick", "cold", "progress"}
@@ -104,14 +105,14 @@ func allFlags() []urfave.Flag {
 	return list
 }
 
-// options are the command line, understood and checked.
+// options are the command line, parsed and checked.
 type options struct {
 	Config
 	hold, stddev time.Duration
 }
 
-// parseFlags reads the flags. The table's order is that in which they
-// need each other: a law is made of --hold and --stddev.
+// parseFlags reads the flags in the order of the table, where a flag follows
+// those that it needs: --law needs --hold and --stddev.
 func parseFlags(ctx *urfave.Context) (Config, error) {
 	c := options{hold: DefaultMean}
 	c.Simulate, c.Quick, c.Cold, c.Seed = ctx.Bool("simulate"), ctx.Bool("quick"), ctx.Bool("cold"), 1
@@ -138,7 +139,7 @@ func (f *flag) values(ctx *urfave.Context) []string {
 	return []string{ctx.String(f.name)}
 }
 
-// addLaw gives the law the mean and the deviation that were asked for.
+// addLaw adds a law with the mean and the deviation that were asked for.
 func (c *options) addLaw(name string) error {
 	stddev := c.stddev
 	if stddev == 0 {
@@ -149,7 +150,7 @@ func (c *options) addLaw(name string) error {
 	return err
 }
 
-// check refuses what does not go together.
+// check refuses flags that do not go together.
 func (c *options) check(ctx *urfave.Context) error {
 	only := func(mode string, names ...string) error {
 		for _, name := range names {
@@ -247,7 +248,7 @@ Ctrl-C ends a run with a report of what there is until then.
 Policies:
 `
 
-// helpText adds the policies that there are.
+// helpText returns the help with a list of the policies.
 func helpText() string {
 	var b strings.Builder
 	b.WriteString(help)

@@ -12,8 +12,8 @@ import (
 
 func grey(y uint8) color.Gray { return color.Gray{Y: y} }
 
-// frontier shows what each policy pays in tries for how little idle time. The
-// oracle is not in it: 0 is on no logarithmic scale.
+// frontier shows the tries and the idle time of each policy. The oracle is not in it:
+// a logarithmic scale has no 0.
 func (r *results) frontier() (picture, bool) {
 	at := r.picturePlace()
 	var points labelled
@@ -76,7 +76,8 @@ func (l labelled) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// freeSpot is a place for a text near a point, the nearer the better.
+// freeSpot returns the nearest free place for a text beside a point; if there is none,
+// the place on its right.
 func freeSpot(at vg.Point, width, height vg.Length, within vg.Rectangle, taken []vg.Rectangle) vg.Rectangle {
 	place := func(dx, dy vg.Length) vg.Rectangle {
 		corner := vg.Point{X: at.X + dx, Y: at.Y + dy}

@@ -5,13 +5,13 @@ import (
 	"math/rand/v2"
 )
 
-// A jump is what becomes of the tries per acquisition when holds suddenly take
-// ten times as long.
+// A jump is how the tries per acquisition change when holds suddenly take ten
+// times as long.
 type jump struct {
-	before, next50, settled float64 // settled is from 1000 acquisitions on
+	before, next50, settled float64 // settled begins 1000 acquisitions after the jump
 }
 
-// jumpTenfold plays ten clients in a closed loop that obey the advice.
+// jumpTenfold plays ten clients in a closed loop that follow the advice.
 func jumpTenfold(ctx context.Context, law Law, seed uint64) (jump, error) {
 	const steady, settling, after = 1000, 1000, 1000
 	policy, err := ParsePolicy("slots")

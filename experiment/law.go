@@ -13,7 +13,7 @@ type Law struct {
 	Name   string
 	Title  string // for pictures
 	Mean   time.Duration
-	Stddev time.Duration // 0 where the law does not take it from us
+	Stddev time.Duration // 0 if the law has its own
 
 	unit time.Duration // of draw
 	draw func(*rand.Rand) float64
@@ -25,14 +25,15 @@ const (
 	DefaultStddev = 70 * time.Millisecond
 )
 
-// LawNames are those that NewLaw knows.
+// LawNames are the names that NewLaw knows.
 var LawNames = []string{"normal", "lognormal", "exponential", "bimodal", "constant", "pareto"}
 
-// TakesStddev tells whether a law has a standard deviation that can be chosen.
+// TakesStddev reports whether a law has a standard deviation that can be chosen.
 func TakesStddev(law string) bool { return law == "normal" || law == "lognormal" }
 
-// NewLaw returns the law of this name with this mean; normal and lognormal have
-// this standard deviation, the others one that follows from the mean.
+// NewLaw returns the law of that name with that mean; the mean of bimodal is 1.09
+// times as long. normal and lognormal have that standard deviation; the others ignore
+// it. An unknown name is an error.
 func NewLaw(name string, mean, stddev time.Duration) (Law, error) {
 	cv := float64(stddev) / float64(mean)
 	l := Law{Name: name, Mean: mean, unit: mean}
@@ -65,7 +66,7 @@ func (l *Law) hold(r *rand.Rand) time.Duration {
 	return time.Duration(l.draw(r) * float64(l.unit))
 }
 
-// normal is cut off just above 0: nobody holds a lock for less than no time.
+// normal is cut off just above 0: no hold time is negative.
 func normal(cv float64) func(*rand.Rand) float64 {
 	return func(r *rand.Rand) float64 {
 		for {
@@ -81,7 +82,7 @@ func lognormal(cv float64) func(*rand.Rand) float64 {
 	return func(r *rand.Rand) float64 { return math.Exp(math.Sqrt(s2)*r.NormFloat64() - s2/2) }
 }
 
-// bimodal is a cache that hits nine times of ten: a tenth of the unit, else ten
+// bimodal is a cache that hits nine times out of ten: a tenth of the unit, else ten
 // units, each within 10 %.
 func bimodal(r *rand.Rand) float64 {
 	mode := 0.1
@@ -93,7 +94,7 @@ func bimodal(r *rand.Rand) float64 {
 
 const bimodalMean = 0.9*0.1 + 0.1*10
 
-// pareto has exponent 1.8, so a mean, and no variance.
+// pareto has exponent 1.8, so it has a mean but no variance.
 func pareto(r *rand.Rand) float64 {
 	const alpha = 1.8
 	return (alpha - 1) / alpha * math.Pow(1-r.Float64(), -1/alpha)

@@ -2,35 +2,35 @@ package main
 
 import "time"
 
-// A ledger keeps count of what one lock and its clients do, whoever plays them.
-// Times are measured from the start of the run and, but for those of use, must
-// not run backwards.
+// A ledger counts what one lock and its clients do, live or simulated. Times are
+// measured from the start of the run. Except for those of use, they must not run
+// backwards.
 type ledger struct {
 	wanting   int           // clients that want the lock and do not have it
 	wanted    time.Duration // since when there is at least one of them
-	using     bool          // somebody has it
-	lastUse   time.Duration // when the use before ended
+	using     bool          // a client uses the lock
+	lastUse   time.Duration // when the last use ended
 	measuring bool          // off while the lock warms up
 
 	acquired []acquisition
-	grants   []int // by client, for who has his share
+	grants   []int // by client, for fairness
 	tries    int   // by all clients, whether they got the lock or not
 	inUse    time.Duration
 	idle     time.Duration
-	began    time.Duration // of what is measured
-	until    time.Duration // the same, its end
-	left     int           // clients that still wanted the lock then
+	began    time.Duration // when measuring began
+	until    time.Duration // how long was measured, in all
+	left     int           // clients that still wanted the lock when measuring ended
 
-	dead       time.Duration   // that the lock was held by clients that had died
-	afterDeath []time.Duration // idle times that followed
-	orphaned   bool            // the hold before ended so
+	dead       time.Duration   // how long clients that had died held the lock
+	afterDeath []time.Duration // idle times after such holds
+	orphaned   bool            // the last hold was such a hold
 }
 
 // An acquisition is what it took a client to get the lock.
 type acquisition struct {
 	tries int
 	wait  time.Duration // from wanting it to having it
-	idle  time.Duration // of the lock before: nobody used it, and somebody wanted it
+	idle  time.Duration // how long the lock had been wanted, but not used
 }
 
 // measure begins to count.
@@ -59,7 +59,7 @@ func (l *ledger) tried() {
 	}
 }
 
-// uses notes that a client starts to use the lock.
+// uses records that a client starts to use the lock.
 func (l *ledger) uses(client int, now, wantedAt time.Duration, tries int) {
 	l.wanting--
 	l.using = true
@@ -78,12 +78,12 @@ func (l *ledger) uses(client int, now, wantedAt time.Duration, tries int) {
 	l.grants[client]++
 }
 
-// idleUntil is for how long nobody has used the lock although somebody wants it.
+// idleUntil returns how long the lock has been wanted, but not used.
 func (l *ledger) idleUntil(now time.Duration) time.Duration {
 	return max(now-max(l.lastUse, l.wanted, l.began), 0)
 }
 
-// used notes that a use ended.
+// used records that a use ended.
 func (l *ledger) used(from, to time.Duration) {
 	l.lastUse, l.using, l.orphaned = to, false, false
 	if l.measuring {
@@ -91,7 +91,7 @@ func (l *ledger) used(from, to time.Duration) {
 	}
 }
 
-// died notes that a use ended by the death of the client, and its lease now.
+// died records that a use ended by the death of the client, and that its lease ends now.
 func (l *ledger) died(from, to, now time.Duration) {
 	l.used(from, to)
 	l.lastUse, l.orphaned = now, true

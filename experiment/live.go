@@ -12,7 +12,7 @@ import (
 )
 
 // A live run has all policies side by side, each with its own lock and its own
-// clients, so that whatever the machine does meets all of them.
+// clients, so that whatever the machine does affects all of them.
 
 // runLive plays each table in turn.
 func runLive(ctx context.Context, c *Config, r *results, out *Output) error {
@@ -45,8 +45,8 @@ func runLive(ctx context.Context, c *Config, r *results, out *Output) error {
 	return ctx.Err()
 }
 
-// leaveOut drops the policies that this server, or any, is not able to serve,
-// and says so.
+// leaveOut drops the policies that this server, or any server, cannot serve, and
+// says so.
 func (c *Config) leaveOut(offer needs, addr string, out *Output) {
 	without := map[needs][]string{}
 	var kept []*Policy
@@ -124,7 +124,7 @@ func each(players []*player, f func(*player)) {
 	wg.Wait()
 }
 
-// watch shows how far the table is, and closes stopped when it stops doing so.
+// watch shows the progress of the table until ctx ends, and then closes stopped.
 func (t *liveTable) watch(ctx context.Context, players []*player, stopped chan<- struct{}) {
 	defer close(stopped)
 	began := time.Now()

@@ -27,10 +27,10 @@ type liveClient struct {
 	mc     *memcache.Client
 
 	mu   sync.Mutex
-	conn net.Conn // the one there is
+	conn net.Conn // the present one, or nil; guarded by mu
 }
 
-// answerWithin is how long a server may take that has nothing to wait for.
+// answerWithin is how long a server may take to answer a request that does not wait.
 const answerWithin = 10 * time.Second
 
 // longWait is how long waiting in line may take: longer than any table.
@@ -73,8 +73,8 @@ func (c *liveClient) connect(context.Context) error {
 	return err
 }
 
-// interruptible does something that ends when ctx does, though gomemcache knows
-// of no contexts: its connection is taken away.
+// interruptible calls do, and closes the client's connection when ctx ends, because
+// gomemcache has no contexts.
 func (c *liveClient) interruptible(ctx context.Context, do func(context.Context, *liveClient) error) error {
 	defer context.AfterFunc(ctx, c.hangUp)()
 	return do(ctx, c)
@@ -98,15 +98,15 @@ func (c *liveClient) free() {
 
 func (c *liveClient) close() { _ = c.mc.Close() }
 
-// teach holds another lock of the same class as often as the lock will be held
-// for a little while.
+// teach takes another lock of the same class again and again for a little while, with
+// hold times like those to come.
 func (c *liveClient) teach(ctx context.Context) error {
 	end := time.Now().Add(lessonTime)
 	key := c.player.key + strconv.Itoa(c.number)
 	for range lessons {
 		hold := c.player.law.hold(c.rand)
 		if time.Now().Add(hold).After(end) {
-			return nil // what is left out are long holds; the table corrects that
+			return nil // this leaves out long holds; the table corrects that
 		}
 		if err := c.mc.Add(c.item(key)); err != nil {
 			return err
@@ -119,7 +119,7 @@ func (c *liveClient) teach(ctx context.Context) error {
 	return nil
 }
 
-// item is a claim. Its lease is there for the case that we are killed.
+// item returns a claim. Its lease is for the case that we are killed.
 func (c *liveClient) item(key string) *memcache.Item {
 	lease := max(10*time.Minute, 100*c.player.law.Mean)
 	return &memcache.Item{Key: key, Value: []byte(c.name), Expiration: int32(lease / time.Second)}
@@ -161,11 +161,11 @@ func (c *liveClient) claim() error {
 
 func (c *liveClient) release() error { return c.mc.Delete(c.player.key) }
 
-// pause is what to sleep after a refusal that took so long.
+// pause returns how long to sleep after a refusal that took so long.
 func (c *liveClient) pause(r *refusal, took time.Duration) (time.Duration, error) {
 	p := c.player.policy
 	if p.pause == nil {
-		// The line was full, or the server allows but short waits.
+		// The line was full, or the server allows only short waits.
 		return max(0, base-took), nil
 	}
 	var err error
@@ -191,8 +191,8 @@ func (c *liveClient) advice() (time.Duration, error) {
 	return time.Duration(n) * time.Millisecond, nil
 }
 
-// look asks what there is to know of the lock, or of others like it while this
-// one has not been released yet.
+// look asks what the server knows about the lock, or about its class while the lock
+// has not been released yet.
 func (c *liveClient) look() (scene, error) {
 	s, err := c.read(protocol.LockKey(c.player.key))
 	if err != nil || s.mean > 0 {
@@ -211,7 +211,7 @@ func (c *liveClient) read(name string) (scene, error) {
 	return parseScene(string(it.Value)), nil
 }
 
-// parseScene reads name=value pairs; what is missing is 0.
+// parseScene reads name=value pairs. A missing number is 0, but waiters is at least 1.
 func parseScene(pairs string) scene {
 	number := make(map[string]float64)
 	for pair := range strings.FieldsSeq(pairs) {

@@ -15,11 +15,11 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// findServer returns the address of the server to use, which it starts if none
-// was named, and what ends it.
+// findServer returns the address of the server to use, and a function that stops it.
+// It starts a server if none was named; a server that was named is not stopped.
 func (c *Config) findServer(ctx context.Context) (addr string, stop func(), err error) {
 	if c.Server != "" {
-		// What a Client would say of a name that is unknown does not name it.
+		// A Client's error about an unknown name would not contain the name.
 		return c.Server, func() {}, new(memcache.ServerList).SetServers(c.Server)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -29,7 +29,7 @@ func (c *Config) findServer(ctx context.Context) (addr string, stop func(), err 
 	return l.Addr().String(), startServer(context.WithoutCancel(ctx), l), nil
 }
 
-// startServer starts a server in this process. It returns what ends it.
+// startServer starts a server in this process. It returns a function that stops it.
 func startServer(ctx context.Context, l net.Listener) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	manager := locks.NewManager(locks.Config{MaxWait: longWait, MaxWaiters: maxClients})
@@ -40,12 +40,12 @@ func startServer(ctx context.Context, l net.Listener) (stop func()) {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = srv.Serve(l) // it ends because we end it; a client notices what else there is
+		_ = srv.Serve(l) // it returns because we stop it; a client notices any other failure
 	}()
 	return func() {
 		ending, done := context.WithTimeout(ctx, time.Second)
 		defer done()
-		_ = srv.Shutdown(ending) // late or not, nobody is left to be hurt
+		_ = srv.Shutdown(ending) // a timeout is harmless: no client is left
 		<-served
 		cancel()
 	}
@@ -79,8 +79,8 @@ func (c *Config) probe(ctx context.Context, addr string) (needs, error) {
 	return offer, err
 }
 
-// probeWait tells whether a claim that may wait becomes a lock with its real
-// name. Another server takes it for an ordinary key.
+// probeWait reports whether a claim that may wait becomes a lock with its real name.
+// A server without waiting stores it under the whole key.
 func probeWait(mc *memcache.Client, key string) (bool, error) {
 	long := protocol.WaitKey(time.Millisecond, key)
 	if err := mc.Add(&memcache.Item{Key: long, Value: []byte("probe"), Expiration: 1}); err != nil {
@@ -104,7 +104,7 @@ func ignoreMiss(err error) error {
 	return err
 }
 
-// answered tells a server that refused from one that is not there.
+// answered reports whether an error is the answer of a server, and not the lack of one.
 func answered(err error) bool {
 	return errors.Is(err, memcache.ErrServerError) || strings.Contains(err.Error(), "unexpected response line") ||
 		strings.Contains(err.Error(), "client error")

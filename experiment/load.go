@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Load is who wants the lock when.
+// A Load says which clients want the lock, and when.
 type Load struct {
 	Kind    loadKind
 	Clients int     // of a burst or a closed loop
@@ -19,11 +19,11 @@ type loadKind byte
 
 const (
 	burst   loadKind = 'b' // all come at once, and want the lock once
-	poisson loadKind = 'p' // ever new clients come by chance, and want the lock once
+	poisson loadKind = 'p' // new clients keep coming by chance, and want the lock once
 	closed  loadKind = 'c' // each wants the lock again, after thinking
 )
 
-// Think is how long a client of a closed loop does without the lock.
+// Think is the mean time for which a client of a closed loop does not want the lock.
 const Think = 200 * time.Millisecond
 
 var errLoad = errors.New("a load is b10 (burst of 10), p0.5 (Poisson arrivals, utilisation 0.5) or c10 (closed loop of 10)")
@@ -59,10 +59,10 @@ func (l Load) String() string {
 	return string(l.Kind) + strconv.Itoa(l.Clients)
 }
 
-// Live tells whether clients can play the load on a real server.
+// Live reports whether clients can play the load on a real server.
 func (l Load) Live() bool { return l.Kind != poisson }
 
-// Title is the load in words, for pictures.
+// Title returns the load in words, for tables and pictures.
 func (l Load) Title() string {
 	switch l.Kind {
 	case burst:
@@ -73,7 +73,7 @@ func (l Load) Title() string {
 	return fmt.Sprintf("%d clients, each again and again", l.Clients)
 }
 
-// until returns the time to the next arrival, if a client occupies the lock for so long.
+// until draws the time to the next arrival, if a client occupies the lock for mean on average.
 func (l Load) until(mean time.Duration, r *rand.Rand) time.Duration {
 	return time.Duration(r.ExpFloat64() * float64(mean) / l.Rate)
 }

@@ -16,7 +16,7 @@ import (
 
 const name = "experiment"
 
-// Exit codes besides 0, as of lockcached itself.
+// Exit codes besides 0, the same as those of lockcached itself.
 const (
 	exitFailed  = 1
 	exitRefused = 2 // the command line is wrong
@@ -33,7 +33,7 @@ type misuse struct{ where, why string }
 
 func (m misuse) Error() string { return m.where + ": " + m.why }
 
-// command runs the experiment that the arguments describe, until ctx is done at most,
+// command runs the experiment that the arguments describe, at most until ctx is done,
 // and returns the exit code.
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd := &urfave.App{
@@ -67,7 +67,7 @@ func experiment(ctx *urfave.Context, stdout, stderr io.Writer) error {
 	}
 	out := Output{Report: stdout, Notes: stderr}
 	if ctx.Bool("progress") || isTerminal(stderr) {
-		out.Progress = func(status string) { fmt.Fprintf(stderr, "\r\x1b[K%s", status) } // over the line before
+		out.Progress = func(status string) { fmt.Fprintf(stderr, "\r\x1b[K%s", status) } // overwrites the line
 	}
 	return Run(ctx.Context, c, out)
 }
@@ -77,7 +77,7 @@ func isTerminal(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
-// misused turns what urfave/cli says of a command line into our words.
+// misused turns what urfave/cli says about a command line into our words.
 func misused(err error) error {
 	text := err.Error()
 	if flag, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {

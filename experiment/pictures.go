@@ -17,18 +17,18 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// A picture is drawn twice: as SVG and as PNG. They are in black and grey, so
-// that paper and colour-blind readers see all there is to see.
+// A picture is drawn twice: as SVG and as PNG. Both are in black and grey, so that
+// nothing is lost on paper or for colour-blind readers.
 type picture struct {
 	name          string // of the files, without their ending
 	width, height vg.Length
 	draw          func(draw.Canvas)
 }
 
-// dpi is that of PNGs: as wide as a page in a browser.
+// dpi is the resolution of PNGs. It makes them as wide as a page in a browser.
 const dpi = 110
 
-// draw draws all pictures that the run has something for, and returns their names.
+// draw draws all pictures that the run has data for, and returns their names.
 func (r *results) draw(ctx context.Context, folder string, out *Output) ([]string, error) {
 	pictures := r.curves()
 	if p, ok := r.frontier(); ok {
@@ -67,7 +67,7 @@ func (p *picture) save(folder string) error {
 	)
 }
 
-// writeSVG names fonts of the same widths for those who lack the first.
+// writeSVG adds fonts of the same widths, for machines that lack the first.
 func writeSVG(w io.Writer, svg io.WriterTo) error {
 	var b bytes.Buffer
 	if _, err := svg.WriteTo(&b); err != nil {
@@ -90,8 +90,8 @@ func textStyle(size vg.Length) draw.TextStyle {
 	return s
 }
 
-// A look is how a policy is drawn wherever it is: backoff in thin and broken
-// lines, ours in strong ones.
+// A look is how a policy is drawn in every picture: backoff in thin or broken lines,
+// ours in thick ones.
 type look struct {
 	line  draw.LineStyle
 	glyph draw.GlyphDrawer

@@ -43,8 +43,9 @@ func (s *simulation) warmUp() {
 	}
 }
 
-// playBursts lets all clients come at once and waits until each has had the
-// lock, again and again with what the server has learned, unless it is to be cold.
+// playBursts plays burst after burst: all clients come at once, and each gets the lock
+// once or gives up. Between bursts the server keeps what it has learned, unless the
+// trial is cold.
 func (s *simulation) playBursts(ctx context.Context, rounds int) error {
 	for range rounds {
 		s.heap = s.heap[:0]
@@ -73,8 +74,8 @@ func (s *simulation) playBursts(ctx context.Context, rounds int) error {
 	return nil
 }
 
-// playArrivals lets new clients come by chance, each once. It ends with the
-// last arrival: a policy that does not keep up has clients left then.
+// playArrivals lets new clients come by chance, each once. It ends with the last
+// arrival: if a policy does not keep up, clients are left.
 func (s *simulation) playArrivals(ctx context.Context, acquisitions int) error {
 	warm := acquisitions / warmShare
 	s.clients = make([]simClient, 1, warm+acquisitions)

@@ -23,13 +23,13 @@ type player struct {
 }
 
 // Before a table the server learns from some holds of other locks of the same
-// class. Where holds are long there are fewer.
+// class. If holds are long, there are fewer.
 const (
 	lessons    = 10
 	lessonTime = 3 * time.Second
 )
 
-// betweenBursts lets the last client of a burst be done with it.
+// betweenBursts gives the last client of a burst time to finish.
 const betweenBursts = 100 * time.Millisecond
 
 func newPlayer(t *liveTable, policy *Policy) *player {
@@ -45,7 +45,7 @@ func newPlayer(t *liveTable, policy *Policy) *player {
 	return p
 }
 
-// prepare connects all clients, and has the server learn how long holds take.
+// prepare connects all clients, and lets the server learn how long holds take.
 func (p *player) prepare(ctx context.Context) error {
 	return p.all(ctx, func(ctx context.Context, c *liveClient) error {
 		if err := c.connect(ctx); err != nil || p.policy.needs&(tells|advises) == 0 {
@@ -55,8 +55,8 @@ func (p *player) prepare(ctx context.Context) error {
 	})
 }
 
-// play lets the clients want the lock for as long as they shall. A burst under
-// way when that is over goes on until ctx ends.
+// play lets the clients want the lock for the duration of a table. A burst that is
+// under way then goes on until ctx ends.
 func (p *player) play(ctx context.Context) error {
 	p.began = time.Now()
 	c := p.table.config
@@ -81,7 +81,7 @@ func (p *player) play(ctx context.Context) error {
 	return nil
 }
 
-// warm begins to count again, when the crowd of the start has been dispersed.
+// warm restarts the count, when the crowd of the start has dispersed.
 func (p *player) warm() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,8 +102,8 @@ func (p *player) leave() {
 	}
 }
 
-// all has every client do something at once. It returns the first failure, which
-// stops the others; an end of ctx is none.
+// all calls do for all clients at once. It returns the first failure, which stops the
+// others; the end of ctx is not a failure.
 func (p *player) all(ctx context.Context, do func(context.Context, *liveClient) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -166,8 +166,8 @@ func (p *player) noteTry() {
 	p.tried()
 }
 
-// noteUse returns when the use began and how long it shall take. Policies meet
-// the same holds in the same order.
+// noteUse returns when the use began and how long it will last. Policies get the same
+// hold times in the same order.
 func (p *player) noteUse(client int, wanted time.Duration, tries int) (start, hold time.Duration) {
 	start = p.now()
 	p.mu.Lock()
@@ -182,7 +182,7 @@ func (p *player) noteEnd(start time.Duration) {
 	p.used(start, p.now())
 }
 
-// served is how many times the lock was had.
+// served returns how many times clients have got the lock.
 func (p *player) served() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -19,29 +19,29 @@ type Policy struct {
 	wait   time.Duration                  // how long the server holds back a refusal
 	ranked bool                           // the server knows each client's place in line
 	ideal  bool                           // simulated only: nothing takes time on the network
-	pause  func(r *refusal) time.Duration // nil for those who are never refused
+	pause  func(r *refusal) time.Duration // nil if clients are never refused
 }
 
 // needs is what a policy asks of the server besides add and delete.
 type needs uint8
 
 const (
-	tells   needs = 1 << iota // how long holds take, how old this one is, who waits: get lockcached:lock:KEY
+	tells   needs = 1 << iota // how long holds take, how old this one is, how many wait: get lockcached:lock:KEY
 	advises                   // the time to ask again: get lockcached:retry:KEY
 	queues                    // waiting in line: add lockcached:wait=...:KEY
 	dreams                    // what no server can do, or no client can ask for: simulated only
 )
 
-// A refusal is what a client knows that was told to come back.
+// A refusal is what a refused client knows.
 type refusal struct {
-	nth    int           // of this client since it wants the lock: 1 is the first
+	nth    int           // of this client since it began to want the lock: 1 is the first
 	last   time.Duration // its pause before, 0 at the first
 	rand   *rand.Rand
 	scene  scene         // if the policy needs it
 	advice time.Duration // if the policy needs it
 }
 
-// A scene is what the server tells of a lock to those who reckon for themselves.
+// A scene is what the server tells a client that computes its own pause.
 type scene struct {
 	mean, stddev, age time.Duration
 	waiters           int // this one included
@@ -51,7 +51,7 @@ type scene struct {
 // shortest timeout met in the field is 100 ms.
 const parking = 50 * time.Millisecond
 
-// Policies are all there are.
+// Policies are all policies that there are.
 var Policies = []*Policy{
 	{Name: "exp100", About: "exponential backoff as in the article: 100 ms, doubling, no cap", pause: doubling(0)},
 	{Name: "exp100cap1s", About: "the same, capped at 1 s", pause: doubling(time.Second)},
@@ -68,7 +68,7 @@ var Policies = []*Policy{
 	{Name: "oracle", About: "hand-off in no time: the best that can be", needs: dreams, wait: ttl.Forever, ideal: true},
 }
 
-// PolicyNames are the names of Policies.
+// PolicyNames returns the names of Policies.
 func PolicyNames() []string {
 	var names []string
 	for _, p := range Policies {
@@ -77,7 +77,7 @@ func PolicyNames() []string {
 	return names
 }
 
-// ParsePolicy returns the policy of this name.
+// ParsePolicy returns the policy of that name, or an error if there is none.
 func ParsePolicy(name string) (*Policy, error) {
 	for _, p := range Policies {
 		if p.Name == name {

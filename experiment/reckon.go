@@ -7,10 +7,10 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// The rules of clients that reckon with what the server tells of the lock.
+// The rules of clients that compute with what the server tells them about the lock.
 
-// evenChance is the article's rule. Hold times are taken for normal; the next
-// try comes when the lock will be free with probability 1/2, given that it is
+// evenChance is the article's rule. It assumes normal hold times; the next try
+// comes when the lock will be free with probability 1/2, given that it is
 // not free yet. All waiters together make at most articleRate tries a second.
 func evenChance(r *refusal) time.Duration {
 	s := &r.scene

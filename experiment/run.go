@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// An Output is where a run says what it does and what came of it.
+// An Output is where a run reports its progress and its results.
 type Output struct {
 	Report   io.Writer           // the table
 	Notes    io.Writer           // what the reader ought to know besides
@@ -23,8 +23,8 @@ func (o *Output) progress(format string, args ...any) {
 	}
 }
 
-// Run runs the experiment. When ctx ends before it does, it reports what there
-// is so far, and says so.
+// Run runs the experiment. If ctx ends first, it reports the results so far, and
+// says so.
 func Run(ctx context.Context, c Config, out Output) error {
 	c.setDefaults()
 	if c.Out != "" { // better to learn now that it cannot be written
@@ -82,8 +82,8 @@ func (r *results) line(mode string, t *trial, l *ledger) *Summary {
 	return &s
 }
 
-// picturePlace is the first law, and the burst of ten if it is run: small
-// enough that every policy comes to its end.
+// picturePlace is the first law, and the burst of ten if it is run, or else the first
+// load. Ten clients are few enough for every policy to finish.
 func (r *results) picturePlace() place {
 	c := &r.config
 	load := c.Loads[0]

@@ -8,7 +8,7 @@ import (
 	"github.com/lockcached/lockcached/internal/ttl"
 )
 
-// roundTrip is what the simulated network takes for a request and its answer,
+// roundTrip is how long the simulated network takes for a request and its answer,
 // give or take a tenth.
 const roundTrip = 500 * time.Microsecond
 
@@ -20,7 +20,7 @@ type trial struct {
 	load   Load
 	seed   uint64
 	faults
-	trace *trace // if wanted
+	trace *trace // nil if not wanted
 }
 
 // A simulation is a trial being played in virtual time.
@@ -43,24 +43,24 @@ type simClient struct {
 	wanted  time.Duration // since when
 	tries   int           // since then
 	pause   time.Duration // the latest
-	waiting bool          // refused, so the server counts on it
+	waiting bool          // refused, so the server expects it again
 	start   time.Duration // of its use
-	end     time.Duration // the same
+	end     time.Duration // of its use
 	turn    int           // its waits in line so far
 	parked  bool
 }
 
-// simLock is the lock as the server has it.
+// simLock is the lock as the server sees it.
 type simLock struct {
 	held   bool
 	since  time.Duration
 	line   []int // parked clients, first in first out
-	polls  int   // clients refused that will come back
+	polls  int   // refused clients that will come back
 	server bookkeeping
 }
 
-// newSimulation seeds each source of chance for itself: what one policy draws
-// must not change what another meets.
+// newSimulation seeds each source of chance separately: what one policy draws must not
+// change what another policy gets.
 func newSimulation(t trial) *simulation {
 	place := mix(t.law.Name + " " + t.load.String())
 	source := func(what string) *rand.Rand {
@@ -124,7 +124,7 @@ func (s *simulation) handle(e event) {
 	}
 }
 
-// in plans something for a client.
+// in plans an event for a client.
 func (s *simulation) in(d time.Duration, what happening, client int) {
 	s.plan(event{at: s.now + d, what: what, client: client})
 }
@@ -215,7 +215,7 @@ func (s *simulation) release(client int) {
 	s.free(client)
 }
 
-// expire ends the lease of a client that died when it was to release the lock.
+// expire ends the lease of a client that died instead of releasing the lock.
 func (s *simulation) expire(client int) {
 	c := &s.clients[client]
 	s.died(c.start, c.end, s.now)
@@ -223,8 +223,8 @@ func (s *simulation) expire(client int) {
 	s.free(client)
 }
 
-// free hands the lock on. In a closed loop whoever had it will want it again, as will
-// what takes the place of a client that has died.
+// free ends a hold, and hands the lock to the next in line. In a closed loop the client, or
+// its successor if it has died, will want the lock again.
 func (s *simulation) free(client int) {
 	c := &s.clients[client]
 	s.trace.use(client, c.start, c.end)
@@ -239,7 +239,7 @@ func (s *simulation) free(client int) {
 	}
 }
 
-// clear frees the lock and sends everybody away.
+// clear frees the lock and sends all clients away.
 func (l *simLock) clear() {
 	l.held, l.line, l.polls = false, nil, 0
 	l.server.forget()

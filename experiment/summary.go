@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// A Summary is a line of the report: what one policy came to under one load
-// with one law of hold times. Times are in milliseconds, of real or virtual
-// time; what does not apply is NaN.
+// A Summary is a line of the report: the results of one policy under one load with
+// one law of hold times. Times are in milliseconds, of real or virtual time; a number
+// that does not apply is NaN.
 type Summary struct {
 	Mode         string `json:"mode"` // simulated or live
 	Law          string `json:"law"`
 	Load         string `json:"load"`
 	Policy       string `json:"policy"`
 	Acquisitions int    `json:"acquisitions"`
-	Tries        Number `json:"tries_per_acquisition"` // those of clients not served included
+	Tries        Number `json:"tries_per_acquisition"` // including those of clients that were not served
 	IdleMS       Number `json:"idle_ms"`               // per acquisition
 	InUse        Number `json:"in_use"`                // share of the time in which the lock was in use or wanted
 	TriesP50     Number `json:"tries_p50"`
@@ -31,14 +31,14 @@ type Summary struct {
 	Jain         Number `json:"jain"` // fairness of shares in a closed loop
 	PerSecond    Number `json:"acquisitions_per_second"`
 	Waiting      int    `json:"not_served"` // clients that had to give up at the end
-	Seconds      Number `json:"seconds"`    // that were measured
+	Seconds      Number `json:"seconds"`    // measured
 
 	Dead          Number `json:"dead"`                // share of the time in which the holder had died and its lease went on
 	AfterDeathMS  Number `json:"idle_after_death_ms"` // mean idle time after such a lease
 	AfterDeathP99 Number `json:"idle_after_death_p99_ms"`
 }
 
-// A Number is written in JSON with four digits, and as null if it is NaN.
+// A Number is written in JSON with four digits, and as null if it is NaN or infinite.
 type Number float64
 
 func (n Number) MarshalJSON() ([]byte, error) {
@@ -58,7 +58,7 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 
 func (n Number) known() bool { return !math.IsNaN(float64(n)) && !math.IsInf(float64(n), 0) }
 
-// text is the number with what a measurement has of digits.
+// text is the number with four digits, as many as a measurement has; "" for NaN or infinity.
 func (n Number) text() string {
 	if !n.known() {
 		return ""
@@ -96,7 +96,7 @@ func (l *ledger) summarise(load Load) Summary {
 	return s
 }
 
-// samples are the numbers behind the summary, each sorted.
+// samples returns the numbers behind the summary, each list sorted.
 func (l *ledger) samples() (tries, waits, idles []float64) {
 	for _, a := range l.acquired {
 		tries = append(tries, float64(a.tries))
@@ -109,7 +109,7 @@ func (l *ledger) samples() (tries, waits, idles []float64) {
 	return tries, waits, idles
 }
 
-// sorted are times in milliseconds, in order.
+// sorted returns times in milliseconds, the shortest first.
 func sorted(times []time.Duration) []float64 {
 	var list []float64
 	for _, t := range times {
@@ -121,7 +121,7 @@ func sorted(times []time.Duration) []float64 {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// quantile is that of sorted values, interpolated; NaN of none.
+// quantile returns a quantile of sorted values, interpolated; NaN if there are none.
 func quantile(sorted []float64, q float64) Number {
 	if len(sorted) == 0 {
 		return Number(math.NaN())

@@ -9,9 +9,9 @@ import (
 	"text/tabwriter"
 )
 
-// printTable writes the lines for a reader, one table for each load. Of several
-// laws it shows the smallest and the largest of tries and idle time, and of the
-// rest the worst.
+// printTable writes the lines for a reader, one table for each load. With several
+// laws it shows the smallest and the largest tries and idle time, and the worst of
+// every other number.
 func (r *results) printTable(w io.Writer) {
 	for _, load := range r.config.Loads {
 		lines := r.of(load.String())
@@ -38,7 +38,7 @@ func (r *results) printTable(w io.Writer) {
 	}
 }
 
-// of are the lines of a load.
+// of returns the lines of a load.
 func (r *results) of(load string) []Summary {
 	var lines []Summary
 	for _, s := range r.lines {
@@ -91,7 +91,7 @@ func tableRow(policy string, s []Summary) string {
 	}, "\t")
 }
 
-// deathColumns are what holders that died have cost.
+// deathColumns show the cost of holders that died.
 func deathColumns(s []Summary) string {
 	return strings.Join([]string{
 		percent(most(s, func(s *Summary) Number { return s.Dead })),
@@ -101,7 +101,7 @@ func deathColumns(s []Summary) string {
 	}, "\t")
 }
 
-// most and least are over the laws.
+// most and least compare the laws.
 
 func most(s []Summary, of func(*Summary) Number) Number {
 	worst := of(&s[0])
@@ -127,7 +127,7 @@ func spread(s []Summary, of func(*Summary) Number) string {
 	return from + "-" + to
 }
 
-// three is a number with three digits, and two behind the point at most.
+// three is a number with three digits, at most two of them behind the point.
 func three(n Number) string {
 	x := float64(n)
 	switch {

@@ -12,16 +12,16 @@ import (
 // A target is what a policy promises. The worst law counts.
 type target struct {
 	policy  string
-	load    string // "" is every load, ">=100" every one with so many clients
-	against string // a policy whose result is 1, or "" for plain numbers
+	load    string // "" is every load, ">=100" every load with so many clients
+	against string // the policy whose result counts as 1; "" for plain numbers
 	what    string
 	of      func(*Summary) Number
 	limit   float64
-	least   bool // the limit is a lower one
+	least   bool // the limit is a lower bound
 	smooth  bool // only for laws that are not bimodal or Pareto
 }
 
-// A verdict is what became of a target.
+// A verdict says whether a target was met.
 type verdict struct {
 	Policy   string `json:"policy"`
 	Load     string `json:"load"`
@@ -40,10 +40,10 @@ func waitP99(s *Summary) Number { return s.WaitP99MS }
 func fair(s *Summary) Number    { return s.Jain }
 func left(s *Summary) Number    { return Number(s.Waiting) }
 
-// ofHold is the idle time in parts of the mean hold.
+// ofHold is the idle time divided by the mean hold.
 func ofHold(s *Summary) Number { return s.IdleMS / Number(ms(DefaultMean)) }
 
-// The targets hold for holds of 200 ms in the mean and a round trip of 0.5 ms.
+// The targets are for a mean hold of 200 ms and a round trip of 0.5 ms.
 var promised = slices.Concat(
 	queuePromises,
 	advicePromises("slots", 10, 0.30, 0.20, []ratio{
@@ -110,7 +110,7 @@ type ratio struct {
 	idle, tries   float64
 }
 
-// advicePromises are what advice promises without and with parking.
+// advicePromises returns what advice promises, with or without parking.
 func advicePromises(policy string, most, idlest, crowded float64, ratios []ratio) []target {
 	list := []target{
 		{policy: policy, what: "tries", of: tries, limit: most},
@@ -132,10 +132,10 @@ func (r *ratio) promisedBy(policy string) []target {
 	}
 }
 
-// enough is how many acquisitions it takes for chance to be out of the way.
+// enough is how many acquisitions it takes for chance not to matter.
 const enough = 10_000
 
-// judgeAll judges what the run has the lines for.
+// judgeAll judges the targets that the run has lines for.
 func (r *results) judgeAll(ctx context.Context) []verdict {
 	switch c := &r.config; {
 	case !r.standard() || c.Cold:
@@ -162,7 +162,7 @@ func (r *results) judgeEach(targets []target) []verdict {
 	return list
 }
 
-// judgeExample is for the article's own example.
+// judgeExample judges the article's own example.
 func judgeExample(seed uint64) []verdict {
 	limits := map[string]struct{ further, idle float64 }{"slots": {1.6, 62}, "rank": {2, 48}, "queue": {0, 1.5}}
 	var list []verdict
@@ -177,7 +177,7 @@ func judgeExample(seed uint64) []verdict {
 	return list
 }
 
-// judgeJump is for a sudden change of the hold time.
+// judgeJump judges the tries after a sudden change of the hold time.
 func (r *results) judgeJump(ctx context.Context) []verdict {
 	var worst, settled verdict
 	for _, law := range r.config.Laws {
@@ -202,7 +202,7 @@ func atMost(policy, load, what string, measured, limit float64) verdict {
 		Where: "normal", Met: measured <= limit}
 }
 
-// standard tells whether holds are those that the targets were made for.
+// standard reports whether hold times are those that the targets were made for.
 func (r *results) standard() bool {
 	return !slices.ContainsFunc(r.config.Laws, func(l Law) bool {
 		return l.unit != DefaultMean || TakesStddev(l.Name) && l.Stddev != DefaultStddev
@@ -250,7 +250,7 @@ func (t *target) concerns(s *Summary) bool {
 	return t.load == "" || t.load == s.Load
 }
 
-// find is a number of another policy in the same place, NaN if it was not run.
+// find returns a number of another policy in the same place; NaN if it was not run.
 func (r *results) find(law, load, policy string, of func(*Summary) Number) Number {
 	for i := range r.lines {
 		if s := &r.lines[i]; s.Law == law && s.Load == load && s.Policy == policy {

@@ -23,8 +23,8 @@ var timelineTitles = map[string]string{
 
 const timelineClients = 5
 
-// drawTimeline shows one contended lock under three policies: the same holds
-// for the same clients, who come at once.
+// drawTimeline shows one contended lock under three policies. The clients come at
+// once, and the holds are the same.
 func drawTimeline(ctx context.Context, c *Config) (picture, error) {
 	load := Load{Kind: burst, Clients: timelineClients}
 	var traces []*trace
@@ -55,7 +55,7 @@ func (t *trace) end() time.Duration {
 	return end
 }
 
-// drawPanels puts the timelines below each other, on one axis of time.
+// drawPanels puts the timelines one below the other, on one axis of time.
 func drawPanels(c draw.Canvas, traces []*trace, end time.Duration, subtitle string) {
 	c = titled(c, "One lock, the same holds, three ways to get it", subtitle)
 	drawKey(draw.Crop(c, 20, 0, 0, 0))
@@ -168,7 +168,7 @@ func (t *trace) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// order is that in which clients are served.
+// order returns the clients in the order in which they are served.
 func (t *trace) order() []int {
 	var order []int
 	for _, u := range t.uses {

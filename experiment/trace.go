@@ -2,7 +2,7 @@ package main
 
 import "time"
 
-// A trace is what a picture of one contended lock needs. A nil one takes no notes.
+// A trace is what a picture of one contended lock needs. A nil trace records nothing.
 type trace struct {
 	tries []tracedTry
 	uses  []tracedUse
