@@ -23,7 +23,7 @@ func TestHelp(t *testing.T) {
 	if first != "lockcached 0.1.0 (speaks memcached 1.6.45)" {
 		t.Errorf("first line %q", first)
 	}
-	// By these words memcached's test suite decides what a server can do.
+	// memcached's test suite looks for these words to decide what a server can do.
 	for _, word := range []string{"sasl", "ext_path", "proxy_config", "no_drop_privileges"} {
 		if strings.Contains(strings.ToLower(help), word) {
 			t.Errorf("the help promises %s", word)
@@ -57,7 +57,7 @@ func TestVersionOfWhatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestVersionWithTLS: gomemcache's tests learn so whether they can test TLS.
+// TestVersionWithTLS: gomemcache's tests learn in this way whether they can test TLS.
 func TestVersionWithTLS(t *testing.T) {
 	if got := clitest.Output(t, "--enable-ssl", "--version"); got != "lockcached 0.1.0 (speaks memcached 1.6.45)\n" {
 		t.Errorf("%q", got)

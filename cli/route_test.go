@@ -75,7 +75,7 @@ func TestUnknownVariables(t *testing.T) {
 		"LOCKCACHED_KEY":                      "k",
 		"LOCKCACHED_TOKEN":                    "7",
 		"LOCKCACHED_CLIENT_TLS":               "false",
-		"LOCKCACHED_PORT":                     "tcp://10.0.0.1:11211", // from here on by Kubernetes
+		"LOCKCACHED_PORT":                     "tcp://10.0.0.1:11211", // Kubernetes sets this and the following
 		"LOCKCACHED_SERVICE_HOST":             "10.0.0.1",
 		"LOCKCACHED_SERVICE_PORT":             "11211",
 		"LOCKCACHED_SERVICE_PORT_MEMCACHE":    "11211",
