@@ -14,12 +14,12 @@ import (
 	"github.com/lockcached/lockcached/internal/testcert"
 )
 
-// A fortress is a server that wants a certificate and a password, and what one needs to
-// come in.
+// A fortress is a server that requires a certificate and a password, and what a client
+// needs to log in.
 type fortress struct {
 	addr      string
 	cert, key string   // a client's
-	flags     []string // with which one comes in
+	flags     []string // that give access
 }
 
 // startFortress runs one until the test ends.
@@ -35,7 +35,7 @@ func startFortress(t *testing.T) *fortress {
 	return f
 }
 
-// with is the flags but for some; without a value the flag is left out.
+// with returns the flags with some changes; a flag without a value is left out.
 func (f *fortress) with(changes ...string) []string {
 	flags := slices.Clone(f.flags)
 	for change := range slices.Chunk(changes, 2) {
@@ -47,7 +47,7 @@ func (f *fortress) with(changes ...string) []string {
 	return flags
 }
 
-// dial comes in as a command does.
+// dial connects and logs in as a command does.
 func (f *fortress) dial(t *testing.T) clitest.Wire {
 	t.Helper()
 	conn, err := command.Dial(t.Context(), f.flags)
@@ -57,7 +57,7 @@ func (f *fortress) dial(t *testing.T) clitest.Wire {
 	return clitest.NewWire(t, conn)
 }
 
-// TestAccess lets all commands in that have what the server wants.
+// TestAccess: all commands get access if they have what the server requires.
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	f := startFortress(t)
@@ -84,7 +84,7 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// TestAccessDenied: whatever is wrong is said, in one line and without the password.
+// TestAccessDenied: the error says what is wrong, in one line and without the password.
 func TestAccessDenied(t *testing.T) {
 	t.Parallel()
 	f, other := startFortress(t), testcert.NewAuthority(t)
@@ -182,7 +182,7 @@ func TestAccessByVariables(t *testing.T) {
 	}
 }
 
-// TestAccessByName: the certificate may be for another name than the server is reached by.
+// TestAccessByName: the certificate may be for a name other than the server's address.
 func TestAccessByName(t *testing.T) {
 	f := startFortress(t)
 	_, port, _ := net.SplitHostPort(f.addr)
@@ -193,7 +193,7 @@ func TestAccessByName(t *testing.T) {
 	clitest.Output(t, append([]string{"ping", "--tls-name", "127.0.0.1"}, flags...)...)
 }
 
-// TestAccessByHostName: a certificate is for a name, by which all commands reach the server.
+// TestAccessByHostName: a certificate is for a name, and all commands use it to reach the server.
 func TestAccessByHostName(t *testing.T) {
 	t.Parallel()
 	ca := testcert.NewAuthority(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/exit"
 )
 
-// A lock that is closed after an expiry says so, and for how long, wherever it is looked at.
+// Every command that shows a lock says that it is closed after an expiry, and for how long.
 func TestClosedByLockDelay(t *testing.T) {
 	server := clitest.Start(t, "-p-1", "--lock-delay", "lock:*=10m", "--max-wait", "1h")
 	defer server.Stop(testSignal)

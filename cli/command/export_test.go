@@ -31,7 +31,7 @@ func (c *Command) Name() string { return c.name }
 
 func (c *Command) Flags() []argv.Flag { return spellings(c.task().options()) }
 
-// TopFrames returns what draws "lockcached top" of some servers, one frame after the other.
+// TopFrames returns a function that draws "lockcached top" of some servers, frame by frame.
 func TopFrames(servers []string) func(columns, rows int) string {
 	w := newTop().(*topCommand)
 	w.servers = servers

@@ -37,7 +37,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// Before the command is known a flag has to be read like any other of its name.
+// Before the command is known, a flag has to be read like every other flag of its name.
 func TestFlagsOfOneNameAreAlike(t *testing.T) {
 	flags := allCommands().allFlags(daemon.Flags())
 	for _, c := range allCommands() {

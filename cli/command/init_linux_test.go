@@ -27,7 +27,7 @@ func TestLockAsInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		testenv.Missing(t, err) // where nobody may make namespaces
+		testenv.Missing(t, err) // where namespaces cannot be made
 	}
 	_, _ = bufio.NewReader(out).ReadString('\n')
 	var orphans []int

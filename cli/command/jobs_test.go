@@ -15,8 +15,8 @@ import (
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
-// TestLockScript: a script that does not say what runs it is the shell's, as it is
-// anywhere else.
+// TestLockScript: the shell runs a script that does not name its interpreter, as it does
+// everywhere else.
 func TestLockScript(t *testing.T) {
 	t.Parallel()
 	server, folder := lockServer(t), t.TempDir()
@@ -143,7 +143,7 @@ func TestLockMaxRun(t *testing.T) {
 	}
 }
 
-// TestLockExec: no process stays besides the command, and the lock is its own.
+// TestLockExec: only the process of the command stays, and the lock is its own.
 func TestLockExec(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
@@ -174,7 +174,7 @@ func TestLockExec(t *testing.T) {
 	}
 }
 
-// heldToken is the token of the lock k; "" if nobody has it.
+// heldToken returns the token of the lock k; "" if nobody has it.
 func heldToken(t *testing.T, server string) string {
 	t.Helper()
 	var locks []struct{ Token string }
@@ -208,7 +208,7 @@ func TestLockHeldAgain(t *testing.T) {
 	if token := heldToken(t, server); token != "" {
 		t.Errorf("not released: %s", token)
 	}
-	// It ends while somebody else has the lock.
+	// It ends while another client has the lock.
 	r = begin(t, server, "echo begun; read line; exit 5", "--on-lost=hold", "--ttl", "2s")
 	clitest.Output(t, "release", "k", "--force", "--server", server)
 	clitest.Dial(t, server).Add("k", "alice")
@@ -219,7 +219,7 @@ func TestLockHeldAgain(t *testing.T) {
 	}
 }
 
-// childrenOf are the children of a process that have a name, including zombies.
+// childrenOf returns the children of a process that have that name, including zombies.
 func childrenOf(parent int, name string) (pids []int) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {

@@ -32,7 +32,7 @@ func TestLockExitCodes(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
 	away := clitest.Nowhere(t)
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // where nobody answers
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // never answers
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestLockExitCodes(t *testing.T) {
 		{"no-program", "k -- " + garbage, 126, garbage + ": cannot be executed: exec format error\n"},
 		{"no-interpreter", "k -- " + orphan, 127, orphan + ": cannot be executed: what is to run it, /no/such\\x0d, does not exist\n"},
 		{"bad-interpreter", "k -- " + misled, 126, misled + ": cannot be executed: what is to run it, " + plain + ": permission denied\n"},
-		// Nobody is to wait for a lock whose command cannot be run.
+		// Nobody should wait for a lock if the command cannot be run.
 		{"not-found-first", "held -n -- no-such-command", 127, "no-such-command: command not found\n"},
 		{"not-executable-first", "held -n -- " + plain, 126, plain + ": cannot be executed: permission denied\n"},
 		{"no-program-first", "held -n -- " + garbage, 126, garbage + ": cannot be executed: exec format error\n"},
@@ -120,7 +120,7 @@ func TestLockExitCodes(t *testing.T) {
 	}
 }
 
-// TestLockHandsThrough: it hands the command what it needs, and touches nothing of what passes by.
+// TestLockHandsThrough: it hands the command what it needs, and does not change the rest.
 func TestLockHandsThrough(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
@@ -141,7 +141,7 @@ func TestLockHandsThrough(t *testing.T) {
 	}
 }
 
-// TestLockPipe: a command that writes to who has gone dies of it, as always.
+// TestLockPipe: a command that writes to a closed pipe dies of SIGPIPE, as always.
 func TestLockPipe(t *testing.T) {
 	t.Parallel()
 	got := clitest.Finish(t, clitest.Program("lock", "k", "--server", lockServer(t), "--", "sh", "-c", "(yes; echo $? >&2) | head -n 1"))
@@ -235,7 +235,7 @@ func TestLockWithoutServer(t *testing.T) {
 	}
 }
 
-// TestLockTakenAway: somebody else may have the lock, so the command ends at once.
+// TestLockTakenAway: another client may have the lock, so the command ends at once.
 func TestLockTakenAway(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
@@ -247,7 +247,7 @@ func TestLockTakenAway(t *testing.T) {
 	}
 }
 
-// TestLockTakenAwayUnnoticed: a command that ended well was not alone for all that.
+// TestLockTakenAwayUnnoticed: a command that ended well may not have been alone.
 func TestLockTakenAwayUnnoticed(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)
@@ -259,7 +259,7 @@ func TestLockTakenAwayUnnoticed(t *testing.T) {
 	}
 }
 
-// TestLockDies: who holds the lock and is killed takes the command along.
+// TestLockDies: if the process that holds the lock is killed, the command dies with it.
 func TestLockDies(t *testing.T) {
 	t.Parallel()
 	r := begin(t, lockServer(t), "echo begun; echo $$; exec sleep 1000")
@@ -290,7 +290,7 @@ func TestLockOnManyHosts(t *testing.T) {
 	takeTurns(t, server, diary, 20)
 }
 
-// takeTurns lets hosts run two jobs each, and looks into the diary that they keep.
+// takeTurns lets hosts run two jobs each, and checks the diary that they write.
 func takeTurns(t *testing.T, server, diary string, hosts int) {
 	t.Helper()
 	const jobs = 2
@@ -372,19 +372,19 @@ func startMemcached(t *testing.T) (addr string) {
 	return "127.0.0.1:" + addr
 }
 
-// waitFor waits until something is so.
+// waitFor waits until isSo returns true.
 func waitFor(t *testing.T, isSo func() bool) {
 	t.Helper()
 	testenv.Eventually(t, "what the test waits for", isSo)
 }
 
-// alive reports whether a process runs; what nobody has waited for yet does not.
+// alive reports whether a process runs; a zombie does not.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !bytes.Contains(stat, []byte(") Z "))
 }
 
-// A command does not outlive its lock because nobody reads that it is to end.
+// A command does not outlive its lock, even if nobody reads the messages about its end.
 func TestLockWithoutReader(t *testing.T) {
 	server := clitest.Start(t, "-p-1")
 	defer server.Stop(syscall.SIGTERM)

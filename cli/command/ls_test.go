@@ -113,7 +113,7 @@ func TestListChoice(t *testing.T) {
 	}
 }
 
-// On a terminal a list is as wide as that, and nowhere else.
+// Only on a terminal is a list made to fit.
 func TestListOnATerminal(t *testing.T) {
 	server := clitest.Start(t, "-p-1")
 	defer server.Stop(testSignal)
@@ -141,7 +141,7 @@ func TestListOnATerminal(t *testing.T) {
 	}
 }
 
-// A reader that has read enough, as head has, is no failure.
+// It is no failure if the reader has read enough, as head has.
 func TestPipeIsClosed(t *testing.T) {
 	server := clitest.Start(t, "-p-1")
 	defer server.Stop(testSignal)
@@ -165,7 +165,7 @@ func TestPipeIsClosed(t *testing.T) {
 	}
 }
 
-// An owner can be as long as a value: what is for people is cut, JSON is not.
+// An owner can be as long as a value: it is cut for people, but not in JSON.
 func TestReleaseOfALongOwner(t *testing.T) {
 	server := clitest.Start(t, "-p-1")
 	defer server.Stop(testSignal)

@@ -23,7 +23,7 @@ type running struct {
 	stderr notes
 }
 
-// notes are what a program has written until now.
+// notes are what a program has written so far.
 type notes struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -74,7 +74,7 @@ func (r *running) line() string {
 	return strings.TrimSpace(line)
 }
 
-// end waits for the end, and returns what was printed until then.
+// end waits until the program ends, and returns its result.
 func (r *running) end() clitest.Result {
 	r.t.Helper()
 	rest, _ := io.ReadAll(r.lines)

@@ -31,8 +31,8 @@ func openTerminal(t *testing.T) (seat, terminal *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { terminal.Close() })
-	// Or what a program writes right after Ctrl-C may be thrown away with what it has
-	// written before.
+	// Otherwise Ctrl-C may discard what a program writes right after it, together with what
+	// it has written before.
 	modes, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
 	if err != nil {
 		t.Fatal(err)
@@ -44,5 +44,5 @@ func openTerminal(t *testing.T) (seat, terminal *os.File) {
 	return seat, terminal
 }
 
-// dropKill takes away what the thread executes next the right to signal other users.
+// dropKill takes the right to signal other users' processes from what the thread executes next.
 func dropKill() error { return unix.Prctl(unix.PR_CAPBSET_DROP, unix.CAP_KILL, 0, 0, 0) }

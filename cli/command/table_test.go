@@ -36,7 +36,7 @@ func TestTableLinesUpWideCharacters(t *testing.T) {
 	}
 }
 
-// However narrow a terminal is, no line is wider, and no key is left out.
+// However narrow a terminal is, no line is wider than it, and no key is left out.
 func TestListFits(t *testing.T) {
 	key := "report:" + strings.Repeat("x", 155) + ":end17"
 	var locks []fields

@@ -22,7 +22,7 @@ type session struct {
 	screen *bufio.Reader
 }
 
-// sitDown starts a program on a terminal. With a pipe it is what the program writes to.
+// sitDown starts a program on a terminal. With pipe, the program writes to a pipe instead.
 func sitDown(t *testing.T, pipe bool, args ...string) *session {
 	t.Helper()
 	seat, terminal := openTerminal(t)
@@ -41,11 +41,11 @@ func sitDown(t *testing.T, pipe bool, args ...string) *session {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	terminal.Close() // the program's end is to be the end of what is to be read
+	terminal.Close() // so that reading ends when the program does
 	return &session{cmd, t, seat, bufio.NewReader(screen)}
 }
 
-// sees reads until a text has come.
+// sees reads until the text appears.
 func (s *session) sees(text string) {
 	s.t.Helper()
 	var seen strings.Builder
@@ -65,7 +65,7 @@ func (s *session) presses(keys string) {
 	}
 }
 
-// leaves reads what is left, and wants an exit code.
+// leaves reads what is left, and expects an exit code.
 func (s *session) leaves(code int) (rest string) {
 	s.t.Helper()
 	b, _ := io.ReadAll(s.screen)
@@ -91,7 +91,7 @@ func TestLockOnTerminal(t *testing.T) {
 			s.sees("begun")
 			s.presses("hello\n")
 			s.sees("you said hello")
-			s.presses(ctrlC + "\n") // a shell that is about to read notices after that only
+			s.presses(ctrlC + "\n") // a shell that is about to read notices only after that
 			s.sees("got it")
 			if !pipe { // without a shell in this session nobody could continue a pipeline: it does not stop
 				s.presses(ctrlZ)
@@ -111,7 +111,7 @@ func TestLockOnTerminal(t *testing.T) {
 	}
 }
 
-// TestTopOnTerminal looks twice, and leaves the terminal as it was.
+// TestTopOnTerminal waits for two updates; top leaves the terminal as it was.
 func TestTopOnTerminal(t *testing.T) {
 	t.Parallel()
 	server := lockServer(t)

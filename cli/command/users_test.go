@@ -16,8 +16,8 @@ import (
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
-// What the test binary does first, if its variable says so: it is a user who may not
-// signal others, or becomes another user, as sudo does.
+// What the test binary does first, if its variable says so: it gives up the right to signal
+// other users' processes, or becomes another user, as sudo does.
 const (
 	withoutKill = "without-kill"
 	otherUser   = "other-user"
@@ -26,7 +26,7 @@ const (
 
 // becomeAs executes a command as one of them. It returns only if that failed.
 func becomeAs(how string, args []string) int {
-	runtime.LockOSThread() // capabilities are a thread's, and pass to what it executes
+	runtime.LockOSThread() // capabilities belong to a thread, and pass to what it executes
 	err := os.Unsetenv("CLI_TEST_AS")
 	if how == withoutKill {
 		err = cmp.Or(err, dropKill())
@@ -41,12 +41,12 @@ func becomeAs(how string, args []string) int {
 	return exit.Failed
 }
 
-// asOther is a command line that runs a script as another user.
+// asOther returns a command line that runs a script as another user.
 func asOther(script string) []string {
 	return []string{"env", "CLI_TEST_AS=" + otherUser, os.Args[0], "sh", "-c", script}
 }
 
-// powerless is a program that may signal only processes of its own user.
+// powerless returns a program that may signal only processes of its own user.
 func powerless(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	testenv.Root(t, "only root can run a command as another user")
@@ -55,8 +55,8 @@ func powerless(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// TestLockOfAnotherUser: what cannot be ended goes on, that is said, and the lock is
-// taken again.
+// TestLockOfAnotherUser: a command that cannot be ended goes on; a message says so, and the
+// lock is taken again.
 func TestLockOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	const notEnded = "but the command cannot be ended: operation not permitted"
