@@ -154,7 +154,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestConfigure: whoever serves from a test gets what the server would serve with.
+// TestConfigure: a test that serves gets the configuration that the server would serve with.
 func TestConfigure(t *testing.T) {
 	passwords := filepath.Join(t.TempDir(), "passwords")
 	if err := os.WriteFile(passwords, []byte("ann:secret\n"), 0o600); err != nil {
@@ -180,7 +180,7 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
-// TestAccepted looks at one value of the configuration for each command line.
+// TestAccepted checks one value of the configuration for each command line.
 func TestAccepted(t *testing.T) {
 	tests := []struct {
 		args string
@@ -241,7 +241,7 @@ func TestAccepted(t *testing.T) {
 		{"--metrics localhost:9151", metricsAddress, "localhost:9151"},
 		{"--metrics 9151", func(c *config) any { return c.locks.NamedClasses }, 100},
 		{"--metrics 9151 --metrics-classes 7 --pprof", func(c *config) any { return []any{c.locks.NamedClasses, c.pprof} }, []any{7, true}},
-		{"--metrics-classes 7", func(c *config) any { return c.locks.NamedClasses }, 0}, // nobody asks
+		{"--metrics-classes 7", func(c *config) any { return c.locks.NamedClasses }, 0}, // no --metrics
 		{"--drain 0", func(c *config) any { return c.drain }, time.Duration(0)},
 		{"-vv", func(c *config) any { return c.server.Settings.Verbosity }, 2},
 		{"", func(c *config) any { return c.level() }, zerolog.InfoLevel},

@@ -50,7 +50,7 @@ func TestServeKeepsLocks(t *testing.T) {
 	t.Errorf("what was recovered is not logged: %v", s.Pending)
 }
 
-// One line says what is wrong with the directory, and nobody is served.
+// One line says what is wrong with the directory, and the server does not serve.
 func TestServeWithoutItsData(t *testing.T) {
 	used := filepath.Join(t.TempDir(), "data")
 	s := clitest.Start(t, "-p", "-1", "--data", used)
@@ -77,8 +77,8 @@ func TestServeWithoutItsData(t *testing.T) {
 	}
 }
 
-// While the server settles, and after a hold that expired, a lock is refused, and
-// whoever asks learns why.
+// While the server settles, and after a hold that expired, a lock is refused, and a
+// client that asks learns why.
 func TestServeClosedLocks(t *testing.T) {
 	for _, tt := range []struct{ flags, why string }{
 		{"--settle 1h", " settling_ms=3"},

@@ -58,8 +58,8 @@ func TestEnvironmentRefused(t *testing.T) {
 	}
 }
 
-// TestKubernetesPort: a service called lockcached puts its address where -p
-// has its variable.
+// TestKubernetesPort: for a service called lockcached, Kubernetes puts an address into
+// the variable of -p.
 func TestKubernetesPort(t *testing.T) {
 	t.Setenv("LOCKCACHED_PORT", "tcp://10.0.0.1:11211")
 	c := mustConfig(t)
@@ -68,8 +68,8 @@ func TestKubernetesPort(t *testing.T) {
 	}
 }
 
-// TestEveryFlagHasItsVariable sets each variable to nonsense and looks whether
-// it is read.
+// TestEveryFlagHasItsVariable sets each variable to nonsense and checks that it
+// is read.
 func TestEveryFlagHasItsVariable(t *testing.T) {
 	anything := map[string]bool{"listen": true, "unix-socket": true, "lock-keys": true, "delimiter": true,
 		"user": true, "pidfile": true, "data": true, "memory-file": true, "napi-ids": true,

@@ -62,8 +62,8 @@ func TestServeProfiles(t *testing.T) {
 	s.Stop(syscall.SIGTERM)
 }
 
-// TestServeMetricsToTheEnd has a client that does not take its answers: the server
-// tells of its end until it comes.
+// TestServeMetricsToTheEnd has a client that does not take its answers: /healthz says
+// that the server is shutting down until it has ended.
 func TestServeMetricsToTheEnd(t *testing.T) {
 	s := clitest.Start(t, "-p-1", "--metrics", "127.0.0.1:0", "--drain", "10m")
 	conn, err := net.Dial("tcp", s.Addrs[0])

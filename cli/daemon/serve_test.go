@@ -159,7 +159,7 @@ func TestServePortInUse(t *testing.T) {
 	}
 }
 
-// TestProcess starts the program as a process, as root as another user.
+// TestProcess starts the program as a process; if the test runs as root, as another user.
 func TestProcess(t *testing.T) {
 	dir := t.TempDir()
 	args := []string{"-s", filepath.Join(dir, "socket"), "-P", filepath.Join(dir, "pid"), "-c", "100"}
@@ -202,7 +202,7 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-// On a terminal the line that says that the server serves is one that people can read.
+// On a terminal the line that says that the server serves is for people to read.
 func TestServingOnATerminal(t *testing.T) {
 	for _, tt := range []struct{ listen, want string }{
 		{"127.0.0.1:0", `INF serving listen=127\.0\.0\.1:\d+ pid=\d+ version=\S+\n`},

@@ -35,7 +35,7 @@ func TestFilesRefused(t *testing.T) {
 	}
 }
 
-// secureClient speaks TLS with a server that runs.
+// secureClient speaks TLS with a running server.
 type secureClient struct {
 	*tls.Conn
 	in *bufio.Reader
@@ -56,13 +56,13 @@ func (c *secureClient) ask(line string) (string, error) {
 	return c.in.ReadString('\n')
 }
 
-// name is what the server's certificate says.
+// name returns the name on the server's certificate.
 func (c *secureClient) name() string {
 	return c.ConnectionState().PeerCertificates[0].Subject.CommonName
 }
 
 // TestServeTLS replaces the certificate of a running server: by SIGHUP, by
-// refresh_certs, and by doing nothing but that.
+// refresh_certs, and by replacing the file alone.
 func TestServeTLS(t *testing.T) {
 	ca := testcert.NewAuthority(t)
 	cert, key := ca.Issue("first")

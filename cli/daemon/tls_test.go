@@ -60,7 +60,7 @@ func TestTwoFlagsRefused(t *testing.T) {
 	}
 }
 
-// TestExposed: what other machines can reach without TLS or authentication is said.
+// TestExposed: the server warns of what other machines can reach without TLS or authentication.
 func TestExposed(t *testing.T) {
 	ca := testcert.NewAuthority(t)
 	cert, key := ca.Issue("server")
