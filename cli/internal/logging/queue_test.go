@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// stuck is a writer that nobody reads from before it is opened.
+// stuck is a writer without a reader until it is opened.
 type stuck struct {
 	open chan struct{}
 	bytes.Buffer
@@ -25,8 +25,8 @@ func (s *stuck) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-// A log that nobody reads stops nobody. Lines that do not fit are dropped, which is logged
-// when somebody reads again.
+// A log without a reader blocks no writer. Lines that do not fit are dropped, which is logged
+// when the reader goes on.
 func TestLogQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &stuck{open: make(chan struct{})}
@@ -58,7 +58,7 @@ func TestLogQueue(t *testing.T) {
 	})
 }
 
-// Close waits for a reader that reads, and for no other.
+// Close waits only for a reader that reads.
 func TestLogQueueAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &stuck{open: make(chan struct{})}
@@ -128,7 +128,7 @@ func TestLogOfNobody(t *testing.T) {
 	}
 }
 
-// both are the Counts in one value.
+// both returns the Counts in one value.
 func (q *Queue) both() counts {
 	written, dropped := q.Counts()
 	return counts{written, dropped}
