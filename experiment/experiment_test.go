@@ -130,7 +130,7 @@ func TestExponentialBurstByHand(t *testing.T) {
 }
 
 // Cells of a table that another program measured: the smallest and the largest
-// of tries and idle time over the six laws.
+// tries and idle time over the six laws.
 var baselines = []struct {
 	load, policy                 string
 	tries0, tries1, idle0, idle1 float64
@@ -174,8 +174,8 @@ func TestBaselines(t *testing.T) {
 	}
 }
 
-// TestTargets is a short version of what the command judges by long runs. The
-// margins that the targets leave are mostly wide enough for it.
+// TestTargets is a short version of what the command judges in long runs. The
+// margins of the targets are mostly wide enough for it.
 func TestTargets(t *testing.T) {
 	c := Config{
 		Seed: 1, Acquisitions: 4000, Loads: loads(t, "b2", "b10", "b100", "p0.5", "c10"),
@@ -209,8 +209,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// With holders that die the lock is idle for hardly longer, and not at all after the end
-// of a dead holder's lease.
+// If holders die, the lock is idle for hardly longer, and hardly at all after the end of a
+// dead holder's lease.
 func TestTargetsWithDyingHolders(t *testing.T) {
 	for _, dying := range []float64{0.05, 0.2, 0.5} {
 		r := run(t, Config{
@@ -295,7 +295,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// checkPNG wants a picture with something on it.
+// checkPNG expects a picture with something on it.
 func checkPNG(t *testing.T, name string) {
 	t.Helper()
 	f, err := os.Open(name)

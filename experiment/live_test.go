@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// A pipeListener accepts what is dialled in memory, so that live runs can be
+// A pipeListener accepts connections in memory, so that live runs can be
 // tested in the virtual time of a bubble.
 type pipeListener struct {
 	conns  chan net.Conn
@@ -83,8 +83,8 @@ func TestLiveBursts(t *testing.T) {
 }
 
 // In virtual time and without a network, live and simulated runs must agree. The
-// article's rule is left out: it has no jitter, so the outcome hangs on whether
-// all are refused before the first of them looks at the lock.
+// article's rule is left out: it has no jitter, so the outcome depends on whether all
+// clients are refused before the first of them asks about the lock.
 func TestLiveAgreesWithSimulation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := Config{
@@ -137,8 +137,7 @@ func TestLiveInterrupted(t *testing.T) {
 	})
 }
 
-// plainServer answers as a memcached that knows nothing of us, as far as the
-// probe asks.
+// plainServer answers the requests of the probe as a plain memcached does.
 func plainServer(conn net.Conn) {
 	items := make(map[string]bool)
 	in := bufio.NewScanner(conn)

@@ -50,7 +50,7 @@ func TestLoads(t *testing.T) {
 	}
 }
 
-// pauses are those of a client that is refused again and again.
+// pauses returns the pauses of a client that is refused again and again.
 func pauses(policy *Policy, random *rand.Rand, n int) []time.Duration {
 	var list []time.Duration
 	r := refusal{rand: random}
