@@ -6,32 +6,32 @@ import (
 )
 
 const (
-	// doubt is the chance that the present hold outlasts the checks planned for it
-	// at which further waiters are told to come after it.
+	// doubt is the chance of the present hold outlasting the checks planned for it. Once it
+	// is as low as this, further waiters are told to come after the hold.
 	doubt = 0.15
-	// slack is by how much of a gap a promise may come late and still cover it.
+	// slack is the share of a gap by which a promise may come late and still cover it.
 	slack = 0.35
-	// maxAbsent is the share of promises not kept from which ranks only keep places
-	// free for those who do not come.
+	// maxAbsent is the share of broken promises beyond which ranks are not used: they would
+	// only keep places free for waiters that do not come.
 	maxAbsent = 0.1
-	// plateau is by how much a gap between two checks of a hold has to be longer than what
-	// the rate of releases in the long run asks for to be cut to that.
+	// plateau limits a gap between two checks of a hold. If it is more than plateau times
+	// what the long-run rate of releases asks for, it is cut to what that rate asks for.
 	plateau = 3
-	// maxPlanned is how many checks of one hold are planned ahead. It matters, and keeps
-	// advice cheap, when many wait for a hold that lasts longer than any before.
+	// maxPlanned is how many checks of one hold are planned ahead. The limit keeps advice
+	// cheap when many wait for a hold that lasts longer than any before.
 	maxPlanned = 64
-	// expiryCheck is how long after the end of a lease it is looked for.
+	// expiryCheck is how long after the end of a lease a waiter checks the lock.
 	expiryCheck = time.Millisecond
 )
 
-// Advise is when a waiter that was refused the lock should ask again, from a
-// millisecond after Now to Max after it, and remembers that as promised. Whoever
+// Advise returns when a waiter that was refused the lock should ask again, from a
+// millisecond after Now to Max after it, and remembers that time as promised. A caller that
 // passes it on may round it up to a millisecond.
 //
-// It is the first check of the present hold that is due, see Hazard.Gap, and that
-// nobody covers; or, when those who come cover the hold for as long as it is likely
-// to last, one after all others. Nobody is told to sleep past the end of the lease
-// unless somebody else looks just after it.
+// It is the first due check of the present hold, see Hazard.Gap, that nobody covers. If the
+// promises cover the hold for as long as it is likely to last, it is a time after all of
+// them. A waiter is told to sleep past the end of the lease only if another one checks just
+// after it.
 func (p *Promises) Advise(s *Scene) (at time.Duration) {
 	return p.promise(p.slot(s, kappa))
 }
@@ -42,10 +42,10 @@ func (p *Promises) Peek(s *Scene) (at time.Duration) {
 	return at
 }
 
-// AdviseRank is Advise for a waiter with a place in line: rank others have waited
-// for longer. Later ones ask less often, so that the earlier ones mostly win. The first
-// two get what Advise would say; so does everybody where ranks do harm: when holds
-// are not Smooth, when many break their promises, or when there is a queue.
+// AdviseRank is Advise for a waiter with a rank: rank others have waited for longer. Later
+// waiters ask less often, so that the earlier ones mostly win. The first two are advised as
+// by Advise, but at a lower price of a try. Ranks are ignored where they do harm: when
+// holds are not Smooth, when many promises are broken, or when there is a queue.
 func (p *Promises) AdviseRank(s *Scene, rank int) (at time.Duration) {
 	return p.promise(p.place(s, rank))
 }
@@ -56,7 +56,7 @@ func (p *Promises) PeekRank(s *Scene, rank int) (at time.Duration) {
 	return at
 }
 
-// promise remembers a time, and how far the times after this hold go.
+// promise remembers a time, and the latest time given out after this hold.
 func (p *Promises) promise(at, tail time.Duration) time.Duration {
 	p.insert(at)
 	p.tail = tail
@@ -64,7 +64,7 @@ func (p *Promises) promise(at, tail time.Duration) time.Duration {
 	return at
 }
 
-// slot is the next time that nobody covers, and the tail if it is promised.
+// slot is the next time that nobody covers, and what the tail becomes if that is promised.
 func (p *Promises) slot(s *Scene, kappa float64) (at, tail time.Duration) {
 	v := p.view(s, kappa)
 	wish, found := v.Now, false
@@ -81,15 +81,15 @@ func (p *Promises) slot(s *Scene, kappa float64) (at, tail time.Duration) {
 	return at, at
 }
 
-// view prunes and counts the promises for a view of the scene.
+// view prunes the promises, and views the scene for as many waiters as remain and one more.
 func (p *Promises) view(s *Scene, kappa float64) view {
 	now := clamp(s.Now, -farthest, farthest)
 	p.prune(now+soonest, now+s.max())
 	return s.view(p.Len()+1, kappa)
 }
 
-// near is the first check of the present hold that nobody covers, or else the last
-// that is covered before the hold has probably ended.
+// near is the first check of the present hold that nobody covers or, if there is none, the
+// last covered one before the hold has probably ended.
 func (p *Promises) near(v *view) (at time.Duration, found bool) {
 	h, pending := v.Law.cumulative(), p.pending()
 	goal := h.at(v.age) - math.Log(doubt)
@@ -120,9 +120,10 @@ func (p *Promises) near(v *view) (at time.Duration, found bool) {
 }
 
 // gap is the time from a check at that time to the next one. By then the hold may have
-// ended, and somebody who was told to come earlier may hold the lock; then releases
-// come at the rate of the long run, see step. So the next check is no later than their
-// rate alone asks for. It matters where holds either end soon or, as their holders
+// ended, and a waiter that was told to come earlier may hold the lock; then releases come
+// at the rate of the long run, see step. So a gap that is much longer than that rate asks
+// for is cut, see plateau. This matters where holds end either soon or, because their
+// holders have died, only with their lease.
 // have died, not before their lease.
 func (v *view) gap(at time.Duration) time.Duration {
 	age := at - v.Now + v.age
@@ -133,8 +134,9 @@ func (v *view) gap(at time.Duration) time.Duration {
 	return gap
 }
 
-// renewal is the time to the next check after one at that time if the present hold, as
-// far as it may last, were never to end. Of a lock of which nothing is known no rate is.
+// renewal is the gap after a check at that time that the long-run rate of releases alone
+// asks for, given the chance that the present hold has ended by then. It is the horizon if
+// no hold was seen to end, since then no rate is known.
 func (v *view) renewal(at time.Duration) float64 {
 	if v.Law.lastEvent() == 0 {
 		return float64(horizon)
@@ -142,20 +144,21 @@ func (v *view) renewal(at time.Duration) float64 {
 	return float64(v.far) / math.Sqrt(v.ended(at))
 }
 
-// ended is the chance that the present hold has ended at that time.
+// ended is the chance that the present hold has ended by that time.
 func (v *view) ended(at time.Duration) float64 {
 	h := v.Law.cumulative()
 	return 1 - math.Exp(h.at(v.age)-h.at(at-v.Now+v.age))
 }
 
-// reach is how far off the next promise may be to cover a gap. In less than twice
-// the Spacing no other fits.
+// reach is how far off the next promise may be and still cover a gap. It is at least twice
+// the Spacing, since no third promise fits into less.
 func (v *view) reach(gap time.Duration) time.Duration {
 	return max(gap+time.Duration(slack*float64(gap)), 2*v.Spacing)
 }
 
-// split is where in a hole between two promises to put a third: a gap after the first,
-// but midway if that is no wish of the law and would crowd the second.
+// split is where to put a third promise in a hole between two: a gap after the first. A gap
+// that is only the least one, not what the law asks for, goes no further than midway, so as
+// not to crowd the second.
 func (v *view) split(hole, gap time.Duration) time.Duration {
 	if gap == v.least {
 		return min(gap, hole/2)
@@ -163,14 +166,14 @@ func (v *view) split(hole, gap time.Duration) time.Duration {
 	return min(gap, hole-v.Spacing)
 }
 
-// over tells whether the present hold has ended by its lease at that time.
+// over tells whether the lease has ended the present hold by that time.
 func (v *view) over(at time.Duration) bool {
 	return v.Expires > v.Now && at >= v.Expires
 }
 
-// spare tells whether a check at from and one at to need none in between. It is the
-// gap rule put the other way round, and saves the search for the root. It may say
-// no where the rule, because of the width of a bucket, says yes.
+// spare tells whether no check is needed between one at from and one at to. It is the gap
+// rule turned round, and saves the search for the root. It may say no where the rule,
+// because of the width of a bucket, says yes.
 func (v *view) spare(from, to time.Duration) bool {
 	gap := time.Duration(float64(to-from) / (1 + slack))
 	if gap > v.longest {
@@ -184,9 +187,9 @@ func (v *view) spare(from, to time.Duration) bool {
 	return float64(gap) <= plateau*v.renewal(from)
 }
 
-// behind is the first free time when checks of the present hold go up to at: after
-// all that were promised. Waiters in a queue are served first, and the earliest look is
-// at the hold of the last of them.
+// behind is the first free time, after all promised times, if checks of the present hold go
+// up to at. Queued waiters are served first, and the earliest check is of the hold of the
+// last of them.
 func (p *Promises) behind(v *view, at time.Duration) time.Duration {
 	if v.Queued > 0 {
 		at = v.Now + v.rest() + time.Duration(v.Queued-1)*v.mean + v.Law.Gap(0, v.price)
@@ -198,9 +201,9 @@ func (p *Promises) behind(v *view, at time.Duration) time.Duration {
 }
 
 // step is the time between checks after the present hold. In the long run a lock is
-// released once in a cycle, which makes Keller's spacing sqrt(2 * price * cycle). But
-// somebody may take the lock at one check, and where most holds are much shorter than
-// their mean, the next is due a gap later.
+// released once in a cycle, which makes Keller's spacing sqrt(2 * price * cycle). But a
+// waiter may take the lock at one check; where most holds are much shorter than their mean,
+// the next check is due a gap later.
 func (v *view) step() time.Duration {
 	far, price := float64(v.far), float64(v.price)
 	if v.far <= v.least || far*psi(v.Law.At(v.far)) <= price {
@@ -209,7 +212,7 @@ func (v *view) step() time.Duration {
 	return clamp(v.Law.Gap(0, v.price), v.least, v.far)
 }
 
-// residual is how long the present hold lasts at most, with probability q.
+// residual is the time within which the present hold ends with probability q.
 func (v *view) residual(q float64) time.Duration {
 	r := v.Law.Residual(v.age, q)
 	if v.Expires > v.Now {
@@ -218,9 +221,9 @@ func (v *view) residual(q float64) time.Duration {
 	return r
 }
 
-// rest is how long the present hold probably lasts: the median, but no longer than the
-// longest hold that was seen to end and, past that, than its age. Beyond its last event
-// a law is a guess, and one of a hold left by a dead holder may say anything; whoever
+// rest is how long the present hold probably goes on: the median, but no longer than until
+// the longest hold seen to end or, if more, than its age so far. Beyond its last event a
+// law is a guess, and for a hold that a dead holder left it may be any guess; a waiter that
 // comes back once the age has doubled is never far off.
 func (v *view) rest() time.Duration {
 	r := v.residual(0.5)
@@ -230,11 +233,11 @@ func (v *view) rest() time.Duration {
 	return r
 }
 
-// settle brings a time within bounds, and to the end of the lease if it lies behind
-// it and nobody else looks there.
+// settle brings a time within bounds. A time past the end of the lease moves to that end if
+// nobody else checks there.
 //
-// Times past Max are spread over its last quarter by the golden ratio, which keeps
-// however many of them apart (H. Weyl's equidistribution).
+// Times past Max are spread over its last quarter by the golden ratio, which keeps them
+// apart however many there are (H. Weyl's equidistribution).
 func (p *Promises) settle(v *view, at time.Duration) time.Duration {
 	const golden = math.Phi - 1
 	if v.Queued == 0 && v.Expires > v.Now && at > v.Expires &&
@@ -250,8 +253,8 @@ func (p *Promises) settle(v *view, at time.Duration) time.Duration {
 
 // place is the time for a waiter of that rank.
 //
-// The k-th asks after k*H_n spacings, H_n = 1 + 1/2 + ... + 1/n, so that all n together
-// ask once in a spacing; and in the middle of the widest hole near that time.
+// The k-th asks after k*H_n spacings, H_n = 1 + 1/2 + ... + 1/n, so that all n together ask
+// once per spacing, and in the middle of the widest hole near that time.
 func (p *Promises) place(s *Scene, rank int) (at, tail time.Duration) {
 	if !s.Law.Smooth() || s.Absent > maxAbsent || s.Queued > 0 {
 		return p.slot(s, kappa)

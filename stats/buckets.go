@@ -22,8 +22,8 @@ const (
 // horizon is the upper edge of the last bucket: 2^32 us, just under 72 minutes.
 const horizon = time.Duration(1<<32) * time.Microsecond
 
-// bucketOf is where x is counted, from 0 to buckets-1. What is shorter or longer
-// than the buckets reach is in the first or the last one.
+// bucketOf is the bucket in which x is counted, from 0 to buckets-1. The first and the last
+// one also count what is shorter or longer than the buckets reach.
 func bucketOf(x time.Duration) int {
 	if x < 0 {
 		return 0

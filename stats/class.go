@@ -90,7 +90,7 @@ func uuidLen(b []byte) int {
 	return len(form)
 }
 
-// runLen is how many bytes of this kind b begins with.
+// runLen is the number of bytes of this kind that b begins with.
 func runLen(b []byte, k kind) int {
 	n := 0
 	for n < len(b) && is(b[n], k) {

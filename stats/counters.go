@@ -14,7 +14,7 @@ const (
 	WaitTimeouts                // queued claims whose wait ended without a grant
 	Withdrawn                   // grants taken back because the claimant had gone
 	Overrun                     // releases that came after the hold's own expiry: its lease was too short
-	Deadlocks                   // waits ended because they had closed a circle
+	Deadlocks                   // waits ended because they had closed a cycle
 
 	numCounters
 )
@@ -36,7 +36,7 @@ var counterNames = [numCounters]string{
 // String is the counter's name on the wire.
 func (c Counter) String() string { return counterNames[c] }
 
-// Counters is how often what happened, to one lock, a class or all locks.
+// Counters is how often each of these happened, to one lock, a class or all locks.
 type Counters [numCounters]uint64
 
 // Count is how often it happened.

@@ -9,6 +9,6 @@
 //
 // It knows numbers only: no lock, no clock, no goroutine, no wire.
 //
-// Nothing here is safe for concurrent use. Whoever owns a Record guards it with
-// the mutex it has anyway, and sums up several owners' Records with Merge.
+// Nothing here is safe for concurrent use. The owner of a Record guards it with a mutex of
+// its own; Merge sums up the Records of several owners.
 package stats

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// A Record is kept as JSON where it is to outlive the process: what a later
-// version adds is then missing rather than misread. When it last faded is left
-// out, for that is on the clock of a process that has ended: see Resume.
+// A Record is encoded as JSON where it has to outlive the process: what a later version
+// adds is then missing rather than misread. The time when it last faded is left out, since
+// it is on the clock of a process that has ended: see Resume.
 
 var errEncoding = errors.New("stats: no such observations")
 
-// Resume lets the past of a Record that was read fade from now on. The time between
+// Resume lets the past of a decoded Record fade from now on. The time since it was encoded
 // is not counted.
 func (r *Record) Resume(now time.Duration) { r.aged = now }
 
@@ -68,7 +68,7 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// key is what the counter is called where it is kept: handed_off is HandedOff.
+// key is the counter's name in the encoding: handed_off is HandedOff.
 func (c Counter) key() string {
 	var name strings.Builder
 	for word := range strings.SplitSeq(c.String(), "_") {
@@ -88,7 +88,7 @@ func (m Moments) MarshalJSON() ([]byte, error) {
 	return json.Marshal(momentsJSON{m.count, m.weight, m.weight2, m.mean, m.m2, m.min, m.max})
 }
 
-// UnmarshalJSON is the reverse of MarshalJSON. It refuses what no observations lead
+// UnmarshalJSON is the reverse of MarshalJSON. It refuses numbers that no observations lead
 // to.
 func (m *Moments) UnmarshalJSON(data []byte) error {
 	var j momentsJSON
@@ -123,7 +123,7 @@ func (h *Histogram) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON is the reverse of MarshalJSON. It refuses what no observations lead
+// UnmarshalJSON is the reverse of MarshalJSON. It refuses numbers that no observations lead
 // to.
 func (h *Histogram) UnmarshalJSON(data []byte) error {
 	var j histogramJSON
@@ -140,7 +140,7 @@ func (h *Histogram) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// counts reports false if they are none: whole octaves within the buckets, of numbers
+// counts reports false unless they are valid: whole octaves within the buckets, of numbers
 // that are not negative.
 func (j countsJSON) counts() (c counts, ok bool) {
 	if j.From < 0 || j.From > buckets-len(j.N) || j.From%perOctave != 0 || len(j.N)%perOctave != 0 {

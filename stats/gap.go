@@ -8,9 +8,9 @@ import (
 // oldest is the age up to which laws are told apart.
 const oldest = time.Hour
 
-// Gap is how long to wait from one check of a hold to the next, at that age of the
-// hold, if a try costs as much as the lock being idle for price. It is at most the
-// horizon, and that long if nothing is expected to happen.
+// Gap returns how long to wait from one check of a hold to the next, at that age of the
+// hold, if a try costs as much as leaving the lock idle for price. It reaches the horizon
+// at most, and does so if nothing is expected to happen.
 //
 // The best density of checks is the square root of hazard over twice the price:
 // J. B. Keller, "Optimum checking schedules for systems subject to random failure"
@@ -20,9 +20,9 @@ const oldest = time.Hour
 //
 //	g * psi(H(age+g) - H(age)) = price,    psi(x) = (e^x - 1)/x - 1
 //
-// and moved by some buckets where that clearly helps, as at the end of a mode. It
-// depends on the age alone, not on how often somebody failed: see the README
-// section on why not exponential backoff.
+// and moved by some buckets where that clearly helps, as at the end of a mode. It depends
+// on the age alone, not on how often a waiter has failed: see
+// docs/why-not-exponential-backoff.md.
 func (h *Hazard) Gap(age, price time.Duration) time.Duration {
 	age = min(max(age, 0), oldest)
 	price = max(price, time.Microsecond)
@@ -52,8 +52,8 @@ type gapRule struct {
 	price float64
 }
 
-// check is a check at time t, which is in bucket b or at its end. The hold lasts
-// until then with that chance.
+// check is a check at time t, which is in bucket b or at its end. lasts is the chance that
+// the hold goes on until then.
 type check struct {
 	b     int
 	t     float64
@@ -70,7 +70,7 @@ func (r *gapRule) reached(t, h float64) bool {
 	return (t-r.age)*psi(h-r.base) >= r.price
 }
 
-// root is the check for which the rule is an equation, if it lies in bucket b.
+// root is the check at which the rule holds exactly, if it lies in bucket b.
 func (r *gapRule) root(b int) check {
 	from, end := float64(edge(b)), float64(edge(b+1))
 	atFrom, atEnd := float64(r.table[b]), float64(r.table[b+1])
@@ -87,12 +87,12 @@ func (r *gapRule) root(b int) check {
 	return check{b, hi, math.Exp(r.base - atFrom - slope*(hi-from))}
 }
 
-// settle moves a check out of a mode of the law, to the end of a bucket behind it; or,
-// from a long time behind a mode, back to its end. It applies the condition of Barlow,
-// Hunter and Proschan for a single check: to check later by w costs w for all holds
-// that end before, and for those that end meanwhile it saves a try, and the idle time
-// up to the next check, which is taken to be another gap away. Without it a law
-// with two modes costs up to 26 % more than the optimum, with it 6 %.
+// settle moves a check that lies in a mode of the law to the end of a bucket after the
+// mode, and one that lies long after a mode back to the mode's end. It applies the
+// condition of Barlow, Hunter and Proschan to a single check: checking later by w costs w
+// for all holds that end before. For those that end meanwhile it saves a try, and the idle
+// time up to the next check, which is taken to be another gap away. Without this a law with
+// two modes costs up to 26 % more than the optimum, with it 6 %.
 func (r *gapRule) settle(c check) float64 {
 	const clearly = 1.25 // another gap is a guess
 	start := c.t

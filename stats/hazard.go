@@ -15,7 +15,7 @@ import (
 type Hazard struct {
 	table  *cumulative // nil: the law of a lock of which nothing is known
 	seen   uint64      // observations at the last Rebuild
-	last   int         // the bucket after the longest hold that was seen to end; 0: none was
+	last   int         // the bucket after the longest hold that was seen to end; 0: no hold was
 	smooth bool
 }
 
@@ -36,8 +36,8 @@ var unknownTable = func() (t cumulative) {
 // at a time: a rebuild costs as much as twenty pieces of advice.
 const fewObservations = 32
 
-// Stale tells whether the histograms have observed enough since the last Rebuild
-// to do it again. It looks at the key's alone, if there is one.
+// Stale tells whether the histograms have observed enough since the last Rebuild to do it
+// again. If there is one for the key, it looks at that alone.
 func (h *Hazard) Stale(key, class *Histogram) bool {
 	n := observations(key, class)
 	if n < fewObservations {
@@ -53,13 +53,13 @@ func observations(key, class *Histogram) uint64 {
 	return class.Count()
 }
 
-// Rebuild takes the law from what was observed. The class counts for eight
-// observations beside those of the key, or in full if key is nil; either may be
-// nil, and as long as the key has not eight of its own, it better is.
+// Rebuild derives the law from what was observed. Beside the observations of the key, those
+// of the class count for at most eight, or in full if key is nil. Either may be nil; key
+// should be nil until it has eight observations of its own.
 //
-// The moments, of key or class, are those of a lognormal law that counts for sixteen
-// further ones; nil leaves it out, and so do holds that clearly have two modes,
-// where it would fill the hole between them.
+// The moments, of key or class, give a lognormal law that counts for at most sixteen
+// further observations. It is left out if hold is nil, or if the holds clearly have two
+// modes: it would fill the hole between them.
 func (h *Hazard) Rebuild(key, class *Histogram, hold *Moments) {
 	var s sample
 	if key == nil {
@@ -88,7 +88,7 @@ func (h *Hazard) Rebuild(key, class *Histogram, hold *Moments) {
 // integrate sums up the hazard: occurrence over exposure in each bucket, where
 // what is censored within the bucket is taken as exposed for half of it.
 func (s *sample) integrate(t *cumulative) {
-	const certain = 1 - 1e-9 // only rounding errors come near to it
+	const certain = 1 - 1e-9 // only rounding errors come near it
 	atRisk := s.beyond
 	for b := buckets - 1; b >= 0; b-- {
 		atRisk += s.ended[b] + s.censored[b]
@@ -140,8 +140,8 @@ func (h *Hazard) lastEvent() time.Duration {
 // Survival is the chance that a hold exceeds t.
 func (h *Hazard) Survival(t time.Duration) float64 { return math.Exp(-h.At(t)) }
 
-// Residual is the time that a hold of that age goes on for with probability 1-q,
-// the median if q is 0.5: H(age+r) - H(age) = -ln(1-q). It ends at the horizon.
+// Residual is the time within which a hold of that age ends with probability q, the median
+// if q is 0.5: H(age+r) - H(age) = -ln(1-q). It does not go beyond the horizon.
 func (h *Hazard) Residual(age time.Duration, q float64) time.Duration {
 	age = min(max(age, 0), horizon)
 	c := h.cumulative()
@@ -163,10 +163,9 @@ func (h *Hazard) Residual(age time.Duration, q float64) time.Duration {
 	return max(from+time.Duration(within(part, 0, 1)*float64(to-from))-age, 0)
 }
 
-// Smooth tells whether the holds observed are of a kind that ranked advice can
-// reckon with: most last about as long, rather than few very much longer. It takes
-// at least 32 of them to tell. It compares two widths of the law, J >= 0.7 standard
-// deviations, where
+// Smooth tells whether ranked advice can rely on the observed holds: most last about
+// equally long, rather than a few very much longer. It is false until at least 32 have
+// ended. It compares two widths of the law, J >= 0.7 standard deviations, where
 //
 //	J = (integral of sqrt(density * survival))^2
 //
@@ -183,8 +182,8 @@ const (
 	smoothAtLeast = 32 // observations
 )
 
-// smoothness is J in standard deviations, of the releases alone, and 0 if they are
-// too few to tell.
+// smoothness is J in standard deviations, of the releases alone, and 0 if there are too few
+// to tell.
 func (s *sample) smoothness() float64 {
 	const coarse = 4 // buckets taken together, lest a small sample look ragged
 	total := 0.0

@@ -6,17 +6,17 @@ import (
 	"unsafe"
 )
 
-// Histogram is how long things took, in buckets: the law behind the Moments.
-// Recent observations weigh more, with a half-life of HalfLife observations; the
-// latest weighs 1. Of some observations only a lower bound is known; these are
-// censored. The zero value is empty and ready for use.
+// Histogram is how long things took, in buckets: the law behind the Moments. Recent
+// observations weigh more, with a half-life of HalfLife observations; the latest weighs 1.
+// For some observations only a lower bound is known; these are censored. The zero value is
+// empty and ready for use.
 //
 // A quantile sketch from a library would not do: a t-digest has no fixed edges, so
 // censoring and hazards become guesswork, and DDSketch is the same buckets with a
 // map and a logarithm, and without the decay.
 //
-// It takes memory for the octaves that occurred, 64 bytes each: about half a
-// kilobyte for a lock whose holds are within a factor of a hundred, at most 1.9 kB,
+// It takes 64 bytes for each octave from the shortest to the longest observation: about
+// half a kilobyte for a lock whose holds are within a factor of a hundred, at most 1.9 kB,
 // and twice that where holds are censored.
 type Histogram struct {
 	released counts
@@ -26,7 +26,7 @@ type Histogram struct {
 	unit     float64 // what the latest observation added to the counts; 0 means 1
 }
 
-// Bytes is what the Histogram takes in memory.
+// Bytes is the memory that the Histogram takes.
 func (h *Histogram) Bytes() int64 {
 	return int64(unsafe.Sizeof(*h)) + int64(cap(h.released.n)+cap(h.censored.n))*int64(unsafe.Sizeof(float32(0)))
 }
@@ -34,7 +34,7 @@ func (h *Histogram) Bytes() int64 {
 // Both are far from where float32 counts would lose the old beside the new.
 const (
 	largestUnit = 1e12
-	leastWeight = 1e-9 // what is left of all observations however long ago they were
+	leastWeight = 1e-9 // what Fade leaves of all observations at least, however old they are
 )
 
 // Add records an observation of length x.
@@ -97,7 +97,7 @@ func (h *Histogram) Merge(o *Histogram) {
 	h.count += o.count
 }
 
-// Clone is a copy that shares no memory with h; of nil it is nil.
+// Clone returns a copy that shares no memory with h, or nil if h is nil.
 func (h *Histogram) Clone() *Histogram {
 	if h == nil {
 		return nil
@@ -108,8 +108,8 @@ func (h *Histogram) Clone() *Histogram {
 	return &c
 }
 
-// Count is how many observations there were, censored ones included and old ones
-// counting in full; of nil it is 0.
+// Count is the number of observations, censored ones included and old ones counting in
+// full. It is 0 if h is nil.
 func (h *Histogram) Count() uint64 {
 	if h == nil {
 		return 0
@@ -121,14 +121,14 @@ func (h *Histogram) Count() uint64 {
 // 185, since older ones have decayed. Merged Histograms add up.
 func (h *Histogram) Weight() float64 { return h.total / max(h.unit, 1) }
 
-// Quantile is the time that a share q of the observations, from 0 to 1, does not
-// exceed, within 3.2 % or 0.5 us: the middle of a bucket. It is 0 if everything was
-// censored or nothing observed. Where censoring hides the quantile, it is the longest
-// observation that is not censored: beyond its last event the law is unknown.
+// Quantile is the time that a share q of the observations, from 0 to 1, does not exceed,
+// within 3.2 % or 0.5 us: the middle of a bucket. It is 0 if everything was censored or
+// nothing was observed. Where censoring hides the quantile, it is the longest observation
+// that is not censored: beyond its last event the law is unknown.
 //
-// Censored observations count as long as they were there to be seen: the product
-// limit of E. L. Kaplan and P. Meier (1958), with half of what is censored within
-// a bucket taken as at risk there (the actuarial estimate).
+// Censored observations count for as long as they lasted: the product limit of E. L. Kaplan
+// and P. Meier (1958), with half of what is censored within a bucket taken as at risk there
+// (the actuarial estimate).
 func (h *Histogram) Quantile(q float64) time.Duration {
 	if len(h.released.n) == 0 {
 		return 0

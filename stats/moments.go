@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// HalfLife is after how many further observations one weighs half as much:
-// long enough for a steady tail, short enough to follow a change of hold times
-// within a few hundred holds.
+// HalfLife is the number of further observations after which one weighs half as much: long
+// enough for a steady tail, short enough to follow a change of hold times within a few
+// hundred holds.
 const HalfLife = 128
 
 // decay is what one further observation leaves of a weight: 2^(-1/HalfLife).
@@ -82,7 +82,7 @@ func (m *Moments) Merge(o *Moments) {
 	}
 }
 
-// Count is how many observations there were, old ones counting in full.
+// Count is the number of observations, old ones counting in full.
 func (m *Moments) Count() uint64 { return m.count }
 
 // Weight is the decayed number of observations that mean and deviation rest on: at
@@ -95,8 +95,8 @@ func (m *Moments) Mean() float64 { return m.mean }
 // Stddev is the weighted sample standard deviation in nanoseconds, 0 when there
 // are fewer than two observations.
 //
-// The weights tell how much an observation is to be trusted, not how often it
-// was made, so the unbiased divisor is W - W2/W; with equal weights that is n-1.
+// The weights say how far an observation is to be trusted, not how often it was made, so
+// the unbiased divisor is W - W2/W; with equal weights that is n-1.
 func (m *Moments) Stddev() float64 {
 	if m.count < 2 {
 		return 0

@@ -11,8 +11,8 @@ const (
 	lognormalWeight = 16  // of a lognormal law with the moments observed
 	unknownWeight   = 0.5 // of the law of a lock of which nothing is known
 
-	// fewExpiries is how many holds have to expire, after the longest that was seen to
-	// end, to count for half as many.
+	// fewExpiries is how many holds count for half as many, if they expired after the
+	// longest that was seen to end.
 	fewExpiries = 4
 
 	shortest = time.Millisecond // of a lock of which nothing is known
@@ -36,10 +36,10 @@ func (s *sample) observe(h *Histogram, factor float64) {
 	}
 }
 
-// unknown is the law of a lock of which nothing is known: its logarithm is uniform
-// from shortest to longest, so every order of magnitude is as likely. A tail on
-// which the chance to last t falls like 1/t takes its place from longest on, so
-// that the hazard stays 1/t and no wall is put where nobody saw one.
+// unknown is the law of a lock of which nothing is known: its logarithm is uniform from
+// shortest to longest, so every order of magnitude is equally likely. Beyond longest it has
+// a tail on which the chance to last t falls like 1/t, so that the hazard stays 1/t and no
+// wall is put where nobody saw one.
 var unknown = func() (s sample) {
 	span := math.Log(float64(longest) / float64(shortest))
 	lasts := func(t time.Duration) float64 {
@@ -66,17 +66,17 @@ func (s *sample) believeUnknown() {
 	s.beyond += unknown.beyond
 }
 
-// believeLognormal adds a lognormal law with the mean and deviation of hold, which
-// fills the holes that a small sample leaves. The lognormal, since it exists for
-// every deviation and its hazard falls in the tail; the truncated normal, of maximum
-// entropy, has no solution for a deviation above the mean, and its hazard grows.
+// believeLognormal adds a lognormal law with the mean and deviation of hold, which fills
+// the holes that a small sample leaves. It is lognormal because that law exists for every
+// deviation and its hazard falls in the tail; the truncated normal, of maximum entropy, has
+// no solution for a deviation above the mean, and its hazard grows.
 func (s *sample) believeLognormal(hold *Moments) {
 	w := hold.Weight()
 	if !(hold.Mean() > 0) {
 		return
 	}
-	// The deviation of so few says little: of one observation it is taken to be
-	// the mean, as for a memoryless hold.
+	// So few observations say little about the deviation: for one observation it is taken
+	// to be the mean, as for a memoryless hold.
 	variation := math.Hypot(hold.Stddev()/hold.Mean(), 1/w)
 	law := newLognormal(hold.Mean()*s.stretch(), variation)
 	weight := min(lognormalWeight, w)
@@ -89,10 +89,10 @@ func (s *sample) believeLognormal(hold *Moments) {
 	s.beyond += weight * before
 }
 
-// doubtExpiries lets holds count for less that expired after the longest that was seen
-// to end, if they are few. Many of them show that holders die, and that there is nothing
-// to look for until the lease ends. One may be an accident, and must not make a heavy
-// tail of a small sample.
+// doubtExpiries gives holds that expired after the longest that was seen to end less
+// weight, if they are few. Many of them show that holders die, and that a check before the
+// lease ends is useless. One may be an accident, and must not make a heavy tail of a small
+// sample.
 func (s *sample) doubtExpiries() {
 	last, expired := s.last(), 0.0
 	for _, n := range s.censored[last:] {
@@ -103,13 +103,13 @@ func (s *sample) doubtExpiries() {
 	}
 }
 
-// stretch is by how much holds are longer than those that were seen to end:
-// exposure, censored holds included, over occurrence gives the mean of a memoryless
-// law under censoring, and moves others in the right direction.
+// stretch is the factor by which holds are longer than those that were seen to end:
+// exposure, censored holds included, over occurrence gives the mean of a memoryless law
+// under censoring, and moves others in the right direction.
 //
 // Exposure counts up to the longest hold that was seen to end. A hold that expired long
-// after that was probably left by a holder that had died, and tells nothing of how
-// long the living take.
+// after that was probably left by a holder that had died, and says nothing about how long
+// living holders take.
 func (s *sample) stretch() float64 {
 	last := max(s.last()-1, 0)
 	var ended, censored float64
@@ -148,8 +148,8 @@ type lognormal struct {
 	spread float64 // deviation of the logarithm
 }
 
-// newLognormal has that mean in nanoseconds and that coefficient of variation
-// (deviation over mean): spread^2 = ln(1+cv^2), median = ln mean - spread^2/2.
+// newLognormal returns the law with that mean in nanoseconds and that coefficient of
+// variation (deviation over mean): spread^2 = ln(1+cv^2), median = ln mean - spread^2/2.
 func newLognormal(mean, variation float64) lognormal {
 	const narrowest = 1e-3 // a constant would have an infinite hazard
 	v := math.Log1p(math.Pow(max(variation, narrowest), 2))
@@ -168,8 +168,8 @@ func (l lognormal) survivalLog(log float64) float64 {
 	return math.Erfc(z) / 2
 }
 
-// cumulativeHazard is -ln of the chance to exceed t nanoseconds, also where that
-// chance is too small for a float64.
+// cumulativeHazard is -ln of the chance to exceed t nanoseconds, even where that chance is
+// too small for a float64.
 func (l lognormal) cumulativeHazard(t float64) float64 {
 	if t <= 0 {
 		return 0

@@ -5,31 +5,31 @@ import (
 	"time"
 )
 
-// maxPromises bounds the memory of one lock's Promises to 64 kB. Beyond it waiters
-// are spread without being remembered.
+// maxPromises bounds the memory of one lock's Promises to 64 kB. Further waiters are spread
+// without being remembered.
 const maxPromises = 4096
 
-// Promises are the times at which waiters of one lock were told to come back, at
-// most 4096 of them, 8 bytes each. To remember them is what spreads the waiters:
-// each is told the first time that nobody covers yet, and needs no name for that.
-// Waiters that choose for themselves leave the lock idle up to twice as long.
+// Promises are the times at which waiters of one lock were told to come back, at most 4096
+// of them, 8 bytes each. Remembering them is what spreads the waiters: each is told the
+// first time that nobody covers yet, and needs no name for that. Waiters that choose for
+// themselves leave the lock idle up to twice as long.
 //
-// They outlast the hold for which they were made: they cover times, not holds. A
-// waiter that does not come leaves a hole of one place, so nobody checks on them.
+// They outlast the hold for which they were made: they cover times, not holds. A waiter
+// that does not come leaves a hole of one place, so nothing checks whether it came.
 //
 // The zero value is empty and ready for use.
 type Promises struct {
 	slots []time.Duration // those from head on are outstanding, in ascending order
 	head  int
-	made  int           // since there were none, remembered or not
+	made  int           // how many since there were none, remembered or not
 	tail  time.Duration // the latest time given out after the end of the present hold
 }
 
-// Len is how many promises are outstanding, as of the last advice.
+// Len is the number of outstanding promises, as of the last advice.
 func (p *Promises) Len() int { return len(p.slots) - p.head }
 
-// Cancel forgets the promise for that time: its waiter came back, was served, or has
-// gone. It may have been forgotten before, when its time had come.
+// Cancel forgets the promise for that time: its waiter came back, was served, or has gone.
+// The promise may be forgotten already, because its time had come.
 func (p *Promises) Cancel(at time.Duration) {
 	i, found := slices.BinarySearch(p.pending(), at)
 	if !found {
@@ -46,8 +46,8 @@ func (p *Promises) Cancel(at time.Duration) {
 
 func (p *Promises) pending() []time.Duration { return p.slots[p.head:] }
 
-// prune forgets what was promised for before from, and what lies after to, where it
-// can only be if the clock was set back.
+// prune forgets promises for times before from, and those after to, which exist only if the
+// clock was set back.
 func (p *Promises) prune(from, to time.Duration) {
 	for p.head < len(p.slots) && p.slots[p.head] < from {
 		p.head++
@@ -61,7 +61,7 @@ func (p *Promises) prune(from, to time.Duration) {
 	}
 }
 
-// reset forgets everything, and gives back what a crowd took.
+// reset forgets everything, and frees the memory that a crowd took.
 func (p *Promises) reset() {
 	const crowd = 64
 	*p = Promises{slots: p.slots[:0]}
@@ -70,8 +70,8 @@ func (p *Promises) reset() {
 	}
 }
 
-// insert remembers a promise. The space of those whose time has come is used again:
-// a near promise has few before it, and moves only those.
+// insert remembers a promise. It reuses the space of those whose time has come: a near
+// promise has few before it, and moves only those.
 func (p *Promises) insert(at time.Duration) {
 	if p.Len() >= maxPromises {
 		return
@@ -90,13 +90,13 @@ func (p *Promises) insert(at time.Duration) {
 	p.slots = slices.Insert(p.slots, i, at)
 }
 
-// after is how many promises are for at or before it.
+// after is the number of promises for that time or earlier.
 func (p *Promises) after(at time.Duration) int {
 	n, _ := slices.BinarySearch(p.pending(), at+1)
 	return n
 }
 
-// covered tells whether somebody will come between from and to.
+// covered tells whether a waiter was told to come between from and to.
 func (p *Promises) covered(from, to time.Duration) bool {
 	i, found := slices.BinarySearch(p.pending(), from)
 	return found || i < p.Len() && p.pending()[i] <= to

@@ -15,17 +15,16 @@ type Record struct {
 	Counters
 
 	// The laws behind Hold (and Censored) and Wait. They are nil until the lock is
-	// contended, since most never are, and whoever copies a Record shares them:
-	// see Clone.
+	// contended, since most never are. A plain copy of a Record shares them: see Clone.
 	HoldLaw, WaitLaw *Histogram
 
 	aged time.Duration // when Age last made the past fade
 }
 
-// Age lets what was observed before now, on the owner's clock, weigh less: half as
-// much after an hour. It is to be called before something is added.
+// Age lets what was observed before now, on the owner's clock, weigh less: half as much
+// after an hour. Call it before something is added.
 func (r *Record) Age(now time.Duration) {
-	if now-r.aged >= time.Minute { // less adds up
+	if now-r.aged >= time.Minute { // shorter times add up
 		r.fade(now)
 	}
 }
@@ -43,7 +42,7 @@ func (r *Record) fade(now time.Duration) {
 	}
 }
 
-// Clone is a copy that shares no memory with r, to be read without r's mutex.
+// Clone returns a copy that shares no memory with r, to be read without r's mutex.
 func (r *Record) Clone() Record {
 	c := *r
 	c.HoldLaw, c.WaitLaw = r.HoldLaw.Clone(), r.WaitLaw.Clone()
@@ -66,7 +65,7 @@ func (r *Record) MergeLaws(hold, wait *Histogram) {
 	r.HoldLaw, r.WaitLaw = merged(r.HoldLaw, hold), merged(r.WaitLaw, wait)
 }
 
-// merged is into with what h observed; either may be nil.
+// merged returns into with what h observed added to it; either may be nil.
 func merged(into, h *Histogram) *Histogram {
 	if into == nil {
 		return h.Clone()
@@ -77,10 +76,10 @@ func merged(into, h *Histogram) *Histogram {
 	return into
 }
 
-// Fields are the record's numbers with their names on the wire, in the order in
-// which they are printed. What was never observed is 0, and its count says so. A
-// quantile is 0, too, for as long as there was no contention to measure it for: a
-// dashboard wants the same names at all times, and nobody wants a guess.
+// Fields are the record's numbers with their names on the wire, in the order in which they
+// are printed. What was never observed is 0, and its count says so. A quantile is also 0
+// until there was contention to measure it for: a dashboard wants the same names at all
+// times, and nobody wants a guess.
 func (r *Record) Fields() []Field {
 	f := momentsFields("hold", &r.Hold, r.HoldLaw, 50, 90, 99)
 	f = append(f, countField("censored_count", r.Censored.Count()),
@@ -90,9 +89,9 @@ func (r *Record) Fields() []Field {
 	return append(f, r.Counters.Fields()...)
 }
 
-// momentsFields names what Moments and, as far as there is one, a Histogram know. No
-// quantile, and no mean, is outside of what was observed, as the middle of a bucket or
-// a rounding error may be.
+// momentsFields names what Moments and, if there is one, a Histogram know. Every quantile
+// and mean is within what was observed, which the middle of a bucket or a rounded mean may
+// not be.
 func momentsFields(of string, m *Moments, law *Histogram, percentiles ...int) []Field {
 	f := []Field{
 		countField(of+"_count", m.Count()),

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Scene is what advice depends on at one moment. Times are on the caller's clock,
-// whatever its zero. Any value is safe: what makes no sense is taken for unknown.
+// Scene is what advice depends on at one moment. Times are on the caller's clock, whatever
+// its zero. Any value is safe: one that makes no sense counts as unknown.
 type Scene struct {
 	Now     time.Duration
 	Since   time.Duration // when the present hold was granted
@@ -17,10 +17,10 @@ type Scene struct {
 	Weight float64       // how many observations that rests on
 	Cycle  time.Duration // mean time from grant to grant while contended; 0: unknown
 
-	// Spacing is the least time between two tries at this lock; 0: none. Slots keep it,
-	// except for the look at the end of the lease; ranked advice keeps it on average.
+	// Spacing is the least time between two tries at this lock; 0: none. Slots respect it,
+	// except for the check at the end of the lease; ranked advice respects it on average.
 	Spacing  time.Duration
-	Overload float64       // what the server as a whole multiplies prices with; below 1: 1
+	Overload float64       // factor on prices for the load of the whole server; below 1: 1
 	Max      time.Duration // longest advice; 0: a minute
 
 	Queued int     // waiters that will be handed the lock before anybody who polls
@@ -28,18 +28,18 @@ type Scene struct {
 }
 
 const (
-	// kappa is the price of a try in mean holds of idle time, divided by the waiters:
-	// idle time hurts them all, a try costs one.
+	// kappa is the price of a try, in mean holds of idle time divided by the number of
+	// waiters: idle time hurts them all, a try costs one.
 	kappa = 0.5
-	// rankedKappa is that for ranked advice, whose order costs some idle time.
+	// rankedKappa is kappa for ranked advice, whose order costs some idle time.
 	rankedKappa = 0.25
-	// perHold is how many tries at most are planned for a mean hold.
+	// perHold is how many tries are planned for a mean hold at most.
 	perHold = 8
 	// ageShare keeps the price in proportion to the age of a hold that is older than
 	// everything seen, so that tries grow with the logarithm of its age.
 	ageShare = 16
-	// unknownMean is the hold time of a lock of which nothing is known; it counts as
-	// one observation, as does the age of the present hold if that is longer.
+	// unknownMean is the hold time assumed where nothing is known. It counts as one
+	// observation; if the age of the present hold is longer, that counts instead.
 	unknownMean = 25 * time.Millisecond
 	// longestGap is the longest time between two checks of a hold, unless holds are
 	// so long that half a mean hold is more: laws may change.
@@ -50,7 +50,7 @@ const (
 	farthest   = time.Duration(math.MaxInt64 / 4) // keeps sums of two from overflowing
 )
 
-// view is a Scene put in order, for n waiters.
+// view is a Scene brought within bounds, for n waiters.
 type view struct {
 	Scene
 	age     time.Duration // of the present hold
@@ -99,15 +99,16 @@ func (s *Scene) max() time.Duration {
 	return clamp(s.Max, soonest, farthest)
 }
 
-// spacing is ns between two tries, as far as Spacing allows and Max makes sense of it.
+// spacing is ns as the time between two tries: at least Spacing, at most Max.
 func (s *Scene) spacing(ns float64) time.Duration {
 	return clamp(time.Duration(min(ns, float64(farthest))), s.Spacing, s.max())
 }
 
 func clamp(x, lo, hi time.Duration) time.Duration { return min(max(x, lo), hi) }
 
-// NextCycle is the mean time from grant to grant, of which the latest was last: an
-// exponential mean in which the latest counts for 1/64. The first counts in full.
+// NextCycle returns the mean time from grant to grant, so far cycle, after one more of
+// length last: an exponential mean in which the latest counts for 1/64. The first counts in
+// full.
 func NextCycle(cycle, last time.Duration) time.Duration {
 	if cycle <= 0 {
 		return max(last, 0)
@@ -115,9 +116,9 @@ func NextCycle(cycle, last time.Duration) time.Duration {
 	return cycle + (max(last, 0)-cycle)/64
 }
 
-// RetryMs is the advice to come back at that time as a number of milliseconds from
-// now: rounded up, so that the client is not early, but from 1 to limit, or to a
-// minute if limit is 0.
+// RetryMs returns the advice to come back at that time as a number of milliseconds from
+// now: rounded up, so that the client is not early, but from 1 to limit, or to a minute if
+// limit is 0 or less.
 func RetryMs(now, at, limit time.Duration) int64 {
 	if limit <= 0 {
 		limit = defaultMax

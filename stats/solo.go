@@ -2,15 +2,14 @@ package stats
 
 import "time"
 
-// Solo is when to ask again for a client that must choose for itself, because it
-// talks to a plain memcached: how long after now, given mean and deviation of the
-// hold time, the age of the present hold, and how many wait, this client included.
-// At most rate tries a second are made at the lock by all of them; 0 is no limit.
-// The random number, from 0 to 1, spreads the waiters.
+// Solo is how long a client should wait before it asks again, if it must choose for itself
+// because it talks to a plain memcached. It depends on the mean and deviation of the hold
+// time, the age of the present hold, and the number of waiters, this client included. All
+// of them together make at most rate tries a second at the lock; 0 is no limit. The random
+// number, from 0 to 1, spreads the waiters.
 //
-// It is the rule of Hazard.Gap on a lognormal law, at the price of this client's share
-// of the tries: half a mean hold, times the waiters, since of n that ask at random
-// each asks n times as seldom as one.
+// It is the rule of Hazard.Gap on a lognormal law, at a price of half a mean hold times the
+// number of waiters: each of n clients that ask at random asks 1/n as often as one alone.
 func Solo(mean, stddev, age time.Duration, waiters int, rate, random float64) time.Duration {
 	n := float64(min(max(waiters, 1), maxPromises))
 	mu := max(float64(min(mean, horizon)), float64(soonest))

@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// SuggestedTTL is a lease that about one hold in a thousand outlives, or fewer, as long
-// as its holder lives, in whole milliseconds; 0 if that is unknown: fewer than eight
-// recent holds, or none released.
+// SuggestedTTL is a lease, in whole milliseconds, that about one hold in a thousand of a
+// living holder outlives, or fewer. It is 0 if that is unknown: fewer than eight recent
+// holds, or none released.
 //
-// It is twice the longest recent hold, or what the tail says if that is more. The
-// longest tenth of the holds is taken to fall off as a power of the time, which
-// errs on the long side for all lighter tails: q(p) = q(0.9) * (0.1/p)^g by I. Weissman
-// (1978), with g by B. M. Hill (1975), here as exposure over occurrence on the
-// logarithmic scale, so that expired holds count. A few holds may pretend any tail,
-// so it stops at five times the longest.
+// It is twice the longest recent hold, or what the tail says if that is more. The longest
+// tenth of the holds is taken to fall off as a power of the time, which errs on the long
+// side for all lighter tails: q(p) = q(0.9) * (0.1/p)^g by I. Weissman (1978), with g by B.
+// M. Hill (1975), here as exposure over occurrence on the logarithmic scale, so that
+// expired holds count. A few holds can look like any tail, so the lease is at most five
+// times the longest.
 //
-// A hold that expired counts as long as it lasted, but for no more than twice the
-// longest that was released: one that expired long after that was probably left by a
-// holder that had died, and a longer lease only keeps others waiting. Only where a
-// quarter of all holds or more expired the lease is not suggested to be shorter.
+// A hold that expired counts for as long as it lasted, but for no more than twice the
+// longest that was released: one that expired long after that was probably left by a holder
+// that had died, and a longer lease only keeps others waiting. If a quarter of all holds or
+// more expired, the suggestion is no shorter than the longest of them.
 func SuggestedTTL(hold *Histogram) time.Duration {
 	const (
 		fewest  = 8
 		margin  = 2
 		most    = 5
-		beyond  = 0.1 // the share of holds that makes the tail
+		beyond  = 0.1 // the share of holds that form the tail
 		outlive = 0.001
-		often   = 0.25 // the share of holds that expire from which the lease matters
+		often   = 0.25 // the share of expired holds from which on the lease matters
 	)
 	if hold == nil || hold.Weight() < fewest || hold.Quantile(0.5) == 0 {
 		return 0
@@ -44,7 +44,7 @@ func SuggestedTTL(hold *Histogram) time.Duration {
 	return wholeMs(ttl)
 }
 
-// longest is an upper bound of the longest recent observation of one kind: recent enough
+// longest is an upper bound on the longest recent observation of one kind: recent enough
 // that it has not decayed to less than 1/64. It is 0 if there is none.
 func (h *Histogram) longest(c *counts) time.Duration {
 	least := float32(max(h.unit, 1) / 64)
@@ -56,8 +56,8 @@ func (h *Histogram) longest(c *counts) time.Duration {
 	return 0
 }
 
-// tailIndex is g if the chance to exceed t falls like t^(-1/g) from there on. What is
-// longer than most counts as long as that.
+// tailIndex is g if the chance of exceeding t falls like t^(-1/g) beyond from. An
+// observation longer than most counts as most.
 func (h *Histogram) tailIndex(from, most time.Duration) float64 {
 	_, to := h.span()
 	var exposure, ended float64
@@ -73,13 +73,13 @@ func (h *Histogram) tailIndex(from, most time.Duration) float64 {
 	return exposure / ended
 }
 
-// SuggestedWait is how long it makes sense to wait for the lock with so many waiters
-// ahead, in whole milliseconds: in 19 of 20 cases it has come by then, and if not,
-// something else is wrong. It is 0 if nothing is known. The stddev of the hold time
-// is in nanoseconds, like the Scene's Mean.
+// SuggestedWait is how long it makes sense to wait for the lock with ahead waiters in
+// front, in whole milliseconds: in 19 of 20 cases the lock has come by then, and if not,
+// something else is wrong. It is 0 if nothing is known. stddev is that of the hold time in
+// nanoseconds, like the Scene's Mean.
 //
-// The present hold lasts another r, by its law and no longer than its lease; each hold
-// ahead lasts the mean. Independent deviations add up as squares:
+// The present hold lasts r more, by its law and no longer than its lease; each hold ahead
+// lasts the mean. Independent deviations add up as squares:
 //
 //	r50 + ahead * mean + sqrt((r95-r50)^2 + ahead * (1.645 * stddev)^2)
 func SuggestedWait(s *Scene, stddev float64, ahead int) time.Duration {
@@ -95,7 +95,7 @@ func SuggestedWait(s *Scene, stddev float64, ahead int) time.Duration {
 	return wholeMs(r50 + holds + math.Hypot(r95-r50, spread))
 }
 
-// wholeMs rounds nanoseconds up to milliseconds, as far as there is room to.
+// wholeMs rounds nanoseconds up to whole milliseconds, up to farthest.
 func wholeMs(ns float64) time.Duration {
 	ms := math.Ceil(min(ns, float64(farthest)) / float64(time.Millisecond))
 	return time.Duration(ms) * time.Millisecond

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Tally counts durations by fixed bounds, for those who keep the history and
-// compare what they were told at two moments, as Prometheus does: nothing of it
-// fades. The zero value is empty and ready for use.
+// Tally counts durations by fixed bounds, for readers that store the history and compare
+// two readings, as Prometheus does: nothing in it fades. The zero value is empty and ready
+// for use.
 type Tally struct {
-	counts [len(bounds) + 1]uint64 // the last is of what is longer than all bounds
+	counts [len(bounds) + 1]uint64 // the last counts what is longer than all bounds
 	sum    float64                 // nanoseconds
 }
 
-// bounds are inclusive. They cover what a lock is held or waited for, from a
+// bounds are inclusive. They cover the times that a lock is held or waited for, from a
 // hand-off on one machine to a batch job.
 var bounds = [...]time.Duration{
 	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
@@ -41,7 +41,7 @@ func (t *Tally) Merge(o *Tally) {
 	t.sum += o.sum
 }
 
-// Count is how many durations there were.
+// Count is the number of durations.
 func (t *Tally) Count() (n uint64) {
 	for _, count := range t.counts {
 		n += count
@@ -49,10 +49,10 @@ func (t *Tally) Count() (n uint64) {
 	return n
 }
 
-// Seconds is the sum of all.
+// Seconds is the sum of all durations.
 func (t *Tally) Seconds() float64 { return t.sum / float64(time.Second) }
 
-// UpTo goes through the bounds, with the number of durations that are no longer.
+// UpTo iterates over the bounds, each with the number of durations that are no longer.
 func (t *Tally) UpTo() iter.Seq2[time.Duration, uint64] {
 	return func(yield func(time.Duration, uint64) bool) {
 		n := uint64(0)

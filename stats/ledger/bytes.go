@@ -6,15 +6,15 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// PastBytes is about what it takes, in bytes, to know something of one more lock; twice
-// that once it was contended.
+// PastBytes is about how many bytes it takes to remember one more lock; at least twice as
+// many once it was contended.
 const PastBytes = int64(unsafe.Sizeof(Past{})) + 64
 
-// Bytes is what the Ledger takes, in bytes, for locks that it remembers only since they
+// Bytes is what the Ledger takes, in bytes, for locks that it remembers only because they
 // are held. It may remember others, too, but no more of them than New was told.
 func (l *Ledger) Bytes() int64 { return l.bytes }
 
-// weigh counts a Past anew, after its lock was granted or given back, or the Past was
+// weigh updates Bytes for a Past, after its lock was granted or released, or the Past was
 // remembered, forgotten or has grown.
 func (l *Ledger) weigh(p *Past) {
 	var size int64

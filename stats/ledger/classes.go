@@ -24,16 +24,16 @@ func (s *Shared) MergeLaw(name string, r *stats.Record) {
 	}
 }
 
-// EachClass visits the classes that are remembered, in no order. What is visited is the
-// Ledger's own: good until visit returns, and to be read only.
+// EachClass visits the classes that are remembered, in no order. r is the Ledger's own:
+// valid until visit returns, and read-only.
 func (l *Ledger) EachClass(visit func(name string, r *stats.Record)) {
 	for _, c := range l.classes.Values() {
 		visit(c.name, &c.Record)
 	}
 }
 
-// RestoreClass puts back what was known of a class before a restart. Of a class that
-// was contended all Ledgers know it from now on.
+// RestoreClass puts back what was known of a class before a restart. If the class was
+// contended, all Ledgers know it from now on.
 func (l *Ledger) RestoreClass(name string, known stats.Record, now time.Duration) {
 	c, ok := l.classes.Get(name)
 	if !ok {

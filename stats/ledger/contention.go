@@ -8,14 +8,14 @@ import (
 
 // Contention is what advice needs to know of a lock for which somebody had to wait.
 type Contention struct {
-	Promises stats.Promises // when those that were refused were told to come back
+	Promises stats.Promises // when refused waiters were told to come back
 	hazard   *stats.Hazard  // of the lock's own holds, once there are enough
 	cycle    time.Duration  // mean time from grant to grant
 	last     time.Duration  // the latest grant
 	absent   float64        // share of the promises that were not kept
 }
 
-// granted follows the time from grant to grant, as long as grants are waited for.
+// granted updates the mean time from grant to grant, as long as grants are waited for.
 func (c *Contention) granted(now time.Duration, waited bool) {
 	if waited && c.last != 0 {
 		c.cycle = stats.NextCycle(c.cycle, now-c.last)
@@ -23,7 +23,7 @@ func (c *Contention) granted(now time.Duration, waited bool) {
 	c.last = now
 }
 
-// Kept notes whether somebody who was told to come back at some time did.
+// Kept notes whether a waiter that was told to come back at some time did.
 func (c *Contention) Kept(did bool) {
 	const share = 1.0 / 32 // what one promise counts for
 	c.absent -= c.absent * share
@@ -39,14 +39,14 @@ type Knowledge struct {
 	Law                  *stats.Hazard    // nil as long as nobody had to wait
 	Holds                *stats.Histogram // nil if there are none
 	Cycle                time.Duration    // mean time from grant to grant; 0 if unknown
-	Absent               float64          // share of those told to come back that did not
+	Absent               float64          // share of the waiters told to come back that did not
 }
 
-// enough is how many holds of a lock it takes to go by them rather than by those of
-// its class.
+// enough is the number of holds from which on a lock goes by its own rather than by those
+// of its class.
 const enough = 8
 
-// Consult calls use with what is known of the lock. It is good until use returns: until
+// Consult calls use with what is known of the lock. It is valid until use returns: until
 // then the law of its class is locked.
 func (p *Past) Consult(use func(Knowledge)) {
 	k := Knowledge{Mean: p.Hold.Mean(), Stddev: p.Hold.Stddev(), Weight: p.Hold.Weight()}
@@ -54,7 +54,7 @@ func (p *Past) Consult(use func(Knowledge)) {
 		k.Cycle, k.Absent = c.cycle, c.absent
 	}
 	law := p.class.law
-	if law == nil { // nobody has had to wait; there is what this Ledger knows
+	if law == nil { // nobody has had to wait, so only this Ledger knows something
 		k.Holds = p.class.HoldLaw
 		use(k)
 		return

@@ -18,13 +18,13 @@ const (
 	Unkept                   // likewise, since it could not be kept on disk
 	Granted                  // a hold has begun
 	HandedOff                // and it began in the step that ended the hold before
-	Renewed                  // a hold goes on, with its lease or value anew
+	Renewed                  // a hold goes on, with a new lease or value
 	Refused                  // a claim got no grant
 	WaitedInVain             // a queued claim got no grant
-	Overran                  // a holder released what had expired before
+	Overran                  // a holder released a hold that had expired
 	Deadlocked               // a wait was ended because it would never have ended
-	GapEnded                 // a grant ended a time, Event.Took, in which nobody held what somebody wanted
-	Changed                  // a hold goes on as it was; its value, flags or id are others
+	GapEnded                 // a grant ended a gap of Event.Took
+	Changed                  // a hold goes on as it was, with another value, flags or id
 
 	numKinds
 )
@@ -38,7 +38,7 @@ type Event struct {
 	Token  uint64        // of a hold that has expired
 }
 
-// counterOf is what a Kind counts as; those without a counter have none.
+// counterOf is the counter of each Kind that isCounted.
 var counterOf = [numKinds]stats.Counter{
 	Granted:      stats.Acquired,
 	HandedOff:    stats.HandedOff,
@@ -55,5 +55,5 @@ var counterOf = [numKinds]stats.Counter{
 
 func (k Kind) isCounted() bool { return k < GapEnded }
 
-// EndsHold reports whether it is the end of a hold.
+// EndsHold reports whether such an event ends a hold.
 func (k Kind) EndsHold() bool { return k <= Unkept }

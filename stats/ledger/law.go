@@ -10,25 +10,25 @@ import (
 )
 
 // Shared is what several Ledgers know together. Its methods may be called from any
-// goroutine, also by those who hold the mutex of a Ledger's owner.
+// goroutine, even one that holds the mutex of a Ledger's owner.
 type Shared struct {
 	delimiter byte
 	laws      *lru.Cache[string, *law] // of contended classes
 	names     names
 }
 
-// NewShared returns what Ledgers share that keep statistics of up to so many classes,
-// at least one, and give up to so many of them a name in ClassMetrics. delimiter ends
-// the class of a key: see stats.Class.
+// NewShared returns what Ledgers share that keep statistics of up to classes classes, at
+// least one. ClassMetrics name up to named of them. delimiter ends the class of a key: see
+// stats.Class.
 func NewShared(delimiter byte, classes, named int) *Shared {
 	s := &Shared{delimiter: delimiter, names: names{limit: named, busy: make(map[string]uint64)}}
 	s.laws, _ = lru.New[string, *law](max(1, classes)) // refuses sizes below 1 only
 	return s
 }
 
-// law is how long the locks of a class are held and waited for, in all Ledgers. It
-// exists where there was contention: a hold of a class that has none takes no second
-// mutex, but counts in its own Ledger's HoldLaw.
+// law is how long the locks of a class are held and waited for, in all Ledgers. It exists
+// only once there was contention: until then a hold takes no second mutex, and counts in
+// the HoldLaw of its own Ledger.
 type law struct {
 	mu         sync.Mutex // guards what follows
 	hold, wait stats.Histogram
@@ -50,14 +50,14 @@ func (s *Shared) lawOf(class string) (_ *law, isNew bool) {
 }
 
 // Grown returns the classes that were contended for the first time since it was last
-// called: what other Ledgers know of them belongs together now. See Gather.
+// called: what other Ledgers know of them must now be gathered, see Gather.
 func (l *Ledger) Grown() []string {
 	grown := l.grown
 	l.grown = nil
 	return grown
 }
 
-// HasGrown reports whether Grown has anything to tell.
+// HasGrown reports whether Grown would return any classes.
 func (l *Ledger) HasGrown() bool { return l.grown != nil }
 
 // Gather adds what the Ledger knows of a class to what all of them know together.
@@ -71,7 +71,7 @@ func (l *Ledger) Gather(class string) {
 	}
 }
 
-// join moves what a Ledger knows of its class to where the holds of all of them count.
+// join moves what a Ledger knows of its class to the law in which all Ledgers' holds count.
 func (c *class) join(l *law) {
 	if c.law != nil {
 		return
@@ -105,7 +105,7 @@ func (l *law) waited(took time.Duration) {
 	l.mu.Unlock()
 }
 
-// age lets the past fade, as stats.Record does it.
+// age lets the past fade, as stats.Record does.
 func (l *law) age(now time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// Ledger is the books of some locks.
+// Ledger records the past of some locks.
 type Ledger struct {
 	shared  *Shared
 	keys    *simplelru.LRU[string, *Past]
@@ -20,8 +20,8 @@ type Ledger struct {
 	bytes   int64    // see Bytes
 }
 
-// New returns an empty Ledger that remembers up to so many locks that are not held, and
-// up to so many classes; at least one of each.
+// New returns an empty Ledger that remembers up to keys locks that are not held, and up to
+// classes classes; at least one of each.
 func New(shared *Shared, keys, classes int) *Ledger {
 	l := &Ledger{shared: shared, named: make(map[string]*metrics)}
 	// The only error is a size that is not positive.
@@ -33,8 +33,8 @@ func New(shared *Shared, keys, classes int) *Ledger {
 	return l
 }
 
-// Note takes down what has happened to a lock: for the lock, its class, what monitoring
-// is told of the class, and all locks together. It is the only way into the books.
+// Note records an event of a lock: for the lock, its class, the metrics of the class, and
+// all locks together. It is the only way in.
 func (l *Ledger) Note(p *Past, e *Event) {
 	if e.Kind.EndsHold() {
 		l.keep(p)
@@ -67,9 +67,9 @@ func (l *Ledger) Note(p *Past, e *Event) {
 	}
 }
 
-// Granted is the Past to note a grant in: the lock's own if there is one. Otherwise it
-// is shared by all locks of the class of which nothing else is known, so that a lock
-// that is used once takes no memory for its past.
+// Granted returns the Past in which to note a grant: the lock's own if there is one.
+// Otherwise it is shared by all locks of the class of which nothing else is known, so that
+// a lock that is used once takes no memory for its past.
 func (l *Ledger) Granted(key []byte) *Past {
 	if p, ok := l.keys.Get(stringOf(key)); ok {
 		return p
@@ -77,10 +77,10 @@ func (l *Ledger) Granted(key []byte) *Past {
 	return &l.classOf(key).unknown
 }
 
-// Own is a Past that is the lock's alone: p if it is that already, or nil. One that
-// was shared has counted the present grant for the class. It takes about PastBytes, and
-// counts in Bytes as long as the lock is held and has no place among those that are
-// remembered.
+// Own returns a Past that is the lock's alone: p itself if it is not shared. p may be nil.
+// One that was shared has counted the present grant only for the class. An own Past takes
+// about PastBytes, and counts in Bytes as long as the lock is held and not among those that
+// are remembered.
 func (l *Ledger) Own(p *Past, key []byte) *Past {
 	switch {
 	case p == nil:
@@ -104,15 +104,15 @@ func (l *Ledger) Of(key []byte) *Past {
 	return p
 }
 
-// Known is the Past of a lock, nil if nothing is known of it. Being asked for does not
-// make it be remembered longer.
+// Known is the Past of a lock, nil if nothing is known of it. Asking does not make it
+// remembered for longer.
 func (l *Ledger) Known(key []byte) *Past {
 	p, _ := l.keys.Peek(stringOf(key))
 	return p
 }
 
-// Likely is what is known of a lock that nobody holds or, if that is nothing, of its
-// class. Asking makes nothing that would have to be remembered.
+// Likely is what is known of a lock that nobody holds or, if nothing is, of its class.
+// Asking adds nothing that would have to be remembered.
 func (l *Ledger) Likely(key []byte) *Past {
 	if p := l.Known(key); p != nil {
 		return p
@@ -126,7 +126,7 @@ func (l *Ledger) Likely(key []byte) *Past {
 	return &Past{class: &class{law: law}}
 }
 
-// All are the locks that are remembered, those used longest ago first.
+// All are the locks that are remembered, the least recently used first.
 func (l *Ledger) All() []*Past { return l.keys.Values() }
 
 // Len is how many locks are remembered.
@@ -135,11 +135,11 @@ func (l *Ledger) Len() int { return l.keys.Len() }
 // Totals are the counts of all locks, since the beginning or the latest ResetTotals.
 func (l *Ledger) Totals() *stats.Counters { return &l.totals }
 
-// ResetTotals lets Totals begin at 0. What is known of locks and classes stays.
+// ResetTotals sets Totals back to 0. What is known of locks and classes stays.
 func (l *Ledger) ResetTotals() { l.totals = stats.Counters{} }
 
-// Contended notes that somebody waits for the lock, and returns what is known of it
-// since: nil if the Past is not the lock's own.
+// Contended notes that somebody waits for the lock, and returns what is known of it since
+// then: nil if the Past is not the lock's own.
 func (l *Ledger) Contended(p *Past) *Contention {
 	if p.IsShared() {
 		return nil
@@ -207,6 +207,6 @@ func (l *Ledger) list(c *class) {
 	l.classes.Add(c.name, c)
 }
 
-// stringOf looks at bytes as a string, for a call that neither keeps nor changes them.
+// stringOf views bytes as a string, for a call that neither keeps nor changes them.
 // Converting would allocate on the hot path.
 func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -11,12 +11,13 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// OtherClasses is the name under which ClassMetrics sum up the classes that have no
-// name of their own in them. A class that is really called so is among them.
+// OtherClasses is the name under which ClassMetrics sum up the classes that have no name of
+// their own. A class that is really called that is among them.
 const OtherClasses = "other"
 
-// ClassMetrics is what monitoring is told of a class. Counters and durations never go
-// back, whatever "stats reset" and the bounds on statistics forget; the rest is of now.
+// ClassMetrics is what monitoring is told about a class. Counters and durations never go
+// back, whatever "stats reset" and the bounds on statistics forget; the rest is the
+// present.
 type ClassMetrics struct {
 	Name string
 	stats.Counters
@@ -28,7 +29,7 @@ type ClassMetrics struct {
 	Oldest                time.Duration // age of the longest present hold
 }
 
-// Add sums up; the name stays.
+// Add adds the numbers of o; the name stays.
 func (c *ClassMetrics) Add(o *ClassMetrics) {
 	c.Counters.Merge(&o.Counters)
 	c.Hold.Merge(&o.Hold)
@@ -46,7 +47,7 @@ type metrics struct {
 	into *metrics // where its class counts since it lost its name
 }
 
-// metricsOf is where a class of that name counts: by itself if it has a name.
+// metricsOf is where a class of that name counts: separately if it has a name.
 func (l *Ledger) metricsOf(name string) *metrics {
 	if c := l.named[name]; c != nil {
 		return c
@@ -60,7 +61,7 @@ func (l *Ledger) metricsOf(name string) *metrics {
 }
 
 // Metrics visits the ClassMetrics of the classes that have a name, and of all others as
-// OtherClasses. What is held and waited for now is up to whoever counts that there.
+// OtherClasses. The caller counts there what is held and waited for now.
 func (l *Ledger) Metrics(visit func(name string, c *ClassMetrics)) {
 	for name, c := range l.named {
 		visit(name, &c.ClassMetrics)
@@ -68,7 +69,7 @@ func (l *Ledger) Metrics(visit func(name string, c *ClassMetrics)) {
 	visit(OtherClasses, &l.others.ClassMetrics)
 }
 
-// MetricsOf is where the lock of a key counts.
+// MetricsOf returns the ClassMetrics in which the lock of a key counts.
 func (l *Ledger) MetricsOf(key []byte) *ClassMetrics {
 	var buf [256]byte
 	if c := l.named[string(stats.AppendClass(buf[:0], key, l.shared.delimiter))]; c != nil {
@@ -77,11 +78,11 @@ func (l *Ledger) MetricsOf(key []byte) *ClassMetrics {
 	return &l.others.ClassMetrics
 }
 
-// Metrics is where the lock counts.
+// Metrics returns the ClassMetrics in which the lock counts.
 func (p *Past) Metrics() *ClassMetrics { return &p.class.tallied().ClassMetrics }
 
-// Rename lets the classes that have lost their name count among the others from now on,
-// and those that have got one by themselves.
+// Rename lets the classes that lost their name count among the others from now on, and
+// those that got one count separately.
 func (l *Ledger) Rename(lost, got []string) {
 	for _, name := range lost {
 		if c := l.named[name]; c != nil {
@@ -97,13 +98,13 @@ func (l *Ledger) Rename(lost, got []string) {
 	}
 }
 
-// names are the classes that ClassMetrics tell apart, with how busy each was when it
-// was last looked at. A class gets a name when it is first seen, as long as there are
-// any; afterwards only one that is far busier takes a name away from another.
+// names are the classes that ClassMetrics tell apart, with how busy each was when last
+// checked. A class gets a name when it is first seen, as long as there are any left;
+// afterwards only one that is far busier takes a name away from another.
 //
-// A class counts under its name from the moment that it has one; what it did before
-// stays among the others. One that loses its name adds what it counted to the others.
-// So no sum ever goes back, and all of them together are the total.
+// A class counts under its name from the moment it has one; what it counted before stays
+// among the others. A class that loses its name adds its counts to the others. So no sum
+// ever goes back, and all of them together are the total.
 type names struct {
 	limit int
 
@@ -111,11 +112,11 @@ type names struct {
 	busy map[string]uint64
 }
 
-// farBusier is how many times as busy a class must be to take away a name: each
-// exchange adds a step to the others' sum, and must not happen again and again.
+// farBusier is how many times as busy a class must be to take away a name: each exchange
+// adds a step to the others' sum, so exchanges have to be rare.
 const farBusier = 2
 
-// claim reports whether the class has a name, or got one of those that are left.
+// claim reports whether the class has a name, or just got one of those that are left.
 func (n *names) claim(class string) bool {
 	if n.limit == 0 {
 		return false
@@ -132,12 +133,12 @@ func (n *names) claim(class string) bool {
 	return true
 }
 
-// nameable refuses what the others are called, and bytes that are no text: they would
-// have to be changed, and could then be mistaken for another class.
+// nameable refuses the name of the others, and bytes that are not text: they would have to
+// be changed, and could then be mistaken for another class.
 func nameable(class string) bool { return class != OtherClasses && utf8.ValidString(class) }
 
 // Exchange gives the names of the least busy classes to those that are far busier, and
-// returns who lost and who got one: see Ledger.Rename.
+// returns the classes that lost and got one: see Ledger.Rename.
 func (s *Shared) Exchange(busy map[string]uint64) (lost, got []string) {
 	n := &s.names
 	n.mu.Lock()
@@ -162,8 +163,8 @@ func (s *Shared) Exchange(busy map[string]uint64) (lost, got []string) {
 	return lost, got
 }
 
-// update takes down how busy the classes with a name are, and returns those that have
-// none and could have one.
+// update records how busy the classes with a name are, and returns those that have no name
+// and could have one.
 func (n *names) update(busy map[string]uint64) (without []string) {
 	for class, now := range busy {
 		if before, ok := n.busy[class]; ok {

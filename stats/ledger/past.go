@@ -6,28 +6,28 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// Past is what is known of the past of one lock. Whoever has it may read its Record,
-// and changes it through Ledger.Note.
+// Past is what is known of the past of one lock. Its Record may be read, but only
+// Ledger.Note changes it.
 type Past struct {
 	stats.Record
 	key        string // "" for the locks of a class of which nothing else is known
 	class      *class
 	listed     bool        // among those that the Ledger remembers
-	held       bool        // its lock is, so that it stays if the Ledger does not remember it
+	held       bool        // its lock is held, so it stays even if not listed
 	counted    int64       // in Ledger.bytes
 	contention *Contention // nil until somebody had to wait
 	expired    uint64      // token of the latest hold, if that expired
 }
 
-// IsShared reports whether the Past stands for all locks of a class of which nothing is
-// known yet but their class. Its counts mean nothing.
+// IsShared reports whether the Past stands for all locks of a class of which only the class
+// is known. Its counts mean nothing.
 func (p *Past) IsShared() bool { return p.key == "" }
 
 // Key is the lock's key.
 func (p *Past) Key() string { return p.key }
 
-// Copy is what is known of the lock, sharing no memory with the Ledger. Of a lock that
-// was only just granted for the first time that is the grant alone.
+// Copy is what is known of the lock, sharing no memory with the Ledger. For a lock that was
+// only just granted for the first time, that is the grant alone.
 func (p *Past) Copy() stats.Record {
 	if p.IsShared() {
 		var r stats.Record
@@ -37,16 +37,15 @@ func (p *Past) Copy() stats.Record {
 	return p.Clone()
 }
 
-// ExpiredToken is the token of the latest hold if that ended by its lease, and nobody
-// was granted the lock or came too late since; otherwise 0.
+// ExpiredToken is the token of the latest hold that has ended, if its lease ended it and no
+// release of it has come too late since; otherwise 0.
 func (p *Past) ExpiredToken() uint64 { return p.expired }
 
 // Contention is what is known of the lock since somebody first had to wait for it, nil
 // if nobody had to.
 func (p *Past) Contention() *Contention { return p.contention }
 
-// class is what is known of all locks of a class, as far as one Ledger has seen them.
-// Whoever reads it merges the Ledgers.
+// class is what one Ledger knows of all locks of a class. A reader merges the Ledgers.
 type class struct {
 	stats.Record
 	name    string
@@ -56,7 +55,7 @@ type class struct {
 	unknown Past     // stands for those of its locks of which nothing else is known
 }
 
-// tallied is where the class counts for ClassMetrics.
+// tallied is the metrics in which the class counts.
 func (c *class) tallied() *metrics {
 	if c.metrics.into != nil {
 		c.metrics = c.metrics.into
@@ -64,7 +63,7 @@ func (c *class) tallied() *metrics {
 	return c.metrics
 }
 
-// age lets the past fade, of the lock and of its class.
+// age lets the past of the lock and of its class fade.
 func (p *Past) age(now time.Duration) {
 	p.Age(now)
 	p.class.Age(now)
