@@ -51,12 +51,13 @@ func Holds(t *testing.T, c *memcache.Client, key, want string) *memcache.Item {
 	return item
 }
 
-// Item is one without client flags; the expiration counts in seconds.
+// Item returns an item without client flags; expiration is in seconds.
 func Item(key, value string, expiration int32) *memcache.Item {
 	return &memcache.Item{Key: key, Value: []byte(value), Expiration: expiration}
 }
 
-// WantFields reads a line of name=value pairs and looks for those wanted.
+// WantFields reads a line of name=value pairs and fails the test if a wanted one is
+// missing.
 func WantFields(t *testing.T, c *memcache.Client, key, want string) {
 	t.Helper()
 	item, err := c.Get(key)
@@ -71,7 +72,7 @@ func WantFields(t *testing.T, c *memcache.Client, key, want string) {
 	}
 }
 
-// WaitForField asks until the field is there.
+// WaitForField asks for the key until its value has the field.
 func WaitForField(t *testing.T, c *memcache.Client, key, field string) {
 	t.Helper()
 	testenv.Eventually(t, key+" has "+field, func() bool {

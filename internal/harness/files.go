@@ -34,7 +34,7 @@ func ReadFile(t testing.TB, path string) string {
 	return string(text)
 }
 
-// Glob is filepath.Glob for names of which there has to be one.
+// Glob is filepath.Glob, but fails the test if nothing matches.
 func Glob(t testing.TB, pattern string) []string {
 	t.Helper()
 	paths, err := filepath.Glob(absolute(t, pattern))

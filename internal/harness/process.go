@@ -14,12 +14,12 @@ import (
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
-// AsProgram is the variable that makes a test binary run as lockcached, so that what is
-// tested is a process of its own, with the race detector if the tests have it.
+// AsProgram is the variable that makes a test binary run as lockcached, so that the tests
+// have it as a process of its own, with the race detector if they have it themselves.
 const AsProgram = "LOCKCACHED_TEST_AS_PROGRAM"
 
-// Main is what TestMain of a package that starts lockcached calls. The tests run in the
-// root of the repository. It does not return.
+// Main runs the tests of a package that starts lockcached, in the root of the repository.
+// TestMain calls it. It does not return.
 func Main(m *testing.M) {
 	if os.Getenv(AsProgram) != "" {
 		os.Exit(cli.Main(os.Args, os.Stdout, os.Stderr))
@@ -56,7 +56,7 @@ func RunServers(t *testing.T, flags ...string) (addresses []string) {
 // A Process is a lockcached that runs as a process of its own.
 type Process struct {
 	Command   *exec.Cmd
-	Addresses []string // that it listens on
+	Addresses []string // on which it listens
 
 	t       *testing.T
 	logFile string
@@ -86,32 +86,32 @@ func StartLogging(t *testing.T, log *os.File, flags ...string) *Process {
 	if err := p.Command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.Command.Process.Kill() }) // of a test that failed
+	t.Cleanup(func() { _ = p.Command.Process.Kill() }) // for a test that failed
 	for _, port := range ReadPorts(t, portFile) {
 		p.Addresses = append(p.Addresses, fmt.Sprintf("127.0.0.1:%d", port))
 	}
 	return p
 }
 
-// NewProcess is one that is not started yet.
+// NewProcess returns a Process that is not started yet.
 func NewProcess(t *testing.T, log *os.File, flags ...string) *Process {
 	p := &Process{t: t, Command: Lockcached(append([]string{"-p", "-1"}, flags...)...)}
-	// A slow machine ends no wait.
+	// A slow machine must not end a wait.
 	p.Command.Env = append(p.Command.Env, "LOCKCACHED_MAX_WAIT="+testenv.Patience.String())
 	p.Command.Stderr = log
 	return p
 }
 
-// Address is the first that it listens on.
+// Address is the first address on which the process listens.
 func (p *Process) Address() string { return p.Addresses[0] }
 
-// Port is that of its Address.
+// Port is the port of Address.
 func (p *Process) Port() string {
 	_, port, _ := strings.Cut(p.Address(), ":")
 	return port
 }
 
-// Stop ends it in an orderly way.
+// Stop ends the process in an orderly way.
 func (p *Process) Stop() {
 	_ = p.Command.Process.Signal(syscall.SIGTERM)
 	if err := p.Command.Wait(); err != nil {
@@ -119,13 +119,13 @@ func (p *Process) Stop() {
 	}
 }
 
-// Kill ends it as it stands.
+// Kill kills the process.
 func (p *Process) Kill() {
 	_ = p.Command.Process.Kill()
 	_ = p.Command.Wait()
 }
 
-// Log is what it has logged so far.
+// Log is what the process has logged so far.
 func (p *Process) Log() string {
 	text, err := os.ReadFile(p.logFile)
 	if err != nil {
@@ -134,8 +134,8 @@ func (p *Process) Log() string {
 	return string(text)
 }
 
-// portFilename is the variable that names the file in which memcached and lockcached
-// write the ports that they listen on.
+// portFilename is the variable that names the file in which memcached and lockcached write
+// the ports on which they listen.
 const portFilename = "MEMCACHED_PORT_FILENAME"
 
 // ReadPorts waits for that file, which a server has been told to write.

@@ -9,7 +9,7 @@ import (
 	"github.com/lockcached/lockcached/internal/testcert"
 )
 
-// A TLSServer is a lockcached that wants client certificates, and how to meet it.
+// A TLSServer is a lockcached that wants client certificates, with what its clients need.
 type TLSServer struct {
 	CA            *testcert.Authority
 	Secure, Plain string // its addresses
