@@ -27,7 +27,7 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// NewAuthority makes one that nobody knows yet.
+// NewAuthority makes an authority that nobody trusts yet.
 func NewAuthority(t *testing.T) *Authority {
 	t.Helper()
 	a := &Authority{File: filepath.Join(t.TempDir(), "ca.pem"), t: t, key: newKey(t)}
@@ -67,7 +67,7 @@ func (a *Authority) Replace(name, certFile, keyFile string) {
 	a.write(certFile, "CERTIFICATE", a.sign(template, a.cert, key))
 }
 
-// Client is what a client needs to trust the authority's servers, and to show the
+// Client returns what a client needs to trust the authority's servers, and to show the
 // certificate of that name, if it is not "".
 func (a *Authority) Client(name string) *tls.Config {
 	a.t.Helper()
