@@ -1,5 +1,5 @@
-// Package testenv says what the tests may expect of the machine that they run on:
-// nothing of its speed, and of its programs only what is installed.
+// Package testenv says what the tests may expect of their machine: no particular speed, and
+// only those programs that are installed.
 package testenv
 
 import (
@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what has to happen. It bounds a test that
+// Patience is how long a test waits for something that has to happen. It ends a test that
 // hangs; no test passes or fails by the speed of the machine.
 const Patience = 5 * time.Minute
 
-// RequirePeers is the variable that is 1 where every peer has to be there, as in
+// RequirePeers is the variable that is 1 where every peer has to be installed, as in
 // .ci/run: a test without its peer then fails.
 const RequirePeers = "LOCKCACHED_REQUIRE_PEERS"
 
-// Missing skips a test whose peer is not there, or fails it where peers are required.
+// Missing skips a test whose peer is missing, or fails it where peers are required.
 func Missing(t testing.TB, err error) {
 	t.Helper()
 	if os.Getenv(RequirePeers) == "1" {
@@ -29,9 +29,9 @@ func Missing(t testing.TB, err error) {
 	t.Skip(err)
 }
 
-// Root skips a test that needs root if it has another user; why says what for. Where
-// peers are required it fails, unless the variable LOCKCACHED_ROOT_TESTS says that
-// root's tests run separately.
+// Root skips a test that needs root if another user runs it; why says what it needs root
+// for. Where peers are required it fails, unless the variable LOCKCACHED_ROOT_TESTS says
+// that root's tests run separately.
 func Root(t testing.TB, why string) {
 	t.Helper()
 	switch {
