@@ -1,6 +1,6 @@
-// Package ttl has the one value of the time that items and leases last which every layer
-// has to agree on. It is a package of its own because those layers have no other in
-// common: protocol and store import nothing of this project.
+// Package ttl has the one duration on which every layer has to agree: that of items and
+// leases that never end. It is a package of its own because those layers share no other:
+// protocol and store import nothing else of this project.
 package ttl
 
 import (
