@@ -20,7 +20,7 @@ import (
 	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
-// A contestant is a strategy on the server that it is for.
+// A contestant is a strategy with the server that it needs.
 type contestant struct {
 	strategy client.Strategy
 	server   string // name of the program
@@ -35,12 +35,11 @@ var contestants = []contestant{
 	{client.Exponential, "memcached"},
 }
 
-// warmUp is how long the workers go on before they begin to count: the statistics have
-// to know a few holds.
+// warmUp is how long the workers run before they begin to count: the statistics need a few
+// holds.
 const warmUp = 2 * time.Second
 
-// spareConns is how many connections servers have room for besides three of each
-// client.
+// spareConns is how many connections servers have room for beyond three per client.
 const spareConns = 100
 
 // compare gives each strategy its turns.
@@ -104,8 +103,8 @@ type colleague struct {
 	out *bufio.Reader
 }
 
-// hire starts a worker. It ends with ctx, and also when we are killed, since its
-// standard input does.
+// hire starts a worker. It ends with ctx, and also when this process is killed, since its
+// standard input ends then.
 func hire(ctx context.Context, text string) (*colleague, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -128,7 +127,7 @@ func hire(ctx context.Context, text string) (*colleague, error) {
 // dismiss ends a worker, if it has not ended by itself.
 func (w *colleague) dismiss() {
 	_ = w.in.Close()
-	_ = w.cmd.Wait() // what it had to say it has said
+	_ = w.cmd.Wait() // it has already printed all it had to
 }
 
 // direct tells the workers when to begin, and collects what they counted.
@@ -160,8 +159,8 @@ type sample struct {
 	tries     float64 // per acquisition
 	wait      float64 // median, in milliseconds
 	longest   float64 // wait in seconds, or how long it had lasted at the end
-	idle      float64 // part of the time in which nobody had the lock
-	served    float64 // part of the processes that got it at all
+	idle      float64 // share of the time in which nobody had the lock
+	served    float64 // share of the processes that got it at all
 }
 
 func sum(tallies []tally, o options) (s sample) {

@@ -18,18 +18,17 @@ import (
 	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
-// The first two seconds after the server is gone, and after it is back, are shown in
-// slots. It is away for the first two.
+// The slots show the first two seconds after the server goes away, and the first two after
+// it comes back. It is away for two seconds.
 const (
 	slot  = 100 * time.Millisecond
 	slots = 20
-	// sulking is for how long at most a client that was told that the server is
-	// unavailable does not want the lock any more.
+	// sulking is the longest pause of a client after its Lock has failed.
 	sulking = time.Second
 )
 
-// loseServer shows what a herd of clients does that waits in line for a lock when
-// the server goes away: all notice in the same moment.
+// loseServer shows what a herd of clients that wait in line for a lock does when the server
+// goes away: all notice at the same moment.
 func loseServer(ctx context.Context, o options) error {
 	path, err := exec.LookPath("lockcached")
 	if err != nil {
@@ -67,11 +66,11 @@ type herd struct {
 	holder     *client.Client
 	size       int
 	gone, back time.Time
-	failed     atomic.Int64 // Locks, because the server was away for too long
-	returned   int          // in line in the end
+	failed     atomic.Int64 // calls of Lock, because the server was away for too long
+	returned   int          // clients that wait in line at the end
 }
 
-// live is the herd's story.
+// live lets the clients of the herd want the lock while watch disturbs them.
 func (h *herd) live(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var clients sync.WaitGroup
@@ -90,7 +89,7 @@ func (h *herd) live(ctx context.Context) error {
 	return h.watch(ctx)
 }
 
-// want waits in line until the story is over.
+// want waits in line again and again until ctx ends.
 func (h *herd) want(ctx context.Context, c *client.Client) {
 	for ctx.Err() == nil {
 		if _, err := c.Lock(ctx, lockKey); errors.Is(err, client.ErrUnavailable) {

@@ -1,9 +1,9 @@
 //go:build linux
 
-// Contention compares the strategies of package client: processes that want one lock
-// get it in lockcached's line, by its advice, by reckoning on memcached, or by
-// exponential backoff on memcached. All take turns in one run. With --herd it shows
-// instead how many requests a thousand clients make that lose their server together.
+// Contention compares the strategies of package client: processes that want one lock get it
+// in lockcached's line, by its advice, by calculating on memcached, or by exponential
+// backoff on memcached. All take turns in one run. With --herd it shows instead how many
+// requests a thousand clients make when they lose their server together.
 // scripts/bench-contention builds what it needs and runs it.
 package main
 

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A relay stands between the clients and their server. It notes when they send
-// something, and can be a server that is away: then it hangs up on everybody at once.
+// A relay stands between the clients and their server. It records when they send something,
+// and can play a server that is away: then it closes all connections at once.
 type relay struct {
 	net.Listener
 	server string
@@ -18,7 +18,7 @@ type relay struct {
 	mu    sync.Mutex // guards what follows
 	away  bool
 	conns map[net.Conn]struct{} // of clients
-	sent  []time.Time           // requests, and while it is away connections
+	sent  []time.Time           // requests and, while it is away, connections
 }
 
 func newRelay(server string) (*relay, error) {
@@ -41,7 +41,7 @@ func (r *relay) serve() {
 	}
 }
 
-// note says that a client has sent something, and reports whether there is a server.
+// note records that a client has sent something, and reports whether there is a server.
 func (r *relay) note() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

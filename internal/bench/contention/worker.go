@@ -18,8 +18,7 @@ import (
 	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
-// workerVariable holds, as JSON, what a process of this program is to do that is one
-// of those who want the lock.
+// workerVariable makes a process of this program a worker; its value is the worker as JSON.
 const workerVariable = "CONTENTION_WORKER"
 
 // lockKey is the lock that all want.
@@ -61,7 +60,7 @@ func runWorker(ctx context.Context, w worker) error {
 	err = connect(ctx, c)
 	switch {
 	case ctx.Err() != nil:
-		return nil // interrupted, as is whoever started us, who says so
+		return nil // interrupted, as is the process that started us, which says so
 	case err != nil:
 		return err
 	}
@@ -73,7 +72,7 @@ func runWorker(ctx context.Context, w worker) error {
 	}
 	ctx, cancel := context.WithDeadline(ctx, time.Unix(0, begin).Add(w.Duration))
 	defer cancel()
-	go func() { // whoever started us is gone
+	go func() { // the process that started us has ended
 		_, _ = io.Copy(io.Discard, in)
 		cancel()
 	}()
@@ -94,8 +93,8 @@ func connect(ctx context.Context, c *client.Client) error {
 	return l.Unlock()
 }
 
-// count wants the lock until ctx ends, and counts the grants from the time of begin on,
-// with all that was tried for them.
+// count wants the lock until ctx ends, and counts the grants from the time of begin on, and
+// all tries for them.
 func (w *worker) count(ctx context.Context, c *client.Client, begin time.Time) (t tally, err error) {
 	before, err := triesOf(c) // tries that do not count
 	for err == nil && ctx.Err() == nil {

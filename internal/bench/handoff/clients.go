@@ -22,9 +22,9 @@ const (
 	calmWithin   = 15 * time.Second // until all clients have had their turn at the end
 )
 
-// clients want one lock and are driven from one thread: who holds it and since
-// when it is free needs no agreement, the client costs little, and the server
-// has the other core. At no time has a client more than one request under way.
+// clients want one lock and are driven from one thread: it knows who holds the lock and
+// since when it is free, the client costs little, and the server has the other core. A
+// client never has more than one request under way.
 type clients struct {
 	dialect dialect
 	backoff backoff
@@ -34,7 +34,7 @@ type clients struct {
 	buf     []byte
 	timers  timers
 	busy    int  // clients that are not done
-	closing bool // who has had the lock is done
+	closing bool // a client that has had the lock is done
 
 	holder *client   // nil while the lock is free
 	former *client   // the holder before
@@ -192,7 +192,7 @@ func (cs *clients) fire(now time.Time) error {
 	return nil
 }
 
-// want has a client begin to want the lock.
+// want makes a client begin to want the lock.
 func (cs *clients) want(c *client, now time.Time) error {
 	c.since, c.refusals = now, 0
 	cs.busy++
@@ -215,7 +215,7 @@ func (cs *clients) release(c *client) error {
 func (c *client) send(request []byte) error {
 	n, err := unix.Write(c.fd, request)
 	if err == nil && n < len(request) {
-		err = io.ErrShortWrite // all before is answered: the socket has room
+		err = io.ErrShortWrite // all earlier requests are answered: the socket has room
 	}
 	if err != nil {
 		return fmt.Errorf("client %d: write: %w", c.number, err)
@@ -258,7 +258,7 @@ func (cs *clients) receive(c *client) error {
 	return nil
 }
 
-// proceed has a client do what follows from a reply.
+// proceed makes a client act on a reply.
 func (cs *clients) proceed(c *client, v verdict, now time.Time) error {
 	switch {
 	case v == granted && c.state == claiming:

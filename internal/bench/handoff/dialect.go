@@ -22,7 +22,7 @@ const (
 	leaseSeconds = 60 // of a hold, and the longest that a claim waits
 )
 
-// A verdict is what a reply says of the claim or the release it answers.
+// A verdict is what a reply says about the claim or the release it answers.
 type verdict int
 
 const (
@@ -34,26 +34,26 @@ const (
 
 // A dialect is how clients talk to a system.
 type dialect interface {
-	// greet readies a fresh connection. That the server answers on it also means
-	// that it has been accepted: PoolCounter leaves room for twenty that have not.
+	// greet readies a fresh connection. The server's answer also means that it has accepted
+	// the connection: PoolCounter leaves room for twenty that it has not.
 	greet(conn net.Conn, c *client) error
-	// answer understands a reply; other answers than the expected are errors.
+	// answer understands a reply; an unexpected one is an error.
 	answer(c *client, reply []byte) (verdict, error)
 }
 
-// wordDialect is that of a server that answers with words.
+// wordDialect is the dialect of a server that answers with words.
 type wordDialect struct {
 	hello, helloReply string // the reply's beginning; it is one line
 	claim, release    func(number int) string
 	words             map[string]verdict
 }
 
-// waitingAdd has the client wait in lockcached's line.
+// waitingAdd makes the client wait in lockcached's line.
 func waitingAdd(int) dialect {
 	return memcachedDialect(protocol.WaitKey(leaseSeconds*time.Second, ""))
 }
 
-// polledAdd has the client come back until it gets the lock.
+// polledAdd makes the client come back until it gets the lock.
 func polledAdd(int) dialect { return memcachedDialect("") }
 
 func memcachedDialect(option string) dialect {
@@ -71,7 +71,7 @@ func memcachedDialect(option string) dialect {
 
 func holderName(number int) string { return fmt.Sprintf("holder-%09d", number) }
 
-// poolCounter lets one client in and lets the others wait for their turn.
+// poolCounter lets one client in and makes the others wait for their turn.
 func poolCounter(clients int) dialect {
 	const room = 1000 // in the line, unless there are as many clients
 	return wordDialect{

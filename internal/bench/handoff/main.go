@@ -1,10 +1,9 @@
 //go:build linux
 
-// Handoff measures how fast a lock goes from one holder to the next: with
-// lockcached, PoolCounter and etcd, which queue those who wait, and with
-// memcached, which is polled. All take turns in one run, so that whatever else
-// the machine does meets all. scripts/bench-handoff builds what it needs and
-// runs it.
+// Handoff measures how fast a lock goes from one holder to the next: with lockcached,
+// PoolCounter and etcd, which queue waiters, and with memcached, which is polled. All take
+// turns in one run, so that whatever else the machine does affects all.
+// scripts/bench-handoff builds what it needs and runs it.
 package main
 
 import (

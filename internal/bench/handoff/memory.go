@@ -26,8 +26,8 @@ type footprint struct {
 	p50, p99 float64 // gap, microseconds
 }
 
-// measureMemory has lockcached's waiters queue, and then release as soon as they
-// are served.
+// measureMemory makes lockcached's waiters queue, and then release as soon as they are
+// served.
 func measureMemory(ctx context.Context, systems []*system) (footprint, error) {
 	s := systems[0]
 	if s.name != "lockcached" {
@@ -72,9 +72,9 @@ func measureMemory(ctx context.Context, systems []*system) (footprint, error) {
 	return f, f.serve(ctx, cs)
 }
 
-// queue has the clients claim the lock. In order it sees to it that each queues
-// behind the one before, and the first holds the lock; it asks the server so
-// often for this that the server's memory says nothing any more.
+// queue makes the clients claim the lock. If inOrder, the first holds the lock and each of
+// the others queues behind the one before; this takes so many questions to the server that
+// its memory says nothing any more.
 func (cs *clients) queue(ctx context.Context, addr string, inOrder bool) error {
 	conn, err := net.DialTimeout("tcp", addr, answerWithin)
 	if err != nil {
@@ -95,8 +95,8 @@ func (cs *clients) queue(ctx context.Context, addr string, inOrder bool) error {
 	return awaitLine(ctx, conn, len(cs.all)-1, 100*time.Millisecond)
 }
 
-// awaitLine waits until the lock is held and so many claims are queued. It
-// pauses before it looks.
+// awaitLine waits until the lock is held and that many claims are queued. It pauses before
+// each look.
 func awaitLine(ctx context.Context, conn net.Conn, queued int, pause time.Duration) error {
 	if err := conn.SetDeadline(time.Now().Add(answerWithin)); err != nil {
 		return err

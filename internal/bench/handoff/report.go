@@ -17,11 +17,11 @@ const (
 	leastSpeed  = 1.0 // times PoolCounter's hand-offs per second, 10 clients, no hold
 	mostGap     = 1.0 // times PoolCounter's median gap, the same
 	mostIdle    = 1.0 // times PoolCounter's idle part of the time, 10 clients, 1 ms hold
-	mostCrowded = 1.5 // times our own median gap with 10 clients, with 1000
+	mostCrowded = 1.5 // with 1000 clients, times our own median gap with 10
 	mostBytes   = 6 << 10
 )
 
-// A report is a run for a program to read.
+// A report is the results of a run for a program to read.
 type report struct {
 	Systems []systemReport `json:"systems,omitempty"`
 	Rounds  int            `json:"rounds,omitempty"`

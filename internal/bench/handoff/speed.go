@@ -14,18 +14,18 @@ import (
 // spareConns is how many connections servers have room for besides the clients'.
 const spareConns = 100
 
-// A log is what is noted of the grants while a round lasts.
+// A log records the grants of a round.
 type log struct {
 	start    time.Time
 	gaps     []float64     // microseconds from a release sent to the next holder's grant read
-	idle     time.Duration // sum of the gaps, those included after which the holder was the same
+	idle     time.Duration // sum of the gaps, including those before a grant to the same holder
 	returned int           // grants to the client that had just released
 	longest  time.Duration // wait
 }
 
-// grant notes that holder has got the lock, which former had freed; nobody had
-// held it before if former is nil. A client that gets back at once what it has
-// just released was not handed anything.
+// grant notes that holder got the lock that former had freed; former is nil if nobody had
+// held it before. A client that at once gets back what it has just released was not handed
+// anything.
 func (l *log) grant(former, holder *client, freed, now time.Time) {
 	l.waited(holder, now)
 	if former == nil {
@@ -39,7 +39,7 @@ func (l *log) grant(former, holder *client, freed, now time.Time) {
 	l.gaps = append(l.gaps, micros(now.Sub(freed)))
 }
 
-// free notes that the lock was free, or that part of it which is in the round.
+// free adds the time for which the lock was free, as far as it lies in the round.
 func (l *log) free(freed, now time.Time) {
 	if freed.Before(l.start) {
 		freed = l.start
@@ -56,8 +56,8 @@ type sample struct {
 	perSecond     float64 // hand-offs
 	p50, p90, p99 float64 // gap, microseconds
 	longest       float64 // wait, milliseconds, until the end of the round if it was not over
-	idle          float64 // part of the time for which the lock was free though wanted
-	same          float64 // part of the grants that went to the client that had just released
+	idle          float64 // share of the time for which the lock was free though wanted
+	same          float64 // share of the grants that went to the client that had just released
 	cpu           float64 // of the server per hand-off, microseconds
 }
 
@@ -77,9 +77,8 @@ func (r result) median(system int, of func(sample) float64) float64 {
 	return rig.Median(values)
 }
 
-// ratio returns how many times b's number a has: the median over the rounds,
-// since the turns of one round met the machine in the same mood. It is NaN
-// unless both ran.
+// ratio returns a's number divided by b's: the median over the rounds, since the turns of
+// one round met the machine in the same mood. It is NaN unless both ran.
 func (r result) ratio(a, b int, of func(sample) float64) float64 {
 	var ratios []float64
 	for round := range min(len(r.samples[a]), len(r.samples[b])) {
@@ -124,8 +123,8 @@ func measureSpeed(ctx context.Context, o options) ([]result, error) {
 	return results, nil
 }
 
-// measureRound has the clients of a load want one lock for d, after a tenth of
-// it for the line to form.
+// measureRound makes the clients of a load want one lock for d, after a tenth of it for the
+// line to form.
 func measureRound(ctx context.Context, s *system, l load, d time.Duration) (sample, error) {
 	cs, err := newClients(s, l)
 	if err != nil {
@@ -156,7 +155,7 @@ func measureRound(ctx context.Context, s *system, l load, d time.Duration) (samp
 	return cs.sum(end, cpuAfter-cpuBefore), cs.finish(ctx)
 }
 
-// sum returns what the round has shown until now.
+// sum returns what the round has shown so far.
 func (cs *clients) sum(now time.Time, cpu time.Duration) sample {
 	l := &cs.log
 	if cs.holder == nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
-// A system is a server that locks can be had from, with a way to ask for them.
+// A system is a server that grants locks, with a way to ask for them.
 type system struct {
 	name       string
 	program    string // to be looked up in PATH
@@ -51,10 +51,10 @@ func allSystems() []*system {
 		{name: "lockcached", program: "lockcached", newDialect: waitingAdd, launch: launchMemcached},
 		{name: "poolcounter", program: "poolcounterd", newDialect: poolCounter, launch: launchPoolCounter},
 		{name: "etcd", program: "etcd", newDialect: etcdLock, launch: launchEtcd, mostLoad: etcdClients},
-		// What is common: start with a long pause, double it and never stop doing so.
+		// The usual way: start with a long pause, double it, and never stop doing so.
 		{name: "poll-100ms", program: "memcached", newDialect: polledAdd, launch: launchMemcached,
 			backoff: backoff{first: 100 * time.Millisecond}},
-		// What polling can do at its best, at the price of many tries.
+		// The best that polling can do, at the price of many tries.
 		{name: "poll-1ms", program: "memcached", newDialect: polledAdd, launch: launchMemcached,
 			backoff: backoff{first: time.Millisecond, most: 100 * time.Millisecond, jitter: true}},
 	}
@@ -88,7 +88,7 @@ func (s *system) stop() {
 	}
 }
 
-// whyNot tells why the system cannot take the load; "" if it can.
+// whyNot says why the system cannot take the load; "" if it can.
 func (s *system) whyNot(l load) string {
 	switch {
 	case s.path == "":

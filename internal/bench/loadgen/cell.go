@@ -53,10 +53,10 @@ type batch struct {
 	requests []byte
 	replies  []byte
 	ops      int
-	counts   bool // each reply is a counter, ops higher the next time
+	counts   bool // each reply is a counter, higher by ops the next time
 }
 
-// answered prepares b for being sent again.
+// answered prepares b to be sent again.
 func (b *batch) answered() {
 	if b.counts {
 		advance(b.replies, b.ops)
@@ -90,7 +90,7 @@ func key(kind string, i int) string {
 	return fmt.Sprintf("bench:%s:%0*d", kind, 20-len("bench::")-len(kind), i)
 }
 
-// holderName returns the 16 bytes that a lock is held with.
+// holderName returns the value, 16 bytes, with which a lock is held.
 func holderName(i int) string { return fmt.Sprintf("holder-%09d", i) }
 
 // hundredBytes returns the value of an ordinary item.
@@ -135,7 +135,7 @@ func (c cell) workload() workload {
 	return w
 }
 
-// around has before sent ahead of the cycles, and after when they have ended.
+// around sends before ahead of the cycles, and after once they have ended.
 func (w *workload) around(before, after exchange) {
 	w.prepare = append(w.prepare, newBatch(before))
 	w.cleanUp = append(w.cleanUp, newBatch(after))

@@ -52,7 +52,7 @@ func doAll(addr string, batches []batch) error {
 	return nil
 }
 
-// unexpected reports replies to b that are not those it should get.
+// unexpected is the error for replies to b that are not the expected ones.
 func unexpected(b batch, got, want []byte) error {
 	const excerpt = 200
 	return fmt.Errorf("unexpected reply to %.*q: got %.*q, want %.*q", excerpt, b.requests, excerpt, got, excerpt, want)

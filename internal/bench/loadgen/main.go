@@ -1,9 +1,9 @@
 //go:build linux
 
-// Loadgen compares the speed and the memory of two servers that speak
-// memcached's protocol: lockcached and memcached, unless told otherwise. It
-// starts both and lets them take turns, so that whatever else the machine does
-// meets both. scripts/bench builds what it needs and runs it.
+// Loadgen compares the speed and the memory of two servers that speak memcached's protocol:
+// lockcached and memcached, unless told otherwise. It starts both and lets them take turns,
+// so that whatever else the machine does affects both. scripts/bench builds what it needs
+// and runs it.
 package main
 
 import (
@@ -120,8 +120,8 @@ func matchingCells(pattern string) ([]cell, error) {
 	return cells, nil
 }
 
-// chooseContenders finds the servers at paths a and b, or the only one that is
-// wanted of them.
+// chooseContenders finds the servers at paths a and b, or only the one of them that is
+// wanted.
 func chooseContenders(a, b, only string) ([]*contender, error) {
 	first := &contender{label: filepath.Base(a), path: a}
 	second := &contender{label: filepath.Base(b), path: b}

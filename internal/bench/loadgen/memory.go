@@ -18,7 +18,7 @@ const (
 // A footprint is the bytes of memory that a server needs for one more of each.
 type footprint struct {
 	heldLock   float64
-	silentConn float64 // connected, and not a word since
+	silentConn float64 // connected, and silent since
 	usedConn   float64 // idle again after one command
 }
 

@@ -26,7 +26,7 @@ const (
 	mostPerConn = 4 << 10
 )
 
-// A report is a run for a program to read.
+// A report is the results of a run for a program to read.
 type report struct {
 	Servers []serverReport `json:"servers"`
 	Rounds  int            `json:"rounds,omitempty"`

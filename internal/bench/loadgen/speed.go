@@ -44,9 +44,9 @@ func (r result) cpuMicros(contender int) float64 {
 	return rig.Median(values)
 }
 
-// ratio returns how many times the second contender's speed the first one
-// reached: the median over the rounds, since the two turns of one round met
-// the machine in the same mood. It is NaN when only one ran.
+// ratio returns how many times the second contender's speed the first one reached: the
+// median over the rounds, since the two turns of one round met the machine in the same
+// mood. It is NaN if only one ran.
 func (r result) ratio() float64 {
 	if len(r.samples) < 2 {
 		return math.NaN()

@@ -13,9 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CPU returns the processor time that the process has used, with all threads,
-// those that ended included. Its clock is finer than the hundredths of a
-// second of /proc/PID/stat.
+// CPU returns the processor time that the process has used, in all threads, including those
+// that have ended. Its clock is finer than the hundredths of a second of /proc/PID/stat.
 func (p *Process) CPU() (time.Duration, error) {
 	const allThreads = 2 // CPUCLOCK_SCHED; clock_getcpuclockid(3) composes the id like this
 	clock := int32(^p.Pid()<<3 | allThreads)
@@ -26,9 +25,9 @@ func (p *Process) CPU() (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// RSS returns the bytes of memory that the process has in use. It reads
-// smaps_rollup, because VmRSS in status may lag by 64 pages per core and kind
-// of memory: much, beside 5000 small connections.
+// RSS returns the bytes of memory that the process has in use. It reads smaps_rollup,
+// because VmRSS in status may lag by 64 pages per core and kind of memory: that is much
+// compared to 5000 small connections.
 func (p *Process) RSS() (int64, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", p.Pid()))
 	if err != nil {

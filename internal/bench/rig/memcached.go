@@ -22,7 +22,7 @@ const serverThreads = "2"
 type Memcached struct {
 	*Process
 	Addr    string // host:port
-	Version string // what it says of itself
+	Version string // as the server reports it
 }
 
 // StartMemcached starts the server at path, which must understand memcached's

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Percentile returns the value below which p percent of the values lie,
-// interpolated between neighbours; NaN for no values.
+// Percentile returns the value below which p percent of the values lie, interpolated
+// between neighbours, or NaN if there are no values.
 func Percentile(values []float64, p float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()

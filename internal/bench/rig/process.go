@@ -71,8 +71,8 @@ func unnamedFile() (*os.File, error) {
 // Pid returns the process id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// WaitReady calls probe until it succeeds. It gives up when the process ends,
-// after ten seconds, or with ctx.
+// WaitReady calls probe until it succeeds. It gives up when the process ends, after ten
+// seconds, or when ctx is done.
 func (p *Process) WaitReady(ctx context.Context, probe func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
@@ -103,7 +103,7 @@ func (p *Process) Stop() {
 	}
 }
 
-// Kill ends the process at once, as a crash would, and returns when it is over.
+// Kill ends the process at once, as a crash would, and returns when it has ended.
 func (p *Process) Kill() {
 	p.cmd.Process.Kill()
 	<-p.exited
@@ -112,10 +112,10 @@ func (p *Process) Kill() {
 // Signal sends the process a signal.
 func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// Exited is closed when the process is over.
+// Exited is closed when the process has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// State tells how the process ended, once Exited is closed.
+// State is how the process ended, once Exited is closed.
 func (p *Process) State() *os.ProcessState { return p.cmd.ProcessState }
 
 // Printed returns the end of what the process wrote.
@@ -131,8 +131,8 @@ func (p *Process) Printed() string {
 	return string(tail)
 }
 
-// FreePort returns a loopback TCP port that nobody listens on. Another process
-// may take it first; then the server fails to start, and says so.
+// FreePort returns a free TCP port on loopback. Another process may take it first; then the
+// server fails to start, and says so.
 func FreePort() (int, error) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

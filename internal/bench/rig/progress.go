@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Progress shows on a terminal how far a benchmark is, on one line that is
+// Progress shows on a terminal how far a benchmark has got, on one line that is
 // overwritten. Elsewhere it shows nothing.
 type Progress struct {
 	total, done int

@@ -27,8 +27,8 @@ func AtMost(what string, value, limit float64) Target {
 	return Target{what, Number(value), Number(limit), value <= limit}
 }
 
-// PrintTargets writes a table of the targets to w. What could not be measured
-// does not hold.
+// PrintTargets writes a table of the targets to w: whether each holds, was missed or could
+// not be measured.
 func PrintTargets(w io.Writer, targets []Target) {
 	var table Table
 	table.Row("target", "limit", "is", "")
@@ -45,8 +45,7 @@ func PrintTargets(w io.Writer, targets []Target) {
 	table.Print(w)
 }
 
-// Number is a measurement; NaN if there was nothing to measure, for which JSON
-// has null.
+// Number is a measurement, or NaN if there was nothing to measure; in JSON that is null.
 type Number float64
 
 // MarshalJSON is for package json.
@@ -57,7 +56,7 @@ func (n Number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(n))
 }
 
-// Text returns the number with so many decimals, for people.
+// Text returns the number with that many decimals, for people.
 func (n Number) Text(decimals int) string {
 	if math.IsNaN(float64(n)) {
 		return "-"
