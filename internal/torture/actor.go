@@ -39,7 +39,7 @@ type actor struct {
 // A lostOp is a request during which the connection broke by itself.
 type lostOp struct {
 	*history.Op
-	opened time.Duration // the connection
+	opened time.Duration // when the connection was dialled
 }
 
 func (rec *recording) newActor(rng *rand.Rand, keys []string) *actor {
@@ -50,7 +50,7 @@ func (rec *recording) newActor(rng *rand.Rand, keys []string) *actor {
 }
 
 const (
-	breakOnce   = 100 // in so many requests, and in so many grants, a client breaks its connection
+	breakOnce   = 100 // a client breaks its connection once in so many requests, and grants
 	abandonOnce = 200 // in so many turns a holder leaves its lock to expire
 	breather    = 4 * time.Millisecond
 )
@@ -85,7 +85,7 @@ func (a *actor) connect() bool {
 	return true
 }
 
-// asHolder does something with a lock that the actor believes to hold.
+// asHolder does something with a lock that the actor believes it holds.
 func (a *actor) asHolder(key string) {
 	token := a.tokens[key]
 	switch n := a.rng.IntN(100); {
@@ -176,8 +176,7 @@ func (a *actor) remove(key string, token uint64) {
 	delete(a.holds, key)
 }
 
-// swap renews or, without a lease, releases. Either way the token is another
-// afterwards.
+// swap renews or, without a lease, releases. Either way the old token is no longer good.
 func (a *actor) swap(key, value string, lease time.Duration, token uint64) {
 	op := &history.Op{Kind: history.Swap, Key: key, Value: value, Lease: lease, Compare: token}
 	a.perform(op, cas(key, lease, value, token))
@@ -234,9 +233,9 @@ func (a *actor) perform(op *history.Op, request string) (reply, bool) {
 	return r, true
 }
 
-// remember keeps the requests whose answers the server may doubt to have arrived:
-// the latest one, and the one before, for the latest may have been sent before that
-// answer came.
+// remember keeps the requests whose answers the server may doubt to have arrived: the
+// latest one, and the one before it, since the latest may have been sent before that answer
+// came.
 func (a *actor) remember(op *history.Op) {
 	const doubtful = 2
 	a.recent = append(a.recent, op)
@@ -268,7 +267,7 @@ func (a *actor) leaveHappy() {
 	a.leave(reset)
 }
 
-// leave breaks the connection. The server may take back what it doubts.
+// leave breaks the connection. The server may take back the grants that it doubts.
 func (a *actor) leave(reset bool) {
 	for _, op := range a.recent {
 		op.Cut = a.rec.now()
@@ -288,7 +287,7 @@ func (a *actor) left() {
 	clear(a.holds)
 }
 
-// lose follows a connection that broke by itself.
+// lose records a request during which the connection broke by itself.
 func (a *actor) lose(op *history.Op, err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		a.faults = append(a.faults, fmt.Sprintf("no answer within %v: %s %v", answerWithin, op.Key, op))

@@ -79,8 +79,8 @@ func crashMode(ctx context.Context, t *trial, mode string, o *outcome) error {
 	return nil
 }
 
-// load lets the owners work at that address until the server is killed, for a while on a
-// full disk if it is to become so.
+// load lets the owners work at that address until the server is killed; if full, for a
+// while on a full disk.
 func load(s *server, addr string, all []*owner, rng *rand.Rand, full bool) (err error) {
 	var wg sync.WaitGroup
 	for _, own := range all {
@@ -96,12 +96,12 @@ func load(s *server, addr string, all []*owner, rng *rand.Rand, full bool) (err 
 	return err
 }
 
-// fillDisk lets the server write no file any more, as if there were no space.
+// fillDisk keeps the server from writing to any file, as if there were no space.
 func (s *server) fillDisk() error {
 	return unix.Prlimit(s.Pid(), unix.RLIMIT_FSIZE, &unix.Rlimit{Max: unix.RLIM_INFINITY}, nil)
 }
 
-// verify looks at all locks after a start and returns what is wrong.
+// verify checks all locks after a start and returns what is wrong.
 func verify(addr string, all []*owner) (faults []string) {
 	highest := uint64(0)
 	for _, own := range all {
@@ -133,7 +133,7 @@ type owner struct {
 	rng     *rand.Rand
 	keys    []string
 	locks   map[string]owned
-	pending map[string]owned // what a request makes of its lock that is under way, or was refused
+	pending map[string]owned // by lock, what a request makes of it that is under way or was refused
 	highest uint64           // token
 	writes  int              // values given
 
@@ -145,7 +145,7 @@ type owner struct {
 type owned struct {
 	value   string
 	token   uint64 // 0: not known
-	above   uint64 // what it is above, if not known
+	above   uint64 // the token is above it, if not known
 	renewed time.Time
 	lease   time.Duration
 }
@@ -178,7 +178,7 @@ func (own *owner) work(addr string) {
 	for len(own.pending) < len(own.keys) {
 		key := own.keys[own.rng.IntN(len(own.keys))]
 		if _, doubtful := own.pending[key]; doubtful {
-			continue // until it is looked at
+			continue // until verify has read it
 		}
 		request, want, after := own.next(key)
 		own.pending[key] = after
@@ -207,7 +207,7 @@ func (own *owner) work(addr string) {
 	}
 }
 
-// next chooses a request, and says how it has to be answered and what the lock is
+// next chooses a request, and returns the answer that it has to get and what the lock is
 // like then.
 func (own *owner) next(key string) (request, want string, after owned) {
 	now := owned{above: own.highest, renewed: time.Now(), lease: shortestLease + within(own.rng, longestLease-shortestLease).Round(time.Second)}
@@ -228,8 +228,8 @@ func (own *owner) next(key string) (request, want string, after owned) {
 	return "delete " + key + "\r\n", "DELETED", owned{}
 }
 
-// verify compares the owner's locks with those of the server, and goes on from
-// what is there.
+// verify compares the owner's locks with those of the server, and goes on from the state
+// that it finds.
 func (own *owner) verify(conn *client) (faults []string) {
 	for _, key := range own.keys {
 		r, err := conn.ask("mg "+key+" v c t\r\n", answerWithin)
@@ -251,7 +251,7 @@ func (own *owner) verify(conn *client) (faults []string) {
 	return faults
 }
 
-// matches reports whether that is what the server shows. It shows whole seconds.
+// matches reports whether the server shows the lock like that. It shows whole seconds.
 func (l owned) matches(r reply) bool {
 	if r.word() != "VA" {
 		return l.value == ""

@@ -24,7 +24,7 @@ type crowd struct {
 	busy       sync.WaitGroup // the pipeliners
 }
 
-// gather connects so many clients of each kind, and so many that do not read.
+// gather connects each clients of each kind, and deaf clients that do not read.
 func (c *crowd) gather(ctx context.Context, each, deaf int) error {
 	const unheard = 50 // large values: more than all buffers take
 	for _, kind := range []struct {
@@ -70,8 +70,8 @@ func (c *crowd) add(request, last string, deaf bool) error {
 	return conn.send(request, answerWithin)
 }
 
-// greet connects, and makes sure that the server knows: a connection that it has
-// not accepted yet is promised nothing.
+// greet connects, and makes sure that the server knows: it promises nothing to a connection
+// that it has not accepted yet.
 func greet(addr string) (*client, error) {
 	conn, err := dial(addr)
 	if err != nil {
@@ -84,7 +84,7 @@ func greet(addr string) (*client, error) {
 	return conn, nil
 }
 
-// await returns when so many clients wait in line.
+// await returns when that many clients wait in line.
 func (c *crowd) await(ctx context.Context, waiters int) error {
 	conn, err := greet(c.addr)
 	if err != nil {
@@ -110,7 +110,7 @@ func (c *crowd) count() {
 	}
 }
 
-// judge looks at what the clients were told once the server is gone.
+// judge checks what the clients were told, once the server is gone.
 func (c *crowd) judge(o *outcome) {
 	c.busy.Wait()
 	for _, p := range c.pipeliners {
@@ -144,10 +144,10 @@ type quiet struct {
 	deaf          bool
 }
 
-// fault says what is wrong with how the client was answered, if something is.
+// fault says what is wrong with the answers to the client; "" if nothing is.
 func (q *quiet) fault() string {
 	if q.deaf {
-		return "" // it will not know
+		return "" // it does not read its answers
 	}
 	got, err := io.ReadAll(q.conn.in)
 	if err != nil && len(got) == 0 && q.last == "" {
@@ -159,8 +159,8 @@ func (q *quiet) fault() string {
 	return ""
 }
 
-// A pipeliner sends batches of commands, each when the one before is answered,
-// until the server hangs up.
+// A pipeliner sends batches of commands, each when the one before is answered, until the
+// server closes the connection.
 type pipeliner struct {
 	conn     *client
 	requests string
@@ -201,7 +201,7 @@ func newPipeliner(addr string, number int) (*pipeliner, error) {
 	return p, nil
 }
 
-// run works until the server hangs up, or answers what it should not.
+// run works until the server closes the connection, or answers what it should not.
 func (p *pipeliner) run() {
 	want := []byte(strings.Join(p.replies, ""))
 	got := make([]byte, len(want))
@@ -219,10 +219,10 @@ func (p *pipeliner) run() {
 	}
 }
 
-// answered is how many commands were.
+// answered is the number of commands that were answered.
 func (p *pipeliner) answered() int { return int(p.whole) * len(p.replies) }
 
-// fault says what is wrong with how the client was answered, if something is.
+// fault says what is wrong with the answers to the client; "" if nothing is.
 func (p *pipeliner) fault() string {
 	rest := string(p.part)
 	for _, reply := range p.replies {

@@ -44,8 +44,8 @@ func damageRound(ctx context.Context, t *trial) (o outcome, err error) {
 	return o, nil
 }
 
-// makeOrigin has a server write files and kills it. It returns all that the locks
-// have been like.
+// makeOrigin has a server write files and kills it. It returns all states that the locks
+// have been in.
 func makeOrigin(ctx context.Context, t *trial, origin, mode string) ([]moment, error) {
 	s, err := t.program.start(ctx, "--data", origin, "--fsync", mode, "--fsync-interval", "20ms")
 	if err != nil {
@@ -75,13 +75,13 @@ func damageCopy(ctx context.Context, t *trial, origin, name string, past []momen
 	return os.CopyFS(filepath.Join(t.keep, kept), os.DirFS(dir))
 }
 
-// A moment is what all locks were like at some time: what gets shows of each.
+// A moment is the state of all locks at some time: what gets shows for each.
 type moment [damageKeys]struct {
 	value string
 	token uint64
 }
 
-// makePast changes locks one by one, and returns all moments of that.
+// makePast changes locks one by one, and returns the moment after each change.
 func makePast(addr string, rng *rand.Rand) (past []moment, err error) {
 	conn, err := dial(addr)
 	if err != nil {
@@ -131,7 +131,7 @@ func look(conn *client) (now moment, err error) {
 	return now, nil
 }
 
-// damage does something to a file of the directory and tells what.
+// damage damages a file of the directory and says how.
 func damage(dir string, rng *rand.Rand) (what string, err error) {
 	var files []string
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -174,8 +174,8 @@ func damage(dir string, rng *rand.Rand) (what string, err error) {
 	return fmt.Sprintf("%s, at %d: %s", filepath.Base(name), at, what), os.WriteFile(name, content, 0o666)
 }
 
-// startDamaged starts the server on damaged files. It returns what is wrong, if
-// something is.
+// startDamaged starts the server on damaged files. It returns what is wrong; "" if nothing
+// is.
 func startDamaged(ctx context.Context, t *trial, dir string, past []moment, o *outcome) (fault string, err error) {
 	s, err := t.program.prepare("--data", dir)
 	if err != nil {

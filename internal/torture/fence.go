@@ -95,8 +95,8 @@ func (c *fenceCrew) hire() error {
 	return nil
 }
 
-// choose returns the index of a worker to be disturbed: who is writing just now,
-// or any.
+// choose returns the index of a worker to disturb: the one that is writing just now, or
+// any.
 func (c *fenceCrew) choose() int {
 	if writer := c.resource.writer(); chance(c.rng, 2) {
 		if i := slices.IndexFunc(c.workers, func(h hand) bool { return h.number == writer }); i >= 0 {
@@ -151,7 +151,7 @@ func (c *fenceCrew) pause(p hand) error {
 	return nil
 }
 
-// stop ends all workers, once those that pause go on.
+// stop ends all workers, once those that are paused go on.
 func (c *fenceCrew) stop() {
 	c.waking.Wait()
 	for _, p := range c.workers {
@@ -192,7 +192,7 @@ func (r *resource) answer(line string) string {
 		who         int
 		from, until time.Duration
 	)
-	// What a verb does not need is left out by its sender.
+	// A sender leaves out what its verb does not need.
 	_, _ = fmt.Sscan(line, &verb, &key, &token, &from, &until, &who)
 	ok := true
 	switch verb {

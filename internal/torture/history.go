@@ -26,13 +26,14 @@ const (
 	clientsPerTable = 6
 	keysPerTable    = 2 // few, so that the clients get in each other's way
 
-	// policy is what the keys begin with whose claims wait though nobody asks.
+	// policy is the prefix of the keys whose claims wait although the client does not ask
+	// for it.
 	policy = "policy:"
 
 	patience = 20 * time.Second // of the checker, for each key
 )
 
-// historyServer starts the server that is to survive its clients.
+// historyServer starts the server that has to outlive its clients.
 func historyServer(ctx context.Context, t *trial) (*server, error) {
 	mode := fsyncModes[t.rng.IntN(len(fsyncModes))]
 	return t.program.start(ctx, "-c", "10000", "--wait", policy+"*=300ms", "--data", t.dir, "--fsync", mode)
@@ -47,8 +48,8 @@ func historyRound(ctx context.Context, t *trial) (outcome, error) {
 	return recordAndJudge(ctx, t, s, s.addr, pick(t, 1, 2, 2))
 }
 
-// recordAndJudge lets clients loose on the server, which they reach at addr, kills
-// it so many times meanwhile, and judges what they saw.
+// recordAndJudge lets clients loose on the server, which they reach at addr, kills it that
+// many times meanwhile, and judges what they saw.
 func recordAndJudge(ctx context.Context, t *trial, s *server, addr string, kills int) (outcome, error) {
 	rec := &recording{began: time.Now(), addr: addr, name: t.name}
 	length := pick(t, 1500*time.Millisecond, 3*time.Second, 4*time.Second)
@@ -74,8 +75,8 @@ func recordAndJudge(ctx context.Context, t *trial, s *server, addr string, kills
 	return judge(t, rec.collect(actors), kills)
 }
 
-// killServer kills the server so many times while the clients are at work, and
-// starts it again.
+// killServer kills the server that many times while the clients are at work, and starts it
+// again.
 func (rec *recording) killServer(ctx context.Context, rng *rand.Rand, s *server, times int) error {
 	for i := range times {
 		part := rec.over / time.Duration(times)
@@ -137,8 +138,8 @@ type collected struct {
 	faults []string
 }
 
-// collect puts together what the clients have recorded. What was not answered
-// before the server died had happened by then, or never will.
+// collect puts together what the clients have recorded. A request that was not answered
+// before the server died had been carried out by then, or never will be.
 func (rec *recording) collect(actors []*actor) (all collected) {
 	void := make(map[*history.Op]bool)
 	for _, a := range actors {
@@ -149,7 +150,7 @@ func (rec *recording) collect(actors []*actor) (all collected) {
 			if death == history.Never {
 				all.faults = append(all.faults, fmt.Sprintf("a connection broke though the server lived: %s %v", op.Key, op))
 			}
-			void[op.Op] = death < op.Call // it was sent to nobody
+			void[op.Op] = death < op.Call // the server was dead when it was sent
 		}
 		for _, op := range a.ops {
 			if op.Result == history.Unknown {
@@ -164,13 +165,13 @@ func (rec *recording) collect(actors []*actor) (all collected) {
 	return all
 }
 
-// deathAfter is when the server had died next; Never if it lived on.
+// deathAfter is when the server died next; Never if it lived on.
 func (rec *recording) deathAfter(call time.Duration) time.Duration {
 	i := slices.IndexFunc(rec.deaths, func(death time.Duration) bool { return death > call })
 	return rec.deaths[i]
 }
 
-// judge has the checker look at what was recorded.
+// judge has the checker judge what was recorded.
 func judge(t *trial, all collected, killed int) (o outcome, err error) {
 	began := time.Now()
 	checker := history.Checker{Patience: patience, Workers: 2}

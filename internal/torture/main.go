@@ -28,7 +28,7 @@ type options struct {
 	form      form
 	duration  time.Duration // of a long run
 	dir       string        // of the report, and of what is kept of findings
-	soak      time.Duration // of a long round
+	soak      time.Duration // length of a long round of soak
 	resume    bool
 	seed      uint64
 }

@@ -26,7 +26,7 @@ type trial struct {
 // pick returns the value for the form of the trial.
 func pick[T any](t *trial, tiny, short, long T) T { return [...]T{tiny, short, long}[t.form] }
 
-// split returns a source of chance for a goroutine of its own.
+// split returns a source of random numbers for a goroutine of its own.
 func (t *trial) split() *rand.Rand { return rand.New(rand.NewPCG(t.rng.Uint64(), t.rng.Uint64())) }
 
 // within returns a random duration below d.
@@ -37,7 +37,7 @@ func within(rng *rand.Rand, d time.Duration) time.Duration {
 // chance is true once in so many times.
 func chance(rng *rand.Rand, once int) bool { return rng.IntN(once) == 0 }
 
-// An outcome is what a round, or all rounds of a scenario together, have come to.
+// An outcome is the result of a round, or of all rounds of a scenario together.
 type outcome struct {
 	Figures   []figure  `json:"figures"`
 	Undecided int       `json:"undecided"` // histories that were too hard to judge
@@ -45,12 +45,12 @@ type outcome struct {
 	Omitted   int       `json:"omitted"` // findings beyond the first of a scenario
 }
 
-// mostFindings is how many of a scenario are told one by one: where there are
+// mostFindings is how many findings of a scenario are reported one by one: where there are
 // more, they most likely have one cause.
 const mostFindings = 20
 
-// A figure is a number of the report. Of several rounds the sum counts, or the
-// largest.
+// A figure is a number of the report. Over several rounds it is the sum, or the largest if
+// Most.
 type figure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
@@ -66,7 +66,7 @@ type finding struct {
 
 func (o *outcome) count(name string, n int) { o.add(figure{Name: name, Value: float64(n)}) }
 
-// most notes a value of which the largest counts. NaN is none.
+// most keeps the largest value of a figure. NaN does not count.
 func (o *outcome) most(name string, value float64) {
 	if math.IsNaN(value) {
 		return
@@ -118,5 +118,5 @@ func (t *trial) keepFile(name string) (*os.File, error) {
 	return os.Create(filepath.Join(t.keep, t.name+"-"+name))
 }
 
-// fileName makes a name for a file of a key.
+// fileName makes a file name from a key.
 func fileName(key string) string { return strings.ReplaceAll(key, ":", "-") }

@@ -11,7 +11,7 @@ import (
 
 const (
 	cyclesPerSecond = 2000 // of all well-behaved clients together
-	mostFaults      = 10   // that are told one by one
+	mostFaults      = 10   // that are reported one by one
 )
 
 // polite is the well-behaved clients of a soak.
@@ -25,7 +25,7 @@ type polite struct {
 	faults    []string
 }
 
-// welcome connects so many clients and lets them begin.
+// welcome connects that many clients and lets them begin.
 func (p *polite) welcome(t *trial, addr string, clients int) error {
 	pause := time.Duration(clients) * time.Second / cyclesPerSecond
 	for i := range clients {

@@ -105,7 +105,7 @@ func (p page) print(w io.Writer) {
 	}
 }
 
-// Passed reports whether every scenario was.
+// Passed reports whether every scenario passed.
 func (p page) Passed() bool { return p.verdict() == nil }
 
 // Total is the time that all rounds have taken.

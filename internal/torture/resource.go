@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// A resource is what the locks of the fence scenario protect. It refuses who
-// comes with a smaller token than it has seen, and knows when two certainly held
-// a lock at once. It is safe for use by several goroutines.
+// A resource is what the locks of the fence scenario protect. It refuses a worker with a
+// smaller token than it has seen, and knows when two workers certainly held a lock at once.
+// It is safe for use by several goroutines.
 type resource struct {
 	mu       sync.Mutex // guards all that follows
 	doors    map[string]*door
 	accepted int // writes
 	refused  int // writes with an old token
 	holds    int
-	latest   int // who wrote last
+	latest   int // the worker that wrote last
 	broken   []string
 }
 
 // door is what the resource knows of one lock.
 type door struct {
 	token uint64        // the largest seen
-	who   int           // whose it is
-	until time.Duration // that one holds the lock for certain
+	who   int           // the worker with that token
+	until time.Duration // until when that worker holds the lock for certain
 }
 
 func newResource() *resource { return &resource{doors: make(map[string]*door)} }
@@ -39,8 +39,8 @@ func (r *resource) door(key string) *door {
 	return d
 }
 
-// enter is called by a worker that has just renewed its hold: it holds the lock
-// for certain from one moment to the other. It reports whether the token is good.
+// enter is called by a worker that has just renewed its hold: it holds the lock for certain
+// from from to until. enter reports whether the token is good.
 func (r *resource) enter(key string, token uint64, who int, from, until, now time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -73,7 +73,7 @@ func (r *resource) leave(key string, token uint64, at time.Duration) {
 	}
 }
 
-// write reports whether it takes what is written.
+// write reports whether the resource accepts the write.
 func (r *resource) write(key string, token uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,14 +87,14 @@ func (r *resource) write(key string, token uint64) bool {
 	return true
 }
 
-// writer is who wrote last, and so is most likely still at work.
+// writer is the worker that wrote last, and so is most likely still at work.
 func (r *resource) writer() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.latest
 }
 
-// report tells what the resource has seen.
+// report adds what the resource has seen to the outcome.
 func (r *resource) report(o *outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

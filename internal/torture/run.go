@@ -60,8 +60,8 @@ func (r *runner) initialState(ctx context.Context) (*state, error) {
 	return st, err
 }
 
-// run plays rounds until the time is over. A round that is interrupted does not
-// count: the signal may have met the server, too.
+// run plays rounds until the time is over. A round that is interrupted does not count: the
+// signal may have hit the server, too.
 func (r *runner) run(ctx context.Context) error {
 	defer r.progress.Clear()
 	for s := r.next(); s != nil; s = r.next() {
@@ -86,8 +86,8 @@ func (r *runner) run(ctx context.Context) error {
 	return nil
 }
 
-// next is the scenario that is furthest behind its share of the time; nil when
-// the run is over. Each is played once at least.
+// next is the scenario that is furthest behind its share of the time; nil when the run is
+// over. Each is played at least once.
 func (r *runner) next() (next *scenario) {
 	least := 0.0
 	for _, s := range r.scenarios {

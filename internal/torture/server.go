@@ -49,8 +49,8 @@ func (p program) prepare(flags ...string) (*server, error) {
 	return &server{program: p, port: port, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), flags: flags}, nil
 }
 
-// again starts the program on the port that it had before, with its flags. While
-// it was dead the port may have become that of somebody's connection, for a moment.
+// again starts the program on the port that it had before, with its flags. While it was
+// dead, another connection may have taken the port for a moment.
 func (s *server) again(ctx context.Context) error {
 	const tries = 10
 	for try := 1; ; try++ {

@@ -31,7 +31,7 @@ const (
 	spareFiles  = 300       // descriptors for all else, on either side
 	mostSoakRSS = 768 << 20 // bytes
 	calmWithin  = 2 * time.Minute
-	fewFiles    = 8  // more than at the start count as none
+	fewFiles    = 8  // up to so many more than at the start are no leak
 	fewRoutines = 16 // the same
 	longestCalm = 2 * time.Minute
 
@@ -75,8 +75,8 @@ func soakRound(ctx context.Context, t *trial) (o outcome, err error) {
 	return o, s.calmDown(ctx, before, &o)
 }
 
-// affordable is how many of the connections the limit of descriptors allows, here
-// and in the server, which inherits it.
+// affordable is how many of the connections the limit on descriptors allows, here and in
+// the server, which inherits it.
 func affordable(conns int) (int, error) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -113,8 +113,8 @@ func prepareSoak(addr string) error {
 	return nil
 }
 
-// comparePhases lets the well-behaved clients alone for a while, and then with so
-// many of the others.
+// comparePhases runs the well-behaved clients by themselves for a while, and then together
+// with bad of the others.
 func comparePhases(ctx context.Context, t *trial, s *soaked, p *polite, bad int, o *outcome) error {
 	length := pick(t, 500*time.Millisecond, 4*time.Second, t.soak)
 	calm, err := p.measure(ctx, s, min(length, longestCalm))
@@ -145,14 +145,14 @@ func comparePhases(ctx context.Context, t *trial, s *soaked, p *polite, bad int,
 	return nil
 }
 
-// A reading is what a phase has come to.
+// A reading is the result of a phase.
 type reading struct {
 	p99 float64 // ms
 	rss float64 // MB
 }
 
 func (p *polite) measure(ctx context.Context, s *soaked, length time.Duration) (r reading, err error) {
-	p.takeLatencies() // of before
+	p.takeLatencies() // those from before
 	for end := time.Now().Add(length); time.Now().Before(end); {
 		if err := rig.Sleep(ctx, min(time.Second, length/4)); err != nil {
 			return r, err
@@ -167,13 +167,13 @@ func (p *polite) measure(ctx context.Context, s *soaked, length time.Duration) (
 	return r, nil
 }
 
-// soaked is a server that tells what it uses.
+// soaked is a server that reports what it uses.
 type soaked struct {
 	*server
 	metrics string // host:port
 }
 
-// usage is what a server must not lose.
+// usage is what a server must not leak.
 type usage struct{ files, routines int }
 
 func (s *soaked) usage() (u usage, err error) {
@@ -196,7 +196,7 @@ func (s *soaked) usage() (u usage, err error) {
 	return u, fmt.Errorf("%s: no go_goroutines in /metrics", s.metrics)
 }
 
-// calmDown waits until the server has let go of what it used for its clients.
+// calmDown waits until the server has freed what it used for its clients.
 func (s *soaked) calmDown(ctx context.Context, before usage, o *outcome) error {
 	began := time.Now()
 	for {

@@ -20,13 +20,13 @@ type state struct {
 	Seed    uint64    `json:"seed"`
 	Short   bool      `json:"short"`
 	Machine machine   `json:"machine"`
-	Server  string    `json:"server"` // what it says of itself
+	Server  string    `json:"server"` // as the server reports it
 	Scores  []*score  `json:"scenarios"`
 
 	path string
 }
 
-// A score is what a scenario has come to in all its rounds.
+// A score is the result of a scenario over all its rounds.
 type score struct {
 	Scenario string        `json:"scenario"`
 	Rounds   int           `json:"rounds"`

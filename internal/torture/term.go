@@ -21,7 +21,7 @@ var termScenario = &scenario{
 
 const (
 	longGrace  = time.Minute      // among clients that all read
-	shortGrace = 2 * time.Second  // for those that do not, it is used up
+	shortGrace = 2 * time.Second  // among some that do not, which use it up
 	graceSlack = 20 * time.Second // for a busy machine
 
 	bigValue = 200_000 // bytes: more than a socket takes at once
@@ -37,7 +37,7 @@ func termRound(ctx context.Context, t *trial) (o outcome, err error) {
 	return o, termOnce(ctx, t, shortGrace, deaf, &o)
 }
 
-// termOnce sends SIGTERM to a server among whose clients so many do not read.
+// termOnce sends SIGTERM to a server while deaf of its clients do not read.
 func termOnce(ctx context.Context, t *trial, grace time.Duration, deaf int, o *outcome) error {
 	s, err := t.program.start(ctx, "--data", filepath.Join(t.dir, fmt.Sprint("deaf-", deaf)), "--drain", grace.String())
 	if err != nil {
@@ -62,7 +62,7 @@ func termOnce(ctx context.Context, t *trial, grace time.Duration, deaf int, o *o
 	took := time.Since(began)
 	o.count("SIGTERM", 1)
 	o.most(fmt.Sprintf("longest time to exit with %d clients that do not read, ms", deaf), float64(took.Milliseconds()))
-	if deaf == 0 { // otherwise everybody is cut off in the end
+	if deaf == 0 { // otherwise all are cut off in the end
 		c.judge(o)
 	}
 	if err := s.again(ctx); err != nil {

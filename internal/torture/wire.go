@@ -15,8 +15,8 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// answerWithin is how long an answer may take beyond the wait that was asked for,
-// and a connection: a busy machine may stand still for long.
+// answerWithin is how long an answer may take beyond the wait that was asked for, and how
+// long connecting may take: a busy machine may stand still for long.
 const answerWithin = time.Minute
 
 // A client is a connection that can be broken in all the ways there are, which
@@ -39,8 +39,8 @@ func dial(addr string) (*client, error) {
 	return &client{tcp, bufio.NewReaderSize(tcp, 256)}, nil
 }
 
-// reset breaks the connection without a goodbye, as a host does that has crashed.
-// It also leaves no port in TIME_WAIT.
+// reset breaks the connection without a goodbye, as a crashed host does. It also leaves no
+// port in TIME_WAIT.
 func (c *client) reset() {
 	c.SetLinger(0)
 	c.Close()
@@ -71,7 +71,7 @@ func (r reply) token() uint64 {
 	return r.flag('c')
 }
 
-// flag is the number behind a flag of a meta reply; 0 if it is not there.
+// flag is the number after a flag of a meta reply; 0 if it is not there.
 func (r reply) flag(letter byte) uint64 {
 	if word := r.word(); word != "HD" && word != "VA" {
 		return 0
@@ -93,7 +93,7 @@ func (c *client) ask(request string, within time.Duration) (reply, error) {
 	return c.answer()
 }
 
-// send sends a request. It and its answer may take so long.
+// send sends a request. The request and its answer may take within.
 func (c *client) send(request string, within time.Duration) error {
 	if err := c.SetDeadline(time.Now().Add(within)); err != nil {
 		return err
@@ -123,7 +123,7 @@ func (c *client) answer() (reply, error) {
 	return r, nil
 }
 
-// value reads a data block and what has to come behind it.
+// value reads a data block and the end that has to follow it.
 func (c *client) value(size, end string) (string, error) {
 	n, err := strconv.ParseUint(size, 10, 24)
 	if err != nil {

@@ -22,8 +22,8 @@ func sharedNow() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// A worker locks, writes to the resource and releases, again and again. It may
-// stand still at any point, and does not know.
+// A worker locks, writes to the resource and releases, again and again. It may stand still
+// at any point without noticing.
 type worker struct {
 	server   string
 	number   string
@@ -63,7 +63,7 @@ func (w *worker) run() (err error) {
 	}
 }
 
-// work is one hold. Not to get the lock is no error.
+// work is one hold. Not getting the lock is no error.
 func (w *worker) work(key string) error {
 	wait := ""
 	if rand.N(2) == 0 {
@@ -89,11 +89,11 @@ func (w *worker) work(key string) error {
 	return err
 }
 
-// renew prolongs the lease and tells the resource until when the lock is the
-// worker's for certain. It reports false if it was lost.
+// renew prolongs the lease and tells the resource until when the worker holds the lock for
+// certain. It reports false if the lock was lost.
 func (w *worker) renew(key string, token uint64) (held bool, err error) {
 	called := sharedNow()
-	// Unlike touch, this tells whose lease it was.
+	// Unlike touch, this shows whose lease it was.
 	r, err := w.conn.ask(fmt.Sprintf("mg %s c T%d\r\n", key, int(fenceLease.Seconds())), answerWithin)
 	if err != nil || r.token() != token {
 		return false, err

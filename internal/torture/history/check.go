@@ -12,21 +12,21 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// Verdict is what a Checker has found in a history.
+// Verdict is the result of a Checker for a history.
 type Verdict struct {
 	Keys      int
 	Undecided []string    // keys for which the time was not enough
 	Findings  []Violation // empty if every answer can be explained
 }
 
-// Violation is something that no correct server answers.
+// Violation is an answer that no correct server gives.
 type Violation struct {
 	Key  string
 	What string
 	info *porcupine.LinearizationInfo
 }
 
-// Drawable reports whether there is more to show than What says.
+// Drawable reports whether Draw has more to show than What says.
 func (v *Violation) Drawable() bool { return v.info != nil }
 
 // Draw writes a page that shows the requests on the key and how far they can be
@@ -37,8 +37,8 @@ func (v *Violation) Draw(w io.Writer) error { return porcupine.Visualize(model, 
 // is required.
 type Checker struct {
 	Patience time.Duration // for each key
-	Workers  int           // keys to look at a time; 0 is one
-	Floor    uint64        // a token below all that are to come
+	Workers  int           // keys checked at a time; 0 is one
+	Floor    uint64        // a token below all that will be granted
 }
 
 // Check judges a history. The locks in it are free at its beginning.
@@ -46,7 +46,7 @@ func (c *Checker) Check(ops []*Op) Verdict {
 	byKey := make(map[string][]*Op)
 	for _, op := range ops {
 		if op.Kind == Get && op.Result == Unknown {
-			continue // it tells nothing
+			continue // it says nothing
 		}
 		byKey[op.Key] = append(byKey[op.Key], op)
 	}
@@ -87,8 +87,8 @@ func (v *Verdict) note(key string, ops []*Op, result porcupine.CheckResult, info
 	}
 }
 
-// stumblingBlock is the request at which the best attempt at an explanation had
-// to end: of those that it does not contain the one that was answered first.
+// stumblingBlock is the request at which the best attempt at an explanation had to end: of
+// the requests that it leaves out, the one that was answered first.
 func stumblingBlock(ops []*Op, info *porcupine.LinearizationInfo) (first *Op) {
 	var best []porcupine.Operation
 	for _, attempt := range info.PartialLinearizationsOperations()[0] {
@@ -108,8 +108,8 @@ func stumblingBlock(ops []*Op, info *porcupine.LinearizationInfo) (first *Op) {
 	return first
 }
 
-// checkKey asks porcupine. What shows how far it came costs much more, and is
-// put together for violations only.
+// checkKey asks porcupine. How far porcupine came costs much more to find out, so that is
+// done for violations only.
 func (c *Checker) checkKey(ops []*Op) (porcupine.CheckResult, *porcupine.LinearizationInfo) {
 	operations := make([]porcupine.Operation, len(ops))
 	for i, op := range ops {

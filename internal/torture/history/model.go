@@ -7,23 +7,23 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// lock is what is known of a lock at some point of an order of requests. Times
-// are the earliest that the order allows: whatever a lease forbids before a
-// moment is forbidden for longer if the grant was later, so that the earliest
-// times explain all that can be explained.
+// lock is what is known of a lock at some point in an order of requests. Times are the
+// earliest that the order allows: what a lease forbids before a moment would be forbidden
+// for longer if the grant was later, so the earliest times explain all that can be
+// explained.
 type lock struct {
 	now  time.Duration // of the latest request
 	held bool
 
 	value   string
 	token   uint64        // 0: not known, but above floor
-	floor   uint64        // the largest token known of
+	floor   uint64        // the largest token known
 	expires time.Duration // the end of the lease: it may end at any time from then on
 	cut     time.Duration // from then on the grant may be withdrawn
 }
 
-// model is the life of one lock, for porcupine. It has a set of possible states
-// because what became of an unanswered request is not known.
+// model is the life of one lock, for porcupine. It has a set of possible states because the
+// outcome of an unanswered request is not known.
 var model = (&porcupine.NondeterministicModel{
 	Init: func() []any { return []any{lock{cut: Never}} },
 	Step: func(state, input, _ any) []any {
