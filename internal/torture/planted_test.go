@@ -124,14 +124,14 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	}
 }
 
-// Bugs on a full disk are found by the crash scenario: a release that is confirmed
-// and comes back, and a claim that is refused and holds the lock.
+// The crash scenario has to find bugs on a full disk: a release that is confirmed and comes
+// back, and a claim that is refused and holds the lock.
 func TestPlantedBugsOnAFullDisk(t *testing.T) {
 	const refusal = "SERVER_ERROR cannot write the journal: file too large\r\n"
 	for name, plant := range map[string]func() fake{
 		"none": func() fake { return fake{} },
 		"confirms-a-release": func() fake {
-			var release atomic.Bool // is the request at hand
+			var release atomic.Bool // the request under way is one
 			return fake{request: func(line string) string {
 				release.Store(strings.HasPrefix(line, "delete "))
 				return line
@@ -166,7 +166,7 @@ func TestPlantedBugsOnAFullDisk(t *testing.T) {
 	}
 }
 
-// crashOnAFullDisk plays rounds with a bug until it is found, and tells what is.
+// crashOnAFullDisk plays rounds with a bug until it is found, and returns what was found.
 func crashOnAFullDisk(t *testing.T, trial *trial, bug fake) (found string, err error) {
 	t.Helper()
 	s, err := trial.program.start(t.Context(), "--data", trial.dir)
@@ -198,8 +198,8 @@ func TestLossIsFound(t *testing.T) {
 	wantFindings(t, trial, s, s.addr, 1)
 }
 
-// wantFindings plays rounds until something is found. On a slow machine it may
-// not be the first: the bug has to show.
+// wantFindings plays rounds until something is found. On a slow machine the bug may not
+// show in the first.
 func wantFindings(t *testing.T, trial *trial, s *server, addr string, kills int) {
 	t.Helper()
 	const rounds = 20

@@ -27,7 +27,7 @@ func countTo(limit int) *scenario {
 	}}
 }
 
-// A run that was interrupted goes on where it was, and its report is of both parts.
+// A run that was interrupted goes on where it was, and its report covers both parts.
 func TestResume(t *testing.T) {
 	o := options{
 		program: tinyTrial(t).program, form: long, duration: time.Hour, dir: t.TempDir(), seed: 1,

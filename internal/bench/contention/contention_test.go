@@ -38,8 +38,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestRelay: what clients send is counted and passed on, and while it is away they are
-// counted and hung up on.
+// TestRelay: what clients send is counted and passed on. While the relay plays a server
+// that is away, connections are counted and closed.
 func TestRelay(t *testing.T) {
 	echo, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -49,8 +49,8 @@ func TestPausesDouble(t *testing.T) {
 	}
 }
 
-// A lock that stays free beyond the ends of the round counts as far as the round
-// goes, and a client that gets back what it released was handed nothing.
+// A lock that stays free beyond the ends of the round counts only within the round, and a
+// client that gets back what it released was handed nothing.
 func TestLog(t *testing.T) {
 	start := time.Now()
 	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }

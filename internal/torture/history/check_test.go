@@ -144,7 +144,7 @@ func TestPictureShowsTheRequests(t *testing.T) {
 	}
 }
 
-// Too many requests whose outcome is open are not judged, instead of judged well.
+// Histories with too many requests of unknown outcome are left undecided, not passed.
 func TestImpatienceIsNoVerdict(t *testing.T) {
 	var ops []*Op
 	for i := range 40 {
