@@ -12,8 +12,8 @@ import (
 	"github.com/lockcached/lockcached/internal/harness"
 )
 
-// TestDeliberateDifferences tries what protocol.md says is not as in memcached, where the
-// transcripts do not show it, against a server of default flags.
+// TestDeliberateDifferences tries what protocol.md says differs from memcached, where the
+// transcripts do not show it, against a server with default flags.
 func TestDeliberateDifferences(t *testing.T) {
 	t.Parallel()
 	_, section, _ := strings.Cut(harness.ReadFile(t, "protocol/protocol.md"), "\n## Deliberate differences\n")
@@ -92,7 +92,8 @@ func slabs(t *testing.T, address string, c *memcache.Client) {
 	}
 }
 
-// itemBytes stores so many items that what a table grows by in steps is spread.
+// itemBytes checks how many bytes an item takes, over so many items that the steps in which
+// a table grows even out.
 func itemBytes(t *testing.T, address string, c *memcache.Client) {
 	const items, size = 1000, len("key:1000") + 20
 	before := bytesOf(t, address)

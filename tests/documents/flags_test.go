@@ -42,7 +42,7 @@ func TestDocumentedFlags(t *testing.T) {
 	}
 }
 
-// sameDefault allows the table what is plainer than in the help.
+// sameDefault allows the table to put it more plainly than the help.
 func sameDefault(help, table string) bool {
 	return table == help || table == "off" && help == "" || table+"s" == help
 }
@@ -65,7 +65,7 @@ func flagsOfHelp(t *testing.T) (flags []documentedFlag) {
 	return flags
 }
 
-// flagsOfTable are those of docs/flags.md. A row may have several.
+// flagsOfTable returns the flags of docs/flags.md. A row may have several.
 func flagsOfTable(t *testing.T) (flags []documentedFlag) {
 	t.Helper()
 	for _, row := range flagRow.FindAllStringSubmatch(harness.ReadFile(t, "docs/flags.md"), -1) {

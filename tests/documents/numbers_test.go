@@ -22,8 +22,8 @@ const (
 	mega   = 1 << 20
 )
 
-// A statement is what a document says, with a # for each number, and what the numbers
-// are in the code.
+// A statement is what a document says, with a # for each number, and the numbers that the
+// code has there.
 type statement struct {
 	text    string
 	numbers []float64
@@ -69,7 +69,7 @@ func framing(t *testing.T) []statement {
 	}
 }
 
-// strangers are statements of those that have not logged in.
+// strangers are statements about clients that have not logged in.
 func strangers(t *testing.T) []statement {
 	protocol, server := readSource(t, "protocol"), readSource(t, "server")
 	login, handshake := server.number("loginTime")/second, server.number("handshakeTime")/second
@@ -163,7 +163,7 @@ var written = map[string]float64{"a": 1, "an": 1, "one": 1, "two": 2, "three": 3
 
 var number = regexp.MustCompile(`[0-9][0-9,]*(?:\.[0-9]+)?|\b(?i:an?|one|two|three|four|eight|ten)\b`)
 
-// compare looks for each statement, and wants its numbers wherever it stands.
+// compare looks for each statement, and wants its numbers wherever the statement is found.
 func compare(t *testing.T, page string, statements []statement) {
 	t.Helper()
 	page = strings.Join(strings.Fields(page), " ")

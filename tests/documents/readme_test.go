@@ -14,7 +14,7 @@ import (
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
-// pages is all that a user is given to read: the README and docs.
+// pages is all that a user is given to read: the README and the pages in docs.
 func pages(t *testing.T) string {
 	t.Helper()
 	text := harness.ReadFile(t, "README.md")
@@ -32,8 +32,8 @@ func fenced(document string) (blocks []string) {
 	return blocks
 }
 
-// TestReadmeDialogue pastes the README's dialogue into a shell. What it prints is
-// what stands in the README, but for times.
+// TestReadmeDialogue pastes the README's dialogue into a shell. Its output has to be that
+// in the README, except for times.
 func TestReadmeDialogue(t *testing.T) {
 	t.Parallel()
 	blocks := fenced(harness.ReadFile(t, "README.md"))
@@ -92,8 +92,8 @@ func TestGoExample(t *testing.T) {
 	}
 }
 
-// TestDocumentedFields: protocol.md explains every field that is told of a lock, and of
-// all locks.
+// TestDocumentedFields: protocol.md explains every field that describes a lock, or all
+// locks.
 func TestDocumentedFields(t *testing.T) {
 	t.Parallel()
 	address := runServer(t)

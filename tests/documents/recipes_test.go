@@ -15,7 +15,7 @@ import (
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
-// recipes returns what stands in docs/recipes.md in one language.
+// recipes returns the blocks of docs/recipes.md in one language.
 func recipes(t *testing.T, language string) (blocks []string) {
 	t.Helper()
 	fence := regexp.MustCompile("(?ms)^```" + language + "\n(.*?)^```$")
@@ -45,8 +45,8 @@ func TestRecipesInGo(t *testing.T) {
 	}
 }
 
-// The call sites in other languages run against a server of ours: two clients, of
-// which the second waits in vain, and a third one that gets the lock.
+// The call sites in other languages run against a server of ours: two clients, the second
+// of which waits in vain, and a third one that gets the lock.
 const (
 	pythonStory = `
 import os, secrets, socket, sys
@@ -116,8 +116,8 @@ func tells(t *testing.T, want string, program func(host, port string) *exec.Cmd)
 	}
 }
 
-// TestRecipesInShell runs the script that takes a lock by itself: alone, beside somebody
-// who has the lock, and while it loses it.
+// TestRecipesInShell runs the script that takes a lock by itself: alone, while another
+// client has the lock, and while the script loses it.
 func TestRecipesInShell(t *testing.T) {
 	t.Parallel()
 	address, folder := runServer(t), t.TempDir()

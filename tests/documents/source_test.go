@@ -17,7 +17,8 @@ import (
 )
 
 // A source knows the constants of a package and of those in folders below it, exported or
-// not, by reading the files: what only a document needs is no reason to export.
+// not, by reading the files: a constant need not be exported just because a document names
+// it.
 type source struct {
 	t      *testing.T
 	folder string
@@ -60,7 +61,7 @@ func (s *source) read(folder string) {
 	config := types.Config{
 		IgnoreFuncBodies: true,
 		Importer:         fewImports{},
-		Error:            func(error) {}, // of what is not imported
+		Error:            func(error) {}, // about packages that are not imported
 	}
 	checked, _ := config.Check(folder, positions, files, nil)
 	for _, name := range checked.Scope().Names() {
@@ -81,14 +82,14 @@ func (s *source) number(name string) float64 {
 	return n
 }
 
-// What all sources share, for the standard library is read but once.
+// All sources share these, so that the standard library is read only once.
 var (
 	reading   sync.Mutex // guards what follows
 	positions = token.NewFileSet()
 	standard  = importer.ForCompiler(positions, "source", nil)
 )
 
-// fewImports imports what constants are made of: the units of time, and limits.
+// fewImports imports only what constants are made of: the units of time, and limits.
 type fewImports struct{}
 
 func (fewImports) Import(path string) (*types.Package, error) {
