@@ -151,8 +151,8 @@ func TestGomemcacheFlushes(t *testing.T) {
 	}
 }
 
-// TestGomemcacheLocks is what lockcached is for, and the statistics that an
-// ordinary Get tells of it.
+// TestGomemcacheLocks tries what lockcached is for, and the statistics about it that an
+// ordinary Get returns.
 func TestGomemcacheLocks(t *testing.T) {
 	t.Parallel()
 	address := runServer(t)
@@ -179,7 +179,7 @@ func TestGomemcacheLocks(t *testing.T) {
 		t.Error("set below the reserved prefix is accepted")
 	}
 
-	// A release that ends one's own hold only.
+	// A release that ends only one's own hold.
 	hold := holds(t, bob, "lock:job", "bob")
 	hold.Expiration = -1
 	is(t, "bob's release", bob.CompareAndSwap(hold), nil)
@@ -235,8 +235,8 @@ func TestGomemcacheWaitEnds(t *testing.T) {
 	wantFields(t, alice, "lockcached:lock:job", "held=0")
 }
 
-// TestGomemcacheKeepsConnections: a refusal is an everyday answer, after which a
-// client goes on with its connection; an error line would have it dial anew.
+// TestGomemcacheKeepsConnections: a refusal is an everyday answer, after which a client
+// keeps its connection; after an error line it would dial anew.
 func TestGomemcacheKeepsConnections(t *testing.T) {
 	t.Parallel()
 	address := runServer(t)

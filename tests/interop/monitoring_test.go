@@ -9,7 +9,7 @@ import (
 	"github.com/lockcached/lockcached/internal/harness"
 )
 
-// busyServer is a server with items, locks and waiters to tell of.
+// busyServer is a server with items, locks and waiters to report.
 func busyServer(t *testing.T) string {
 	t.Helper()
 	address := runServer(t)
@@ -57,8 +57,8 @@ func TestMonitoredNames(t *testing.T) {
 	}
 }
 
-// memcachedNames are all names that memcached 1.6.45 has there: whatever a tool asks
-// for, it finds.
+// memcachedNames are all names that memcached 1.6.45 has there: whatever a tool asks for,
+// it must find.
 var memcachedNames = map[string]string{
 	"stats": `pid uptime time version libevent pointer_size rusage_user rusage_system max_connections curr_connections
 		total_connections rejected_connections connection_structures response_obj_oom response_obj_count
@@ -102,8 +102,8 @@ func TestMemcachedNames(t *testing.T) {
 	}
 }
 
-// typed are the values that are no whole numbers. Some tools read nothing else,
-// and none reads a duration with more or less than six decimals.
+// typed are the values that are not whole numbers. Some tools read nothing else, and no
+// tool reads a duration with more or fewer than six decimals.
 var typed = []struct {
 	command string
 	names   string // a pattern
@@ -114,7 +114,7 @@ var typed = []struct {
 	{"stats", `slab_reassign_last_busy_status`, `none`},
 	{"stats", `accepting_conns|hash_is_expanding|slab_reassign_running|lru_crawler_running`, `[01]`},
 	{"stats settings", `evictions`, `on|off`},
-	{"stats settings", `tcpport`, `-?\d+`}, // -1 is any
+	{"stats settings", `tcpport`, `-?\d+`}, // -1 is any port
 	{"stats settings", `.*_enabled|.*_enabled_(sasl|ascii)|shutdown_command|maxconns_fast|slab_reassign|lru_crawler|` +
 		`lru_maintainer_thread|lru_segmented|temp_lru|track_sizes|inline_ascii_response|ext_drop_unread|` +
 		`ssl_session_cache|ssl_kernel_tls`, `yes|no`},
@@ -129,7 +129,7 @@ func TestMonitoringTypes(t *testing.T) {
 	address := busyServer(t)
 	for _, command := range []string{"stats", "stats settings", "stats items", "stats slabs", "stats sizes", "stats locks"} {
 		for _, line := range harness.Ask(t, address, command) {
-			words := strings.Fields(line) // three, as TestMonitoringFormat sees to
+			words := strings.Fields(line) // three, as TestMonitoringFormat checks
 			pattern := `\d+`
 			for _, tt := range typed {
 				if tt.command == command && regexp.MustCompile(`^(`+tt.names+`)$`).MatchString(words[1]) {
@@ -158,9 +158,9 @@ func TestMonitoringTraffic(t *testing.T) {
 	}
 }
 
-// TestMonitoringFormat holds every list to what the strictest readers demand: a
-// line is STAT NAME VALUE in three words and not an error, and a name has a colon
-// only where memcached's has one. (ask sees to the END.)
+// TestMonitoringFormat checks every list as the strictest readers do: a line is STAT NAME
+// VALUE in three words and not an error, and a name has a colon only where memcached's has
+// one. (ask checks for the END.)
 func TestMonitoringFormat(t *testing.T) {
 	t.Parallel()
 	address, idle := busyServer(t), runServer(t)
@@ -196,8 +196,8 @@ func TestMonitoringFormat(t *testing.T) {
 	}
 }
 
-// TestMonitoringSize: a reader with a buffer of 4096 bytes gets all of stats,
-// whatever the numbers have grown to.
+// TestMonitoringSize: all of stats fits a reader's buffer of 4096 bytes, however large the
+// numbers have grown.
 func TestMonitoringSize(t *testing.T) {
 	t.Parallel()
 	told := strings.Join(harness.Ask(t, runServer(t, "-o", "idle_timeout=60"), "stats"), "\r\n") + "\r\nEND\r\n"

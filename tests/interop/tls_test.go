@@ -29,7 +29,7 @@ func TestTLSGomemcache(t *testing.T) {
 	}
 }
 
-// TestTLSPeers lets programs of others speak TLS with lockcached.
+// TestTLSPeers lets other projects' programs speak TLS with lockcached.
 func TestTLSPeers(t *testing.T) {
 	t.Parallel()
 	s := harness.RunTLSServer(t)
