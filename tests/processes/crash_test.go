@@ -19,8 +19,8 @@ import (
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
-// crashRounds is how often the server is killed in each mode: LOCKCACHED_CRASHES, or
-// few times.
+// crashRounds is how often the server is killed in each mode: LOCKCACHED_CRASHES, or a few
+// times.
 func crashRounds(t *testing.T) int {
 	if n, err := strconv.Atoi(os.Getenv("LOCKCACHED_CRASHES")); err == nil {
 		return n
@@ -31,9 +31,9 @@ func crashRounds(t *testing.T) int {
 	return 20
 }
 
-// The server is killed again and again while gomemcache clients take locks, wait for
-// them, renew them and give them back. No grant that a client has seen is forgotten or
-// given twice, no release undone, no lease shortened, and tokens rise.
+// TestCrashes kills the server again and again while gomemcache clients take locks, wait
+// for them, renew them and give them back. No grant that a client has seen is forgotten or
+// given twice, no release is undone, no lease is shortened, and tokens rise.
 func TestCrashes(t *testing.T) {
 	for _, mode := range []string{"always", "interval", "never"} {
 		t.Run(mode, func(t *testing.T) {
@@ -44,8 +44,9 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// The same on a disk that is full now and then, and when the server is killed. What was
-// answered with an error may have happened, but for a claim: that is nobody's hold.
+// TestCrashesOnAFullDisk does the same with a disk that is full now and then, even when the
+// server is killed. A request that was answered with an error may have been carried out,
+// except for a claim: it gives nobody a hold.
 func TestCrashesOnAFullDisk(t *testing.T) {
 	for _, mode := range []string{"always", "interval", "never"} {
 		t.Run(mode, func(t *testing.T) {
@@ -96,7 +97,7 @@ func crashAgainAndAgain(t *testing.T, mode string, rounds int, disturb func(*har
 	server.Stop()
 }
 
-// ledger is what the clients know of the locks.
+// ledger is what the clients know about the locks.
 type ledger struct {
 	t *testing.T
 
@@ -107,12 +108,12 @@ type ledger struct {
 	unkept                     int // requests that the journal refused
 }
 
-// entry is what they know of one lock.
+// entry is what they know about one lock.
 type entry struct {
-	holder string          // surely, as long as it has not asked to release
-	token  uint64          // of its grant; 0 if it could not find out
-	ends   time.Time       // no sooner than that
-	maybe  map[string]bool // who may hold it: asked, and not answered
+	holder string          // for certain, as long as it has not asked to release
+	token  uint64          // of the holder's grant; 0 if it could not find out
+	ends   time.Time       // the lease ends no sooner than that
+	maybe  map[string]bool // clients that may hold it: they asked, and were not answered
 }
 
 const crashLocks = 5
@@ -143,8 +144,8 @@ const (
 	longer     = 2 * time.Hour
 )
 
-// hold takes a lock, renews it perhaps and gives it back. It reports false if the
-// server did not answer, or if the client goes away with the lock in hand.
+// hold takes a lock, perhaps renews it, and gives it back. It reports false if the server
+// did not answer, or if the client goes away while it holds the lock.
 func (l *ledger) hold(client *memcache.Client, key, me string) bool {
 	claimed, before := time.Now(), l.claims(key, me)
 	name := key
@@ -177,7 +178,8 @@ func (l *ledger) hold(client *memcache.Client, key, me string) bool {
 	return true
 }
 
-// isUnkept counts what was refused because the journal could not keep it.
+// isUnkept reports whether a request was refused because the journal could not be written,
+// and counts it.
 func (l *ledger) isUnkept(err error) bool {
 	if err == nil || !strings.Contains(err.Error(), "SERVER_ERROR cannot write the journal") {
 		return false
@@ -188,7 +190,7 @@ func (l *ledger) isUnkept(err error) bool {
 	return true
 }
 
-// claims notes that somebody asks for a lock. It returns the largest token so far.
+// claims notes that a client asks for a lock. It returns the largest token so far.
 func (l *ledger) claims(key, me string) (token uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -214,7 +216,7 @@ func (l *ledger) granted(key, me string, ends time.Time) {
 	l.grants++
 }
 
-// sawToken notes the token of a grant, which is larger than all that were seen before
+// sawToken notes the token of a grant, which must be larger than all that were seen before
 // the lock was asked for.
 func (l *ledger) sawToken(key, me string, before uint64, fields map[string]string) {
 	l.mu.Lock()
@@ -249,7 +251,7 @@ func (l *ledger) released(key, me string) {
 	l.releases++
 }
 
-// audit compares what a server knows that has just started, and frees all locks.
+// audit checks what a server that has just started knows, and frees all locks.
 func (l *ledger) audit(address string) {
 	client := memcache.New(address)
 	client.Timeout = testenv.Patience

@@ -31,10 +31,10 @@ type crowd struct {
 
 	mu     sync.Mutex // guards what follows
 	holds  map[string]grant
-	errors []error // that calls have returned
+	errors []error // returned by calls
 }
 
-// grant is the latest of a lock.
+// grant is the latest grant of a lock.
 type grant struct {
 	token uint64
 	held  bool
@@ -67,7 +67,7 @@ func newCrowd(t *testing.T, address string) *crowd {
 	return c
 }
 
-// newLockClient returns a Client that takes no busy machine for a fault.
+// newLockClient returns a Client that does not take a busy machine for a fault.
 func newLockClient(t *testing.T, config client.Config) *client.Client {
 	t.Helper()
 	config.Timeout = testenv.Patience
@@ -91,7 +91,7 @@ func (m *member) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// work lets all take locks and give them back until stop is called.
+// work makes all members take locks and give them back until stop is called.
 func (c *crowd) work() (stop func()) {
 	ctx, cancel := context.WithCancel(c.t.Context())
 	var all sync.WaitGroup
@@ -108,8 +108,8 @@ func (c *crowd) work() (stop func()) {
 	}
 }
 
-// hold takes a lock and gives it back. Nobody may hold it meanwhile, or have held it
-// with a larger token. It does so also when ctx has ended.
+// hold takes a lock and gives it back. Nobody may hold it meanwhile, or have held it with a
+// larger token. hold does so even if ctx has ended.
 func (m *member) hold(ctx context.Context, key string) {
 	c := m.crowd
 	l, err := m.Lock(context.Background(), key, client.TTL(outageLease), client.Wait(crowdPatience))
@@ -145,8 +145,7 @@ func (c *crowd) ends(key string) {
 	c.holds[key] = grant{token: c.holds[key].token}
 }
 
-// failed notes what a call returned, and takes a break, since the next one may fail at
-// once.
+// failed notes the error of a call, and takes a break, since the next one may fail at once.
 func (c *crowd) failed(err error) {
 	c.mu.Lock()
 	c.errors = append(c.errors, err)
@@ -169,8 +168,8 @@ func (c *crowd) isAtWork() {
 	}
 }
 
-// judge says what a user of the locks would have to complain about, once all have
-// stopped. A server that is away for longer than a second may be missed.
+// judge reports what a user of the locks would have to complain about, once all have
+// stopped. Errors are allowed if the server was away for a second or longer.
 func (c *crowd) judge(away time.Duration) {
 	c.t.Helper()
 	for _, err := range c.errors {
@@ -203,7 +202,7 @@ func (m *member) mostInASecond() (most int) {
 	return most
 }
 
-// findNobody checks what all are told when there is no server.
+// findNobody checks what all clients are told when there is no server.
 func (c *crowd) findNobody(address string) {
 	var all sync.WaitGroup
 	for _, m := range c.members {

@@ -30,8 +30,9 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// On a full disk no lock is granted nor renewed, and health is red. A release is done,
-// but not told of. With space everything is as before, and what was released stays so.
+// TestDiskFull: on a full disk no lock is granted or renewed, and health is red. A release
+// is carried out, but answered with an error. Once there is space everything is as before,
+// and what was released stays released.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	disk := smallDisk(t)
@@ -44,7 +45,7 @@ func TestDiskFull(t *testing.T) {
 
 	ballast := filepath.Join(disk, "ballast")
 	fill(t, ballast)
-	// What is left of the journal's last page can take some more.
+	// The rest of the journal's last page has room for some more.
 	refused := func() error {
 		return client.Add(item("lock:new"+fmt.Sprint(time.Now().UnixNano()), strings.Repeat("x", 4096), 60))
 	}
@@ -77,8 +78,8 @@ func TestDiskFull(t *testing.T) {
 	is(t, "add of what was released", client.Add(item("lock:released", "b", 60)), nil)
 }
 
-// fillDisk lets the process write no file beyond that many bytes, as if there were no
-// more space.
+// fillDisk keeps the process from writing any file beyond that many bytes, as if there were
+// no more space.
 func fillDisk(t *testing.T, p *harness.Process, bytes int) {
 	limit(t, p.Command.Process.Pid, unix.RLIMIT_FSIZE, uint64(bytes))
 }
@@ -87,11 +88,12 @@ func emptyDisk(t *testing.T, p *harness.Process) {
 	limit(t, p.Command.Process.Pid, unix.RLIMIT_FSIZE, unix.RLIM_INFINITY)
 }
 
-// tooLarge is what a claim, a renewal and an end are answered with then.
+// tooLarge is the answer to a claim, a renewal or an end then.
 const tooLarge = "SERVER_ERROR cannot write the journal: file too large"
 
-// Every end on a full disk is answered with an error. If the server is killed then, the
-// holds are there again, and nothing else is; if there is space before, they have ended.
+// TestEndsOnAFullDisk: every end of a hold on a full disk is answered with an error. If the
+// server is killed then, the holds are there again, and nothing else is; if there is space
+// before the kill, they have ended.
 func TestEndsOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	ends := []string{"delete k0\r\n", "md k1\r\n", "md k2 q\r\n", "touch k3 -1\r\n", "gat -1 k4\r\n",
@@ -142,7 +144,8 @@ func TestEndsOnAFullDisk(t *testing.T) {
 	}
 }
 
-// An orderly stop keeps what was refused while there was no space, if there is some now.
+// TestStopAfterAFullDisk: an orderly stop writes what was refused while there was no space,
+// if there is some now.
 func TestStopAfterAFullDisk(t *testing.T) {
 	t.Parallel()
 	flags := []string{"--data", filepath.Join(t.TempDir(), "data")}
@@ -196,7 +199,7 @@ func waitForClaims(t *testing.T, p *harness.Process, are func(error) bool) {
 	t.Fatalf("claims are answered with %v\n%s", err, p.Log())
 }
 
-// metrics is where it serves metrics.
+// metrics is the address at which the process serves metrics.
 func metrics(t *testing.T, p *harness.Process) string {
 	t.Helper()
 	var address string

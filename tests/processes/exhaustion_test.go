@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestNoDescriptorsLeft takes all descriptors away from a server that runs. Whoever
-// is connected goes on to release and to be served, and whoever is not is told.
+// TestNoDescriptorsLeft takes all descriptors away from a running server. A client that is
+// connected goes on to release and to be served; any other is told that there are too many.
 func TestNoDescriptorsLeft(t *testing.T) {
 	t.Parallel()
 	server := start(t)
@@ -28,7 +28,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 	waitForField(t, client, "lockcached:lock:job", "queued=1")
 
 	restore := limitFiles(t, server.Command.Process.Pid)
-	for refused := 0; refused < 5; { // first some find a free number among those in use
+	for refused := 0; refused < 5; { // first some clients find a free descriptor among those in use
 		late := dial(t, address)
 		_, _ = late.Write([]byte("version\r\n"))
 		line, err := late.in.ReadString('\n')
@@ -57,8 +57,9 @@ func TestNoDescriptorsLeft(t *testing.T) {
 	}
 }
 
-// TestWebTakesNoDescriptors has several hundred connections to --metrics, silent or in the
-// middle of a request, and few descriptors: those of locks are left.
+// TestWebTakesNoDescriptors opens several hundred connections to --metrics, silent or in
+// the middle of a request, while descriptors are few: those for lock clients must remain
+// free.
 func TestWebTakesNoDescriptors(t *testing.T) {
 	t.Parallel()
 	const clients = 200
@@ -88,7 +89,8 @@ func TestWebTakesNoDescriptors(t *testing.T) {
 	}
 }
 
-// limitFiles leaves a process no more descriptors than it has open, until restore.
+// limitFiles leaves a process no more descriptors than it has open, until restore is
+// called.
 func limitFiles(t *testing.T, pid int) (restore func()) {
 	t.Helper()
 	open, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))

@@ -29,9 +29,9 @@ const (
 	clientHost = "10.0.0.2"
 )
 
-// TestCutLink lets a waiter's host vanish from the network without a word: no
-// packet that is sent to it is answered any more. The server has been told to notice
-// within a second; without that the lock would stay there for its whole lease.
+// TestCutLink lets a waiter's host vanish from the network without a word: it no longer
+// answers any packet. The server has been told to notice within a second; without that the
+// lock would stay with the waiter for its whole lease.
 func TestCutLink(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -87,7 +87,7 @@ func TestCutLinkOfHolder(t *testing.T) {
 		is(t, "enter "+string(l.near), err, nil)
 		return n
 	}
-	// What is left are the observer and whoever asks.
+	// The connections left are those of the observer and of StatsOf.
 	testenv.Eventually(t, "the server has noticed", func() bool { return connections() == "2" })
 	wantFields(t, observer, "lockcached:lock:job", "owner=waiter withdrawn=0")
 }
@@ -95,7 +95,7 @@ func TestCutLinkOfHolder(t *testing.T) {
 // link is two hosts, each a network namespace, and a cable between them.
 type link struct{ near, far namespace }
 
-// links counts them, for their names.
+// links counts the links, for their names.
 var links atomic.Int64
 
 func newLink(t *testing.T) *link {
@@ -118,8 +118,8 @@ func newLink(t *testing.T) *link {
 	return l
 }
 
-// cut takes away the far host's address: what is sent to it is dropped there, and
-// the near host sees a link in good order.
+// cut takes away the far host's address: packets sent to it are dropped there, and the near
+// host sees a link in good order.
 func (l *link) cut(t *testing.T) {
 	t.Helper()
 	l.far.ip(t, "address", "del", clientHost+"/24", "dev", "cable")

@@ -37,11 +37,11 @@ func rounds(t *testing.T) int {
 	return n
 }
 
-// tally is what has come of the rounds so far.
+// tally is the result of the rounds so far.
 type tally struct {
 	mu    sync.Mutex
 	took  int             // rounds in which the client got the lock
-	stays []time.Duration // how long the next in line waited for each client that was gone
+	stays []time.Duration // how long the next waiter waited for each client that was gone
 }
 
 func (y *tally) addTook() {
@@ -56,16 +56,16 @@ func (y *tally) addGone(stay time.Duration) {
 	y.mu.Unlock()
 }
 
-// met reports whether clients of both kinds were met.
+// met reports whether there were clients of both kinds.
 func (y *tally) met() bool {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	return y.took > 0 && len(y.stays) > 0
 }
 
-// judge reports the tally, and fails the test unless the moments were met and no lock
-// stays with a client that has gone: its lease would outlast the test. For how long it
-// stays is logged, for it depends on the machine.
+// judge reports the tally, and fails the test unless there were both kinds and no lock
+// stays with a client that has gone: its lease would outlast the test. How long the lock
+// stays is only logged, since it depends on the machine.
 func (y *tally) judge(t *testing.T, address string) {
 	t.Helper()
 	var locks map[string]string
@@ -91,8 +91,8 @@ func lockTotals(t *testing.T, address string) map[string]string {
 	return totals
 }
 
-// TestTimeoutAgainstGrant: gomemcache closes its connection when its timeout is
-// over. Here that is about when it is served.
+// TestTimeoutAgainstGrant: gomemcache closes its connection when its timeout ends. Here
+// that is at about the time when it is served.
 func TestTimeoutAgainstGrant(t *testing.T) {
 	t.Parallel()
 	address := runServer(t)
@@ -107,8 +107,8 @@ func TestTLSTimeoutAgainstGrant(t *testing.T) {
 	timeoutAgainstGrant(t, s.Plain, func() *memcache.Client { return s.Client(t, "alice") })
 }
 
-// timeoutAgainstGrant plays rounds with clients of a server that is asked about them
-// at its address.
+// timeoutAgainstGrant plays rounds with clients of a server; at address it asks the server
+// about them.
 func timeoutAgainstGrant(t *testing.T, address string, newClient func() *memcache.Client) {
 	t.Helper()
 	const crews = 16
@@ -140,11 +140,11 @@ func timeoutAgainstGrant(t *testing.T, address string, newClient func() *memcach
 	outcome.judge(t, address)
 }
 
-// crew are the three who meet in a round.
+// crew are the three clients that meet in a round.
 type crew struct {
 	holder, hasty, watcher *memcache.Client
-	lead                   time.Duration // of the hand-off over the timeout that is as likely to win as to lose
-	step                   time.Duration // by which the next round changes it
+	lead                   time.Duration // of the hand-off over the timeout for a draw
+	step                   time.Duration // by which the next round changes the lead
 	took                   bool          // how the latest round ended
 }
 
@@ -169,12 +169,12 @@ const (
 	inLine   = "lockcached:wait=5m:"
 )
 
-// round has holder release the lock while the timeout of hasty runs out, and
-// watcher wait for what comes of it. It reports whether hasty took the lock,
-// and otherwise for how long it stayed with hasty all the same.
+// round makes holder release the lock while the timeout of hasty runs out, and watcher wait
+// for the outcome. It reports whether hasty took the lock and, if not, how long the lock
+// stayed with hasty all the same.
 func (c *crew) round(key string, number int64) (took bool, stay time.Duration, err error) {
 	if err := errors.Join(c.holder.Add(item(key, "holder", 600)), c.hasty.Ping()); err != nil {
-		return false, 0, err // the ping has hasty dial before its time runs
+		return false, 0, err // the ping makes hasty dial before its time runs
 	}
 	spread := time.Duration(number%41-20) * 50 * time.Microsecond
 	c.hasty.Timeout = max(holdTime+c.lead+spread, time.Millisecond)
@@ -202,7 +202,7 @@ func (c *crew) round(key string, number int64) (took bool, stay time.Duration, e
 	return took, stay, errors.Join(err, next.err, c.watcher.Delete(key))
 }
 
-// answer is what came of a claim, and when.
+// answer is the outcome of a claim, and when it came.
 type answer struct {
 	err error
 	at  time.Time
@@ -234,9 +234,9 @@ func later(a, b time.Time) time.Time {
 // asVictim makes this test binary run as a client that is going to be killed.
 const asVictim = "LOCKCACHED_TEST_AS_VICTIM"
 
-// claimAll waits for every key in a connection of its own, and passes the answers
-// on to standard output. Splice does that in one step: what can be read there is
-// what the process took, wherever the kill has met it.
+// claimAll waits for every key in a connection of its own, and passes the answers on to
+// standard output. Splice does that in one step: what can be read there is what the process
+// took, whenever the kill hit it.
 func claimAll(address string, keys []string) {
 	for _, key := range keys {
 		conn, err := net.Dial("tcp", address)
@@ -306,8 +306,8 @@ func startVictim(t *testing.T, address string, keys []string) *victim {
 	return &victim{cmd: cmd, out: out}
 }
 
-// killBetween releases the locks in turn, kills the victim when it has released
-// n, and returns when each lock was released.
+// killBetween releases the locks in turn, kills the victim when it has released n of them,
+// and returns when each lock was released.
 func (v *victim) killBetween(t *testing.T, holder *memcache.Client, keys []string, n int) (released []time.Time) {
 	t.Helper()
 	for i, key := range keys {

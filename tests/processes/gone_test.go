@@ -13,9 +13,9 @@ import (
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
-// These are the stories of clients that go away around the moment when they are
-// served: which keep the lock, and which have it withdrawn. Many such moments at
-// once are in gone_race_test.go, links that are cut in gone_link_test.go.
+// These tests are about clients that go away around the moment when they are served: which
+// of them keep the lock, and which have it withdrawn. gone_race_test.go has many such
+// moments at once, gone_link_test.go has links that are cut.
 
 // socket is a client that can do to its connection what no library does.
 type socket struct {
@@ -51,15 +51,14 @@ func (w *socket) gets(want ...string) {
 	}
 }
 
-// reset ends the connection without a FIN, as the kernel of a host does that has
-// been restarted.
+// reset ends the connection without a FIN, as the kernel of a restarted host does.
 func (w *socket) reset() error {
 	_ = w.SetLinger(0)
 	return w.Close()
 }
 
-// watch claims the lock of a key in a connection of its own, which is next in
-// line after those that wait already.
+// watch claims the lock of a key in a connection of its own, which comes next after those
+// that wait already.
 func watch(t *testing.T, address, key string) (served chan error) {
 	t.Helper()
 	watcher := clientOf(t, address)
@@ -221,8 +220,8 @@ func nc(t *testing.T, address, text, want string) {
 	}
 }
 
-// TestOneSocket: threads that share a connection would wait for themselves if
-// the release behind a claim were not read. By policy it is, as soon as it comes.
+// TestOneSocket: threads that share a connection would wait for themselves if the release
+// after a claim were not read. With a wait by policy it is read as soon as it comes.
 func TestOneSocket(t *testing.T) {
 	t.Parallel()
 	for _, claim := range []string{"add job 0 60 6\r\nthread\r\n", "ms job 6 ME T60\r\nthread\r\n"} {

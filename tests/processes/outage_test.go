@@ -17,7 +17,7 @@ import (
 
 const outageLease = time.Hour // nobody loses a lock because the machine is slow
 
-// outages is how often the server goes away: LOCKCACHED_ROUNDS, or few times.
+// outages is how often the server goes away: LOCKCACHED_ROUNDS, or a few times.
 func outages() int {
 	if n, err := strconv.Atoi(os.Getenv("LOCKCACHED_ROUNDS")); err == nil {
 		return n
@@ -25,10 +25,10 @@ func outages() int {
 	return 3
 }
 
-// TestOutages: clients lock and unlock in loops while their server, which keeps its
-// locks on disk, ends and is started again, in an orderly way and killed in turn. None
-// of them notices, no lock is doubled or lost, and none asks all the time. When the
-// server has gone for good they are told so.
+// TestOutages: clients lock and unlock in loops while their server, which keeps its locks
+// on disk, ends and is started again, in an orderly way and killed in turn. No client
+// notices, no lock is doubled or lost, and no client asks all the time. When the server has
+// gone for good they are told so.
 func TestOutages(t *testing.T) {
 	flags := []string{"--data", filepath.Join(t.TempDir(), "data")}
 	server := start(t, flags...)
@@ -36,7 +36,7 @@ func TestOutages(t *testing.T) {
 	c := newCrowd(t, server.Address())
 	stop := c.work()
 	defer stop()
-	var away time.Duration // at most
+	var away time.Duration // at the most
 	for round := range outages() {
 		c.isAtWork()
 		begun := time.Now()
@@ -55,9 +55,9 @@ func TestOutages(t *testing.T) {
 	c.findNobody(server.Address())
 }
 
-// TestComputedOnceOverAnOutage: the server is killed and started again while somebody
-// computes what a thousand want. Who waited for the lock goes on to wait: on disk it is
-// still held.
+// TestComputedOnceOverAnOutage: the server is killed and started again while one client
+// computes what a thousand want. Those that waited for the lock go on waiting: on disk it
+// is still held.
 func TestComputedOnceOverAnOutage(t *testing.T) {
 	const clients, callers = 20, 50
 	flags := []string{"--data", filepath.Join(t.TempDir(), "data")}

@@ -40,8 +40,8 @@ func fullPipe(t *testing.T) (r, w *os.File) {
 	return r, w
 }
 
-// A log that nobody reads stops no lock, no client and no end. Who reads later finds
-// all that was said.
+// TestLogThatNobodyReads: a log that nobody reads blocks no lock, no client and no exit. A
+// later reader finds all that was logged.
 func TestLogThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"json", "console"} {

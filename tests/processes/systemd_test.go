@@ -14,8 +14,8 @@ import (
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
-// TestSystemd is systemd: it listens, hands the socket to lockcached, and hears what
-// that has to say.
+// TestSystemd plays systemd: it listens, hands the socket to lockcached, and hears its
+// messages.
 func TestSystemd(t *testing.T) {
 	t.Parallel()
 	for _, network := range []string{"tcp", "unix"} {
@@ -30,7 +30,7 @@ func TestSystemd(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer listener.Close()
-			// Who comes before the start is served after it.
+			// A client that comes before the start is served after it.
 			early := dialAny(t, listener.Addr())
 			if _, err := early.Write([]byte("version\r\n")); err != nil {
 				t.Fatal(err)
@@ -49,7 +49,7 @@ func TestSystemd(t *testing.T) {
 			if err := service.cmd.Wait(); err != nil {
 				t.Error(err)
 			}
-			dialAny(t, listener.Addr()) // still listens: the next start finds who waits
+			dialAny(t, listener.Addr()) // still listens: the next start finds clients that wait
 		})
 	}
 }
@@ -65,7 +65,7 @@ func dialAny(t *testing.T, address net.Addr) net.Conn {
 	return conn
 }
 
-// service is lockcached under the eyes of systemd.
+// service is lockcached as started by systemd.
 type service struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -87,7 +87,7 @@ func startService(t *testing.T, listener net.Listener) *service {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	// The process id is known to a shell that becomes lockcached.
+	// A shell that becomes lockcached knows its process id.
 	cmd := exec.Command("sh", "-c", `export LISTEN_PID=$$ WATCHDOG_PID=$$; exec "$0" "$@"`, os.Args[0], "-p", "-1")
 	cmd.Env = append(os.Environ(), harness.AsProgram+"=1", "LISTEN_FDS=1", "NOTIFY_SOCKET="+name, "WATCHDOG_USEC=60000")
 	cmd.ExtraFiles = []*os.File{file}
@@ -105,7 +105,7 @@ func (s *service) signal(sig os.Signal) {
 	}
 }
 
-// says waits for a message that begins like that. The watchdog is fed in between.
+// says waits for a message that begins with want. It skips the watchdog's in between.
 func (s *service) says(want string) {
 	s.t.Helper()
 	message := make([]byte, 1<<10)
@@ -122,7 +122,7 @@ func (s *service) says(want string) {
 	}
 }
 
-// TestSystemdSocketOfNoUse: what is no stream that listens is refused.
+// TestSystemdSocketOfNoUse: a socket that is not a listening stream is refused.
 func TestSystemdSocketOfNoUse(t *testing.T) {
 	t.Parallel()
 	packets, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})

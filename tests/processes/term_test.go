@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// TestTermInTheMiddle ends a server with SIGTERM while clients of all kinds are at
-// work: those that ask without end, that wait in line, that read late or never. What
-// the server has answered it has answered as a whole, waiters are told NOT_STORED,
-// and it ends when --drain is over.
+// TestTermInTheMiddle ends a server with SIGTERM while clients of all kinds are at work:
+// some ask without end, some wait in line, some read late or never. Every answer that the
+// server began is complete, waiters are told NOT_STORED, and the server ends when --drain
+// is over.
 func TestTermInTheMiddle(t *testing.T) {
 	t.Parallel()
 	const drain = 2 * time.Second
@@ -47,7 +47,7 @@ func TestTermInTheMiddle(t *testing.T) {
 		<-signalled
 		readLate(t, late)
 	})
-	for range 3 { // who keep the server until drain is over
+	for range 3 { // which keep the server until drain is over
 		deaf := dial(t, address)
 		deaf.send(strings.Repeat("get large\r\n", 100))
 		if _, err := deaf.Read(make([]byte, 1)); err != nil { // its answers have begun
@@ -88,7 +88,7 @@ func askWithoutEnd(t *testing.T, c *socket, i int) {
 	}
 }
 
-// readLate reads what it had asked for long before, and goes on to ask.
+// readLate reads what it asked for long before, and goes on asking.
 func readLate(t *testing.T, c *socket) {
 	c.send("version\r\n")
 	value := fmt.Sprintf("VALUE large 0 200000\r\n%0200000d\r\nEND\r\n", 0)
@@ -103,7 +103,7 @@ func readLate(t *testing.T, c *socket) {
 	wholeLines(t, c.TCPConn, c.in)
 }
 
-// wholeLines reads to the end of a connection, which is no middle of a line.
+// wholeLines reads to the end of a connection, which must not be in the middle of a line.
 func wholeLines(t *testing.T, conn net.Conn, in *bufio.Reader) {
 	for {
 		if line, err := in.ReadString('\n'); err != nil {
