@@ -20,7 +20,7 @@ type transcript struct {
 	path  string
 	only  bool    // lockcached's own behaviour, which memcached does not share
 	since version // the oldest memcached that answers like this
-	until version // the first that does not any more; nil for none
+	until version // the first that no longer does; nil for none
 	flags []string
 	whole bool // what is sent is one packet, not to be cut into bytes
 	steps []step
@@ -65,7 +65,7 @@ type version []int
 
 func (v version) before(other version) bool { return slices.Compare(v, other) < 0 }
 
-// toldBy reports whether memcached of that version answers like this.
+// toldBy reports whether that version of memcached answers like this.
 func (s *transcript) toldBy(v version) bool {
 	return !s.only && !v.before(s.since) && (s.until == nil || v.before(s.until))
 }
@@ -195,8 +195,8 @@ func (s *transcript) String() string {
 
 var placeholder = regexp.MustCompile(`\$\{repeat (.+?) (\d+)\}|\$\{now([+-]\d+)?\}|\$\{|\$([a-z]+)`)
 
-// expand replaces ${repeat TEXT N}, ${now+N} (Unix seconds) and the $names that
-// replies were captured under.
+// expand replaces ${repeat TEXT N}, ${now+N} (Unix seconds) and the $names under which
+// replies were captured.
 func expand(text string, captured map[string]string) (string, error) {
 	var err error
 	expanded := placeholder.ReplaceAllStringFunc(text, func(match string) string {
@@ -235,8 +235,8 @@ func wire(text string, captured map[string]string) (string, error) {
 	return expand(unquoted, captured)
 }
 
-// fits reports whether a line that was read is the one that the reply expects,
-// and captures the named groups of a /regexp/.
+// fits reports whether a line that was read is the one that the reply expects, and captures
+// the named groups of a /regexp/.
 func (r reply) fits(line string, captured map[string]string) (bool, error) {
 	text := r.text
 	if len(text) >= 2 && text[0] == '/' && text[len(text)-1] == '/' {

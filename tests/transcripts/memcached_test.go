@@ -18,9 +18,9 @@ import (
 // longestIdle is the longest pause that a test waits for in real time.
 const longestIdle = 2200 * time.Millisecond
 
-// TestTranscriptsAgainstMemcached plays what is memcached's own behaviour
-// against a real one: $LOCKCACHED_MEMCACHED, or the memcached in $PATH.
-// With -update it rewrites what memcached answers differently.
+// TestTranscriptsAgainstMemcached plays the transcripts of memcached's own behaviour
+// against a real one: $LOCKCACHED_MEMCACHED, or the memcached in $PATH. With -update it
+// rewrites those that memcached answers differently.
 func TestTranscriptsAgainstMemcached(t *testing.T) {
 	binary := findMemcached(t)
 	running := memcachedVersion(t, binary)

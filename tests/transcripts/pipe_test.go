@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// pipeListener is a listening socket without a network: each of its
-// connections is a net.Pipe, with what a socket has and transcripts need: room
-// for what the server does not read yet, and half-close.
+// pipeListener is a listening socket without a network: each of its connections is a
+// net.Pipe, with what a socket has and transcripts need: room for what the server has not
+// read yet, and half-close.
 type pipeListener struct {
 	address net.TCPAddr
 	dialed  chan net.Conn
@@ -68,8 +68,8 @@ type pipeClient struct {
 	bytewise bool
 }
 
-// longMessage is the length from which on a message is cut into pieces instead
-// of bytes, so that large values take no minutes.
+// longMessage is the length from which on a message is cut into pieces instead of bytes, so
+// that large values do not take minutes.
 const longMessage = 1 << 14
 
 // transmit carries to the server what was written, in pieces if asked for.

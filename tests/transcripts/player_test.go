@@ -19,11 +19,11 @@ var update = flag.Bool("update", false, "make the replies in testdata/transcript
 // A peer is a server to play against.
 type peer struct {
 	dial func() (net.Conn, error)
-	// settle returns when the server is done with all it was sent; a peer that
-	// cannot know returns at once.
+	// settle returns when the server has dealt with all it was sent; for a peer that cannot
+	// know, it returns at once.
 	settle func()
-	// patience is how long a reply may take, hush how long to listen before
-	// silence is believed. Both are 0 for a peer that settles.
+	// patience is how long a reply may take, hush how long to listen before silence is
+	// believed. Both are 0 for a peer that can know.
 	patience, hush time.Duration
 }
 
@@ -52,8 +52,8 @@ func (p *player) play(t *testing.T, s *transcript) {
 	}
 }
 
-// rewrite plays a transcript and makes its replies those that came. Replies
-// that fit stay as they are written.
+// rewrite plays a transcript and replaces its replies by those that came. Replies that fit
+// stay as they are written.
 func (p *player) rewrite(t *testing.T, s *transcript) {
 	t.Helper()
 	before := s.String()
@@ -89,7 +89,7 @@ func (p *player) do(s *step) error {
 		if err != nil {
 			return err
 		}
-		// The server may have closed the connection: the replies tell.
+		// The server may have closed the connection: the replies show it.
 		_, _ = c.conn.Write([]byte(text))
 	case hangUp:
 		return p.hangUp(s.client, s.text)
@@ -228,8 +228,7 @@ func (p *player) listen() map[string]heard {
 	return all
 }
 
-// mend returns the replies that were heard, as they were written before where
-// that fits.
+// mend returns the replies that were heard, in the old wording where that fits.
 func (p *player) mend(old []reply, all map[string]heard) []reply {
 	var mended []reply
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -262,8 +261,8 @@ func (p *player) mend(old []reply, all map[string]heard) []reply {
 	return mended
 }
 
-// expectNothingMore stops sending and reads to the end: whatever a server still
-// has to say comes before it closes.
+// expectNothingMore stops sending and reads to the end: whatever a server has left to say
+// comes before it closes.
 func (p *player) expectNothingMore(t *testing.T) {
 	t.Helper()
 	for name, c := range p.clients {

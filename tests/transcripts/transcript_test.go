@@ -12,9 +12,9 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// TestTranscripts plays every transcript against lockcached in virtual time,
-// once as it stands and once a byte at a time. With -update it rewrites those
-// that are lockcached's alone; the others are memcached's to write.
+// TestTranscripts plays every transcript against lockcached in virtual time, once as it
+// stands and once a byte at a time. With -update it rewrites those that are lockcached's
+// alone; TestTranscriptsAgainstMemcached writes the others.
 func TestTranscripts(t *testing.T) {
 	for _, script := range readTranscripts(t) {
 		t.Run(script.name(), func(t *testing.T) {
@@ -64,7 +64,7 @@ func startLockcached(t *testing.T, flags []string, bytewise bool) peer {
 	t.Cleanup(func() {
 		_ = s.Shutdown(ctx)
 		cancel()
-		time.Sleep(time.Minute) // what looks after things now and then sees that it is over
+		time.Sleep(time.Minute) // periodic work notices within that time that the server has ended
 	})
 	return peer{
 		dial:   func() (net.Conn, error) { return listener.dial(bytewise) },
