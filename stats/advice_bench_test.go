@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Waiters come back when they were told to, and are refused again, at whatever age
-// the hold has then.
+// Waiters come back when they were told to, and are refused again, whatever age the hold
+// has then.
 func BenchmarkAdvise(b *testing.B) {
 	for _, l := range holds {
 		for _, n := range []int{1, 10, 100, 1000} {
@@ -40,7 +40,7 @@ func adviseOld(p *Promises, s *Scene) time.Duration {
 func benchmarkAdvise(b *testing.B, l hold, n int, advise func(*Promises, *Scene) time.Duration) {
 	o := observe(l, 500, 5)
 	ages := make([]time.Duration, 256)
-	for i := range ages { // the ages at which somebody sees the lock are length-biased
+	for i := range ages { // the ages at which a waiter sees the lock are length-biased
 		ages[i] = time.Duration(o.rng.Float64() * float64(l.next(o.rng)))
 	}
 	var p Promises

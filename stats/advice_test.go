@@ -20,7 +20,7 @@ func TestWaitersThatAskAtOnceAreSpread(t *testing.T) {
 				slots = append(slots, p.Advise(s))
 			}
 			slices.Sort(slots)
-			// An eighth of the mean, but less in between two that stretched it.
+			// An eighth of the mean, but less between two promises that stretched it.
 			least := time.Duration(o.moment.Mean() / perHold * 0.33)
 			for i := range slots[1:] {
 				if apart := slots[i+1] - slots[i]; apart < least {
@@ -61,8 +61,8 @@ func TestPromises(t *testing.T) {
 	}
 }
 
-// However advice is asked for, somebody looks within two milliseconds of the end
-// of the lease before anybody is told to sleep past it.
+// However advice is asked for, some waiter checks within two milliseconds of the end of the
+// lease before any is told to sleep past it.
 func TestSomebodyLooksWhenTheLeaseEnds(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 5))
 	for _, l := range holds {
@@ -172,7 +172,7 @@ func TestRankedAdvice(t *testing.T) {
 			t.Errorf("advice is %v after a peek at %v", at[rank], peeked)
 		}
 	}
-	// Neighbours may swap, as everybody is moved to where there is room.
+	// Neighbours may swap, as each waiter is moved to where there is room.
 	if at[9] < 1500*time.Millisecond+s.Now || at[0] > 250*time.Millisecond+s.Now || at[9] < at[5] || at[5] < at[2] {
 		t.Errorf("ranks come after %v", at)
 	}
@@ -202,7 +202,7 @@ func TestRankFallsBackToSlots(t *testing.T) {
 	}
 }
 
-// As the hold outlasts everything seen, looks become rarer, in proportion to its age.
+// As the hold outlasts everything seen, checks become rarer, in proportion to its age.
 func TestOldHoldsAreLookedAtLessOften(t *testing.T) {
 	o := observe(holds[0], 500, 1)
 	tries := 0
@@ -273,7 +273,7 @@ func FuzzAdvise(f *testing.F) {
 				Spacing: time.Duration(spacing), Overload: overload, Max: time.Duration(most), Queued: queued, Absent: mean,
 			}
 			checkBounds(t, &p, &s)
-			now += since % int64(time.Second) // also backwards
+			now += since % int64(time.Second) // backwards, too
 			p.Cancel(p.Peek(&s))
 		}
 	})
@@ -316,7 +316,7 @@ func TestPromisesWhenTheClockIsSetBack(t *testing.T) {
 	}
 }
 
-// A dumb slice beside it.
+// Promises behave like a plain slice.
 func TestPromisesAgainstAModel(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
 	var p Promises

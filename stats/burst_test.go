@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// overtaken is told how many had waited for longer than the one who got the lock.
+// overtaken is called with the number of waiters that had waited for longer than the one
+// that got the lock.
 var overtaken = func(rank int) {}
 
-// burst plays n clients that ask for one lock at once and come back when advised,
-// until each had it, and is the tries and the idle time per grant, with one round trip
-// of half a millisecond.
+// burst plays n clients that ask for one lock at once and come back when advised, until
+// each has had it. It returns the tries and the idle time per grant, with a round trip of
+// half a millisecond.
 func burst(o *observed, l hold, n int, ranked bool) (tries, idle float64) {
 	const trip = 500 * time.Microsecond
 	var p Promises
@@ -87,7 +88,7 @@ func TestBurst(t *testing.T) {
 	}
 }
 
-// The one who has waited for longest mostly wins if ranks are known.
+// The waiter that has waited for longest mostly wins if ranks are known.
 func TestRanksAreFair(t *testing.T) {
 	jumps := func(ranked bool) (sum int) {
 		o := observe(holds[0], 500, 3)

@@ -69,7 +69,7 @@ func TestAppendClassAppends(t *testing.T) {
 	}
 }
 
-// No class contains a space, so with that for a delimiter a class is folded again
+// No class contains a space, so with a space as the delimiter a class is folded again
 // without being cut.
 func FuzzClass(f *testing.F) {
 	for _, tt := range classTests {

@@ -23,7 +23,7 @@ func contendedRecord() *Record {
 	return r
 }
 
-// What is read tells the same as what was written, and goes on as that would.
+// A decoded record says the same as the encoded one, and goes on as that would.
 func TestRecordSurvivesEncoding(t *testing.T) {
 	for name, r := range map[string]*Record{"empty": {}, "contended": contendedRecord()} {
 		t.Run(name, func(t *testing.T) {
@@ -49,7 +49,7 @@ func TestRecordSurvivesEncoding(t *testing.T) {
 	}
 }
 
-// The names are kept by files that later versions have to read.
+// Files that later versions have to read contain these names.
 func TestEncodingIsStable(t *testing.T) {
 	r := Record{HoldLaw: new(Histogram), Counters: Counters{Acquired: 1, Overrun: 9}}
 	r.Hold.Add(2 * time.Microsecond)
@@ -84,7 +84,7 @@ func TestEncodingRefusesNonsense(t *testing.T) {
 	}
 }
 
-// What was read is not taken to be as old as the new process is young.
+// A decoded record fades only from Resume on, not from the zero of the new process's clock.
 func TestResume(t *testing.T) {
 	r := contendedRecord()
 	before := r.Hold.Weight()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A fewHolds is a small sample: so many holds that were released after the same time,
-// and some that expired.
+// A fewHolds is a small sample: some holds that were all released after the same time, and
+// some that expired.
 type fewHolds struct {
 	took, lease      time.Duration
 	released, expire int
@@ -32,8 +32,8 @@ func (f fewHolds) record() *Record {
 	return r
 }
 
-// scene is a hold of that age, as the law of a key without a class or as that of a class
-// sees it: for a Rebuild both are the same.
+// scene is a hold of that age under the law of these holds, be it that of a key without a
+// class or that of a class: for a Rebuild both are the same.
 func (f fewHolds) scene(r *Record, age time.Duration) *Scene {
 	law := new(Hazard)
 	law.Rebuild(r.HoldLaw, nil, &r.Hold)
@@ -49,8 +49,8 @@ var fewHoldsExamples = []fewHolds{
 	{took: 50 * time.Millisecond, lease: time.Minute},
 }
 
-// One hold that expired does not make a heavy tail: pollers, and those who come behind a
-// queue, are told what they would be told without it, or a mean hold later.
+// One hold that expired does not make a heavy tail: pollers, even behind a queue, are told
+// what they would be told without it, or a mean hold later.
 func TestAdviceAfterOneExpiredHold(t *testing.T) {
 	for _, f := range fewHoldsExamples {
 		for f.released = 1; f.released <= 14; f.released++ {
@@ -72,7 +72,8 @@ func TestAdviceAfterOneExpiredHold(t *testing.T) {
 	}
 }
 
-// Two in line, holds of 200 ms, one of which expired after 5 s: nobody sleeps for seconds.
+// Two in line, holds of 200 ms, one of which expired after 5 s: no waiter sleeps for
+// seconds.
 func TestAdviceBehindTwoInLine(t *testing.T) {
 	f := fewHolds{took: 200 * time.Millisecond, lease: 5 * time.Second, expire: 1}
 	for f.released = 1; f.released <= 10; f.released++ {
@@ -93,8 +94,8 @@ func (f fewHolds) advice(age time.Duration, queued int) (at [3]time.Duration) {
 	return at
 }
 
-// A hold that is older than all that were released may be anything. Whoever comes back
-// once its age has doubled is not far off.
+// A hold that is older than all that were released may last any time. A waiter that comes
+// back once its age has doubled is not far off.
 func TestAdviceBeyondTheLastEvent(t *testing.T) {
 	for _, f := range fewHoldsExamples {
 		f.expire = 1
@@ -109,8 +110,8 @@ func TestAdviceBeyondTheLastEvent(t *testing.T) {
 	}
 }
 
-// Where many holds expire their holders die: there is nothing to look for until the
-// lease ends, and then somebody looks at once.
+// Where many holds expire their holders die: no check is of use until the lease ends, and
+// then a waiter checks at once.
 func TestManyExpiredHoldsAreBelieved(t *testing.T) {
 	f := fewHolds{took: 200 * time.Millisecond, lease: 5 * time.Second, released: 60, expire: 60}
 	s := f.scene(f.record(), time.Second)
@@ -150,7 +151,7 @@ func TestSuggestedTTLAfterExpiry(t *testing.T) {
 		{fewHolds{took, 40 * time.Second, 14, 3}, 2 * took, 5 * took},
 		// A lease of not quite two holds may have cut off a living one.
 		{fewHolds{took, 2500 * time.Millisecond, 14, 1}, 5 * time.Second, 14 * time.Second},
-		// Half of the holds outlive all others: no shorter lease is known to do.
+		// Half of the holds outlive all others: no shorter lease is known to be enough.
 		{fewHolds{took, 40 * time.Second, 8, 8}, 40 * time.Second, 43 * time.Second},
 	} {
 		if ttl := SuggestedTTL(tt.f.record().HoldLaw); ttl < tt.from || ttl > tt.to {
@@ -159,7 +160,7 @@ func TestSuggestedTTLAfterExpiry(t *testing.T) {
 	}
 }
 
-// A class may be dominated by expiries for so long that its releases have faded.
+// Expiries may dominate a class for so long that its releases have faded.
 func TestSuggestedTTLOfFadedReleases(t *testing.T) {
 	r := fewHolds{took: time.Second, lease: 10 * time.Second, released: 8}.record()
 	for range 2000 {

@@ -23,7 +23,7 @@ var survivals = map[string]func(float64) float64{
 	},
 }
 
-// lawOf is what becomes known of a law in the long run: the law, and a little doubt.
+// lawOf is what is known of a law in the long run: the law, and a little doubt.
 func lawOf(survival func(float64) float64) *Hazard {
 	const doubt = unknownWeight / (unknownWeight + 185)
 	var unknown Hazard
@@ -64,8 +64,8 @@ func TestGapIsNearlyOptimal(t *testing.T) {
 	}
 }
 
-// costOfRule is the price of all tries plus the idle time, in milliseconds, of one
-// client that first looks just after the lock was taken.
+// costOfRule is the price of all tries plus the idle time, in milliseconds, of one client
+// that first checks just after the lock was taken.
 func costOfRule(law *Hazard, survival func(float64) float64, price float64) float64 {
 	cost := 0.0
 	for t := 0.0; survival(t) > 1e-6; {
@@ -76,8 +76,8 @@ func costOfRule(law *Hazard, survival func(float64) float64, price float64) floa
 	return cost
 }
 
-// idle is the mean time from the release to a look at time to, if the one before was
-// at from, by the trapezoid rule.
+// idle is the mean time from the release to a check at time to, if the one before was at
+// from, by the trapezoid rule.
 func idle(survival func(float64) float64, from, to float64) float64 {
 	const steps = 200
 	sum := 0.0
@@ -88,8 +88,8 @@ func idle(survival func(float64) float64, from, to float64) float64 {
 	return sum
 }
 
-// leastCost is that of the best schedule of looks at the edges of buckets, by dynamic
-// programming over the time of the last look.
+// leastCost is the cost of the best schedule of checks at the edges of buckets, by dynamic
+// programming over the time of the last check.
 func leastCost(survival func(float64) float64, price float64) float64 {
 	var at, s, area, cost [buckets + 1]float64
 	for b := range at {

@@ -24,8 +24,8 @@ func TestHazardOfACensoredSample(t *testing.T) {
 	}
 }
 
-// Half the holds expire, and the moments know only the other half. A prior made of
-// those alone would put H a third too high.
+// Half the holds expire, and the moments know only the other half. A prior made of that
+// half alone would put H a third too high.
 func TestPriorRespectsCensoring(t *testing.T) {
 	rng := rand.New(rand.NewPCG(17, 8))
 	mean := 0.0
@@ -120,7 +120,7 @@ func checkLaw(t *testing.T, h *Hazard) {
 	}
 }
 
-// A few holds of a key are seen in the light of its class; many speak for themselves.
+// A few holds of a key count beside those of its class; many count by themselves.
 func TestHazardOfAKeyLeansOnItsClass(t *testing.T) {
 	class := plain(1000, func(h *Histogram) { h.Add(time.Second) })
 	median := func(n int) time.Duration {

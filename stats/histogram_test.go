@@ -85,7 +85,7 @@ func TestHistogramHalfLife(t *testing.T) {
 	}
 }
 
-// The increment is brought back to 1 now and then; nobody may notice.
+// The increment is brought back to 1 now and then, with no effect on the results.
 func TestHistogramRescales(t *testing.T) {
 	var h Histogram
 	for i := range 100 * HalfLife {

@@ -90,8 +90,8 @@ func TestMomentsAgainstExactArithmetic(t *testing.T) {
 	}
 }
 
-// hardInputs are sequences on which a sum of squares, or carelessness with
-// magnitudes, goes wrong.
+// hardInputs are sequences on which a sum of squares, or carelessness about magnitudes,
+// goes wrong.
 func hardInputs() map[string][]time.Duration {
 	rng := rand.New(rand.NewPCG(1, 2))
 	inputs := map[string][]time.Duration{

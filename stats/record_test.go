@@ -46,7 +46,7 @@ func TestRecordFields(t *testing.T) {
 	}
 }
 
-// The fields of a class are those of a lock, whatever was never observed.
+// The fields of a class are those of a lock, even if nothing was observed.
 func TestRecordFieldsOfNothing(t *testing.T) {
 	for _, f := range new(Record).Fields() {
 		if f.Text != "0" {
@@ -109,7 +109,7 @@ func line(fields []Field) string {
 	return strings.Join(pairs, " ")
 }
 
-// Every counter is merged, whichever comes to be.
+// Every counter is merged, including any that may be added.
 func TestCountersMergeAddsEveryCount(t *testing.T) {
 	var a, b Counters
 	for i := range a {

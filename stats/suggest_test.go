@@ -50,7 +50,8 @@ func TestSuggestedTTLIsUnknown(t *testing.T) {
 	}
 }
 
-// A lease that is too short hides how long holds are, but shows that they are longer.
+// A lease that is too short hides how long holds are, but shows that they are longer than
+// it.
 func TestSuggestedTTLGrowsWhereHoldsExpire(t *testing.T) {
 	var h Histogram
 	for i := range 200 {

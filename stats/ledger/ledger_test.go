@@ -8,7 +8,7 @@ import (
 	"github.com/lockcached/lockcached/stats"
 )
 
-// books returns so many Ledgers that share what they know of classes.
+// books returns n Ledgers that share what they know of classes.
 func books(n, keys, classes, named int) (*Shared, []*Ledger) {
 	s := NewShared(':', classes, named)
 	var all []*Ledger
@@ -81,8 +81,8 @@ func TestNoteObserves(t *testing.T) {
 	}
 }
 
-// A lock that is held for the first time has no past of its own until there is more to
-// know than that; what was counted by then is not lost.
+// A lock that is held for the first time has no past of its own until more is known of it;
+// what was counted by then is not lost.
 func TestFirstHoldTakesNoMemory(t *testing.T) {
 	_, all := books(1, 10, 10, 10)
 	l := all[0]
@@ -107,8 +107,8 @@ func TestFirstHoldTakesNoMemory(t *testing.T) {
 	}
 }
 
-// What has not been used for long is forgotten, but for the past of a lock that is
-// held; that is remembered again when its hold ends.
+// What has not been used for long is forgotten, except for the past of a lock that is held;
+// that is remembered again when its hold ends.
 func TestForgets(t *testing.T) {
 	_, all := books(1, 2, 2, 2)
 	l := all[0]
@@ -159,7 +159,7 @@ func TestLawIsShared(t *testing.T) {
 	})
 }
 
-// The busiest classes have names; all together are the total, whoever has one.
+// The busiest classes have names; all together are the total, whichever have one.
 func TestNames(t *testing.T) {
 	s, all := books(1, 100, 100, 2)
 	l := all[0]
@@ -181,7 +181,7 @@ func TestNames(t *testing.T) {
 	}
 	busy := make(map[string]uint64)
 	l.EachClass(func(name string, r *stats.Record) { busy[name] = r.Count(stats.Acquired) })
-	s.Exchange(busy) // takes down how busy those with names are
+	s.Exchange(busy) // records how busy those with names are
 	lost, got := s.Exchange(busy)
 	l.Rename(lost, got)
 	work("busy", 1)
@@ -195,7 +195,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A grant and a release of a lock that is known allocate nothing.
+// A grant and a release of a known lock allocate nothing.
 func TestNoteDoesNotAllocate(t *testing.T) {
 	_, all := books(1, 10, 10, 10)
 	l, key := all[0], []byte("lock:user:17")
@@ -219,8 +219,8 @@ func BenchmarkNote(b *testing.B) {
 	}
 }
 
-// What is known of held locks counts as far as it is too much to be remembered anyway,
-// and not any more when they are given back.
+// What is known of held locks counts as far as there is no room to remember it anyway, and
+// no longer once they are released.
 func TestBytes(t *testing.T) {
 	const remembered, held = 10, 100
 	_, all := books(1, remembered, 10, 10)
