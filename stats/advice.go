@@ -233,8 +233,8 @@ func (v *view) rest() time.Duration {
 	return r
 }
 
-// settle brings a time within bounds. A time past the end of the lease moves to that end if
-// nobody else checks there.
+// settle brings a time within bounds. A time past the end of the lease moves to just after
+// that end if nobody else checks there.
 //
 // Times past Max are spread over its last quarter by the golden ratio, which keeps them
 // apart however many there are (H. Weyl's equidistribution).

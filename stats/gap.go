@@ -9,8 +9,8 @@ import (
 const oldest = time.Hour
 
 // Gap returns how long to wait from one check of a hold to the next, at that age of the
-// hold, if a try costs as much as leaving the lock idle for price. It reaches the horizon
-// at most, and does so if nothing is expected to happen.
+// hold, if a try costs as much as leaving the lock idle for price. The next check is no
+// later than the horizon, and there if nothing is expected to happen.
 //
 // The best density of checks is the square root of hazard over twice the price:
 // J. B. Keller, "Optimum checking schedules for systems subject to random failure"

@@ -17,9 +17,9 @@ type Shared struct {
 	names     names
 }
 
-// NewShared returns what Ledgers share that keep statistics of up to classes classes, at
-// least one. ClassMetrics name up to named of them. delimiter ends the class of a key: see
-// stats.Class.
+// NewShared returns what Ledgers share. classes, at least one, is how many classes they keep
+// statistics of, and named how many of these have a name in ClassMetrics. delimiter ends the
+// class of a key: see stats.Class.
 func NewShared(delimiter byte, classes, named int) *Shared {
 	s := &Shared{delimiter: delimiter, names: names{limit: named, busy: make(map[string]uint64)}}
 	s.laws, _ = lru.New[string, *law](max(1, classes)) // refuses sizes below 1 only
@@ -27,7 +27,7 @@ func NewShared(delimiter byte, classes, named int) *Shared {
 }
 
 // law is how long the locks of a class are held and waited for, in all Ledgers. It exists
-// only once there was contention: until then a hold takes no second mutex, and counts in
+// only once there has been contention: until then a hold takes no second mutex, and counts in
 // the HoldLaw of its own Ledger.
 type law struct {
 	mu         sync.Mutex // guards what follows

@@ -20,8 +20,8 @@ type Ledger struct {
 	bytes   int64    // see Bytes
 }
 
-// New returns an empty Ledger that remembers up to keys locks that are not held, and up to
-// classes classes; at least one of each.
+// New returns an empty Ledger. keys is how many locks that are not held it remembers, and
+// classes how many classes; each counts as at least one.
 func New(shared *Shared, keys, classes int) *Ledger {
 	l := &Ledger{shared: shared, named: make(map[string]*metrics)}
 	// The only error is a size that is not positive.

@@ -16,8 +16,8 @@ import (
 const OtherClasses = "other"
 
 // ClassMetrics is what monitoring is told about a class. Counters and durations never go
-// back, whatever "stats reset" and the bounds on statistics forget; the rest is the
-// present.
+// back, whatever "stats reset" and the bounds on statistics forget; the others are
+// of the present.
 type ClassMetrics struct {
 	Name string
 	stats.Counters
