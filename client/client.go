@@ -3,11 +3,11 @@ package client
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 
 	"github.com/bradfitz/gomemcache/memcache"
-	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 )
@@ -15,7 +15,7 @@ import (
 // A Client takes locks. It may be used by any number of goroutines.
 type Client struct {
 	config   Config
-	log      zerolog.Logger
+	log      *slog.Logger
 	tracer   trace.Tracer
 	mc       *memcache.Client
 	dialer   Dialer

@@ -6,13 +6,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
-	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -55,8 +55,9 @@ type Config struct {
 	// Tries is how often a request is made while its server is away, 1 to 10. 0 means
 	// DefaultTries, the fewest with which a server may be away for a second.
 	Tries int
-	// Logger gets a warning for every retry and for every lock that is lost.
-	Logger zerolog.Logger
+	// Logger gets a warning for every retry and for every lock that is lost. nil means
+	// none. A zerolog.Logger is handed in as slog.New(zerolog.NewSlogHandler(logger)).
+	Logger *slog.Logger
 	// Tracing makes the spans lock.acquire and lock.hold. nil means none.
 	Tracing trace.TracerProvider
 }
@@ -96,6 +97,9 @@ func (c *Config) check() error {
 	c.Timeout = cmp.Or(c.Timeout, memcache.DefaultTimeout)
 	c.TTL = cmp.Or(c.TTL, DefaultTTL)
 	c.Tries = cmp.Or(c.Tries, DefaultTries)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
 	if c.Owner == "" {
 		host, _ := os.Hostname() // nameless, if it has none
 		c.Owner = fmt.Sprintf("%.24s:%d", host, os.Getpid())

@@ -54,7 +54,7 @@ func (l *Lock) conclude(err error) error {
 		}
 	}
 	if released != nil && loss == nil {
-		l.client.log.Warn().Str("key", l.hold.key).Err(released).Msg("lock not released: it ends by its TTL")
+		l.client.log.Warn("lock not released: it ends by its TTL", "key", l.hold.key, "error", released)
 	}
 	switch {
 	case loss == nil:

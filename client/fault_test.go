@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
@@ -29,7 +30,7 @@ func TestRetriesAreTold(t *testing.T) {
 	var log bytes.Buffer
 	spans := tracetest.NewInMemoryExporter()
 	provider := sdk.NewTracerProvider(sdk.WithSyncer(spans))
-	c := newClient(t, Config{Logger: zerolog.New(&log), Tracing: provider}, "127.0.0.1:1") // where nobody listens
+	c := newClient(t, Config{Logger: slog.New(zerolog.NewSlogHandler(zerolog.New(&log))), Tracing: provider}, "127.0.0.1:1") // where nobody listens
 	_, err := c.Lock(t.Context(), "lock:x")
 	is(t, "lock", err, ErrUnavailable)
 	if text := err.Error(); !strings.Contains(text, "127.0.0.1:1, 5 tries in ") {

@@ -3,10 +3,10 @@ package client
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
-	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
@@ -156,7 +156,7 @@ func (t *task[T]) storeAsHolder(ctx context.Context, hold *Lock, made *envelope)
 		if errors.Is(err, ErrLost) {
 			t.counts.lost.Add(1)
 		}
-		t.log(zerolog.WarnLevel, err, "computed value is not stored")
+		t.log(slog.LevelWarn, err, "computed value is not stored")
 		return
 	}
 	if !t.store(ctx, made) && !made.failed {
@@ -166,7 +166,7 @@ func (t *task[T]) storeAsHolder(ctx context.Context, hold *Lock, made *envelope)
 
 func (t *task[T]) unlock(hold *Lock) {
 	if err := hold.Unlock(); err != nil {
-		t.log(zerolog.DebugLevel, err, "lock of a computed value is not ours to release")
+		t.log(slog.LevelDebug, err, "lock of a computed value is not ours to release")
 	}
 }
 

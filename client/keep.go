@@ -23,8 +23,7 @@ func (l *Lock) keepAlive() {
 			return
 		default:
 			pause = min(l.ttl/30, time.Second)
-			l.client.log.Warn().Str("key", l.hold.key).Int64("pause_ms", pause.Milliseconds()).
-				Err(err).Msg("lock not renewed yet")
+			l.client.log.Warn("lock not renewed yet", "key", l.hold.key, "pause_ms", pause.Milliseconds(), "error", err)
 		}
 	}
 }

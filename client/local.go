@@ -119,7 +119,7 @@ func (c *Client) noteHold(ctx context.Context, key string, took time.Duration) {
 		return c.mc.Set(&memcache.Item{Key: stat, Value: []byte(h.String()), Expiration: statExpiration})
 	})
 	if err != nil {
-		c.log.Debug().Str("key", key).Err(err).Msg("hold time not noted")
+		c.log.Debug("hold time not noted", "key", key, "error", err)
 	}
 }
 

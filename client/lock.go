@@ -88,8 +88,8 @@ func (l *Lock) expire() {
 // lose ends the context because the lock is not ours any more, or will not be.
 func (l *Lock) lose(why error) {
 	if l.ctx.Err() == nil {
-		l.client.log.Warn().Str("key", l.hold.key).Str("owner", l.hold.owner).Uint64("token", l.token).
-			Int64("held_ms", time.Since(l.granted).Milliseconds()).Err(why).Msg("lock lost")
+		l.client.log.Warn("lock lost", "key", l.hold.key, "owner", l.hold.owner, "token", l.token,
+			"held_ms", time.Since(l.granted).Milliseconds(), "error", why)
 	}
 	l.cancel(why)
 	l.end(why)

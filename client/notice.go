@@ -2,11 +2,11 @@ package client
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
-	"github.com/rs/zerolog"
 )
 
 // A value that the server does not store, because it is too large, because memory is
@@ -52,7 +52,7 @@ func (t *task[T]) giveNotice(ctx context.Context, hold *Lock, computed time.Dura
 	}
 	t.unlock(hold)
 	if err := t.put(ctx, &notice, noticeFor); err != nil { // there may be room where the lock was
-		t.log(zerolog.WarnLevel, err, "others are not told that the value cannot be stored")
+		t.log(slog.LevelWarn, err, "others are not told that the value cannot be stored")
 	}
 }
 
@@ -93,7 +93,7 @@ func (l *Lock) giveNotice(ctx context.Context) error {
 	l.client.background(func(ctx context.Context) {
 		sleep(l.client.closing, lockNoticeFor)
 		if err := l.client.release(ctx, &notice, time.Time{}); err != nil {
-			l.client.log.Debug().Str("key", notice.key).Err(err).Msg("a notice ends by its TTL")
+			l.client.log.Debug("a notice ends by its TTL", "key", notice.key, "error", err)
 		}
 	})
 	return nil

@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/rs/zerolog"
 )
 
 // refreshes are the computations of a Cached that go on in the background, while
@@ -98,7 +97,7 @@ func (t *task[T]) renew(ctx context.Context, early bool) (err error) {
 		_, err = t.withLock(ctx, hold)
 	}
 	if err != nil {
-		t.log(zerolog.WarnLevel, err, "cached value is not refreshed")
+		t.log(slog.LevelWarn, err, "cached value is not refreshed")
 	}
 	return err
 }

@@ -84,8 +84,8 @@ func (c *call) NextBackOff() time.Duration { return c.server.nextTry(c.tries - 1
 // note tells the world about a retry.
 func (c *call) note(ctx context.Context, err error, pause time.Duration) {
 	c.client.metrics.retries.WithLabelValues(c.server.name).Inc()
-	c.client.log.Warn().Str("key", c.key).Str("server", c.server.name).
-		Int("attempt", c.tries).Int64("pause_ms", pause.Milliseconds()).Err(err).Msg("retry")
+	c.client.log.Warn("retry", "key", c.key, "server", c.server.name,
+		"attempt", c.tries, "pause_ms", pause.Milliseconds(), "error", err)
 	trace.SpanFromContext(ctx).AddEvent("retry", trace.WithAttributes(
 		attribute.String("server", c.server.name),
 		attribute.Int("attempt", c.tries),

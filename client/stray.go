@@ -69,7 +69,7 @@ func (s *stray) rest(now time.Time) {
 // watch sees to a stray in the background, until it is settled or the Client is closed.
 // It is for those who have begun.
 func (c *Client) watch(p *peer, s *stray) {
-	c.log.Debug().Str("key", s.key).Str("owner", s.owner).Int("tries", s.tries).Msg("looking for a claim that was given up")
+	c.log.Debug("looking for a claim that was given up", "key", s.key, "owner", s.owner, "tries", s.tries)
 	dropped, alone := p.addStray(s)
 	if dropped != nil {
 		c.forsake(dropped, errManyStrays)
@@ -222,8 +222,8 @@ func (c *Client) sendAway(ctx context.Context, s *stray, cas uint64) error {
 		return err
 	}
 	s.tries--
-	c.log.Info().Str("key", s.key).Str("owner", s.owner).Uint64("token", cas).
-		Int64("late_ms", time.Since(s.since).Milliseconds()).Msg("a claim that was given up was granted, and is released")
+	c.log.Info("a claim that was given up was granted, and is released", "key", s.key, "owner", s.owner, "token", cas,
+		"late_ms", time.Since(s.since).Milliseconds())
 	return nil
 }
 
@@ -248,6 +248,5 @@ func (c *Client) lastGlance(ctx context.Context, p *peer) {
 
 // forsake tells that nobody looks for a stray any more that may be granted yet.
 func (c *Client) forsake(s *stray, why error) {
-	c.log.Warn().Str("key", s.key).Str("owner", s.owner).Err(why).
-		Msg("a claim that was given up may hold its lock until its TTL is over")
+	c.log.Warn("a claim that was given up may hold its lock until its TTL is over", "key", s.key, "owner", s.owner, "error", why)
 }

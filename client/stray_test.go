@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -271,7 +272,7 @@ func TestLateClaimIsForsaken(t *testing.T) {
 	h := newHost(t, locks.Config{})
 	d := newDawdler(t, h.addr)
 	var log syncBuffer
-	c := newClient(t, Config{Logger: zerolog.New(&log)}, d.addr)
+	c := newClient(t, Config{Logger: slog.New(zerolog.NewSlogHandler(zerolog.New(&log)))}, d.addr)
 	d.holdBack()
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

@@ -3,11 +3,11 @@ package client
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
-	"github.com/rs/zerolog"
 )
 
 // task is what a caller of a Cached wants: the value of a key, with the function
@@ -55,7 +55,7 @@ func (t *task[T]) find(ctx context.Context) (e entry[T], err error) {
 	e, err = t.decode(items[t.key])
 	if err != nil {
 		t.counts.unreadable.Add(1)
-		t.log(zerolog.WarnLevel, err, "cached value cannot be read, and is computed again")
+		t.log(slog.LevelWarn, err, "cached value cannot be read, and is computed again")
 	}
 	t.seen = e.freshUntil
 	return e, nil
@@ -136,7 +136,7 @@ func (t *task[T]) tally(panicked any, err error) {
 	}
 	if panicked != nil {
 		p := panicOf(panicked)
-		t.log(zerolog.ErrorLevel, p, "panic while computing a cached value")
+		t.log(slog.LevelError, p, "panic while computing a cached value")
 		panic(p)
 	}
 }
@@ -160,7 +160,7 @@ func (t *task[T]) store(ctx context.Context, made *envelope) (storable bool) {
 	}
 	err := t.put(ctx, made, keep)
 	if err != nil {
-		t.log(zerolog.WarnLevel, err, "computed value cannot be stored")
+		t.log(slog.LevelWarn, err, "computed value cannot be stored")
 	}
 	return !errors.Is(err, errUnable)
 }
@@ -169,6 +169,6 @@ func (t *task[T]) put(ctx context.Context, e *envelope, keep time.Duration) erro
 	return t.client.set(ctx, &memcache.Item{Key: t.key, Value: e.seal(), Expiration: expiration(keep, time.Now())})
 }
 
-func (t *task[T]) log(level zerolog.Level, err error, what string) {
-	t.client.log.WithLevel(level).Str("cache", t.config.Name).Str("key", t.key).Err(err).Msg(what)
+func (t *task[T]) log(level slog.Level, err error, what string) {
+	t.client.log.Log(context.Background(), level, what, "cache", t.config.Name, "key", t.key, "error", err)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -127,7 +128,7 @@ func (l *claimCommand) obtain(a *App, signals <-chan os.Signal, opts ...client.O
 	}
 	c, err := client.New(client.Config{
 		Servers: l.servers, TLS: l.tls, User: l.user, Password: l.password,
-		TTL: l.ttl, Owner: l.owner, Strategy: l.strategy, Logger: l.log,
+		TTL: l.ttl, Owner: l.owner, Strategy: l.strategy, Logger: slog.New(zerolog.NewSlogHandler(l.log)),
 	})
 	if err != nil {
 		return nil, nil, l.notTaken(err)

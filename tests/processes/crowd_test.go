@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -61,7 +62,7 @@ func newCrowd(t *testing.T, address string) *crowd {
 	c := &crowd{t: t, holds: make(map[string]grant)}
 	for range crowdClients {
 		m := &member{crowd: c}
-		m.Client = newLockClient(t, client.Config{Servers: []string{address}, Logger: zerolog.New(m)})
+		m.Client = newLockClient(t, client.Config{Servers: []string{address}, Logger: slog.New(zerolog.NewSlogHandler(zerolog.New(m)))})
 		c.members = append(c.members, m)
 	}
 	return c
