@@ -34,7 +34,7 @@ var (
 	errNoAnswer = errors.New("client: no answer within the time to wait")
 )
 
-// obtain is Lock and TryLock, told as a span.
+// obtain is Lock and TryLock, with observers.
 func (c *Client) obtain(ctx context.Context, key string, o options) (*Lock, error) {
 	if err := c.begin(); err != nil {
 		return nil, err
@@ -56,10 +56,22 @@ func (c *Client) obtain(ctx context.Context, key string, o options) (*Lock, erro
 	asking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.closing, func() { cancel(ErrClosed) })()
-	asking, span := c.startAcquire(asking, cl)
+	asking, tell := c.observed.acquire(asking, key)
 	l, err := cl.obtain(asking, ctx)
-	c.endAcquire(span, cl, l, err)
+	tell(cl.acquisition(l, err))
 	return l, err
+}
+
+// acquisition is what observers are told of a claim that is over.
+func (cl *claim) acquisition(l *Lock, err error) Acquisition {
+	a := Acquisition{
+		Tries: cl.tries, Refused: cl.refused, Contested: cl.contested, Once: cl.opts.strategy == never,
+		Waited: time.Since(cl.begun), Rank: cl.rank, Strategy: cl.chosen.String(), Err: err,
+	}
+	if l != nil {
+		a.Token = l.token
+	}
+	return a
 }
 
 func checkKey(key string) error {

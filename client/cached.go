@@ -24,12 +24,14 @@ type Cached[T any] struct {
 	flights   flights[T]
 	refreshes refreshes
 	counts    *cacheCounters
+	observed  []CacheObserver
 }
 
 // NewCached returns a cache that uses the client's servers.
 func NewCached[T any](c *Client, config CacheConfig[T]) *Cached[T] {
 	config.setDefaults()
-	return &Cached[T]{client: c, config: config, counts: c.metrics.caches.of(config.Name)}
+	observed := cacheObservers(c.config.Observers)
+	return &Cached[T]{client: c, config: config, observed: observed, counts: c.counts.of(config.Name, observed)}
 }
 
 // Get returns the value of the key, and computes it if there is none.
@@ -96,7 +98,7 @@ func (c *Cached[T]) miss(ctx context.Context, task *task[T]) (T, error) {
 }
 
 // Stats returns what was counted, together with other caches of the Client that have
-// the same name. Client.Collector tells it to Prometheus.
+// the same name. Package clientmetrics tells it to Prometheus.
 func (c *Cached[T]) Stats() CacheStats { return c.counts.stats() }
 
 // GetOrCompute is Get of a Cached with nothing but a TTL. 0 means DefaultCacheTTL.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // A fleetmate is a process of the fleet, as far as one process can play several.
@@ -410,26 +409,6 @@ func TestGetOrCompute(t *testing.T) {
 			t.Errorf("counted %+v", stats)
 		}
 	})
-}
-
-func TestCacheMetrics(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Config{}, "127.0.0.1:1")
-	NewCached(c, CacheConfig[int]{Name: "pages"}).counts.hits.Add(1)
-	NewCached(c, CacheConfig[string]{Name: "pages"}).counts.hits.Add(2)
-	NewCached(c, CacheConfig[int]{}).counts.hits.Add(4)
-	const want = `
-# HELP lockcached_client_cache_hits_total Calls that found a fresh value.
-# TYPE lockcached_client_cache_hits_total counter
-lockcached_client_cache_hits_total{cache="int"} 4
-lockcached_client_cache_hits_total{cache="pages"} 3
-`
-	if err := testutil.CollectAndCompare(c.Collector(), strings.NewReader(want), "lockcached_client_cache_hits_total"); err != nil {
-		t.Error(err)
-	}
-	if problems, err := testutil.CollectAndLint(c.Collector()); err != nil || len(problems) > 0 {
-		t.Errorf("%v, %v", problems, err)
-	}
 }
 
 func TestExpiration(t *testing.T) {

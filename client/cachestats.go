@@ -3,8 +3,6 @@ package client
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // CacheStats counts what the callers of a Cached met. Hits, Stale, Negative and Misses
@@ -42,65 +40,26 @@ func (c *cacheCounters) stats() CacheStats {
 	}
 }
 
-// cacheMetrics tells Prometheus of the caches of a Client, by their names.
-type cacheMetrics struct {
+// cacheCounts are the counters of the caches of a Client, by their names.
+type cacheCounts struct {
 	mu     sync.Mutex // guards byName
 	byName map[string]*cacheCounters
 }
 
-// of returns the counters of the caches that have a name.
-func (m *cacheMetrics) of(name string) *cacheCounters {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := m.byName[name]
-	if c == nil {
-		if m.byName == nil {
-			m.byName = make(map[string]*cacheCounters)
+// of returns the counters of the caches that have a name. Observers learn of a new name.
+func (c *cacheCounts) of(name string, observed []CacheObserver) *cacheCounters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	counters := c.byName[name]
+	if counters == nil {
+		if c.byName == nil {
+			c.byName = make(map[string]*cacheCounters)
 		}
-		c = new(cacheCounters)
-		m.byName[name] = c
-	}
-	return c
-}
-
-// cacheFields are those of CacheStats, as metrics.
-var cacheFields = []struct {
-	desc *prometheus.Desc
-	of   func(*CacheStats) uint64
-}{
-	{byCache("hits_total", "Calls that found a fresh value."), func(s *CacheStats) uint64 { return s.Hits }},
-	{byCache("stale_total", "Calls that were answered with a value that was over."), func(s *CacheStats) uint64 { return s.Stale }},
-	{byCache("negative_total", "Calls that found that computing had failed a short time ago."), func(s *CacheStats) uint64 { return s.Negative }},
-	{byCache("misses_total", "Calls that found nothing to use."), func(s *CacheStats) uint64 { return s.Misses }},
-	{byCache("stampedes_total", "Misses that found others computing."), func(s *CacheStats) uint64 { return s.Stampedes }},
-	{byCache("waited_total", "Misses that got the value that others computed."), func(s *CacheStats) uint64 { return s.Waited }},
-	{byCache("fell_through_total", "Misses that computed without the lock."), func(s *CacheStats) uint64 { return s.FellThrough }},
-	{byCache("early_total", "Computations begun before the value was over."), func(s *CacheStats) uint64 { return s.Early }},
-	{byCache("computed_total", "Computations that succeeded."), func(s *CacheStats) uint64 { return s.Computed }},
-	{byCache("failed_total", "Computations that failed."), func(s *CacheStats) uint64 { return s.Failed }},
-	{byCache("lost_total", "Computations whose lock was lost before they ended."), func(s *CacheStats) uint64 { return s.Lost }},
-	{byCache("unreadable_total", "Values found that could not be read."), func(s *CacheStats) uint64 { return s.Unreadable }},
-	{byCache("unstorable_total", "Values that the server did not store, or did not keep."), func(s *CacheStats) uint64 { return s.Unstorable }},
-}
-
-func byCache(name, help string) *prometheus.Desc {
-	return prometheus.NewDesc("lockcached_client_cache_"+name, help, []string{"cache"}, nil)
-}
-
-// Describe and Collect make it a prometheus.Collector.
-func (*cacheMetrics) Describe(out chan<- *prometheus.Desc) {
-	for _, field := range cacheFields {
-		out <- field.desc
-	}
-}
-
-func (m *cacheMetrics) Collect(out chan<- prometheus.Metric) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for name, counters := range m.byName {
-		stats := counters.stats()
-		for _, field := range cacheFields {
-			out <- prometheus.MustNewConstMetric(field.desc, prometheus.CounterValue, float64(field.of(&stats)), name)
+		counters = new(cacheCounters)
+		c.byName[name] = counters
+		for _, o := range observed {
+			o.Watch(name, counters.stats)
 		}
 	}
+	return counters
 }

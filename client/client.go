@@ -8,21 +8,19 @@ import (
 	"sync"
 
 	"github.com/bradfitz/gomemcache/memcache"
-	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // A Client takes locks. It may be used by any number of goroutines.
 type Client struct {
 	config   Config
 	log      *slog.Logger
-	tracer   trace.Tracer
+	observed observers
 	mc       *memcache.Client
 	dialer   Dialer
 	selector memcache.ServerSelector // nil if it is not known
 	turns    turns
 	memories *memories
-	metrics  *metrics
+	counts   cacheCounts
 	caches   sync.Map // by type: the Cached of GetOrCompute
 
 	closing context.Context // ends with Close
@@ -43,14 +41,10 @@ func New(c Config) (*Client, error) {
 		config: c, log: c.Logger, mc: c.Memcache, selector: c.Selector,
 		dialer:   Dialer{Timeout: c.Timeout, TLS: c.TLS, Dial: c.Dial, User: c.User, Password: c.Password},
 		memories: newMemories(),
-		metrics:  newMetrics(),
+		observed: c.Observers,
 		peers:    make(map[string]*peer),
 	}
 	client.closing, client.close = context.WithCancelCause(context.Background())
-	if c.Tracing == nil {
-		c.Tracing = noop.NewTracerProvider()
-	}
-	client.tracer = c.Tracing.Tracer("github.com/lockcached/lockcached/client")
 	if client.mc == nil {
 		list, err := NewServerList(c.Servers...)
 		if err != nil {

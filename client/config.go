@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // Config is what a Client needs to know. Either Servers or Memcache is required.
@@ -58,8 +57,9 @@ type Config struct {
 	// Logger gets a warning for every retry and for every lock that is lost. nil means
 	// none. A zerolog.Logger is handed in as slog.New(zerolog.NewSlogHandler(logger)).
 	Logger *slog.Logger
-	// Tracing makes the spans lock.acquire and lock.hold. nil means none.
-	Tracing trace.TracerProvider
+	// Observers are told what the Client does: clientmetrics.New makes one for Prometheus,
+	// clienttrace.New one for OpenTelemetry.
+	Observers []Observer
 }
 
 // What the zero values of a Config stand for.

@@ -18,19 +18,18 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/rs/zerolog"
-	sdk "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/lockcached/lockcached/locks"
 )
 
-// What is told of retries: log, span, metrics and error.
+// What is told of retries: log, observers and error.
 func TestRetriesAreTold(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	spans := tracetest.NewInMemoryExporter()
-	provider := sdk.NewTracerProvider(sdk.WithSyncer(spans))
-	c := newClient(t, Config{Logger: slog.New(zerolog.NewSlogHandler(zerolog.New(&log))), Tracing: provider}, "127.0.0.1:1") // where nobody listens
+	var seen record
+	c := newClient(t, Config{
+		Logger: slog.New(zerolog.NewSlogHandler(zerolog.New(&log))), Observers: []Observer{&seen},
+	}, "127.0.0.1:1") // where nobody listens
 	_, err := c.Lock(t.Context(), "lock:x")
 	is(t, "lock", err, ErrUnavailable)
 	if text := err.Error(); !strings.Contains(text, "127.0.0.1:1, 5 tries in ") {
@@ -47,12 +46,13 @@ func TestRetriesAreTold(t *testing.T) {
 			}
 		}
 	}
-	got := spans.GetSpans()
-	if len(got) != 1 || got[0].Name != "lock.acquire" || len(got[0].Events) != DefaultTries-1 {
-		t.Errorf("%+v", got)
+	if len(seen.retries) != DefaultTries-1 || len(seen.failed) != 1 || seen.failed[0] != "127.0.0.1:1" {
+		t.Errorf("observed %+v", &seen)
 	}
-	if n := metricOf(t, c, "lockcached_client_retries_total"); n != DefaultTries-1 {
-		t.Errorf("%v retries are counted", n)
+	for i, retry := range seen.retries {
+		if retry.Key != "lock:x" || retry.Server != "127.0.0.1:1" || retry.Attempt != i+1 || retry.Pause <= 0 || retry.Err == nil {
+			t.Errorf("retry %d: %+v", i, retry)
+		}
 	}
 }
 

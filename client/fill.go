@@ -7,16 +7,14 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/trace"
+	"github.com/lockcached/lockcached/client/internal/observe"
 )
 
 // fly gets the value for all goroutines of this process that want it: it computes
 // while holding the lock, or waits for whoever does.
 func (t *task[T]) fly(ctx context.Context) (value T, err error) {
-	ctx, span := t.trace(ctx)
-	defer span.End()
+	ctx, tell := t.observe(ctx)
+	defer tell()
 	if t.unstorable {
 		return t.alone(ctx)
 	}
@@ -46,10 +44,9 @@ func (t *task[T]) round(ctx context.Context, began time.Time) (value T, err erro
 	hold, err := t.lock(asking, began)
 	stop()
 	news := <-watched
-	span := trace.SpanFromContext(ctx)
-	span.SetAttributes(attribute.Int64(waitedAttribute, time.Since(began).Milliseconds()))
+	t.report.Waited = time.Since(began)
 	if err == nil {
-		span.SetAttributes(tokenOf(hold))
+		t.report.Token = hold.Token()
 	}
 	switch {
 	case news != nil:
@@ -142,7 +139,7 @@ func (t *task[T]) withLock(ctx context.Context, hold *Lock) (value T, err error)
 	if made != nil {
 		t.storeAsHolder(ctx, hold, made)
 	}
-	return value, t.conclude(ctx, "computed", err)
+	return value, t.conclude("computed", err)
 }
 
 // storeAsHolder stores what was made if the lock is still ours, which a renewal finds
@@ -184,14 +181,14 @@ func (t *task[T]) withoutLock(ctx context.Context, why error) (value T, err erro
 		fallback = t.config.ServerAway
 	}
 	if fallback == GiveUp {
-		return value, end(ctx, "gave up", why)
+		return value, t.end("gave up", why)
 	}
 	t.counts.fellThrough.Add(1)
 	value, made, err := t.produce(ctx)
 	if err == nil {
 		t.store(ctx, made)
 	}
-	return value, t.conclude(ctx, "fell through", err)
+	return value, t.conclude("fell through", err)
 }
 
 // accept takes what somebody else has computed, or failed to.
@@ -199,14 +196,14 @@ func (t *task[T]) accept(ctx context.Context, news *entry[T]) (T, error) {
 	t.meet()
 	switch {
 	case news.failed:
-		return news.value, end(ctx, "waited", news.failure(t.key))
+		return news.value, t.end("waited", news.failure(t.key))
 	case news.unstorable && !t.background:
 		return t.alone(ctx)
 	}
 	if !t.background {
 		t.counts.waited.Add(1)
 	}
-	return news.value, end(ctx, "waited", nil)
+	return news.value, t.end("waited", nil)
 }
 
 // meet counts that others were found computing, once for each caller that waits.
@@ -217,29 +214,24 @@ func (t *task[T]) meet() {
 }
 
 // conclude ends a task that has computed.
-func (t *task[T]) conclude(ctx context.Context, outcome string, err error) error {
+func (t *task[T]) conclude(outcome string, err error) error {
 	if err != nil {
-		return end(ctx, "failed", ownError{err})
+		return t.end("failed", ownError{err})
 	}
-	return end(ctx, outcome, nil)
+	return t.end(outcome, nil)
 }
 
-// cacheAttribute of the span cache.compute is the name of the cache.
-const cacheAttribute = "lockcached.cache"
-
-// trace begins the span of a task.
-func (t *task[T]) trace(ctx context.Context) (context.Context, trace.Span) {
-	return t.client.tracer.Start(ctx, "cache.compute", trace.WithAttributes(
-		attribute.String(cacheAttribute, t.config.Name), attribute.String(keyAttribute, t.key)))
+// observe lets observers follow a task. What it returns as function tells them the end.
+func (t *task[T]) observe(ctx context.Context) (context.Context, func()) {
+	t.report = Computation{Waited: -1}
+	ctx, tell := observe.Begin(ctx, t.observed, func(ctx context.Context, o CacheObserver) (context.Context, func(Computation)) {
+		return o.Compute(ctx, t.config.Name, t.key)
+	})
+	return ctx, func() { tell(t.report) }
 }
 
-// end says in the span of a task how it ended.
-func end(ctx context.Context, outcome string, err error) error {
-	span := trace.SpanFromContext(ctx)
-	span.SetAttributes(attribute.String(outcomeAttribute, outcome))
-	if err != nil {
-		span.RecordError(err)
-		span.SetStatus(codes.Error, err.Error())
-	}
+// end notes how a task ended.
+func (t *task[T]) end(outcome string, err error) error {
+	t.report.Outcome, t.report.Err = outcome, err
 	return err
 }

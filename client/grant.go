@@ -30,8 +30,8 @@ func (cl *claim) granted(asking, life context.Context) (*Lock, error) {
 	if cl.late {
 		l.late = cl.open - 1
 	}
-	ctx, span := cl.client.startHold(life, l)
-	l.span = span
+	ctx, tell := cl.client.observed.hold(life, Grant{Key: l.hold.key, Owner: l.hold.owner, Token: l.token})
+	l.tell = tell
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
 	l.mu.Lock() // against a timer that is due at once
 	l.timer = time.AfterFunc(time.Until(expires.Add(-margin(l.ttl))), l.expire)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // A Lock is a lock that was granted to us. Its methods may be called from any
@@ -23,10 +22,10 @@ type Lock struct {
 	life    context.Context // that was given to Lock
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	span    trace.Span
-	keeper  chan struct{}  // closed when nothing keeps the lock alive any more
-	along   *memcache.Item // of the key that was read together with it; nil: a miss
-	line    *line          // on which the lock was granted, nil if it was not in line
+	tell    func(lost error) // the observers, when the hold is over
+	keeper  chan struct{}    // closed when nothing keeps the lock alive any more
+	along   *memcache.Item   // of the key that was read together with it; nil: a miss
+	line    *line            // on which the lock was granted, nil if it was not in line
 	server  *peer
 	late    int           // tries of its claim that had no answer, and may arrive yet
 	leftFor time.Duration // see Leave
@@ -106,7 +105,7 @@ func (l *Lock) end(err error) {
 	if !first {
 		return
 	}
-	l.client.endHold(l, err)
+	l.tell(err)
 	if err == nil {
 		l.line.done()
 		over = l.leftFor
@@ -168,8 +167,7 @@ func (l *Lock) renewed(sent time.Time, ttl time.Duration) {
 	if !l.ended {
 		l.timer.Reset(time.Until(l.expires.Add(-margin(l.ttl))))
 	}
-	metrics := l.client.metrics
-	metrics.renewals.WithLabelValues(metrics.class(l.hold.key)).Inc()
+	l.client.observed.renewed(l.hold.key)
 }
 
 // Unlock ends the hold, and never somebody else's: ErrLost says that it was over before.

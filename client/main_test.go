@@ -2,19 +2,15 @@ package client
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/lockcached/lockcached/client/internal/testhost"
 	"github.com/lockcached/lockcached/internal/testenv"
 	"github.com/lockcached/lockcached/locks"
-	"github.com/lockcached/lockcached/server"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,6 +20,7 @@ const patience = testenv.Patience
 
 // A host is a lockcached.
 type host struct {
+	*testhost.Host
 	t     *testing.T
 	locks *locks.Manager
 	addr  string
@@ -31,67 +28,16 @@ type host struct {
 
 func newHost(t *testing.T, c locks.Config) *host {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &host{t: t, locks: locks.NewManager(c), addr: l.Addr().String()}
-	s := server.New(server.Config{Locks: h.locks})
-	go h.locks.Run(t.Context())
-	go func() { _ = s.Serve(l) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return h
+	h := testhost.New(t, c)
+	return &host{Host: h, t: t, locks: h.Locks, addr: h.Addr}
 }
 
-// memcached starts a real one and returns its socket.
-func memcached(t *testing.T, flags ...string) string {
-	t.Helper()
-	binary := testenv.Memcached(t)
-	dir, err := os.MkdirTemp("", "client") // of t.TempDir the path may be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "socket")
-	args := []string{"-s", path, "-t", "2"}
-	if os.Geteuid() == 0 {
-		args = append(args, "-u", "root") // memcached will not run as root unless told
-	}
-	process := exec.Command(binary, append(args, flags...)...)
-	if err := process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = process.Process.Kill()
-		_ = process.Wait()
-		_ = os.RemoveAll(dir)
-	})
-	eventually(t, "memcached answers", func() bool {
-		conn, err := net.Dial("unix", path)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	})
-	return path
-}
-
-// onBoth runs a test against lockcached and against memcached.
-func onBoth(t *testing.T, test func(t *testing.T, addr string)) {
-	t.Run("lockcached", func(t *testing.T) {
-		t.Parallel()
-		test(t, newHost(t, locks.Config{}).addr)
-	})
-	t.Run("memcached", func(t *testing.T) {
-		t.Parallel()
-		test(t, memcached(t))
-	})
-}
+var (
+	memcached = testhost.Memcached
+	onBoth    = testhost.OnBoth
+	newProxy  = testhost.Proxy
+	networkOf = testhost.NetworkOf
+)
 
 // newClient returns a Client that is closed when the test ends. Its Timeout is long: a
 // busy machine is no fault.
@@ -140,5 +86,5 @@ func eventually(t *testing.T, what string, isSo func() bool) {
 // queued waits until so many wait in line for a lock.
 func (h *host) queued(key string, n int) {
 	h.t.Helper()
-	eventually(h.t, "waiters in line", func() bool { return h.locks.Lookup([]byte(key), nil).Queued == n })
+	h.Queued(h.t, key, n)
 }

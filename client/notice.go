@@ -60,7 +60,7 @@ func (t *task[T]) giveNotice(ctx context.Context, hold *Lock, computed time.Dura
 func (t *task[T]) alone(ctx context.Context) (value T, err error) {
 	t.counts.fellThrough.Add(1)
 	value, _, err = t.produce(ctx)
-	return value, t.conclude(ctx, "fell through", err)
+	return value, t.conclude("fell through", err)
 }
 
 // isNotice reports whether a lock holds a notice.

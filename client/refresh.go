@@ -75,8 +75,8 @@ func (t *task[T]) rest(err error, found *entry[T]) time.Duration {
 
 // renew computes the next value if the lock is free.
 func (t *task[T]) renew(ctx context.Context, early bool) (err error) {
-	ctx, span := t.trace(ctx)
-	defer span.End()
+	ctx, tell := t.observe(ctx)
+	defer tell()
 	defer func() {
 		// There is no caller for a panic to go to. It is logged, and once the value is
 		// over there is one.
@@ -86,11 +86,11 @@ func (t *task[T]) renew(ctx context.Context, early bool) (err error) {
 	}()
 	hold, err := t.client.TryLock(ctx, t.lockKey(), t.options()...)
 	if errors.Is(err, ErrHeld) {
-		_ = end(ctx, "left to others", nil)
+		_ = t.end("left to others", nil)
 		return err
 	}
 	if err == nil {
-		span.SetAttributes(tokenOf(hold))
+		t.report.Token = hold.Token()
 		if early {
 			t.counts.early.Add(1)
 		}

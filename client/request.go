@@ -8,8 +8,6 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/cenkalti/backoff/v5"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // do makes a request about a key, and again while the server is away or busy. The
@@ -83,20 +81,14 @@ func (c *call) NextBackOff() time.Duration { return c.server.nextTry(c.tries - 1
 
 // note tells the world about a retry.
 func (c *call) note(ctx context.Context, err error, pause time.Duration) {
-	c.client.metrics.retries.WithLabelValues(c.server.name).Inc()
 	c.client.log.Warn("retry", "key", c.key, "server", c.server.name,
 		"attempt", c.tries, "pause_ms", pause.Milliseconds(), "error", err)
-	trace.SpanFromContext(ctx).AddEvent("retry", trace.WithAttributes(
-		attribute.String("server", c.server.name),
-		attribute.Int("attempt", c.tries),
-		attribute.Int64("pause_ms", pause.Milliseconds()),
-		attribute.String("cause", err.Error()),
-	))
+	c.client.observed.retried(ctx, Retry{Key: c.key, Server: c.server.name, Attempt: c.tries, Pause: pause, Err: err})
 }
 
 // failed is the error of a call that got no answer.
 func (c *call) failed(ctx context.Context) error {
-	c.client.metrics.faults.WithLabelValues(c.server.name).Inc()
+	c.client.observed.failed(c.server.name)
 	err := &FaultError{Server: c.server.name, Tries: c.tries, Spent: time.Since(c.begun),
 		Gone: c.server.hasAnswered() && isAway(c.fault), Err: c.fault}
 	if cause := context.Cause(ctx); cause != nil {

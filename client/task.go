@@ -23,6 +23,8 @@ type task[T any] struct {
 
 	unstorable bool // the value cannot be stored: there is nothing to wait for
 
+	report Computation // what observers are told when it is over
+
 	met atomic.Bool // that others were found computing is counted
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lockcached/lockcached/client"
+	"github.com/lockcached/lockcached/client/clientmetrics"
 	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
@@ -52,7 +53,8 @@ func runWorker(ctx context.Context, w worker) error {
 	if err != nil {
 		return err
 	}
-	c, err := client.New(client.Config{Servers: []string{w.Server}, Strategy: strategy})
+	metrics := clientmetrics.New()
+	c, err := client.New(client.Config{Servers: []string{w.Server}, Strategy: strategy, Observers: []client.Observer{metrics}})
 	if err != nil {
 		return err
 	}
@@ -76,7 +78,7 @@ func runWorker(ctx context.Context, w worker) error {
 		_, _ = io.Copy(io.Discard, in)
 		cancel()
 	}()
-	t, err := w.count(ctx, c, time.Unix(0, begin))
+	t, err := w.count(ctx, c, metrics, time.Unix(0, begin))
 	if err != nil {
 		return err
 	}
@@ -93,10 +95,10 @@ func connect(ctx context.Context, c *client.Client) error {
 	return l.Unlock()
 }
 
-// count wants the lock until ctx ends, and counts the grants from the time of begin on, and
-// all tries for them.
-func (w *worker) count(ctx context.Context, c *client.Client, begin time.Time) (t tally, err error) {
-	before, err := triesOf(c) // tries that do not count
+// count wants the lock until ctx ends, and counts the grants from the time of begin on,
+// with all that was tried for them.
+func (w *worker) count(ctx context.Context, c *client.Client, metrics *clientmetrics.Metrics, begin time.Time) (t tally, err error) {
+	before, err := triesOf(metrics) // tries that do not count
 	for err == nil && ctx.Err() == nil {
 		wanted := time.Now()
 		l, err := c.Lock(ctx, lockKey)
@@ -113,7 +115,7 @@ func (w *worker) count(ctx context.Context, c *client.Client, begin time.Time) (
 		if err := l.Unlock(); err != nil {
 			return t, err
 		}
-		tries, err := triesOf(c)
+		tries, err := triesOf(metrics)
 		if err != nil {
 			return t, err
 		}
@@ -131,9 +133,9 @@ func (w *worker) count(ctx context.Context, c *client.Client, begin time.Time) (
 
 // triesOf is how many claims the client has sent: those that were granted, and the
 // others.
-func triesOf(c *client.Client) (tries float64, err error) {
+func triesOf(metrics *clientmetrics.Metrics) (tries float64, err error) {
 	registry := prometheus.NewRegistry()
-	if err := registry.Register(c.Collector()); err != nil {
+	if err := registry.Register(metrics); err != nil {
 		return 0, err
 	}
 	families, err := registry.Gather()

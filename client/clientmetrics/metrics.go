@@ -1,25 +1,34 @@
-package client
+// Package clientmetrics tells Prometheus what Clients of package client, and the caches on
+// top of them, do. It counts; what is worth counting is decided there.
+//
+//	metrics := clientmetrics.New()
+//	prometheus.MustRegister(metrics)
+//	c, err := client.New(client.Config{Servers: servers, Observers: []client.Observer{metrics}})
+package clientmetrics
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lockcached/lockcached/client"
 	"github.com/lockcached/lockcached/stats"
 )
 
-// metrics have the names and the meaning of the server's, with client_ in front: what
-// this Client saw of the locks, by class.
-type metrics struct {
+// Metrics is an Observer, and what Prometheus collects of the Clients that it observes.
+// The metrics have the names and the meaning of the server's, with client_ in front: what
+// the Clients saw of the locks, by class of keys, and of caches by their names.
+type Metrics struct {
 	acquisitions, refusals, waitTimeouts *prometheus.CounterVec
 	releases, losses, renewals           *prometheus.CounterVec
 	hold, wait                           *prometheus.HistogramVec
 	held                                 *prometheus.GaugeVec
 	tries                                *prometheus.SummaryVec
 	retries, faults                      *prometheus.CounterVec // by server
-	caches                               *cacheMetrics
+	caches                               caches
 
 	mu      sync.Mutex // guards classes
 	classes map[string]bool
@@ -31,7 +40,8 @@ const (
 	otherClasses = "other" // those beyond
 )
 
-func newMetrics() *metrics {
+// New returns Metrics in which nothing is counted yet.
+func New() *Metrics {
 	counter := func(name, help, label string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lockcached_client_" + name, Help: help}, []string{label})
 	}
@@ -40,7 +50,7 @@ func newMetrics() *metrics {
 			Name: "lockcached_client_" + name, Help: help, Buckets: bounds(),
 		}, []string{classLabel})
 	}
-	return &metrics{
+	return &Metrics{
 		acquisitions: counter("lock_acquisitions_total", "Locks that were granted to us.", classLabel),
 		refusals:     counter("lock_refusals_total", "Claims that found the lock held and were refused.", classLabel),
 		waitTimeouts: counter("lock_wait_timeouts_total", "Waits that ended without a grant.", classLabel),
@@ -56,7 +66,6 @@ func newMetrics() *metrics {
 			Help: "Tries per grant: the sum counts claims, the count grants, so that sum/count is the mean."}, []string{classLabel}),
 		retries: counter("retries_total", "Requests that were made again because the server was away or busy.", "server"),
 		faults:  counter("faults_total", "Requests that failed after all tries.", "server"),
-		caches:  new(cacheMetrics),
 		classes: make(map[string]bool),
 	}
 }
@@ -69,22 +78,20 @@ func bounds() (seconds []float64) {
 	return seconds
 }
 
-// Collector tells Prometheus what this Client does.
-func (c *Client) Collector() prometheus.Collector { return c.metrics }
-
-func (m *metrics) all() []prometheus.Collector {
+func (m *Metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.acquisitions, m.refusals, m.waitTimeouts, m.releases, m.losses, m.renewals,
-		m.hold, m.wait, m.held, m.tries, m.retries, m.faults, m.caches}
+		m.hold, m.wait, m.held, m.tries, m.retries, m.faults, &m.caches}
 }
 
-// Describe and Collect make it a prometheus.Collector.
-func (m *metrics) Describe(out chan<- *prometheus.Desc) {
+// Describe makes Metrics a prometheus.Collector.
+func (m *Metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, one := range m.all() {
 		one.Describe(out)
 	}
 }
 
-func (m *metrics) Collect(out chan<- prometheus.Metric) {
+// Collect makes Metrics a prometheus.Collector.
+func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	for _, one := range m.all() {
 		one.Collect(out)
 	}
@@ -92,7 +99,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 
 // class is that of a key. The first classes have names of their own; the number of
 // names is bounded, since keys may be of any number of classes.
-func (m *metrics) class(key string) string {
+func (m *Metrics) class(key string) string {
 	class := stats.Class(key, ':')
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -106,31 +113,47 @@ func (m *metrics) class(key string) string {
 	return class
 }
 
-// claimed counts a claim that is over, and granted if err is nil.
-func (m *metrics) claimed(cl *claim, err error) {
-	class := m.class(cl.hold.key)
-	m.refusals.WithLabelValues(class).Add(float64(cl.refused))
-	switch {
-	case err == nil:
-		m.acquisitions.WithLabelValues(class).Inc()
-		m.held.WithLabelValues(class).Inc()
-		m.tries.WithLabelValues(class).Observe(float64(cl.tries))
-		if cl.contested {
-			m.wait.WithLabelValues(class).Observe(time.Since(cl.begun).Seconds())
+// Acquire counts a claim that is over.
+func (m *Metrics) Acquire(ctx context.Context, key string) (context.Context, func(client.Acquisition)) {
+	return ctx, func(a client.Acquisition) {
+		class := m.class(key)
+		m.refusals.WithLabelValues(class).Add(float64(a.Refused))
+		switch {
+		case a.Err == nil:
+			m.acquisitions.WithLabelValues(class).Inc()
+			m.held.WithLabelValues(class).Inc()
+			m.tries.WithLabelValues(class).Observe(float64(a.Tries))
+			if a.Contested {
+				m.wait.WithLabelValues(class).Observe(a.Waited.Seconds())
+			}
+		case errors.Is(a.Err, client.ErrHeld) && !a.Once:
+			m.waitTimeouts.WithLabelValues(class).Inc()
 		}
-	case errors.Is(err, ErrHeld) && cl.opts.strategy != never:
-		m.waitTimeouts.WithLabelValues(class).Inc()
 	}
 }
 
-// ended counts a hold that is over: lost if err says so.
-func (m *metrics) ended(key string, held time.Duration, err error) {
-	class := m.class(key)
-	m.held.WithLabelValues(class).Dec()
-	if err != nil {
-		m.losses.WithLabelValues(class).Inc()
-		return
+// Hold counts a hold that is over.
+func (m *Metrics) Hold(ctx context.Context, grant client.Grant) (context.Context, func(lost error)) {
+	granted := time.Now()
+	return ctx, func(lost error) {
+		class := m.class(grant.Key)
+		m.held.WithLabelValues(class).Dec()
+		if lost != nil {
+			m.losses.WithLabelValues(class).Inc()
+			return
+		}
+		m.releases.WithLabelValues(class).Inc()
+		m.hold.WithLabelValues(class).Observe(time.Since(granted).Seconds())
 	}
-	m.releases.WithLabelValues(class).Inc()
-	m.hold.WithLabelValues(class).Observe(held.Seconds())
 }
+
+// Renewed counts a renewal.
+func (m *Metrics) Renewed(key string) { m.renewals.WithLabelValues(m.class(key)).Inc() }
+
+// Retried counts a retry.
+func (m *Metrics) Retried(_ context.Context, retry client.Retry) {
+	m.retries.WithLabelValues(retry.Server).Inc()
+}
+
+// Failed counts a fault.
+func (m *Metrics) Failed(server string) { m.faults.WithLabelValues(server).Inc() }

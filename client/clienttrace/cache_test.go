@@ -1,4 +1,4 @@
-package client
+package clienttrace
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/lockcached/lockcached/client"
+	"github.com/lockcached/lockcached/client/internal/testhost"
 	"github.com/lockcached/lockcached/locks"
 )
 
@@ -38,19 +40,22 @@ func attributeOf(span trace.ReadOnlySpan, key string) attribute.Value {
 // TestCacheSpans: who computed, who waited for it, and who failed.
 func TestCacheSpans(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, locks.Config{})
+	h := testhost.New(t, locks.Config{})
 	recorder := tracetest.NewSpanRecorder()
-	config := Config{Tracing: trace.NewTracerProvider(trace.WithSpanProcessor(recorder))}
-	computer := NewCached(newClient(t, config, h.addr), CacheConfig[string]{Name: "pages"})
-	waiter := NewCached(newClient(t, config, h.addr), CacheConfig[string]{Name: "pages"})
+	tracer := New(trace.NewTracerProvider(trace.WithSpanProcessor(recorder)))
+	computer := client.NewCached(newClient(t, h.Addr, tracer), client.CacheConfig[string]{Name: "pages"})
+	waiter := client.NewCached(newClient(t, h.Addr, tracer), client.CacheConfig[string]{Name: "pages"})
 
 	waited := make(chan error, 1)
 	_, err := computer.Get(t.Context(), "page:1", func(context.Context) (string, error) {
 		go func() {
-			_, err := waiter.Get(t.Context(), "page:1", unwanted[string](t))
+			_, err := waiter.Get(t.Context(), "page:1", func(context.Context) (string, error) {
+				t.Error("computed")
+				return "", nil
+			})
 			waited <- err
 		}()
-		h.queued("lock:page:1", 1)
+		h.Queued(t, "lock:page:1", 1)
 		return "page", nil
 	})
 	is(t, "computing", err, nil)
