@@ -48,6 +48,6 @@ func (cl *claim) suggestions(ctx context.Context) (ttl, wait time.Duration, err 
 		return info.SuggestedTTL, info.SuggestedWait, nil
 	}
 	stat := booksOf(cl.hold.key) + statSuffix
-	items, err := cl.client.get(ctx, stat)
+	items, err := cl.client.Read(ctx, stat)
 	return parseHolds(items[stat]).suggestedTTL(), 0, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"github.com/lockcached/lockcached/client/internal/ctxtime"
 )
 
 // bound begins the time to wait. It bounds the waiting, not the way to the server and
@@ -39,5 +41,5 @@ func (cl *claim) untilWaitIsOver(ctx context.Context) (context.Context, context.
 // pause sleeps before the next try: the last one comes when the time to wait is over.
 // It reports false if ctx ended first.
 func (cl *claim) pause(ctx context.Context, d time.Duration) bool {
-	return sleep(ctx, min(d, cl.left()))
+	return ctxtime.Sleep(ctx, min(d, cl.left()))
 }

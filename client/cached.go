@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"reflect"
+	"sync"
 	"time"
 )
 
@@ -30,8 +31,8 @@ type Cached[T any] struct {
 // NewCached returns a cache that uses the client's servers.
 func NewCached[T any](c *Client, config CacheConfig[T]) *Cached[T] {
 	config.setDefaults()
-	observed := cacheObservers(c.config.Observers)
-	return &Cached[T]{client: c, config: config, observed: observed, counts: c.counts.of(config.Name, observed)}
+	observed := cacheObservers(c.Config().Observers)
+	return &Cached[T]{client: c, config: config, observed: observed, counts: sharedOf(c).counts.of(config.Name, observed)}
 }
 
 // Get returns the value of the key, and computes it if there is none.
@@ -107,12 +108,24 @@ func GetOrCompute[T any](ctx context.Context, c *Client, key string, ttl time.Du
 	return cachedOf[T](c).getFor(ctx, key, cmp.Or(max(ttl, 0), DefaultCacheTTL), compute)
 }
 
-// cachedOf returns the Cached that a Client has for GetOrCompute.
+// shared is what the caches of a Client share.
+type shared struct {
+	counts cacheCounts
+	byType sync.Map // the caches of GetOrCompute, by the type of their values
+}
+
+type sharedKey struct{}
+
+func sharedOf(c *Client) *shared {
+	return c.Attached(sharedKey{}, func() any { return new(shared) }).(*shared)
+}
+
+// cachedOf returns the cache that a Client has for GetOrCompute.
 func cachedOf[T any](c *Client) *Cached[T] {
-	values := reflect.TypeFor[T]()
-	cached, found := c.caches.Load(values)
+	all, values := &sharedOf(c).byType, reflect.TypeFor[T]()
+	cached, found := all.Load(values)
 	if !found {
-		cached, _ = c.caches.LoadOrStore(values, NewCached(c, CacheConfig[T]{}))
+		cached, _ = all.LoadOrStore(values, NewCached(c, CacheConfig[T]{}))
 	}
 	return cached.(*Cached[T])
 }

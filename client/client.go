@@ -20,8 +20,7 @@ type Client struct {
 	selector memcache.ServerSelector // nil if it is not known
 	turns    turns
 	memories *memories
-	counts   cacheCounts
-	caches   sync.Map // by type: the Cached of GetOrCompute
+	attached sync.Map // see Attached
 
 	closing context.Context // ends with Close
 	close   context.CancelCauseFunc

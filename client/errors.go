@@ -96,7 +96,7 @@ func isNotStored(err error) bool { return errors.Is(err, memcache.ErrNotStored) 
 // isBusy: the server answered that it cannot do it now. gomemcache has no error of
 // its own for that, but shows the line.
 func isBusy(err error) bool {
-	if isRefusal(err) || errors.Is(err, errUnable) {
+	if isRefusal(err) || errors.Is(err, ErrUnable) {
 		return false
 	}
 	text := err.Error()
@@ -106,13 +106,10 @@ func isBusy(err error) bool {
 
 const serverError = "SERVER_ERROR"
 
-// errUnable: the server answered that it cannot do it, and nobody waits until it can.
-var errUnable = errors.New("client: the server cannot do it")
-
 // unable is the error of a request that is not to be made again after a SERVER_ERROR.
 func unable(err error) error {
 	if !isRefusal(err) && strings.Contains(err.Error(), serverError) {
-		return fmt.Errorf("%w: %w", errUnable, err)
+		return fmt.Errorf("%w: %w", ErrUnable, err)
 	}
 	return err
 }
@@ -140,7 +137,7 @@ func isUnsent(err error) bool {
 
 // isOurs: the request was wrong, or never sent for a reason that does not pass.
 func isOurs(err error) bool {
-	for _, known := range []error{memcache.ErrMalformedKey, memcache.ErrNoServers, ErrRefused, ErrPlain, ErrLost, ErrTTL, errUnable, errInterrupted} {
+	for _, known := range []error{memcache.ErrMalformedKey, memcache.ErrNoServers, ErrRefused, ErrPlain, ErrLost, ErrTTL, ErrUnable, errInterrupted} {
 		if errors.Is(err, known) {
 			return true
 		}

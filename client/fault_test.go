@@ -242,7 +242,7 @@ func TestClaimAbandonedWithItsServer(t *testing.T) {
 	cl.abandon()
 	c.pending.Done()
 	eventually(t, "all tries are used up", func() bool {
-		_, err := c.get(t.Context(), "other")
+		_, err := c.Read(t.Context(), "other")
 		is(t, "a server that is away", err, ErrUnavailable)
 		return cl.server.hopeless()
 	})

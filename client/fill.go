@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/lockcached/lockcached/client/internal/ctxtime"
+	"github.com/lockcached/lockcached/client/internal/digest"
 	"github.com/lockcached/lockcached/client/internal/observe"
 )
 
@@ -73,7 +75,7 @@ func (t *task[T]) lock(ctx context.Context, began time.Time) (*Lock, error) {
 // long before it is everybody's turn to have the lock. On lockcached it is when a
 // fleet is large, or when somebody died between storing the value and the release.
 func (t *task[T]) watch(ctx context.Context, began time.Time) *entry[T] {
-	for sleep(ctx, t.watchPause(time.Since(began))) {
+	for ctxtime.Sleep(ctx, t.watchPause(time.Since(began))) {
 		if news, found := t.look(ctx); found {
 			return &news
 		}
@@ -91,7 +93,7 @@ const (
 
 func (t *task[T]) watchPause(waited time.Duration) time.Duration {
 	pause := min(max(waited/lookPart, shortestLook), longestLook)
-	if s, err := t.client.serverOf(t.lockKey()); err == nil && s.is() == lockcached {
+	if t.client.HasQueue(t.lockKey()) {
 		pause = longestLook // the line is faster
 	}
 	return pause/2 + rand.N(pause)
@@ -100,10 +102,8 @@ func (t *task[T]) watchPause(waited time.Duration) time.Duration {
 // options are those of every claim. The value is read together with the lock that was
 // granted: it is a round trip less until the next one in line has it.
 func (t *task[T]) options() []Option {
-	alongValue := func(o *options) { o.along = t.key }
 	// A server that has no room for the lock need not be asked again: this is a cache.
-	hasty := func(o *options) { o.hasty = true }
-	return []Option{TTL(t.config.Lease), KeepAlive(), Using(t.config.Strategy), alongValue, hasty}
+	return []Option{TTL(t.config.Lease), KeepAlive(), Using(t.config.Strategy), Along(t.key), Hasty()}
 }
 
 // longestLockKey leaves room, within the 250 bytes of a key, for what is put in
@@ -116,7 +116,7 @@ func (t *task[T]) lockKey() string {
 	if len(key) <= longestLockKey {
 		return key
 	}
-	return shortened(key, longestLockKey/2)
+	return digest.Shorten(key, longestLockKey/2)
 }
 
 // errTakenAway says that the lock was lost, and that computing ended for that.
@@ -127,7 +127,7 @@ var errTakenAway = errors.New("client: the lock was lost while computing")
 // after they had asked.
 func (t *task[T]) withLock(ctx context.Context, hold *Lock) (value T, err error) {
 	defer t.unlock(hold)
-	if news, found := t.newsIn(hold.along); found {
+	if news, found := t.newsIn(hold.Along()); found {
 		t.unlock(hold)
 		return t.accept(ctx, &news)
 	}
@@ -177,7 +177,7 @@ func (t *task[T]) withoutLock(ctx context.Context, why error) (value T, err erro
 		}
 		t.meet()
 		fallback = t.config.WaitOver
-	case errors.Is(why, ErrUnavailable) || errors.Is(why, errUnable):
+	case errors.Is(why, ErrUnavailable) || errors.Is(why, ErrUnable):
 		fallback = t.config.ServerAway
 	}
 	if fallback == GiveUp {

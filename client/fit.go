@@ -39,7 +39,7 @@ var errUnexpected = errors.New("client: unexpected answer")
 func (c *Client) told(ctx context.Context, key string) (*Info, error) {
 	switch {
 	case fits(lockPrefix, key):
-		items, err := c.get(ctx, lockPrefix+key)
+		items, err := c.Read(ctx, lockPrefix+key)
 		return infoIn(items, key), err
 	case c.config.Memcache != nil:
 		return nil, errTooLong

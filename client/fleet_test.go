@@ -73,7 +73,7 @@ func TestFleetMember(t *testing.T) {
 	}
 	config := Config{Tries: maxTries} // on a slow machine an outage lasts
 	m := &fleetmate[int64]{NewCached(newClient(t, config, task.Address), CacheConfig[int64]{Lease: fleetLease}), t}
-	_, err := m.client.get(t.Context(), "page:1")
+	_, err := m.client.Read(t.Context(), "page:1")
 	is(t, "get", err, nil)
 	tell(event{What: ready})
 	_, _ = io.Copy(io.Discard, os.Stdin)

@@ -57,7 +57,7 @@ func (cl *claim) inspect(ctx context.Context) (expires time.Time, err error) {
 		keys = append(keys, cl.opts.along)
 	}
 	asked := time.Now()
-	items, err := cl.client.get(ctx, keys...)
+	items, err := cl.client.Read(ctx, keys...)
 	if err != nil {
 		return expires, err
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/lockcached/lockcached/client/internal/ctxtime"
 )
 
 // keepAlive renews the lock until its context ends. A renewal that fails is repeated
@@ -14,7 +16,7 @@ func (l *Lock) keepAlive() {
 	stop := context.AfterFunc(l.client.closing, func() { l.lose(fmt.Errorf("%w: %w", ErrLost, ErrClosed)) })
 	defer stop()
 	pause := l.ttl / 3
-	for sleep(l.ctx, pause) {
+	for ctxtime.Sleep(l.ctx, pause) {
 		err := l.Renew(l.ctx, l.ttl)
 		switch {
 		case err == nil:

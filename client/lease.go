@@ -47,17 +47,3 @@ func exptime(ttl time.Duration, k kind, now time.Time) (int32, error) {
 	}
 	return int32(now.Add(lease + time.Second - 1).Unix()), nil
 }
-
-// expiration is the exptime of a cached value. It is over a little after the time to
-// keep, since memcached's second may be nearly over when it begins. A date that has no
-// room need not be known: the envelope says when the value is over.
-func expiration(keep time.Duration, now time.Time) int32 {
-	keep = max(keep, 0) + 2*time.Second
-	if keep < maxRelative {
-		return int32(keep / time.Second)
-	}
-	if date := now.Add(keep).Unix(); date <= lastDate {
-		return int32(date)
-	}
-	return 0 // never
-}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/lockcached/lockcached/client/internal/digest"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -42,13 +42,7 @@ func booksOf(key string) string {
 	if len(key) <= longestWithBooks {
 		return key
 	}
-	return shortened(key, longestWithBooks/2)
-}
-
-// shortened is the beginning of a key and its digest.
-func shortened(key string, beginning int) string {
-	digest := sha256.Sum256([]byte(key))
-	return fmt.Sprintf("%s:%x", key[:beginning], digest[:16])
+	return digest.Shorten(key, longestWithBooks/2)
 }
 
 // holds is what is known of how long a lock is held.

@@ -25,7 +25,7 @@ const (
 	// lockNoticeFor is how long a notice stands in the lock: everybody who waits looks
 	// twice within that time. Whoever does not takes the lock, computes and tells again.
 	lockNoticeFor = longestLook * 4
-	// lockNotice ends the value of such a lock, in place of what is random in it.
+	// lockNotice ends the value of such a lock.
 	lockNotice = ".not.storable"
 )
 
@@ -47,7 +47,7 @@ func (t *task[T]) withoutValue(notice envelope) (e entry[T]) {
 func (t *task[T]) giveNotice(ctx context.Context, hold *Lock, computed time.Duration) {
 	t.counts.unstorable.Add(1)
 	notice := t.notice(computed)
-	if t.put(ctx, &notice, noticeFor) == nil || hold.giveNotice(ctx) == nil {
+	if t.put(ctx, &notice, noticeFor) == nil || hold.LeaveNote(ctx, lockNotice, lockNoticeFor) == nil {
 		return
 	}
 	t.unlock(hold)
@@ -66,35 +66,4 @@ func (t *task[T]) alone(ctx context.Context) (value T, err error) {
 // isNotice reports whether a lock holds a notice.
 func isNotice(lock *memcache.Item) bool {
 	return lock != nil && strings.HasSuffix(string(lock.Value), lockNotice)
-}
-
-// giveNotice replaces our value in the lock by a notice, which is released a little
-// later. It ends the hold as Unlock does. An error says that the lock is as it was, as
-// far as is known.
-func (l *Lock) giveNotice(ctx context.Context) error {
-	l.op.Lock()
-	defer l.op.Unlock()
-	if l.done {
-		return ErrUnlocked
-	}
-	notice := hold{key: l.hold.key, owner: l.hold.owner[:len(l.hold.owner)-len(lockNotice)] + lockNotice}
-	lease := func(sent time.Time) (int32, error) { return exptime(2*lockNoticeFor, l.kind, sent) }
-	_, err := l.client.replace(ctx, &l.hold, notice.owner, lease)
-	if err != nil {
-		return err
-	}
-	l.cancel(ErrUnlocked)
-	l.done = true
-	l.end(nil)
-	if l.client.begin() != nil {
-		return nil // it ends by itself
-	}
-	defer l.client.pending.Done()
-	l.client.background(func(ctx context.Context) {
-		sleep(l.client.closing, lockNoticeFor)
-		if err := l.client.release(ctx, &notice, time.Time{}); err != nil {
-			l.client.log.Debug("a notice ends by its TTL", "key", notice.key, "error", err)
-		}
-	})
-	return nil
 }

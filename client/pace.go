@@ -83,7 +83,7 @@ func advised(_ context.Context, cl *claim) (time.Duration, error) {
 	if !fits(retryPrefix, cl.hold.key) {
 		return cl.advisedOnLine()
 	}
-	items, err := cl.client.get(cl.patience, retry, lock)
+	items, err := cl.client.Read(cl.patience, retry, lock)
 	if err != nil {
 		return 0, err
 	}

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -21,19 +20,4 @@ var pauses = [...][2]time.Duration{
 func pauseAfter(n int) time.Duration {
 	limits := pauses[min(n, len(pauses)-1)]
 	return limits[0] + rand.N(limits[1]-limits[0])
-}
-
-// sleep pauses, and reports false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/lockcached/lockcached/client/internal/ctxtime"
 )
 
 // A peer is what a Client knows of one server: what it is, and whether it is away.
@@ -87,7 +89,7 @@ func (s *peer) enter(ctx context.Context) (pass, error) {
 				return p, err
 			}
 		case wait > 0:
-			if !sleep(ctx, wait) {
+			if !ctxtime.Sleep(ctx, wait) {
 				return p, interrupted(ctx)
 			}
 		default:
@@ -128,7 +130,7 @@ func (s *peer) follow(ctx context.Context, probe chan struct{}) error {
 	if away {
 		return cause
 	}
-	if !sleep(ctx, rand.N(spread)) {
+	if !ctxtime.Sleep(ctx, rand.N(spread)) {
 		return interrupted(ctx)
 	}
 	return nil

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/lockcached/lockcached/client/internal/ctxtime"
 )
 
 // A claim that waits in line sends nothing and hears nothing for up to a minute: it would
@@ -86,7 +88,7 @@ func (c *Client) feelPulse(s *peer) {
 		if fault, isFault := errors.AsType[*FaultError](err); isFault && fault.Gone {
 			s.endWaits(fmt.Errorf("%w: %v", errSilent, fault.Err))
 		}
-		if !sleep(c.closing, pulseEvery*3/4+rand.N(pulseEvery/2)) {
+		if !ctxtime.Sleep(c.closing, pulseEvery*3/4+rand.N(pulseEvery/2)) {
 			return
 		}
 	}

@@ -45,20 +45,12 @@ func (t *task[T]) refresh(ctx context.Context, found *entry[T]) {
 	if !t.refreshes.begin(t.key) {
 		return
 	}
-	if t.client.begin() != nil {
-		return // and nobody will
-	}
 	t.background = true
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(t.client.closing, func() { cancel(ErrClosed) })
-	go func() {
-		defer t.client.pending.Done()
-		defer cancel(nil)
-		defer stop()
+	_ = t.client.Go(ctx, func(ctx context.Context) { // once the Client is closed nobody will
 		err := errGoexit // unless it returns
 		defer func() { t.refreshes.end(t.key, t.rest(err, found)) }()
 		err = t.renew(ctx, found.fresh(time.Now()))
-	}()
+	})
 }
 
 // rest is how long nobody of this process tries again: while another process computes,

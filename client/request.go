@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/cenkalti/backoff/v5"
 )
 
@@ -95,53 +94,4 @@ func (c *call) failed(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return err
-}
-
-// get reads keys, which may live on several servers; those that are not there are
-// missing in the answer. It is repeated while a server is away.
-func (c *Client) get(ctx context.Context, keys ...string) (map[string]*memcache.Item, error) {
-	var servers []*peer
-	of := make(map[*peer][]string)
-	for _, key := range keys {
-		s, err := c.serverOf(key)
-		if err != nil {
-			return nil, err
-		}
-		if of[s] == nil {
-			servers = append(servers, s)
-		}
-		of[s] = append(of[s], key)
-	}
-	found := make(map[string]*memcache.Item)
-	for _, s := range servers {
-		err := c.do(ctx, of[s][0], func() error {
-			items, err := c.mc.GetMulti(of[s])
-			for key, item := range items {
-				found[key] = item
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
-}
-
-// set stores an ordinary item, and sees to it that it is there: a server whose memory is
-// full may evict it at once. If it is not, or the server answers that it cannot store
-// it, that is errUnable. While the server is away it is repeated, so that it may be
-// carried out twice.
-func (c *Client) set(ctx context.Context, item *memcache.Item) error {
-	return c.do(ctx, item.Key, func() (err error) {
-		for range 2 { // somebody may have deleted it in that moment
-			if err = c.mc.Set(item); err != nil {
-				return unable(err)
-			}
-			if err = c.mc.Touch(item.Key, item.Expiration); !errors.Is(err, memcache.ErrCacheMiss) {
-				return err
-			}
-		}
-		return fmt.Errorf("%w: it is gone at once", errUnable)
-	})
 }

@@ -79,9 +79,9 @@ func TestSeveralServers(t *testing.T) {
 			t.Error("a server without locks")
 		}
 	}
-	is(t, "storing", c.set(t.Context(), &memcache.Item{Key: "a", Value: []byte("x")}), nil)
-	is(t, "storing", c.set(t.Context(), &memcache.Item{Key: "b", Value: []byte("y")}), nil)
-	found, err := c.get(t.Context(), "a", "b", "c", "d")
+	is(t, "storing", c.Write(t.Context(), &memcache.Item{Key: "a", Value: []byte("x")}), nil)
+	is(t, "storing", c.Write(t.Context(), &memcache.Item{Key: "b", Value: []byte("y")}), nil)
+	found, err := c.Read(t.Context(), "a", "b", "c", "d")
 	is(t, "get", err, nil)
 	if len(found) != 2 || string(found["b"].Value) != "y" {
 		t.Errorf("found %v", found)

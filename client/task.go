@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // task is what a caller of a Cached wants: the value of a key, with the function
@@ -44,10 +47,10 @@ func (e *entry[T]) failure(key string) error {
 // find reads what the caller wants. A server that is away has nothing, and what nobody
 // can make sense of is nothing.
 func (t *task[T]) find(ctx context.Context) (e entry[T], err error) {
-	if t.key == "" || isReserved(t.key) {
+	if t.key == "" || strings.HasPrefix(t.key, protocol.ReservedPrefix) {
 		return e, memcache.ErrMalformedKey // gomemcache would see nothing wrong
 	}
-	items, err := t.client.get(ctx, t.key)
+	items, err := t.client.Read(ctx, t.key)
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		return e, nil
@@ -92,7 +95,7 @@ func (t *task[T]) decode(item *memcache.Item) (e entry[T], err error) {
 // lock because it could not.
 func (t *task[T]) look(ctx context.Context) (news entry[T], found bool) {
 	lock := t.lockKey()
-	items, err := t.client.get(ctx, t.key, lock)
+	items, err := t.client.Read(ctx, t.key, lock)
 	if err != nil {
 		return news, false
 	}
@@ -164,13 +167,13 @@ func (t *task[T]) store(ctx context.Context, made *envelope) (storable bool) {
 	if err != nil {
 		t.log(slog.LevelWarn, err, "computed value cannot be stored")
 	}
-	return !errors.Is(err, errUnable)
+	return !errors.Is(err, ErrUnable)
 }
 
 func (t *task[T]) put(ctx context.Context, e *envelope, keep time.Duration) error {
-	return t.client.set(ctx, &memcache.Item{Key: t.key, Value: e.seal(), Expiration: expiration(keep, time.Now())})
+	return t.client.Write(ctx, &memcache.Item{Key: t.key, Value: e.seal(), Expiration: expiration(keep, time.Now())})
 }
 
 func (t *task[T]) log(level slog.Level, err error, what string) {
-	t.client.log.Log(context.Background(), level, what, "cache", t.config.Name, "key", t.key, "error", err)
+	t.client.Config().Logger.Log(context.Background(), level, what, "cache", t.config.Name, "key", t.key, "error", err)
 }
