@@ -16,6 +16,7 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/lockcached/lockcached/client/internal/testhost"
 	"github.com/lockcached/lockcached/locks"
 )
 
@@ -210,7 +211,7 @@ func TestServerMoves(t *testing.T) {
 	_ = l.Close()
 	h := newHost(t, locks.Config{})
 	old := newRelay(t, "tcp", h.addr, 0)
-	port := portOf(t, old.addr())
+	port := portOf(t, old.Addr())
 	moved, err := net.Listen("tcp", "127.0.0.2:"+port)
 	if err != nil {
 		t.Skip("somebody has the port: ", err)
@@ -218,16 +219,10 @@ func TestServerMoves(t *testing.T) {
 	know("moves.test", "127.0.0.1")
 	c := newClient(t, Config{Tries: maxTries}, "moves.test:"+port)
 	held := take(t, c, "k")
-	at := &relay{network: "tcp", target: h.addr, listener: moved, conns: make(map[net.Conn]bool)}
-	at.busy.Go(at.serve)
-	t.Cleanup(func() {
-		_ = moved.Close()
-		at.hangUp()
-		at.busy.Wait()
-	})
+	testhost.RelayOn(t, moved, "tcp", h.addr)
 	know("moves.test", "127.0.0.2")
-	old.away.Store(true)
-	old.hangUp()
+	old.Away.Store(true)
+	old.HangUp()
 	is(t, "unlock", held.Unlock(), nil)
 	is(t, "unlock", take(t, c, "k").Unlock(), nil)
 }

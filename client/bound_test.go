@@ -106,9 +106,9 @@ func TestShortWaitAfterARestart(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, addr string) {
 		r := newRelay(t, networkOf(addr), addr, 0)
-		c := newClient(t, Config{}, r.addr())
+		c := newClient(t, Config{}, r.Addr())
 		free(t, c, "k")
-		r.hangUp()
+		r.HangUp()
 		l, err := c.Lock(t.Context(), "k", Wait(0))
 		is(t, "the lock", err, nil)
 		is(t, "unlock", l.Unlock(), nil)

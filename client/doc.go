@@ -20,7 +20,9 @@
 // lock meanwhile, and releases it. Release and List are for operators: they end a hold by
 // its token, and tell which locks are held.
 //
-// Package clienttest has a lockcached in memory for unit tests.
+// Package clienttest has a lockcached in memory for unit tests. Package cache, on top of
+// this one, keeps values that take time to compute. Packages clientmetrics and clienttrace
+// tell Prometheus and OpenTelemetry what a Client does; see Config.Observers.
 //
 // # While it is held
 //
@@ -71,7 +73,7 @@
 // pauses that all goroutines share: a server may be away for a second without
 // anybody's noticing, and is not asked more than ten times in that second. Then it is
 // a FaultError, at once for all who come after, until a probe finds the server back.
-// Every retry is logged and is an event of the span lock.acquire.
+// Every retry is logged, and observers are told of it.
 //
 // A path may also die without a word. A claim that waits in line learns of it in about
 // five seconds with the default Timeout and Tries: while claims wait, their server is asked
@@ -88,20 +90,6 @@
 // the time that the claim was late. A server that is away is looked at when it is back.
 // Close looks once more, and logs what it cannot wait for; then only the TTL ends such a
 // lock.
-//
-// # Cached values
-//
-// GetOrCompute and Cached keep a value that many want and that takes time to compute:
-// what is missing is computed by one caller of all processes, under a lock, while the
-// others wait for the value.
-//
-// A value that the server does not keep (it is too large, memory is full of locks, it is
-// evicted at once) cannot be waited for. Whoever finds out leaves a notice in the place
-// of the value, or for two seconds in that of the lock. Then each process computes for
-// itself, all at the same time and without the lock, and for ten seconds nobody tries to
-// store the value again. With CacheConfig.WaitOver set to GiveUp such notices are
-// ignored: computing stays one caller's business at a time. A server that has no room
-// for the lock is CacheConfig.ServerAway.
 //
 // # What users of other lock packages complain about
 //

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net"
@@ -137,3 +138,21 @@ func ExampleClient_Lock() {
 	// Output:
 	// is 127.0.0.1:1 running?
 }
+
+// docs/recipes.md shows this function.
+
+// save stores a report, unless somebody who got the lock after us has stored one.
+func save(ctx context.Context, db *sql.DB, l *client.Lock, day, body string) error {
+	done, err := db.ExecContext(ctx, `INSERT INTO reports (day, body, token) VALUES ($1, $2, $3)
+		ON CONFLICT (day) DO UPDATE SET body = excluded.body, token = excluded.token
+		WHERE excluded.token >= reports.token`, day, body, int64(l.Token()))
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); n == 0 {
+		return errors.Join(client.ErrLost, err)
+	}
+	return nil
+}
+
+var _ = save // needs a database

@@ -19,6 +19,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/rs/zerolog"
 
+	"github.com/lockcached/lockcached/client/internal/testhost"
 	"github.com/lockcached/lockcached/locks"
 )
 
@@ -97,14 +98,14 @@ func TestKeepAliveInVain(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, locks.Config{})
 	r := newRelay(t, "tcp", h.addr, 0)
-	c := newClient(t, Config{}, r.addr())
+	c := newClient(t, Config{}, r.Addr())
 	l := take(t, c, "k", TTL(time.Second), KeepAlive())
-	r.away.Store(true)
-	r.hangUp()
+	r.Away.Store(true)
+	r.HangUp()
 	<-l.Context().Done()
 	is(t, "the cause", context.Cause(l.Context()), ErrLost)
 	is(t, "unlock", l.Unlock(), ErrUnavailable)
-	r.away.Store(false)
+	r.Away.Store(false)
 	eventually(t, "the server is found again", func() bool { return !errors.Is(l.Unlock(), ErrUnavailable) })
 	is(t, "unlock", l.Unlock(), ErrLost)
 }
@@ -119,7 +120,7 @@ func TestOutages(t *testing.T) {
 		away    = 300 * time.Millisecond
 	)
 	h := newHost(t, locks.Config{})
-	var relays [clients]*relay
+	var relays [clients]*testhost.Relay
 	var holds [clients]atomic.Int32
 	var holders atomic.Int32
 	var all sync.WaitGroup
@@ -129,7 +130,7 @@ func TestOutages(t *testing.T) {
 	for i := range clients {
 		relays[i] = newRelay(t, "tcp", h.addr, 0)
 		// On a busy machine the outage may take longer than it should.
-		c := newClient(t, Config{Tries: maxTries}, relays[i].addr())
+		c := newClient(t, Config{Tries: maxTries}, relays[i].Addr())
 		all.Go(func() {
 			for ctx.Err() == nil {
 				use(t, c, "k", &holders)
@@ -144,14 +145,14 @@ func TestOutages(t *testing.T) {
 		}
 		begun := time.Now()
 		for _, r := range relays {
-			r.away.Store(true)
-			r.hangUp()
+			r.Away.Store(true)
+			r.HangUp()
 		}
 		time.Sleep(away)
 		for _, r := range relays {
-			r.away.Store(false)
+			r.Away.Store(false)
 			limit := 10 * (1 + time.Since(begun)/time.Second)
-			if n := r.asked.Swap(0); n > int32(limit) {
+			if n := r.Asked.Swap(0); n > int32(limit) {
 				t.Errorf("a client asked %d times while the server was away", n)
 			}
 		}
@@ -197,12 +198,12 @@ func TestLostAnswers(t *testing.T) {
 				var all sync.WaitGroup
 				for range 3 {
 					r := newRelay(t, networkOf(addr), addr, every)
-					c := newClient(t, Config{Tries: maxTries}, r.addr())
+					c := newClient(t, Config{Tries: maxTries}, r.Addr())
 					all.Go(func() {
 						for range repeated(2) {
 							use(t, c, key, &holders)
 						}
-						if r.lost.Load() == 0 {
+						if r.Lost.Load() == 0 {
 							t.Error("no answer was lost")
 						}
 					})
@@ -235,10 +236,10 @@ func TestClaimAbandonedWithItsServer(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, locks.Config{})
 	r := newRelay(t, "tcp", h.addr, 0)
-	c, other := newClient(t, Config{}, r.addr()), newClient(t, Config{}, h.addr)
+	c, other := newClient(t, Config{}, r.Addr()), newClient(t, Config{}, h.addr)
 	cl := unansweredClaim(t, c, "k")
-	r.away.Store(true)
-	r.hangUp()
+	r.Away.Store(true)
+	r.HangUp()
 	cl.abandon()
 	c.pending.Done()
 	eventually(t, "all tries are used up", func() bool {
@@ -246,7 +247,7 @@ func TestClaimAbandonedWithItsServer(t *testing.T) {
 		is(t, "a server that is away", err, ErrUnavailable)
 		return cl.server.hopeless()
 	})
-	r.away.Store(false)
+	r.Away.Store(false)
 	l := take(t, other, "k")
 	is(t, "unlock", l.Unlock(), nil)
 }

@@ -64,10 +64,10 @@ func TestGone(t *testing.T) {
 		t.Error("nobody was ever there")
 	}
 	r := newRelay(t, "tcp", newHost(t, locks.Config{}).addr, 0)
-	c, gone := server(r.addr())
+	c, gone := server(r.Addr())
 	is(t, "unlock", take(t, c, "k").Unlock(), nil)
-	r.away.Store(true)
-	r.hangUp()
+	r.Away.Store(true)
+	r.HangUp()
 	for range 2 {
 		if !gone() {
 			t.Error("it was there")

@@ -66,7 +66,7 @@ func TestReleaseOfLostAnswer(t *testing.T) {
 		for range 5 {
 			r := newRelay(t, network, addr, 2) // the second answer
 			l := take(t, direct, "k")
-			is(t, "release", newClient(t, Config{}, r.addr()).Release(t.Context(), "k", l.Token()), nil)
+			is(t, "release", newClient(t, Config{}, r.Addr()).Release(t.Context(), "k", l.Token()), nil)
 			is(t, "unlock", l.Unlock(), ErrLost)
 		}
 	})

@@ -37,6 +37,7 @@ var (
 	onBoth    = testhost.OnBoth
 	newProxy  = testhost.Proxy
 	networkOf = testhost.NetworkOf
+	newRelay  = testhost.NewRelay
 )
 
 // newClient returns a Client that is closed when the test ends. Its Timeout is long: a

@@ -177,15 +177,15 @@ func TestServersAreSwapped(t *testing.T) {
 	t.Parallel()
 	h, path := newHost(t, locks.Config{}), memcached(t)
 	r := newRelay(t, "tcp", h.addr, 0)
-	c := newClient(t, Config{Tries: maxTries}, r.addr())
+	c := newClient(t, Config{Tries: maxTries}, r.Addr())
 	behind := newClient(t, Config{}, path)
 	for _, pooled := range []bool{true, false, true} {
 		is(t, "unlock on lockcached", take(t, c, "k").Unlock(), nil)
-		r.setTarget("unix", path)
+		r.SetTarget("unix", path)
 		if pooled {
-			r.hangUp() // the next request on an old connection notices
+			r.HangUp() // the next request on an old connection notices
 		} else {
-			c.lost(c.peers[r.addr()]) // nothing does, since all connections will be new
+			c.lost(c.peers[r.Addr()]) // nothing does, since all connections will be new
 		}
 		var all sync.WaitGroup
 		var holders atomic.Int32
@@ -193,8 +193,8 @@ func TestServersAreSwapped(t *testing.T) {
 			all.Go(func() { use(t, c, "k", &holders) })
 		}
 		all.Wait()
-		r.setTarget("tcp", h.addr)
-		r.hangUp()
+		r.SetTarget("tcp", h.addr)
+		r.HangUp()
 	}
 	for _, wait := range []time.Duration{0, longestWait} {
 		_, err := behind.mc.Get(waiting(&memcache.Item{Key: "k"}, slice{wait: wait}).Key)

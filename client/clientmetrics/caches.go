@@ -6,48 +6,48 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/lockcached/lockcached/client"
+	"github.com/lockcached/lockcached/client/cache"
 )
 
 // caches are those that are watched, by their names.
 type caches struct {
 	mu     sync.Mutex // guards byName
-	byName map[string][]func() client.CacheStats
+	byName map[string][]func() cache.Stats
 }
 
 // Watch is for package cache: the caches of a name are counted there.
-func (m *Metrics) Watch(cache string, stats func() client.CacheStats) {
+func (m *Metrics) Watch(name string, stats func() cache.Stats) {
 	m.caches.mu.Lock()
 	defer m.caches.mu.Unlock()
 	if m.caches.byName == nil {
-		m.caches.byName = make(map[string][]func() client.CacheStats)
+		m.caches.byName = make(map[string][]func() cache.Stats)
 	}
-	m.caches.byName[cache] = append(m.caches.byName[cache], stats)
+	m.caches.byName[name] = append(m.caches.byName[name], stats)
 }
 
 // Compute does nothing: computations are counted by the caches.
-func (m *Metrics) Compute(ctx context.Context, _, _ string) (context.Context, func(client.Computation)) {
-	return ctx, func(client.Computation) {}
+func (m *Metrics) Compute(ctx context.Context, _, _ string) (context.Context, func(cache.Computation)) {
+	return ctx, func(cache.Computation) {}
 }
 
-// cacheFields are those of client.CacheStats, as metrics.
+// cacheFields are those of cache.Stats, as metrics.
 var cacheFields = [...]struct {
 	desc *prometheus.Desc
-	of   func(*client.CacheStats) uint64
+	of   func(*cache.Stats) uint64
 }{
-	{byCache("hits_total", "Calls that found a fresh value."), func(s *client.CacheStats) uint64 { return s.Hits }},
-	{byCache("stale_total", "Calls that were answered with a value that was over."), func(s *client.CacheStats) uint64 { return s.Stale }},
-	{byCache("negative_total", "Calls that found that computing had failed a short time ago."), func(s *client.CacheStats) uint64 { return s.Negative }},
-	{byCache("misses_total", "Calls that found nothing to use."), func(s *client.CacheStats) uint64 { return s.Misses }},
-	{byCache("stampedes_total", "Misses that found others computing."), func(s *client.CacheStats) uint64 { return s.Stampedes }},
-	{byCache("waited_total", "Misses that got the value that others computed."), func(s *client.CacheStats) uint64 { return s.Waited }},
-	{byCache("fell_through_total", "Misses that computed without the lock."), func(s *client.CacheStats) uint64 { return s.FellThrough }},
-	{byCache("early_total", "Computations begun before the value was over."), func(s *client.CacheStats) uint64 { return s.Early }},
-	{byCache("computed_total", "Computations that succeeded."), func(s *client.CacheStats) uint64 { return s.Computed }},
-	{byCache("failed_total", "Computations that failed."), func(s *client.CacheStats) uint64 { return s.Failed }},
-	{byCache("lost_total", "Computations whose lock was lost before they ended."), func(s *client.CacheStats) uint64 { return s.Lost }},
-	{byCache("unreadable_total", "Values found that could not be read."), func(s *client.CacheStats) uint64 { return s.Unreadable }},
-	{byCache("unstorable_total", "Values that the server did not store, or did not keep."), func(s *client.CacheStats) uint64 { return s.Unstorable }},
+	{byCache("hits_total", "Calls that found a fresh value."), func(s *cache.Stats) uint64 { return s.Hits }},
+	{byCache("stale_total", "Calls that were answered with a value that was over."), func(s *cache.Stats) uint64 { return s.Stale }},
+	{byCache("negative_total", "Calls that found that computing had failed a short time ago."), func(s *cache.Stats) uint64 { return s.Negative }},
+	{byCache("misses_total", "Calls that found nothing to use."), func(s *cache.Stats) uint64 { return s.Misses }},
+	{byCache("stampedes_total", "Misses that found others computing."), func(s *cache.Stats) uint64 { return s.Stampedes }},
+	{byCache("waited_total", "Misses that got the value that others computed."), func(s *cache.Stats) uint64 { return s.Waited }},
+	{byCache("fell_through_total", "Misses that computed without the lock."), func(s *cache.Stats) uint64 { return s.FellThrough }},
+	{byCache("early_total", "Computations begun before the value was over."), func(s *cache.Stats) uint64 { return s.Early }},
+	{byCache("computed_total", "Computations that succeeded."), func(s *cache.Stats) uint64 { return s.Computed }},
+	{byCache("failed_total", "Computations that failed."), func(s *cache.Stats) uint64 { return s.Failed }},
+	{byCache("lost_total", "Computations whose lock was lost before they ended."), func(s *cache.Stats) uint64 { return s.Lost }},
+	{byCache("unreadable_total", "Values found that could not be read."), func(s *cache.Stats) uint64 { return s.Unreadable }},
+	{byCache("unstorable_total", "Values that the server did not store, or did not keep."), func(s *cache.Stats) uint64 { return s.Unstorable }},
 }
 
 func byCache(name, help string) *prometheus.Desc {

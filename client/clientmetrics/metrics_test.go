@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/lockcached/lockcached/client"
+	"github.com/lockcached/lockcached/client/cache"
 	"github.com/lockcached/lockcached/client/internal/testhost"
 	"github.com/lockcached/lockcached/internal/testenv"
 	"github.com/lockcached/lockcached/locks"
@@ -107,7 +108,7 @@ func TestCaches(t *testing.T) {
 	m := New()
 	for name, hits := range map[string][]uint64{"pages": {1, 2}, "int": {4}} {
 		for _, n := range hits {
-			m.Watch(name, func() client.CacheStats { return client.CacheStats{Hits: n} })
+			m.Watch(name, func() cache.Stats { return cache.Stats{Hits: n} })
 		}
 	}
 	const want = `

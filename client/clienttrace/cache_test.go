@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/lockcached/lockcached/client"
+	"github.com/lockcached/lockcached/client/cache"
 	"github.com/lockcached/lockcached/client/internal/testhost"
 	"github.com/lockcached/lockcached/locks"
 )
@@ -43,8 +43,8 @@ func TestCacheSpans(t *testing.T) {
 	h := testhost.New(t, locks.Config{})
 	recorder := tracetest.NewSpanRecorder()
 	tracer := New(trace.NewTracerProvider(trace.WithSpanProcessor(recorder)))
-	computer := client.NewCached(newClient(t, h.Addr, tracer), client.CacheConfig[string]{Name: "pages"})
-	waiter := client.NewCached(newClient(t, h.Addr, tracer), client.CacheConfig[string]{Name: "pages"})
+	computer := cache.New(newClient(t, h.Addr, tracer), cache.Config[string]{Name: "pages"})
+	waiter := cache.New(newClient(t, h.Addr, tracer), cache.Config[string]{Name: "pages"})
 
 	waited := make(chan error, 1)
 	_, err := computer.Get(t.Context(), "page:1", func(context.Context) (string, error) {

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/lockcached/lockcached/client"
+	"github.com/lockcached/lockcached/client/cache"
 )
 
 // Attributes of the spans lock.acquire, lock.hold and cache.compute.
@@ -98,10 +99,10 @@ func (*Tracer) Retried(ctx context.Context, retry client.Retry) {
 func (*Tracer) Failed(string) {}
 
 // Compute makes the span cache.compute.
-func (t *Tracer) Compute(ctx context.Context, cache, key string) (context.Context, func(client.Computation)) {
+func (t *Tracer) Compute(ctx context.Context, name, key string) (context.Context, func(cache.Computation)) {
 	ctx, span := t.tracer.Start(ctx, "cache.compute", trace.WithAttributes(
-		attribute.String(cacheAttribute, cache), attribute.String(keyAttribute, key)))
-	return ctx, func(c client.Computation) {
+		attribute.String(cacheAttribute, name), attribute.String(keyAttribute, key)))
+	return ctx, func(c cache.Computation) {
 		defer span.End()
 		if c.Waited >= 0 {
 			span.SetAttributes(attribute.Int64(waitedAttribute, c.Waited.Milliseconds()))
@@ -120,4 +121,4 @@ func (t *Tracer) Compute(ctx context.Context, cache, key string) (context.Contex
 }
 
 // Watch does nothing: what caches count makes no spans.
-func (*Tracer) Watch(string, func() client.CacheStats) {}
+func (*Tracer) Watch(string, func() cache.Stats) {}

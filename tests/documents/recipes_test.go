@@ -28,15 +28,15 @@ func recipes(t *testing.T, language string) (blocks []string) {
 	return blocks
 }
 
-// TestRecipesInGo: they are compiled, and most of them run, as examples of package
-// client. One of them is in the README, too.
+// TestRecipesInGo: they are compiled, and most of them run, as examples of packages
+// client and cache. One of them is in the README, too.
 func TestRecipesInGo(t *testing.T) {
 	t.Parallel()
-	examples := harness.ReadFile(t, "client/example_cached_test.go")
+	examples := harness.ReadFile(t, "client/example_test.go") + harness.ReadFile(t, "client/cache/example_test.go")
 	all := recipes(t, "go")
 	for _, recipe := range all {
 		if !strings.Contains(examples, recipe) {
-			t.Errorf("not in client/example_cached_test.go:\n%s", recipe)
+			t.Errorf("not among the examples of packages client and cache:\n%s", recipe)
 		}
 	}
 	readme := fenced(harness.ReadFile(t, "README.md"))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/client"
+	"github.com/lockcached/lockcached/client/cache"
 )
 
 const outageLease = time.Hour // nobody loses a lock because the machine is slow
@@ -62,7 +63,7 @@ func TestComputedOnceOverAnOutage(t *testing.T) {
 	const clients, callers = 20, 50
 	flags := []string{"--data", filepath.Join(t.TempDir(), "data")}
 	server := start(t, flags...)
-	config := client.CacheConfig[string]{Lease: outageLease, ServerAway: client.GiveUp}
+	config := cache.Config[string]{Lease: outageLease, ServerAway: cache.GiveUp}
 	var computations atomic.Int32
 	computing, done := make(chan bool, clients*callers), make(chan bool)
 	compute := func(ctx context.Context) (string, error) {
@@ -76,13 +77,13 @@ func TestComputedOnceOverAnOutage(t *testing.T) {
 	}
 	var all sync.WaitGroup
 	for range clients {
-		cached := client.NewCached(newLockClient(t, client.Config{Servers: server.Addresses}), config)
+		pages := cache.New(newLockClient(t, client.Config{Servers: server.Addresses}), config)
 		for range callers {
 			all.Go(func() {
-				value, err := cached.Get(t.Context(), "page:1", compute)
+				value, err := pages.Get(t.Context(), "page:1", compute)
 				for errors.Is(err, client.ErrUnavailable) { // the machine is slow
 					time.Sleep(100 * time.Millisecond)
-					value, err = cached.Get(t.Context(), "page:1", compute)
+					value, err = pages.Get(t.Context(), "page:1", compute)
 				}
 				if value != "value" || err != nil {
 					t.Errorf("got %q, %v", value, err)

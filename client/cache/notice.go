@@ -1,4 +1,4 @@
-package client
+package cache
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/client"
 )
 
 // A value that the server does not store, because it is too large, because memory is
@@ -44,7 +46,7 @@ func (t *task[T]) withoutValue(notice envelope) (e entry[T]) {
 }
 
 // giveNotice tells the others that what was computed under the lock is not stored.
-func (t *task[T]) giveNotice(ctx context.Context, hold *Lock, computed time.Duration) {
+func (t *task[T]) giveNotice(ctx context.Context, hold *client.Lock, computed time.Duration) {
 	t.counts.unstorable.Add(1)
 	notice := t.notice(computed)
 	if t.put(ctx, &notice, noticeFor) == nil || hold.LeaveNote(ctx, lockNotice, lockNoticeFor) == nil {

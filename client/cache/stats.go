@@ -1,13 +1,13 @@
-package client
+package cache
 
 import (
 	"sync"
 	"sync/atomic"
 )
 
-// CacheStats counts what the callers of a Cached met. Hits, Stale, Negative and Misses
+// Stats counts what the callers of a Cache met. Hits, Stale, Negative and Misses
 // together are all calls that had an answer.
-type CacheStats struct {
+type Stats struct {
 	Hits        uint64 // found a fresh value
 	Stale       uint64 // found a value that was over, and got it all the same
 	Negative    uint64 // found that computing had failed a short time ago
@@ -23,16 +23,16 @@ type CacheStats struct {
 	Unstorable  uint64 // values that the server did not store, or did not keep
 }
 
-// cacheCounters are CacheStats while they are counted.
-type cacheCounters struct {
+// counters are Stats while they are counted.
+type counters struct {
 	hits, stale, negative, misses  atomic.Uint64
 	stampedes, waited, fellThrough atomic.Uint64
 	early, computed, failed        atomic.Uint64
 	lost, unreadable, unstorable   atomic.Uint64
 }
 
-func (c *cacheCounters) stats() CacheStats {
-	return CacheStats{
+func (c *counters) stats() Stats {
+	return Stats{
 		Hits: c.hits.Load(), Stale: c.stale.Load(), Negative: c.negative.Load(), Misses: c.misses.Load(),
 		Stampedes: c.stampedes.Load(), Waited: c.waited.Load(), FellThrough: c.fellThrough.Load(),
 		Early: c.early.Load(), Computed: c.computed.Load(), Failed: c.failed.Load(),
@@ -40,26 +40,26 @@ func (c *cacheCounters) stats() CacheStats {
 	}
 }
 
-// cacheCounts are the counters of the caches of a Client, by their names.
-type cacheCounts struct {
+// countersByName are the counters of the caches of a Client, by their names.
+type countersByName struct {
 	mu     sync.Mutex // guards byName
-	byName map[string]*cacheCounters
+	byName map[string]*counters
 }
 
 // of returns the counters of the caches that have a name. Observers learn of a new name.
-func (c *cacheCounts) of(name string, observed []CacheObserver) *cacheCounters {
+func (c *countersByName) of(name string, observed []Observer) *counters {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	counters := c.byName[name]
-	if counters == nil {
+	found := c.byName[name]
+	if found == nil {
 		if c.byName == nil {
-			c.byName = make(map[string]*cacheCounters)
+			c.byName = make(map[string]*counters)
 		}
-		counters = new(cacheCounters)
-		c.byName[name] = counters
+		found = new(counters)
+		c.byName[name] = found
 		for _, o := range observed {
-			o.Watch(name, counters.stats)
+			o.Watch(name, found.stats)
 		}
 	}
-	return counters
+	return found
 }

@@ -1,25 +1,27 @@
-package client
+package cache
 
 import (
 	"cmp"
 	"fmt"
 	"reflect"
 	"time"
+
+	"github.com/lockcached/lockcached/client"
 )
 
-// CacheConfig is how a Cached works. The zero value is useful: values as JSON,
+// Config is how a Cache works. The zero value is useful: values as JSON,
 // fresh for a minute, computed by one caller at a time in the whole fleet.
-type CacheConfig[T any] struct {
+type Config[T any] struct {
 	// Name tells caches apart in metrics, spans and the log. "" means the type of the
 	// values.
 	Name string
-	// TTL is how long a value is fresh. 0 means DefaultCacheTTL.
+	// TTL is how long a value is fresh. 0 means DefaultTTL.
 	TTL time.Duration
 	// Stale is for how long after that a value is still served while one caller
 	// computes the next one in the background.
 	Stale time.Duration
 	// NegativeTTL is how long it is remembered that computing failed: until then
-	// everybody gets a CachedError. 0: it is not; the next caller tries.
+	// everybody gets a FailedError. 0: it is not; the next caller tries.
 	NegativeTTL time.Duration
 	// Beta makes callers compute a fresh value again before its time is over, now
 	// and then, and more often the nearer the end: at 1 about as long before it as
@@ -27,7 +29,7 @@ type CacheConfig[T any] struct {
 	Beta float64
 	// Lease is that of the lock while a value is computed. It is renewed, so that
 	// computing may take longer; it is how long the others wait for the next to
-	// take over if the computing process dies. 0 means DefaultCacheLease.
+	// take over if the computing process dies. 0 means DefaultLease.
 	Lease time.Duration
 	// Wait is how long a caller waits for the value that somebody else computes.
 	// 0: as long as its context allows.
@@ -39,15 +41,15 @@ type CacheConfig[T any] struct {
 	// LockPrefix and the key make the key of the lock. "" means DefaultLockPrefix.
 	LockPrefix string
 	// Strategy is how to wait for the lock. 0 means the client's own.
-	Strategy Strategy
+	Strategy client.Strategy
 	// Codec turns values into bytes. nil means JSON.
 	Codec Codec[T]
 }
 
-// What the zero values of a CacheConfig stand for.
+// What the zero values of a Config stand for.
 const (
-	DefaultCacheTTL   = time.Minute
-	DefaultCacheLease = 5 * time.Second
+	DefaultTTL        = time.Minute
+	DefaultLease      = 5 * time.Second
 	DefaultLockPrefix = "lock:"
 )
 
@@ -59,25 +61,25 @@ const (
 	GiveUp                      // return the error: better none than one more computation
 )
 
-// CachedError says that computing a value failed not long ago, and is not tried
+// FailedError says that computing a value failed not long ago, and is not tried
 // again so soon.
-type CachedError struct {
+type FailedError struct {
 	Key   string
 	Text  string    // of the error with which it failed
 	Until time.Time // when it is tried again
 }
 
-func (e *CachedError) Error() string {
+func (e *FailedError) Error() string {
 	return fmt.Sprintf("computing %s failed a short time ago: %s", e.Key, e.Text)
 }
 
-func (c *CacheConfig[T]) setDefaults() {
+func (c *Config[T]) setDefaults() {
 	c.Name = cmp.Or(c.Name, reflect.TypeFor[T]().String())
-	c.TTL = cmp.Or(max(c.TTL, 0), DefaultCacheTTL)
+	c.TTL = cmp.Or(max(c.TTL, 0), DefaultTTL)
 	c.Stale = max(c.Stale, 0)
 	c.NegativeTTL = max(c.NegativeTTL, 0)
 	c.Beta = cmp.Or(c.Beta, 1)
-	c.Lease = cmp.Or(max(c.Lease, 0), DefaultCacheLease)
+	c.Lease = cmp.Or(max(c.Lease, 0), DefaultLease)
 	c.LockPrefix = cmp.Or(c.LockPrefix, DefaultLockPrefix)
 	if c.Codec == nil {
 		c.Codec = JSON[T]{}

@@ -1,4 +1,4 @@
-package client
+package cache
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/lockcached/lockcached/client"
 	"github.com/lockcached/lockcached/client/internal/ctxtime"
 	"github.com/lockcached/lockcached/client/internal/digest"
 	"github.com/lockcached/lockcached/client/internal/observe"
@@ -63,10 +64,10 @@ func (t *task[T]) round(ctx context.Context, began time.Time) (value T, err erro
 }
 
 // lock waits for the lock of the key, for what is left of the time since began.
-func (t *task[T]) lock(ctx context.Context, began time.Time) (*Lock, error) {
+func (t *task[T]) lock(ctx context.Context, began time.Time) (*client.Lock, error) {
 	options := t.options()
 	if wait := t.config.Wait; wait > 0 {
-		options = append(options, Wait(max(time.Until(began.Add(wait)), 0)))
+		options = append(options, client.Wait(max(time.Until(began.Add(wait)), 0)))
 	}
 	return t.client.Lock(ctx, t.lockKey(), options...)
 }
@@ -101,9 +102,9 @@ func (t *task[T]) watchPause(waited time.Duration) time.Duration {
 
 // options are those of every claim. The value is read together with the lock that was
 // granted: it is a round trip less until the next one in line has it.
-func (t *task[T]) options() []Option {
+func (t *task[T]) options() []client.Option {
 	// A server that has no room for the lock need not be asked again: this is a cache.
-	return []Option{TTL(t.config.Lease), KeepAlive(), Using(t.config.Strategy), Along(t.key), Hasty()}
+	return []client.Option{client.TTL(t.config.Lease), client.KeepAlive(), client.Using(t.config.Strategy), client.Along(t.key), client.Hasty()}
 }
 
 // longestLockKey leaves room, within the 250 bytes of a key, for what is put in
@@ -120,19 +121,19 @@ func (t *task[T]) lockKey() string {
 }
 
 // errTakenAway says that the lock was lost, and that computing ended for that.
-var errTakenAway = errors.New("client: the lock was lost while computing")
+var errTakenAway = errors.New("cache: the lock was lost while computing")
 
 // withLock computes, unless somebody else has done so while we waited. To those who
 // waited such a value is good enough even if its time is over already: it was made
 // after they had asked.
-func (t *task[T]) withLock(ctx context.Context, hold *Lock) (value T, err error) {
+func (t *task[T]) withLock(ctx context.Context, hold *client.Lock) (value T, err error) {
 	defer t.unlock(hold)
 	if news, found := t.newsIn(hold.Along()); found {
 		t.unlock(hold)
 		return t.accept(ctx, &news)
 	}
 	value, made, err := t.produce(hold.Context())
-	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(hold.Context()), ErrLost) {
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(hold.Context()), client.ErrLost) {
 		t.counts.lost.Add(1)
 		return value, errTakenAway
 	}
@@ -146,11 +147,11 @@ func (t *task[T]) withLock(ctx context.Context, hold *Lock) (value T, err error)
 // out. Time may have passed that we know nothing of, while the process or its host was
 // stopped; then whoever took over has stored a newer value, or is about to. And if no
 // caller has waited for the end, the next one has the value.
-func (t *task[T]) storeAsHolder(ctx context.Context, hold *Lock, made *envelope) {
+func (t *task[T]) storeAsHolder(ctx context.Context, hold *client.Lock, made *envelope) {
 	ctx = context.WithoutCancel(ctx)
 	err := hold.Renew(ctx, t.config.Lease)
 	if err != nil {
-		if errors.Is(err, ErrLost) {
+		if errors.Is(err, client.ErrLost) {
 			t.counts.lost.Add(1)
 		}
 		t.log(slog.LevelWarn, err, "computed value is not stored")
@@ -161,7 +162,7 @@ func (t *task[T]) storeAsHolder(ctx context.Context, hold *Lock, made *envelope)
 	}
 }
 
-func (t *task[T]) unlock(hold *Lock) {
+func (t *task[T]) unlock(hold *client.Lock) {
 	if err := hold.Unlock(); err != nil {
 		t.log(slog.LevelDebug, err, "lock of a computed value is not ours to release")
 	}
@@ -171,13 +172,13 @@ func (t *task[T]) unlock(hold *Lock) {
 func (t *task[T]) withoutLock(ctx context.Context, why error) (value T, err error) {
 	fallback := GiveUp
 	switch {
-	case errors.Is(why, ErrHeld):
+	case errors.Is(why, client.ErrHeld):
 		if news, found := t.look(ctx); found {
 			return t.accept(ctx, &news)
 		}
 		t.meet()
 		fallback = t.config.WaitOver
-	case errors.Is(why, ErrUnavailable) || errors.Is(why, ErrUnable):
+	case errors.Is(why, client.ErrUnavailable) || errors.Is(why, client.ErrUnable):
 		fallback = t.config.ServerAway
 	}
 	if fallback == GiveUp {
@@ -224,7 +225,7 @@ func (t *task[T]) conclude(outcome string, err error) error {
 // observe lets observers follow a task. What it returns as function tells them the end.
 func (t *task[T]) observe(ctx context.Context) (context.Context, func()) {
 	t.report = Computation{Waited: -1}
-	ctx, tell := observe.Begin(ctx, t.observed, func(ctx context.Context, o CacheObserver) (context.Context, func(Computation)) {
+	ctx, tell := observe.Begin(ctx, t.observed, func(ctx context.Context, o Observer) (context.Context, func(Computation)) {
 		return o.Compute(ctx, t.config.Name, t.key)
 	})
 	return ctx, func() { tell(t.report) }

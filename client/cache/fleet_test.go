@@ -1,4 +1,4 @@
-package client
+package cache
 
 import (
 	"context"
@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/client"
+	"github.com/lockcached/lockcached/client/internal/testhost"
+	"github.com/lockcached/lockcached/internal/testenv"
 	"github.com/lockcached/lockcached/locks"
 )
 
@@ -71,9 +74,14 @@ func TestFleetMember(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	config := Config{Tries: maxTries} // on a slow machine an outage lasts
-	m := &fleetmate[int64]{NewCached(newClient(t, config, task.Address), CacheConfig[int64]{Lease: fleetLease}), t}
-	_, err := m.client.Read(t.Context(), "page:1")
+	c, err := client.New(client.Config{
+		Servers: []string{task.Address}, Timeout: testenv.Patience,
+		Tries: 10, // on a slow machine an outage lasts
+	})
+	is(t, "new client", err, nil)
+	defer c.Close()
+	m := New(c, Config[int64]{Lease: fleetLease})
+	_, err = c.Read(t.Context(), "page:1")
 	is(t, "get", err, nil)
 	tell(event{What: ready})
 	_, _ = io.Copy(io.Discard, os.Stdin)
@@ -160,7 +168,7 @@ func startFleet(t *testing.T, task memberTask) *fleet {
 	var readers sync.WaitGroup
 	t.Cleanup(readers.Wait)
 	for range fleetMembers {
-		member := exec.Command(os.Args[0], "-test.run=^TestFleetMember$", "-test.timeout="+patience.String())
+		member := exec.Command(os.Args[0], "-test.run=^TestFleetMember$", "-test.timeout="+testenv.Patience.String())
 		member.Env = append(os.Environ(), asMember+"="+string(text))
 		events, told, err := os.Pipe()
 		if err != nil {
@@ -202,7 +210,7 @@ func (f *fleet) next() event {
 	select {
 	case e := <-f.events:
 		return e
-	case <-time.After(patience):
+	case <-time.After(testenv.Patience):
 		f.t.Fatal("the fleet is stuck")
 		panic("unreachable")
 	}
@@ -279,7 +287,7 @@ func (s *tale) wants(t *testing.T, computed, values, errors int) {
 // inTurn runs a story on lockcached and then, in the long form, on memcached: at the
 // same time they would be in each other's way.
 func inTurn(t *testing.T, story func(t *testing.T, address string)) {
-	t.Run("lockcached", func(t *testing.T) { story(t, newHost(t, locks.Config{}).addr) })
+	t.Run("lockcached", func(t *testing.T) { story(t, newHost(t, locks.Config{})) })
 	if os.Getenv("LOCKCACHED_ROUNDS") != "" {
 		t.Run("memcached", func(t *testing.T) { story(t, memcached(t)) })
 	}
@@ -298,14 +306,14 @@ func TestFleetLosesItsComputer(t *testing.T) {
 	inTurn(t, func(t *testing.T, address string) {
 		hangs := filepath.Join(t.TempDir(), "hangs")
 		f := startFleet(t, memberTask{Address: address, HangOne: hangs})
-		observer := newClient(t, Config{}, address)
+		mc := newMemcache(t, address)
 		s := f.play(func(first int) {
 			eventually(t, "the one computing hangs", func() bool {
 				_, err := os.Stat(hangs)
 				return err == nil
 			})
 			_ = f.members[first].Process.Kill()
-			is(t, "touch", observer.mc.Touch("lock:page:1", 1), nil)
+			is(t, "touch", mc.Touch("lock:page:1", 1), nil)
 		})
 		s.wants(t, 2, (fleetMembers-1)*fleetGoroutines, 0)
 		if len(s.computed) == 2 && s.computed[0] == s.computed[1] {
@@ -328,14 +336,14 @@ func TestFleetFailsOnce(t *testing.T) {
 // while somebody computes.
 func TestFleetLosesItsServer(t *testing.T) {
 	first, second := newHost(t, locks.Config{}), newHost(t, locks.Config{})
-	r := newRelay(t, "tcp", first.addr, 0)
-	s := startFleet(t, memberTask{Address: r.addr()}).play(func(int) {
+	r := testhost.NewRelay(t, "tcp", first, 0)
+	s := startFleet(t, memberTask{Address: r.Addr()}).play(func(int) {
 		time.Sleep(fleetComputing / 2)
-		r.away.Store(true)
-		r.hangUp()
+		r.Away.Store(true)
+		r.HangUp()
 		time.Sleep(fleetComputing / 4)
-		r.setTarget("tcp", second.addr)
-		r.away.Store(false)
+		r.SetTarget("tcp", second)
+		r.Away.Store(false)
 	})
 	if n := len(s.computed); n > 2 {
 		t.Errorf("computed %d times, want one more time at most", n)

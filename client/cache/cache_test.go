@@ -1,4 +1,4 @@
-package client
+package cache
 
 import (
 	"context"
@@ -11,17 +11,20 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/lockcached/lockcached/client"
 )
 
 // A fleetmate is a process of the fleet, as far as one process can play several.
 type fleetmate[T any] struct {
-	*Cached[T]
-	t *testing.T
+	*Cache[T]
+	t  *testing.T
+	mc *memcache.Client
 }
 
-func mate[T any](t *testing.T, address string, config CacheConfig[T]) *fleetmate[T] {
+func mate[T any](t *testing.T, address string, config Config[T]) *fleetmate[T] {
 	t.Helper()
-	return &fleetmate[T]{NewCached(newClient(t, Config{}, address), config), t}
+	return &fleetmate[T]{New(newClient(t, address), config), t, newMemcache(t, address)}
 }
 
 // wants calls Get and checks what it returns.
@@ -47,7 +50,7 @@ func unwanted[T any](t *testing.T) func(context.Context) (T, error) {
 }
 
 // counted says which counters are not what they should be. The others are 0.
-func (m *fleetmate[T]) counted(want CacheStats) {
+func (m *fleetmate[T]) counted(want Stats) {
 	m.t.Helper()
 	if got := m.Stats(); got != want {
 		m.t.Errorf("counted %+v, want %+v", got, want)
@@ -57,45 +60,50 @@ func (m *fleetmate[T]) counted(want CacheStats) {
 // stored writes an envelope as another process does it.
 func (m *fleetmate[T]) stored(e envelope) {
 	m.t.Helper()
-	is(m.t, "set", m.client.mc.Set(&memcache.Item{Key: "page:1", Value: e.seal()}), nil)
+	is(m.t, "set", m.mc.Set(&memcache.Item{Key: "page:1", Value: e.seal()}), nil)
 }
 
 // unlocked waits until nobody has the lock, which a computation in the background may
 // have for a moment longer than the value takes to appear.
 func (m *fleetmate[T]) unlocked() {
 	m.t.Helper()
+	m.unlockedKey("lock:page:1")
+}
+
+func (m *fleetmate[T]) unlockedKey(key string) {
+	m.t.Helper()
 	eventually(m.t, "the lock is free", func() bool {
-		_, err := m.client.mc.Get("lock:page:1")
+		_, err := m.mc.Get(key)
 		return err == memcache.ErrCacheMiss
 	})
 }
 
-func TestCachedHitsAndMisses(t *testing.T) {
+func TestHitsAndMisses(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		a, b := mate(t, address, CacheConfig[string]{}), mate(t, address, CacheConfig[string]{})
+		a, b := mate(t, address, Config[string]{}), mate(t, address, Config[string]{})
 		a.wants("first", of("first"))
 		a.wants("first", unwanted[string](t))
 		b.wants("first", unwanted[string](t))
 		a.unlocked()
-		a.counted(CacheStats{Misses: 1, Computed: 1, Hits: 1})
-		b.counted(CacheStats{Hits: 1})
+		a.counted(Stats{Misses: 1, Computed: 1, Hits: 1})
+		b.counted(Stats{Hits: 1})
 
 		a.stored(envelope{freshUntil: time.Now().Add(-time.Second), payload: []byte(`"old"`)})
 		b.wants("second", of("second"))
 		a.wants("second", unwanted[string](t))
-		b.counted(CacheStats{Hits: 1, Misses: 1, Computed: 1})
+		b.counted(Stats{Hits: 1, Misses: 1, Computed: 1})
 	})
 }
 
-// TestCachedComputesOnce: some processes with some goroutines each.
-func TestCachedComputesOnce(t *testing.T) {
+// TestComputesOnce: some processes with some goroutines each.
+func TestComputesOnce(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
 		const mates, each = 4, 10
 		var fleet []*fleetmate[int]
 		for range mates {
-			fleet = append(fleet, mate(t, address, CacheConfig[int]{}))
+			fleet = append(fleet, mate(t, address, Config[int]{}))
 		}
 		var computed atomic.Int32
 		slow := func(context.Context) (int, error) {
@@ -118,24 +126,24 @@ func TestCachedComputesOnce(t *testing.T) {
 		if n := computed.Load(); n != 1 {
 			t.Errorf("computed %d times", n)
 		}
-		var sum CacheStats
+		var sum Stats
 		for _, m := range fleet {
 			s := m.Stats()
 			sum.Waited, sum.Computed, sum.Stampedes = sum.Waited+s.Waited, sum.Computed+s.Computed, sum.Stampedes+s.Stampedes
 		}
-		if want := (CacheStats{Waited: mates*each - 1, Stampedes: mates*each - 1, Computed: 1}); sum != want {
+		if want := (Stats{Waited: mates*each - 1, Stampedes: mates*each - 1, Computed: 1}); sum != want {
 			t.Errorf("counted %+v, want %+v", sum, want)
 		}
 		fleet[0].unlocked()
 	})
 }
 
-// TestCachedFailure: a failure is for the caller whose function failed. Then it is
+// TestFailure: a failure is for the caller whose function failed. Then it is
 // the next one's turn, in the same process and in others.
-func TestCachedFailure(t *testing.T) {
+func TestFailure(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		a, b := mate(t, address, CacheConfig[string]{}), mate(t, address, CacheConfig[string]{})
+		a, b := mate(t, address, Config[string]{}), mate(t, address, Config[string]{})
 		errDown := errors.New("database is down")
 		fails := func(ctx context.Context) (string, error) {
 			eventually(t, "two have missed", func() bool { return a.Stats().Misses+b.Stats().Misses >= 2 })
@@ -157,7 +165,7 @@ func TestCachedFailure(t *testing.T) {
 				t.Errorf("the one whose function failed got %v", err)
 			}
 			a.unlocked()
-			is(t, "delete", a.client.mc.Delete("page:1"), nil)
+			is(t, "delete", a.mc.Delete("page:1"), nil)
 		}
 		if s := a.Stats(); s.Failed != 2 || s.Computed != 1 {
 			t.Errorf("counted %+v", s)
@@ -165,30 +173,30 @@ func TestCachedFailure(t *testing.T) {
 	})
 }
 
-func TestCachedRemembersFailure(t *testing.T) {
+func TestRemembersFailure(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		config := CacheConfig[string]{NegativeTTL: time.Hour}
+		config := Config[string]{NegativeTTL: time.Hour}
 		a, b := mate(t, address, config), mate(t, address, config)
 		errDown := errors.New("database is down")
 		if _, err := a.Get(t.Context(), "page:1", func(context.Context) (string, error) { return "", errDown }); err != errDown {
 			t.Errorf("got %v", err)
 		}
 		_, err := b.Get(t.Context(), "page:1", unwanted[string](t))
-		var cached *CachedError
+		var cached *FailedError
 		if !errors.As(err, &cached) || cached.Text != errDown.Error() || time.Until(cached.Until) < 59*time.Minute {
-			t.Errorf("got %v, want a CachedError", err)
+			t.Errorf("got %v, want a FailedError", err)
 		}
-		b.counted(CacheStats{Negative: 1})
+		b.counted(Stats{Negative: 1})
 		a.stored(envelope{freshUntil: time.Now().Add(-time.Second), failed: true, payload: []byte("database was down")})
 		b.wants("up", of("up"))
 	})
 }
 
-func TestCachedStale(t *testing.T) {
+func TestStale(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		config := CacheConfig[string]{Stale: time.Hour, NegativeTTL: 10 * time.Millisecond}
+		config := Config[string]{Stale: time.Hour, NegativeTTL: 10 * time.Millisecond}
 		a, b := mate(t, address, config), mate(t, address, config)
 		a.stored(envelope{freshUntil: time.Now().Add(-time.Minute), payload: []byte(`"old"`)})
 		proceed := make(chan struct{})
@@ -231,11 +239,11 @@ func TestCachedStale(t *testing.T) {
 	})
 }
 
-func TestCachedRefreshesEarly(t *testing.T) {
+func TestRefreshesEarly(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		eager := mate(t, address, CacheConfig[string]{Beta: 1e9})
-		calm := mate(t, address, CacheConfig[string]{Beta: -1})
+		eager := mate(t, address, Config[string]{Beta: 1e9})
+		calm := mate(t, address, Config[string]{Beta: -1})
 		calm.stored(envelope{computed: time.Second, freshUntil: time.Now().Add(time.Hour), payload: []byte(`"old"`)})
 		for range 100 {
 			calm.wants("old", unwanted[string](t))
@@ -251,23 +259,23 @@ func TestCachedRefreshesEarly(t *testing.T) {
 	})
 }
 
-// TestCachedForeignValues: anybody can write to a cache.
-func TestCachedForeignValues(t *testing.T) {
+// TestForeignValues: anybody can write to a cache.
+func TestForeignValues(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		m := mate(t, address, CacheConfig[int]{})
+		m := mate(t, address, Config[int]{})
 		for i, foreign := range []string{"", "17", "lockcached/1 fresh_until=9999999999999\n[1,2]"} {
-			is(t, "set", m.client.mc.Set(&memcache.Item{Key: "page:1", Value: []byte(foreign)}), nil)
+			is(t, "set", m.mc.Set(&memcache.Item{Key: "page:1", Value: []byte(foreign)}), nil)
 			m.wants(i, of(i))
 		}
-		m.counted(CacheStats{Misses: 3, Computed: 3, Unreadable: 3})
+		m.counted(Stats{Misses: 3, Computed: 3, Unreadable: 3})
 	})
 }
 
-func TestCachedPanic(t *testing.T) {
+func TestPanic(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		m := mate(t, address, CacheConfig[string]{})
+		m := mate(t, address, Config[string]{})
 		func() {
 			defer func() {
 				p := recover()
@@ -279,59 +287,60 @@ func TestCachedPanic(t *testing.T) {
 		}()
 		m.unlocked()
 		m.wants("second", of("second"))
-		m.counted(CacheStats{Misses: 2, Failed: 1, Computed: 1})
+		m.counted(Stats{Misses: 2, Failed: 1, Computed: 1})
 	})
 }
 
-func TestCachedWaitOver(t *testing.T) {
+func TestWaitOver(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		through := mate(t, address, CacheConfig[string]{Wait: time.Millisecond})
-		careful := mate(t, address, CacheConfig[string]{Wait: time.Millisecond, WaitOver: GiveUp})
-		take(t, through.client, "lock:page:1", TTL(time.Hour))
-		_, err := careful.Get(t.Context(), "page:1", unwanted[string](t))
-		is(t, "who gives up", err, ErrHeld)
-		careful.counted(CacheStats{Misses: 1, Stampedes: 1})
+		through := mate(t, address, Config[string]{Wait: time.Millisecond})
+		careful := mate(t, address, Config[string]{Wait: time.Millisecond, WaitOver: GiveUp})
+		_, err := through.client.Lock(t.Context(), "lock:page:1", client.TTL(time.Hour))
+		is(t, "lock", err, nil)
+		_, err = careful.Get(t.Context(), "page:1", unwanted[string](t))
+		is(t, "who gives up", err, client.ErrHeld)
+		careful.counted(Stats{Misses: 1, Stampedes: 1})
 		through.wants("mine", of("mine"))
-		through.counted(CacheStats{Misses: 1, Stampedes: 1, FellThrough: 1, Computed: 1})
+		through.counted(Stats{Misses: 1, Stampedes: 1, FellThrough: 1, Computed: 1})
 		careful.wants("mine", unwanted[string](t))
 	})
 }
 
-func TestCachedServerAway(t *testing.T) {
+func TestServerAway(t *testing.T) {
 	t.Parallel()
 	const nobody = "127.0.0.1:1"
-	m := mate(t, nobody, CacheConfig[string]{})
+	m := mate(t, nobody, Config[string]{})
 	m.wants("mine", of("mine"))
-	m.counted(CacheStats{Misses: 1, FellThrough: 1, Computed: 1})
-	m = mate(t, nobody, CacheConfig[string]{ServerAway: GiveUp})
+	m.counted(Stats{Misses: 1, FellThrough: 1, Computed: 1})
+	m = mate(t, nobody, Config[string]{ServerAway: GiveUp})
 	_, err := m.Get(t.Context(), "page:1", unwanted[string](t))
-	is(t, "who gives up", err, ErrUnavailable)
+	is(t, "who gives up", err, client.ErrUnavailable)
 }
 
-// TestCachedLostLock: the lease ends while somebody computes and does not notice,
+// TestLostLock: the lease ends while somebody computes and does not notice,
 // and the next one has stored its value before.
-func TestCachedLostLock(t *testing.T) {
+func TestLostLock(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		slow, next := mate(t, address, CacheConfig[string]{Lease: time.Hour}), mate(t, address, CacheConfig[string]{})
+		slow, next := mate(t, address, Config[string]{Lease: time.Hour}), mate(t, address, Config[string]{})
 		slow.wants("slow", func(context.Context) (string, error) {
-			if err := next.client.mc.Delete("lock:page:1"); err != nil {
+			if err := next.mc.Delete("lock:page:1"); err != nil {
 				t.Error(err)
 			}
 			next.wants("next", of("next"))
 			return "slow", nil
 		})
 		next.wants("next", unwanted[string](t))
-		slow.counted(CacheStats{Misses: 1, Computed: 1, Lost: 1})
+		slow.counted(Stats{Misses: 1, Computed: 1, Lost: 1})
 	})
 }
 
-// TestCachedCallerLeaves: the function goes on for the others, and ends with the last.
-func TestCachedCallerLeaves(t *testing.T) {
+// TestCallerLeaves: the function goes on for the others, and ends with the last.
+func TestCallerLeaves(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		m := mate(t, address, CacheConfig[string]{})
+		m := mate(t, address, Config[string]{})
 		begun, proceed := make(chan struct{}), make(chan struct{})
 		ctx, leave := context.WithCancel(t.Context())
 		left := make(chan error, 1)
@@ -369,13 +378,14 @@ func TestCachedCallerLeaves(t *testing.T) {
 		})
 		is(t, "the last who left", err, context.Canceled)
 		<-ended
+		m.unlockedKey("lock:page:2")
 	})
 }
 
-func TestCachedKeys(t *testing.T) {
+func TestKeys(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		m := mate(t, address, CacheConfig[string]{})
+		m := mate(t, address, Config[string]{})
 		for _, length := range []int{1, 195, 196, 250} {
 			key := strings.Repeat("k", length)
 			value, err := m.Get(t.Context(), key, of("value"))
@@ -396,7 +406,7 @@ func TestCachedKeys(t *testing.T) {
 func TestGetOrCompute(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		c := mate(t, address, CacheConfig[int]{}).client
+		c := mate(t, address, Config[int]{}).client
 		for range 2 {
 			if n, err := GetOrCompute(t.Context(), c, "number", time.Hour, of(7)); n != 7 || err != nil {
 				t.Errorf("got %v, %v", n, err)
@@ -405,25 +415,8 @@ func TestGetOrCompute(t *testing.T) {
 		if s, err := GetOrCompute(t.Context(), c, "text", 0, of("seven")); s != "seven" || err != nil {
 			t.Errorf("got %v, %v", s, err)
 		}
-		if stats := cachedOf[int](c).Stats(); stats != (CacheStats{Misses: 1, Computed: 1, Hits: 1}) {
+		if stats := cacheOf[int](c).Stats(); stats != (Stats{Misses: 1, Computed: 1, Hits: 1}) {
 			t.Errorf("counted %+v", stats)
 		}
 	})
-}
-
-func TestExpiration(t *testing.T) {
-	t.Parallel()
-	now := time.Unix(1795263491, 999999999)
-	for _, tt := range []struct {
-		keep time.Duration
-		want int32
-	}{
-		{-time.Hour, 2}, {0, 2}, {time.Nanosecond, 2}, {time.Second, 3}, {1500 * time.Millisecond, 3}, {time.Hour, 3602},
-		{30*24*time.Hour - 3*time.Second, 30*24*3600 - 1}, {30 * 24 * time.Hour, 1795263491 + 30*24*3600 + 2},
-		{1 << 62, 0},
-	} {
-		if got := expiration(tt.keep, now); got != tt.want {
-			t.Errorf("%v: %d, want %d", tt.keep, got, tt.want)
-		}
-	}
 }

@@ -1,28 +1,22 @@
-package client_test
+package cache_test
 
 import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/lockcached/lockcached/client"
+	"github.com/lockcached/lockcached/client/cache"
+	"github.com/lockcached/lockcached/client/clienttest"
 )
 
 // connect returns a client of a server of its own, and what ends both.
 func connect() (c *client.Client, stop func()) {
-	addr, shutDown := serve()
-	c, err := client.New(client.Config{Servers: []string{addr}})
-	if err != nil {
-		panic(err)
-	}
-	return c, func() {
-		_ = c.Close()
-		shutDown()
-	}
+	fake := clienttest.New()
+	return fake.Client(), fake.Close
 }
 
 func render(_ context.Context, id string) (string, error) {
@@ -35,7 +29,7 @@ func render(_ context.Context, id string) (string, error) {
 // page returns a page. If it is not in the cache, one process of the fleet renders it
 // while all others wait for it.
 func page(ctx context.Context, c *client.Client, id string) (string, error) {
-	return client.GetOrCompute(ctx, c, "page:"+id, time.Minute, func(ctx context.Context) (string, error) {
+	return cache.GetOrCompute(ctx, c, "page:"+id, time.Minute, func(ctx context.Context) (string, error) {
 		return render(ctx, id)
 	})
 }
@@ -53,20 +47,20 @@ func ExampleGetOrCompute() {
 }
 
 // newPages returns a cache that rather serves an old page than a slow one.
-func newPages(c *client.Client, aead cipher.AEAD) *client.Cached[string] {
-	return client.NewCached(c, client.CacheConfig[string]{
+func newPages(c *client.Client, aead cipher.AEAD) *cache.Cache[string] {
+	return cache.New(c, cache.Config[string]{
 		Name:        "pages",
 		TTL:         time.Minute,
 		Stale:       time.Hour,       // then it is served a while longer, and rendered in the background
 		NegativeTTL: 5 * time.Second, // a database that is down is not asked by everybody in turn
 		Wait:        3 * time.Second, // then it is rendered without the lock
-		Codec:       sealed[string]{client.JSON[string]{}, aead},
+		Codec:       sealed[string]{cache.JSON[string]{}, aead},
 	})
 }
 
 // sealed encrypts what another codec makes.
 type sealed[T any] struct {
-	client.Codec[T]
+	cache.Codec[T]
 	aead cipher.AEAD // of cipher.NewGCMWithRandomNonce
 }
 
@@ -82,7 +76,7 @@ func (s sealed[T]) Decode(data []byte) (value T, err error) {
 	return s.Codec.Decode(data)
 }
 
-func ExampleCached() {
+func ExampleCache() {
 	c, stop := connect()
 	defer stop()
 	block, err := aes.NewCipher([]byte("a key of sixteen")) // not in the source, of course
@@ -114,19 +108,3 @@ func ExampleCached() {
 	// <h1>Page 17</h1> <nil>
 	// 1 1 2 1 1
 }
-
-// save stores a report, unless somebody who got the lock after us has stored one.
-func save(ctx context.Context, db *sql.DB, l *client.Lock, day, body string) error {
-	done, err := db.ExecContext(ctx, `INSERT INTO reports (day, body, token) VALUES ($1, $2, $3)
-		ON CONFLICT (day) DO UPDATE SET body = excluded.body, token = excluded.token
-		WHERE excluded.token >= reports.token`, day, body, int64(l.Token()))
-	if err != nil {
-		return err
-	}
-	if n, err := done.RowsAffected(); n == 0 {
-		return errors.Join(client.ErrLost, err)
-	}
-	return nil
-}
-
-var _ = save // needs a database

@@ -1,4 +1,4 @@
-package client
+package cache
 
 import (
 	"bytes"
@@ -28,11 +28,11 @@ func TestJSON(t *testing.T) {
 func TestValueThatCannotBeEncoded(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		m := mate(t, address, CacheConfig[chan int]{})
+		m := mate(t, address, Config[chan int]{})
 		if _, err := m.Get(t.Context(), "page:1", of(make(chan int))); err == nil {
 			t.Error("no error")
 		}
 		m.unlocked()
-		m.counted(CacheStats{Misses: 1, Failed: 1})
+		m.counted(Stats{Misses: 1, Failed: 1})
 	})
 }

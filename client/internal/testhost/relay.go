@@ -1,4 +1,4 @@
-package client
+package testhost
 
 import (
 	"net"
@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// A relay stands between clients and a server, and makes trouble.
-type relay struct {
+// A Relay stands between clients and a server, and makes trouble.
+type Relay struct {
 	listener net.Listener
 
-	away     atomic.Bool  // hang up on everybody
-	asked    atomic.Int32 // connections while away
+	Away     atomic.Bool  // hang up on everybody
+	Asked    atomic.Int32 // connections while away
 	every    int32        // lose every such answer, and the connection with it; 0 is none
 	answered atomic.Int32
-	lost     atomic.Int32
+	Lost     atomic.Int32
 
 	mu              sync.Mutex // guards what follows
 	network, target string
@@ -24,32 +24,47 @@ type relay struct {
 	busy sync.WaitGroup
 }
 
-func newRelay(t *testing.T, network, target string, every int32) *relay {
+// NewRelay starts a Relay to a target, which loses every so many-th answer, with the
+// connection; 0 is none.
+func NewRelay(t *testing.T, network, target string, every int32) *Relay {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{network: network, target: target, listener: l, every: every, conns: make(map[net.Conn]bool)}
-	r.busy.Go(r.serve)
-	t.Cleanup(func() {
-		_ = l.Close()
-		r.hangUp()
-		r.busy.Wait()
-	})
+	r := &Relay{listener: l, every: every}
+	r.start(t, network, target)
 	return r
 }
 
-func (r *relay) addr() string { return r.listener.Addr().String() }
+// RelayOn starts a Relay that loses nothing on a listener.
+func RelayOn(t *testing.T, l net.Listener, network, target string) {
+	r := &Relay{listener: l}
+	r.start(t, network, target)
+}
 
-func (r *relay) serve() {
+// start serves until the test ends.
+func (r *Relay) start(t *testing.T, network, target string) {
+	r.network, r.target, r.conns = network, target, make(map[net.Conn]bool)
+	r.busy.Go(r.serve)
+	t.Cleanup(func() {
+		_ = r.listener.Close()
+		r.HangUp()
+		r.busy.Wait()
+	})
+}
+
+// Addr is where it listens.
+func (r *Relay) Addr() string { return r.listener.Addr().String() }
+
+func (r *Relay) serve() {
 	for {
 		near, err := r.listener.Accept()
 		if err != nil {
 			return
 		}
-		if r.away.Load() {
-			r.asked.Add(1)
+		if r.Away.Load() {
+			r.Asked.Add(1)
 			_ = near.Close()
 			continue
 		}
@@ -64,21 +79,21 @@ func (r *relay) serve() {
 	}
 }
 
-func (r *relay) dial() (net.Conn, error) {
+func (r *Relay) dial() (net.Conn, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return net.Dial(r.network, r.target)
 }
 
-// setTarget puts another server in the place of the one there was, for connections to
+// SetTarget puts another server in the place of the one there was, for connections to
 // come.
-func (r *relay) setTarget(network, target string) {
+func (r *Relay) SetTarget(network, target string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.network, r.target = network, target
 }
 
-func (r *relay) track(conns ...net.Conn) {
+func (r *Relay) track(conns ...net.Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, conn := range conns {
@@ -88,7 +103,7 @@ func (r *relay) track(conns ...net.Conn) {
 
 // copy hands on what arrives. The answers are short, and each is asked for by itself:
 // one arrives in one piece.
-func (r *relay) copy(to, from net.Conn, answers bool) {
+func (r *Relay) copy(to, from net.Conn, answers bool) {
 	defer func() {
 		_, _ = to.Close(), from.Close()
 		r.mu.Lock()
@@ -103,7 +118,7 @@ func (r *relay) copy(to, from net.Conn, answers bool) {
 			return
 		}
 		if answers && r.every > 0 && r.answered.Add(1)%r.every == 0 {
-			r.lost.Add(1)
+			r.Lost.Add(1)
 			return
 		}
 		if _, err := to.Write(buf[:n]); err != nil {
@@ -112,8 +127,8 @@ func (r *relay) copy(to, from net.Conn, answers bool) {
 	}
 }
 
-// hangUp cuts all connections.
-func (r *relay) hangUp() {
+// HangUp cuts all connections.
+func (r *Relay) HangUp() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for conn := range r.conns {

@@ -1,4 +1,4 @@
-package client
+package cache
 
 import (
 	"context"
@@ -10,13 +10,14 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/lockcached/lockcached/client"
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// task is what a caller of a Cached wants: the value of a key, with the function
+// task is what a caller of a Cache wants: the value of a key, with the function
 // that it brings along to compute it.
 type task[T any] struct {
-	*Cached[T]
+	*Cache[T]
 	key     string
 	ttl     time.Duration
 	compute func(context.Context) (T, error)
@@ -41,7 +42,7 @@ func (e *entry[T]) fresh(now time.Time) bool { return now.Before(e.freshUntil) }
 
 // failure is the error of whoever finds that computing has failed.
 func (e *entry[T]) failure(key string) error {
-	return &CachedError{Key: key, Text: string(e.payload), Until: e.freshUntil}
+	return &FailedError{Key: key, Text: string(e.payload), Until: e.freshUntil}
 }
 
 // find reads what the caller wants. A server that is away has nothing, and what nobody
@@ -52,7 +53,7 @@ func (t *task[T]) find(ctx context.Context) (e entry[T], err error) {
 	}
 	items, err := t.client.Read(ctx, t.key)
 	switch {
-	case errors.Is(err, ErrUnavailable):
+	case errors.Is(err, client.ErrUnavailable):
 		return e, nil
 	case err != nil:
 		return e, err
@@ -66,8 +67,8 @@ func (t *task[T]) find(ctx context.Context) (e entry[T], err error) {
 	return e, nil
 }
 
-// errForeign: it was not a Cached that stored this.
-var errForeign = errors.New("client: no value of a Cached")
+// errForeign: it was not a Cache that stored this.
+var errForeign = errors.New("cache: no value of a Cache")
 
 // decode makes sense of what is stored, if anything is.
 func (t *task[T]) decode(item *memcache.Item) (e entry[T], err error) {
@@ -167,7 +168,7 @@ func (t *task[T]) store(ctx context.Context, made *envelope) (storable bool) {
 	if err != nil {
 		t.log(slog.LevelWarn, err, "computed value cannot be stored")
 	}
-	return !errors.Is(err, ErrUnable)
+	return !errors.Is(err, client.ErrUnable)
 }
 
 func (t *task[T]) put(ctx context.Context, e *envelope, keep time.Duration) error {

@@ -1,4 +1,4 @@
-package client
+package cache
 
 import (
 	"bufio"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/lockcached/lockcached/client/internal/testhost"
 	"github.com/lockcached/lockcached/locks"
 )
 
@@ -27,7 +28,7 @@ type crowd struct {
 
 const crowdSize = 6
 
-func newCrowd(t *testing.T, address string, value string, config CacheConfig[string]) *crowd {
+func newCrowd(t *testing.T, address string, value string, config Config[string]) *crowd {
 	c := &crowd{value: value}
 	for range crowdSize {
 		c.mates = append(c.mates, mate(t, address, config))
@@ -39,13 +40,13 @@ func newCrowd(t *testing.T, address string, value string, config CacheConfig[str
 func (c *crowd) compute(t *testing.T, misses uint64) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) {
 		c.begun.Add(1)
-		eventually(t, "all have come", func() bool { return c.sum(func(s CacheStats) uint64 { return s.Misses }) == misses })
+		eventually(t, "all have come", func() bool { return c.sum(func(s Stats) uint64 { return s.Misses }) == misses })
 		return c.value, nil
 	}
 }
 
 // sum adds up what the processes counted.
-func (c *crowd) sum(field func(CacheStats) uint64) (n uint64) {
+func (c *crowd) sum(field func(Stats) uint64) (n uint64) {
 	for _, m := range c.mates {
 		n += field(m.Stats())
 	}
@@ -56,7 +57,7 @@ func (c *crowd) sum(field func(CacheStats) uint64) (n uint64) {
 func (c *crowd) wants(t *testing.T, nth uint64) {
 	t.Helper()
 	const each = 3
-	fellThrough := func() uint64 { return c.sum(func(s CacheStats) uint64 { return s.FellThrough }) }
+	fellThrough := func() uint64 { return c.sum(func(s Stats) uint64 { return s.FellThrough }) }
 	before := fellThrough()
 	var callers sync.WaitGroup
 	for _, m := range c.mates {
@@ -83,31 +84,31 @@ func TestUnstorable(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(t *testing.T) string{
 		"too large for lockcached": func(t *testing.T) string {
-			return newHost(t, locks.Config{ItemSizeMax: 8 << 10}).addr
+			return newHost(t, locks.Config{ItemSizeMax: 8 << 10})
 		},
 		"too large for memcached": func(t *testing.T) string { return memcached(t, "-I", "512k") },
 		"lockcached has some room": func(t *testing.T) string {
-			return fullOfLocks(t, newHost(t, locks.Config{MemoryLimit: 2 << 20}).addr, 4<<10)
+			return fullOfLocks(t, newHost(t, locks.Config{MemoryLimit: 2 << 20}), 4<<10)
 		},
 		"lockcached has no room": func(t *testing.T) string {
-			return fullOfLocks(t, newHost(t, locks.Config{MemoryLimit: 2 << 20}).addr, 4<<10, 10)
+			return fullOfLocks(t, newHost(t, locks.Config{MemoryLimit: 2 << 20}), 4<<10, 10)
 		},
 		"lockcached has room for a lock": func(t *testing.T) string {
-			addr := fullOfLocks(t, newHost(t, locks.Config{MemoryLimit: 2 << 20}).addr, 4<<10, 60)
-			is(t, "making room", newClient(t, Config{}, addr).mc.Delete("fill:60:0"), nil)
+			addr := fullOfLocks(t, newHost(t, locks.Config{MemoryLimit: 2 << 20}), 4<<10, 60)
+			is(t, "making room", newMemcache(t, addr).Delete("fill:60:0"), nil)
 			return addr
 		},
 		"memcached evicts nothing": func(t *testing.T) string {
 			return fullOfLocks(t, memcached(t, "-m", "8", "-M"), 64<<10, 600<<10)
 		},
 		"lockcached stores no value": func(t *testing.T) string {
-			return newMiser(t, newHost(t, locks.Config{}).addr, "SERVER_ERROR out of memory storing object\r\n")
+			return newMiser(t, newHost(t, locks.Config{}), "SERVER_ERROR out of memory storing object\r\n")
 		},
 		"memcached stores no value": func(t *testing.T) string {
 			return newMiser(t, memcached(t), "SERVER_ERROR out of memory storing object\r\n")
 		},
 		"lockcached evicts at once": func(t *testing.T) string {
-			return newMiser(t, newHost(t, locks.Config{}).addr, "STORED\r\n")
+			return newMiser(t, newHost(t, locks.Config{}), "STORED\r\n")
 		},
 		"memcached evicts at once": func(t *testing.T) string {
 			return newMiser(t, memcached(t), "STORED\r\n")
@@ -115,7 +116,7 @@ func TestUnstorable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCrowd(t, start(t), strings.Repeat("x", 600<<10), CacheConfig[string]{})
+			c := newCrowd(t, start(t), strings.Repeat("x", 600<<10), Config[string]{})
 			c.wants(t, 1)
 			c.wants(t, 2)
 		})
@@ -126,13 +127,13 @@ func TestUnstorable(t *testing.T) {
 func TestUnstorableGiveUp(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, address string) {
-		through, careful := mate(t, address, CacheConfig[string]{}), mate(t, address, CacheConfig[string]{WaitOver: GiveUp})
+		through, careful := mate(t, address, Config[string]{}), mate(t, address, Config[string]{WaitOver: GiveUp})
 		notice := envelope{freshUntil: time.Now().Add(time.Hour), unstorable: true}
 		through.stored(notice)
 		through.wants("mine", of("mine"))
-		through.counted(CacheStats{Misses: 1, FellThrough: 1, Computed: 1})
+		through.counted(Stats{Misses: 1, FellThrough: 1, Computed: 1})
 		careful.wants("careful", of("careful"))
-		careful.counted(CacheStats{Misses: 1, Computed: 1})
+		careful.counted(Stats{Misses: 1, Computed: 1})
 		through.wants("careful", unwanted[string](t))
 
 		notice.freshUntil = time.Now().Add(-time.Second)
@@ -145,11 +146,11 @@ func TestUnstorableGiveUp(t *testing.T) {
 // fullOfLocks leaves no room for another lock of such a size, and then of the next.
 func fullOfLocks(t *testing.T, address string, sizes ...int) string {
 	t.Helper()
-	mc := newClient(t, Config{}, address).mc
+	mc := newMemcache(t, address)
 	for _, size := range sizes {
 		full := func(i int) bool {
 			err := mc.Add(&memcache.Item{Key: fmt.Sprintf("fill:%d:%d", size, i), Value: make([]byte, size)})
-			if err != nil && strings.Contains(err.Error(), serverError) {
+			if err != nil && strings.Contains(err.Error(), "SERVER_ERROR") {
 				return true
 			}
 			is(t, "filling", err, nil)
@@ -165,7 +166,7 @@ func fullOfLocks(t *testing.T, address string, sizes ...int) string {
 // and nothing else.
 func newMiser(t *testing.T, target, answer string) (addr string) {
 	t.Helper()
-	return newProxy(t, target, func(near, far net.Conn) {
+	return testhost.Proxy(t, target, func(near, far net.Conn) {
 		go func() { _, _ = io.Copy(near, far) }()
 		withhold(near, far, answer)
 	})

@@ -1,4 +1,4 @@
-package client
+package cache
 
 import (
 	"context"
@@ -110,7 +110,7 @@ func (e ownError) surface() error {
 
 // errGoexit is the error of a function that never returned: it called
 // runtime.Goexit, as testing.T.FailNow does.
-var errGoexit = errors.New("client: the computing function ended its goroutine")
+var errGoexit = errors.New("cache: the computing function ended its goroutine")
 
 // panicError is a panic on its way from the flight to the caller that caused it.
 type panicError struct {

@@ -1,4 +1,4 @@
-package client
+package cache
 
 import (
 	"cmp"
@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/lockcached/lockcached/client"
 )
 
-// refreshes are the computations of a Cached that go on in the background, while
+// refreshes are the computations of a Cache that go on in the background, while
 // callers have the value that is there.
 type refreshes struct {
 	mu   sync.Mutex          // guards keys
@@ -59,7 +61,7 @@ func (t *task[T]) rest(err error, found *entry[T]) time.Duration {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, ErrHeld):
+	case errors.Is(err, client.ErrHeld):
 		return min(max(found.computed, shortestLook), longestLook)
 	}
 	return cmp.Or(t.config.NegativeTTL, longestLook)
@@ -77,7 +79,7 @@ func (t *task[T]) renew(ctx context.Context, early bool) (err error) {
 		}
 	}()
 	hold, err := t.client.TryLock(ctx, t.lockKey(), t.options()...)
-	if errors.Is(err, ErrHeld) {
+	if errors.Is(err, client.ErrHeld) {
 		_ = t.end("left to others", nil)
 		return err
 	}

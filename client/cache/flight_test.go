@@ -1,4 +1,4 @@
-package client
+package cache
 
 import (
 	"context"
@@ -170,7 +170,7 @@ func TestPanicShowsWhereItCameFrom(t *testing.T) {
 		var fs flights[int]
 		p := board(t.Context(), &fs, func(context.Context) (int, error) { return explode() })
 		<-p.done
-		if text := p.err.Error(); !strings.HasPrefix(text, "too hot\n") || !strings.Contains(text, "client.explode(") {
+		if text := p.err.Error(); !strings.HasPrefix(text, "too hot\n") || !strings.Contains(text, "cache.explode(") {
 			t.Errorf("got %s", text)
 		}
 	})

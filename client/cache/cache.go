@@ -1,4 +1,4 @@
-package client
+package cache
 
 import (
 	"cmp"
@@ -8,31 +8,32 @@ import (
 	"reflect"
 	"sync"
 	"time"
+
+	"github.com/lockcached/lockcached/client"
 )
 
-// Cached is a cache of computed values on the server: what is missing is computed
-// by one caller in the whole fleet, while all others wait for the value. It is a
-// stampede guard, and nothing else: keys are deleted with gomemcache.
+// Cache is a cache of computed values on the server: what is missing is computed
+// by one caller in the whole fleet, while all others wait for the value.
 //
 // Freshness is judged by the wall clock of the reader, against that of the host
 // that computed: clocks should agree much better than to a TTL.
 //
-// A Cached may be used by several goroutines. Those that ask for a key at the same
+// A Cache may be used by several goroutines. Those that ask for a key at the same
 // time get the same value, and must not change it.
-type Cached[T any] struct {
-	client    *Client
-	config    CacheConfig[T]
+type Cache[T any] struct {
+	client    *client.Client
+	config    Config[T]
 	flights   flights[T]
 	refreshes refreshes
-	counts    *cacheCounters
-	observed  []CacheObserver
+	counts    *counters
+	observed  []Observer
 }
 
-// NewCached returns a cache that uses the client's servers.
-func NewCached[T any](c *Client, config CacheConfig[T]) *Cached[T] {
+// New returns a cache that uses the client's servers.
+func New[T any](c *client.Client, config Config[T]) *Cache[T] {
 	config.setDefaults()
-	observed := cacheObservers(c.Config().Observers)
-	return &Cached[T]{client: c, config: config, observed: observed, counts: sharedOf(c).counts.of(config.Name, observed)}
+	observed := observersOf(c.Config().Observers)
+	return &Cache[T]{client: c, config: config, observed: observed, counts: sharedOf(c).counts.of(config.Name, observed)}
 }
 
 // Get returns the value of the key, and computes it if there is none.
@@ -41,15 +42,15 @@ func NewCached[T any](c *Client, config CacheConfig[T]) *Cached[T] {
 // more, or when the lock is lost. An error of compute is returned to the caller whose
 // compute it was; then one of those who wait calls its own. A panic goes the same way.
 //
-// Other errors are that of ctx, memcache.ErrMalformedKey, a *CachedError, ErrClosed, and
+// Other errors are that of ctx, memcache.ErrMalformedKey, a *FailedError, ErrClosed, and
 // with GiveUp ErrHeld or ErrUnavailable.
-func (c *Cached[T]) Get(ctx context.Context, key string, compute func(context.Context) (T, error)) (T, error) {
+func (c *Cache[T]) Get(ctx context.Context, key string, compute func(context.Context) (T, error)) (T, error) {
 	return c.getFor(ctx, key, c.config.TTL, compute)
 }
 
 // getFor is Get with a TTL of its own.
-func (c *Cached[T]) getFor(ctx context.Context, key string, ttl time.Duration, compute func(context.Context) (T, error)) (T, error) {
-	task := &task[T]{Cached: c, key: key, ttl: ttl, compute: compute}
+func (c *Cache[T]) getFor(ctx context.Context, key string, ttl time.Duration, compute func(context.Context) (T, error)) (T, error) {
+	task := &task[T]{Cache: c, key: key, ttl: ttl, compute: compute}
 	found, err := task.find(ctx)
 	switch now := time.Now(); {
 	case err != nil:
@@ -77,7 +78,7 @@ func (c *Cached[T]) getFor(ctx context.Context, key string, ttl time.Duration, c
 
 // miss goes for a value that is not there, with the other goroutines that want it.
 // If somebody else's compute fails, it is the turn of the next.
-func (c *Cached[T]) miss(ctx context.Context, task *task[T]) (T, error) {
+func (c *Cache[T]) miss(ctx context.Context, task *task[T]) (T, error) {
 	for {
 		value, led, err := c.flights.do(ctx, task.key, task.fly)
 		if !led {
@@ -100,32 +101,32 @@ func (c *Cached[T]) miss(ctx context.Context, task *task[T]) (T, error) {
 
 // Stats returns what was counted, together with other caches of the Client that have
 // the same name. Package clientmetrics tells it to Prometheus.
-func (c *Cached[T]) Stats() CacheStats { return c.counts.stats() }
+func (c *Cache[T]) Stats() Stats { return c.counts.stats() }
 
-// GetOrCompute is Get of a Cached with nothing but a TTL. 0 means DefaultCacheTTL.
-func GetOrCompute[T any](ctx context.Context, c *Client, key string, ttl time.Duration,
+// GetOrCompute is Get of a Cache with nothing but a TTL. 0 means DefaultTTL.
+func GetOrCompute[T any](ctx context.Context, c *client.Client, key string, ttl time.Duration,
 	compute func(context.Context) (T, error)) (T, error) {
-	return cachedOf[T](c).getFor(ctx, key, cmp.Or(max(ttl, 0), DefaultCacheTTL), compute)
+	return cacheOf[T](c).getFor(ctx, key, cmp.Or(max(ttl, 0), DefaultTTL), compute)
 }
 
 // shared is what the caches of a Client share.
 type shared struct {
-	counts cacheCounts
+	counts countersByName
 	byType sync.Map // the caches of GetOrCompute, by the type of their values
 }
 
 type sharedKey struct{}
 
-func sharedOf(c *Client) *shared {
+func sharedOf(c *client.Client) *shared {
 	return c.Attached(sharedKey{}, func() any { return new(shared) }).(*shared)
 }
 
-// cachedOf returns the cache that a Client has for GetOrCompute.
-func cachedOf[T any](c *Client) *Cached[T] {
+// cacheOf returns the cache that a Client has for GetOrCompute.
+func cacheOf[T any](c *client.Client) *Cache[T] {
 	all, values := &sharedOf(c).byType, reflect.TypeFor[T]()
 	cached, found := all.Load(values)
 	if !found {
-		cached, _ = all.LoadOrStore(values, NewCached(c, CacheConfig[T]{}))
+		cached, _ = all.LoadOrStore(values, New(c, Config[T]{}))
 	}
-	return cached.(*Cached[T])
+	return cached.(*Cache[T])
 }
