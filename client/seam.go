@@ -11,8 +11,8 @@ import (
 	"github.com/lockcached/lockcached/client/internal/ctxtime"
 )
 
-// What follows is for packages that build on locks, as client/cache does. Who only takes
-// locks needs none of it.
+// What follows is for packages that build on locks, as client/cache does. A program that
+// only takes locks needs none of it.
 
 // ErrUnable is what Write, and a claim with Hasty, return if the server answered
 // SERVER_ERROR, as one does that has no room, or did not keep what it had stored.

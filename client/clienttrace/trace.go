@@ -95,7 +95,7 @@ func (*Tracer) Retried(ctx context.Context, retry client.Retry) {
 	))
 }
 
-// Failed does nothing: the spans of those who are concerned tell.
+// Failed does nothing: the span of each call tells.
 func (*Tracer) Failed(string) {}
 
 // Compute makes the span cache.compute.
