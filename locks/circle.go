@@ -159,7 +159,7 @@ func (m *Manager) reportCircles(circles []deadlock) {
 			locks.Dict(zerolog.Dict().Str("lock", key).Str("owner", m.ownerOf(key)))
 		}
 		m.circleLog.Warn().Str("claimant", d.claimant).Array("circle", locks).
-			Msg("ended a wait: it was a dead-lock")
+			Msg("ended a wait to break a deadlock")
 	}
 }
 

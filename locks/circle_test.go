@@ -193,7 +193,7 @@ func TestCircleInTheLog(t *testing.T) {
 		pass(circleStands)
 	})
 	const line = `{"level":"warn","claimant":"owner2","circle":[{"lock":"0","owner":"owner0"},{"lock":"1","owner":"owner1"},` +
-		`{"lock":"2","owner":"owner2"}],"message":"ended a wait: it was a dead-lock"}` + "\n"
+		`{"lock":"2","owner":"owner2"}],"message":"ended a wait to break a deadlock"}` + "\n"
 	if got := log.String(); got != line {
 		t.Errorf("logged %s", got)
 	}
