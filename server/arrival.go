@@ -15,7 +15,7 @@ import (
 // ends before that, every grant that the client has not received is withdrawn.
 //
 // There are at most twice as many as the connection holds locks, so the limit on the
-// memory of locks bounds these, too.
+// memory of locks bounds these, too. Plain grants are as many as one input asks for.
 type unsureGrants struct {
 	list []unsureGrant
 	keys []byte
@@ -75,7 +75,7 @@ func (c *conn) addUnsure(key []byte, g unsureGrant) {
 		u = unsurePool.Get().(*unsureGrants)
 		c.unsure = u
 	}
-	if len(u.list) == cap(u.list) {
+	if len(u.list) == cap(u.list) && u.plain < len(u.list) { // plain ones go when the input is over
 		u.keep(func(g unsureGrant, key []byte) bool { return c.srv.locks.Holds(key, g.token) })
 		if n := len(u.list); n > cap(u.list)/2 {
 			u.list = slices.Grow(u.list, n+1) // otherwise the list would be searched too often
