@@ -47,11 +47,6 @@ func (w *Writer) room() []byte {
 	return w.buf
 }
 
-// Copy appends replies that were put together before.
-func (w *Writer) Copy(replies []byte) {
-	w.buf = append(w.room(), replies...)
-}
-
 // Line appends a reply of one line.
 func (w *Writer) Line(s string) {
 	w.buf = append(append(w.room(), s...), "\r\n"...)

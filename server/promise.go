@@ -135,12 +135,12 @@ func (c *conn) takeBack(line string) bool {
 			return false
 		}
 		if broken && p.start >= sent { // otherwise the reply was replaced for another key of the same request
-			c.out.Copy(replies[sent:p.start])
+			c.out.Raw(replies[sent:p.start])
 			c.out.Line(line)
 			sent = p.end
 		}
 	}
-	c.out.Copy(replies[sent:])
+	c.out.Raw(replies[sent:])
 	return true
 }
 

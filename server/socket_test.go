@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -164,11 +163,7 @@ func (c *socketClient) reset() {
 // eventually waits for something that another goroutine will do.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(testenv.Patience); !done(); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
+	testenv.Eventually(t, what, done)
 }
 
 func (s *Server) waitForLine(t *testing.T, n int) {
