@@ -17,6 +17,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/lockcached/lockcached/client/internal/testhost"
+	"github.com/lockcached/lockcached/internal/testenv"
 	"github.com/lockcached/lockcached/locks"
 )
 
@@ -206,16 +207,21 @@ func TestServerMoves(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
-		t.Skip("there is no 127.0.0.2: ", err)
+		testenv.Missing(t, fmt.Errorf("there is no 127.0.0.2: %w", err))
 	}
 	_ = l.Close()
 	h := newHost(t, locks.Config{})
-	old := newRelay(t, "tcp", h.addr, 0)
-	port := portOf(t, old.Addr())
-	moved, err := net.Listen("tcp", "127.0.0.2:"+port)
-	if err != nil {
-		t.Skip("somebody has the port: ", err)
+	var old *testhost.Relay
+	var moved net.Listener
+	var port string
+	for range 100 { // until a port is free on both addresses
+		old = newRelay(t, "tcp", h.addr, 0)
+		port = portOf(t, old.Addr())
+		if moved, err = net.Listen("tcp", "127.0.0.2:"+port); err == nil {
+			break
+		}
 	}
+	is(t, "listen on the second address", err, nil)
 	know("moves.test", "127.0.0.1")
 	c := newClient(t, Config{Tries: maxTries}, "moves.test:"+port)
 	held := take(t, c, "k")
