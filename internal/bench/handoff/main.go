@@ -11,7 +11,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -86,30 +85,11 @@ func parseOptions(args []string) (options, error) {
 	o.duration = time.Duration(*seconds * float64(time.Second))
 
 	var err error
-	if o.loads, err = matchingLoads(*pattern); err != nil {
+	if o.loads, err = rig.Matching("-loads", *pattern, []load{free, short, long, crowd}, load.name); err != nil {
 		return o, err
 	}
 	o.systems, err = chooseSystems(*names)
 	return o, err
-}
-
-func matchingLoads(pattern string) ([]load, error) {
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, fmt.Errorf("-loads: %w", err)
-	}
-	var loads []load
-	var names []string
-	for _, l := range []load{free, short, long, crowd} {
-		names = append(names, l.name())
-		if re.MatchString(l.name()) {
-			loads = append(loads, l)
-		}
-	}
-	if len(loads) == 0 {
-		return nil, fmt.Errorf("-loads %s: matches none of %s", pattern, strings.Join(names, " "))
-	}
-	return loads, nil
 }
 
 // chooseSystems returns the systems of these names, or all.

@@ -13,8 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/lockcached/lockcached/internal/bench/rig"
@@ -94,30 +92,11 @@ func parseOptions(args []string) (options, error) {
 	o.duration = time.Duration(*seconds * float64(time.Second))
 
 	var err error
-	if o.cells, err = matchingCells(*pattern); err != nil {
+	if o.cells, err = rig.Matching("-cells", *pattern, allCells(), cell.name); err != nil {
 		return o, err
 	}
 	o.contenders, err = chooseContenders(*a, *b, *only)
 	return o, err
-}
-
-func matchingCells(pattern string) ([]cell, error) {
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, fmt.Errorf("-cells: %w", err)
-	}
-	var cells []cell
-	var names []string
-	for _, c := range allCells() {
-		names = append(names, c.name())
-		if re.MatchString(c.name()) {
-			cells = append(cells, c)
-		}
-	}
-	if len(cells) == 0 {
-		return nil, fmt.Errorf("-cells %s: matches none of %s", pattern, strings.Join(names, " "))
-	}
-	return cells, nil
 }
 
 // chooseContenders finds the servers at paths a and b, or only the one of them that is

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
+	"strings"
 	"syscall"
 )
 
@@ -25,4 +27,25 @@ func Main[Options any](name string, parse func(args []string) (Options, error), 
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
+}
+
+// Matching returns those of all whose name matches the regular expression that a flag gives.
+// It is an error if none does.
+func Matching[T any](flag, pattern string, all []T, name func(T) string) ([]T, error) {
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	var matching []T
+	var names []string
+	for _, x := range all {
+		names = append(names, name(x))
+		if re.MatchString(name(x)) {
+			matching = append(matching, x)
+		}
+	}
+	if len(matching) == 0 {
+		return nil, fmt.Errorf("%s %s: matches none of %s", flag, pattern, strings.Join(names, " "))
+	}
+	return matching, nil
 }
