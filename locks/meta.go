@@ -248,12 +248,13 @@ func (m *Manager) Remove(r *Removal) error {
 
 func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 	it := sh.find(hash, r.Key, now)
-	sh.noteOverrun(r.Key, r.Compare, it != nil)
 	if it == nil {
+		sh.noteOverrun(r.Key, r.Compare, false)
 		sh.counts.DeleteMisses++
 		return ErrNotFound
 	}
 	if r.HasCompare && it.CAS() != r.Compare {
+		sh.noteOverrun(r.Key, r.Compare, true)
 		sh.counts.DeleteMisses++
 		return ErrExists
 	}
@@ -272,7 +273,7 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 	return nil
 }
 
-// noteOverrun counts a release that comes after the lease of its hold has ended. It knows
+// noteOverrun counts a release that failed because the lease of its hold had ended. It knows
 // one by the token of the expired hold or, without a token, by the lock not being held.
 func (sh *shard) noteOverrun(key []byte, token uint64, taken bool) {
 	past := sh.ledger.Known(key)
