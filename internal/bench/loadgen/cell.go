@@ -3,10 +3,8 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 const (
@@ -18,72 +16,60 @@ const (
 // has under way, and the number of connections.
 type cell struct {
 	command  string
+	binary   bool // the binary protocol, not text
 	inFlight int
 	conns    int
 }
 
 func (c cell) name() string {
-	return fmt.Sprintf("%s/%d/%d", c.command, c.inFlight, c.conns)
+	command := c.command
+	if c.binary {
+		command = "binary-" + command
+	}
+	return fmt.Sprintf("%s/%d/%d", command, c.inFlight, c.conns)
 }
 
 // allCells returns the lines of the table from top to bottom.
 func allCells() []cell {
+	cells := cellsOf(false, "add-delete", "add-refused", "get", "set", "incr")
+	return append(cells, cellsOf(true, "add-delete", "add-refused", "get", "set")...)
+}
+
+func cellsOf(binary bool, commands ...string) []cell {
 	var cells []cell
-	for _, command := range []string{"add-delete", "add-refused", "get", "set", "incr"} {
+	for _, command := range commands {
 		for _, inFlight := range []int{1, 16} {
 			for _, conns := range []int{50, 500} {
-				cells = append(cells, cell{command, inFlight, conns})
+				cells = append(cells, cell{command, binary, inFlight, conns})
 			}
 		}
 	}
 	return cells
 }
 
-// A workload is what a cell sends. Every reply is known beforehand, to the
-// byte.
+// A dialect writes requests, and the replies that are due to them.
+type dialect interface {
+	add(key string, holder int) exchange         // is granted
+	refusedAdd(key string, claimer int) exchange // finds the lock held
+	set(key, value string) exchange
+	get(key, value string) exchange // finds value
+	remove(key string) exchange     // finds the key
+}
+
+func (c cell) dialect() dialect {
+	if c.binary {
+		return binaryDialect{}
+	}
+	return textDialect{}
+}
+
+// A workload is what a cell sends. Every reply is known beforehand, but for
+// the CAS values in binary ones.
 type workload struct {
 	prepare []batch   // sent on a connection of its own before the others start
 	cycles  [][]batch // for each connection, what it repeats
 	cleanUp []batch   // sent when all cycles have ended, to leave an empty server
 }
-
-// A batch is requests that go out in one write, and the replies to await
-// before the next batch goes out.
-type batch struct {
-	requests []byte
-	replies  []byte
-	ops      int
-	counts   bool // each reply is a counter, higher by ops the next time
-}
-
-// answered prepares b to be sent again.
-func (b *batch) answered() {
-	if b.counts {
-		advance(b.replies, b.ops)
-	}
-}
-
-type exchange struct{ request, reply string }
-
-func storage(verb, key string, exptime int, value, reply string) exchange {
-	return exchange{fmt.Sprintf("%s %s 0 %d %d\r\n%s\r\n", verb, key, exptime, len(value), value), reply + "\r\n"}
-}
-
-func add(key string, holder int) exchange {
-	return storage("add", key, lease, holderName(holder), "STORED")
-}
-
-func refusedAdd(key string, claimer int) exchange {
-	return storage("add", key, lease, holderName(claimer), "NOT_STORED")
-}
-
-func set(key, value string) exchange { return storage("set", key, 0, value, "STORED") }
-
-func get(key, value string) exchange {
-	return exchange{"get " + key + "\r\n", fmt.Sprintf("VALUE %s 0 %d\r\n%s\r\nEND\r\n", key, len(value), value)}
-}
-
-func remove(key string) exchange { return exchange{"delete " + key + "\r\n", "DELETED\r\n"} }
 
 // key returns a key of 20 bytes.
 func key(kind string, i int) string {
@@ -99,36 +85,37 @@ func hundredBytes(i int) string { return fmt.Sprintf("%0100d", i) }
 // workload returns what the cell's connections send.
 func (c cell) workload() workload {
 	var w workload
+	d := c.dialect()
 	switch c.command {
 	case "add-delete":
 		for i := range c.conns {
 			k := key("lock", i)
-			w.cycles = append(w.cycles, c.cycle(add(k, i), remove(k)))
+			w.cycles = append(w.cycles, c.cycle(d.add(k, i), d.remove(k)))
 		}
 	case "add-refused":
 		for i := range c.conns {
 			k := key("held", i/connsPerHeldLock)
 			if i%connsPerHeldLock == 0 {
-				w.around(add(k, i), remove(k))
+				w.around(d.add(k, i), d.remove(k))
 			}
-			w.cycles = append(w.cycles, c.cycle(refusedAdd(k, i+1)))
+			w.cycles = append(w.cycles, c.cycle(d.refusedAdd(k, i+1)))
 		}
 	case "get":
 		for i := range c.conns {
 			k, v := key("get", i), hundredBytes(i)
-			w.around(set(k, v), remove(k))
-			w.cycles = append(w.cycles, c.cycle(get(k, v)))
+			w.around(d.set(k, v), d.remove(k))
+			w.cycles = append(w.cycles, c.cycle(d.get(k, v)))
 		}
 	case "set":
 		for i := range c.conns {
 			k, v := key("set", i), hundredBytes(i)
-			w.around(set(k, v), remove(k))
-			w.cycles = append(w.cycles, c.cycle(set(k, v)))
+			w.around(d.set(k, v), d.remove(k))
+			w.cycles = append(w.cycles, c.cycle(d.set(k, v)))
 		}
 	case "incr":
 		for i := range c.conns {
 			k := key("incr", i)
-			w.around(set(k, counter(0)), remove(k))
+			w.around(d.set(k, counter(0)), d.remove(k))
 			w.cycles = append(w.cycles, []batch{increments(k, c.inFlight)})
 		}
 	}
@@ -152,41 +139,4 @@ func (c cell) cycle(exchanges ...exchange) []batch {
 		batches = append(batches, newBatch(chunk...))
 	}
 	return batches
-}
-
-func newBatch(exchanges ...exchange) batch {
-	var requests, replies bytes.Buffer
-	for _, e := range exchanges {
-		requests.WriteString(e.request)
-		replies.WriteString(e.reply)
-	}
-	return batch{requests: requests.Bytes(), replies: replies.Bytes(), ops: len(exchanges)}
-}
-
-// counterDigits is the width that counters keep: they start so high that no
-// run can lengthen them.
-const counterDigits = 10
-
-func counter(n int) string { return fmt.Sprint(1_000_000_000 + n) }
-
-func increments(key string, n int) batch {
-	var replies strings.Builder
-	for i := range n {
-		replies.WriteString(counter(i+1) + "\r\n")
-	}
-	requests := strings.Repeat("incr "+key+" 1\r\n", n)
-	return batch{requests: []byte(requests), replies: []byte(replies.String()), ops: n, counts: true}
-}
-
-// advance adds n to each of the counters, in place: formatting them anew would
-// cost more than sending them.
-func advance(counters []byte, n int) {
-	for line := counters; len(line) > 0; line = line[counterDigits+len("\r\n"):] {
-		carry := n
-		for i := counterDigits - 1; carry > 0; i-- {
-			carry += int(line[i] - '0')
-			line[i] = byte('0' + carry%10)
-			carry /= 10
-		}
-	}
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -208,9 +207,8 @@ func (w *worker) receive(c *conn) error {
 		return fmt.Errorf("the server closed a connection: %w", io.ErrUnexpectedEOF)
 	}
 	b := &c.cycle[c.at]
-	got, want := w.buf[:n], b.replies[c.got:]
-	if !bytes.HasPrefix(want, got) {
-		return unexpected(*b, got, want)
+	if got := w.buf[:n]; !b.accepts(got, c.got) {
+		return unexpected(*b, got, b.replies[c.got:])
 	}
 	c.got += n
 	if c.got < len(b.replies) {

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +31,7 @@ func TestWorkloads(t *testing.T) {
 }
 
 func TestPairsFillABatch(t *testing.T) {
-	pair := []exchange{add("k", 1), remove("k")}
+	pair := []exchange{textDialect{}.add("k", 1), textDialect{}.remove("k")}
 	if alone := (cell{inFlight: 1}).cycle(pair...); len(alone) != 2 {
 		t.Errorf("1 in flight: %d batches, want add and delete in turn", len(alone))
 	}
@@ -37,6 +39,29 @@ func TestPairsFillABatch(t *testing.T) {
 	want := strings.Repeat("STORED\r\nDELETED\r\n", 8)
 	if len(pipelined) != 1 || string(pipelined[0].replies) != want {
 		t.Errorf("16 in flight: %d batches, first reply %q", len(pipelined), pipelined[0].replies)
+	}
+}
+
+func TestRepliesInPieces(t *testing.T) {
+	pair := newBatch(binaryDialect{}.add("k", 1), binaryDialect{}.remove("k"))
+	replies := bytes.Clone(pair.replies)
+	replies[casAt], replies[casAt+casSize-1] = 1, 2
+	for size := 1; size <= len(replies); size++ {
+		received := 0
+		for piece := range slices.Chunk(bytes.Clone(replies), size) {
+			if !pair.accepts(piece, received) {
+				t.Fatalf("pieces of %d bytes: %q is refused at %d", size, piece, received)
+			}
+			received += len(piece)
+		}
+	}
+}
+
+func TestPacketsOfABatchHaveDifferentOpaques(t *testing.T) {
+	pair := newBatch(binaryDialect{}.add("k", 1), binaryDialect{}.remove("k"))
+	opaque := func(reply []byte) string { return string(reply[opaqueAt : opaqueAt+opaqueSize]) }
+	if first, second := opaque(pair.replies), opaque(pair.replies[headerSize:]); first == second {
+		t.Errorf("both are %q", first)
 	}
 }
 
@@ -89,22 +114,35 @@ func scripted(t *testing.T, request string, replies ...string) string {
 	return l.Addr().String()
 }
 
+// altered returns the reply with another byte at a position.
+func altered(reply string, at int) string {
+	b := []byte(reply)
+	b[at] ^= 0xff
+	return string(b)
+}
+
 func TestCrewNoticesWhatGoesWrong(t *testing.T) {
-	del := remove("k")
+	del := textDialect{}.remove("k")
+	get := binaryDialect{}.get("k", "v").numbered(0)
 	for _, test := range []struct {
-		name    string
-		replies []string
-		ops     uint64
-		want    string
+		name     string
+		exchange exchange
+		replies  []string
+		ops      uint64
+		want     string
 	}{
-		{"other-word", []string{"DELETED\r\n", "NOT_FOUND\r\n"}, 1, "unexpected reply"},
-		{"more-than-asked", []string{"DELETED\r\nDELETED\r\n"}, 0, "unexpected reply"},
-		{"hang-up", []string{"DELETED\r\n", "DELETED\r\n"}, 2, "closed a connection"},
-		{"hang-up-within-a-reply", []string{"DELETED\r\n", "DELE"}, 1, "closed a connection"},
+		{"other-word", del, []string{"DELETED\r\n", "NOT_FOUND\r\n"}, 1, "unexpected reply"},
+		{"more-than-asked", del, []string{"DELETED\r\nDELETED\r\n"}, 0, "unexpected reply"},
+		{"hang-up", del, []string{"DELETED\r\n", "DELETED\r\n"}, 2, "closed a connection"},
+		{"hang-up-within-a-reply", del, []string{"DELETED\r\n", "DELE"}, 1, "closed a connection"},
+		{"other-status", get, []string{get.reply, altered(get.reply, statusAt)}, 1, "unexpected reply"},
+		{"other-opaque", get, []string{get.reply, altered(get.reply, opaqueAt)}, 1, "unexpected reply"},
+		{"other-value", get, []string{get.reply, altered(get.reply, len(get.reply)-1)}, 1, "unexpected reply"},
+		{"other-cas", get, []string{get.reply, altered(get.reply, casAt)}, 2, "closed a connection"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			addr := scripted(t, del.request, test.replies...)
-			crew, err := newCrew(addr, [][]batch{{newBatch(del)}})
+			addr := scripted(t, test.exchange.request, test.replies...)
+			crew, err := newCrew(addr, [][]batch{{newBatch(test.exchange)}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,10 +205,14 @@ func TestOptions(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	round := func(ops float64) sample { return sample{opsPerSecond: ops} }
-	slow := result{cell{"get", 1, 50}, [][]sample{{round(90), round(80), round(95)}, {round(100), round(100), round(100)}}}
-	fast := result{cell{"add-delete", 16, 50}, [][]sample{{round(200)}, {round(100)}}}
-	got := speedTargets([]result{slow, fast})
-	if len(got) != 3 || got[0].Value != 0.9 || got[0].Holds || !got[1].Holds || !got[2].Holds {
+	slow := result{cell{"get", false, 1, 50}, [][]sample{{round(90), round(80), round(95)}, {round(100), round(100), round(100)}}}
+	fast := result{cell{"add-delete", false, 16, 50}, [][]sample{{round(200)}, {round(100)}}}
+	binary := result{cell{"add-delete", true, 16, 50}, [][]sample{{round(99)}, {round(100)}}}
+	got := speedTargets([]result{slow, fast, binary})
+	if len(got) != 4 || got[0].Value != 0.9 || got[0].Holds || !got[1].Holds || !got[2].Holds || got[3].Value != 0.99 || got[3].Holds {
 		t.Errorf("got %+v", got)
+	}
+	if got := speedTargets([]result{binary}); len(got) != 1 || got[0].Value != 0.99 {
+		t.Errorf("binary alone: got %+v", got)
 	}
 }

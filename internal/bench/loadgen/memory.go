@@ -63,7 +63,7 @@ func (f *footprint) measureLocks(ctx context.Context, c *contender, count int) e
 	for taken := 0; taken < count; {
 		var adds []exchange
 		for range min(locksAtOnce, count-taken) {
-			adds = append(adds, add(key("memory", taken), taken))
+			adds = append(adds, textDialect{}.add(key("memory", taken), taken))
 			taken++
 		}
 		if err := conn.do(newBatch(adds...)); err != nil {
@@ -98,7 +98,7 @@ func (f *footprint) measureConns(ctx context.Context, c *contender, count int) e
 	if err != nil {
 		return err
 	}
-	version := newBatch(exchange{"version\r\n", "VERSION " + c.server.Version + "\r\n"})
+	version := newBatch(exchange{request: "version\r\n", reply: "VERSION " + c.server.Version + "\r\n"})
 	for _, conn := range conns {
 		if err := conn.do(version); err != nil {
 			return err

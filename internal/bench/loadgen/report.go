@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -15,9 +16,10 @@ import (
 
 // What lockcached promises, as ratios to memcached's speed ...
 const (
-	leastRatio     = 0.95 // in every cell
-	leastMean      = 1.2  // geometric mean of all cells
+	leastRatio     = 0.95 // in every text cell
+	leastMean      = 1.2  // geometric mean of all text cells
 	leastPipelined = 1.5  // in the add-delete cells with 16 in flight
+	leastBinary    = 1.0  // in every cell of the binary protocol
 )
 
 // ... and in bytes.
@@ -103,23 +105,48 @@ func reportMemory(w io.Writer, o options, footprints []footprint) error {
 
 // speedTargets judges what was run: all cells, or those that were chosen.
 func speedTargets(results []result) []rig.Target {
-	var ratios, pipelined []float64
-	for _, r := range results {
-		ratios = append(ratios, r.ratio())
-		if r.cell.command == "add-delete" && r.cell.inFlight == 16 {
-			pipelined = append(pipelined, r.ratio())
-		}
-	}
-	least := slices.Min(ratios)
-	where := results[slices.Index(ratios, least)].cell.name()
-	targets := []rig.Target{
-		rig.AtLeast("least ratio, "+where, least, leastRatio),
-		rig.AtLeast(fmt.Sprintf("geometric mean of %d ratios", len(ratios)), rig.GeometricMean(ratios), leastMean),
+	text := where(results, func(c cell) bool { return !c.binary })
+	pipelined := where(text, func(c cell) bool { return c.command == "add-delete" && c.inFlight == 16 })
+	binary := where(results, func(c cell) bool { return c.binary })
+
+	var targets []rig.Target
+	if len(text) > 0 {
+		mean := fmt.Sprintf("geometric mean of %d text ratios", len(text))
+		targets = append(targets,
+			leastTarget("text", text, leastRatio),
+			rig.AtLeast(mean, rig.GeometricMean(ratios(text)), leastMean))
 	}
 	if len(pipelined) > 0 {
-		targets = append(targets, rig.AtLeast("least ratio of add-delete/16", slices.Min(pipelined), leastPipelined))
+		targets = append(targets, leastTarget("add-delete/16", pipelined, leastPipelined))
+	}
+	if len(binary) > 0 {
+		targets = append(targets, leastTarget("binary", binary, leastBinary))
 	}
 	return targets
+}
+
+// leastTarget is the target that no ratio falls below limit; it names the cell of the least one.
+func leastTarget(which string, results []result, limit float64) rig.Target {
+	least := slices.MinFunc(results, func(a, b result) int { return cmp.Compare(a.ratio(), b.ratio()) })
+	return rig.AtLeast(fmt.Sprintf("least %s ratio, %s", which, least.cell.name()), least.ratio(), limit)
+}
+
+func where(results []result, holds func(cell) bool) []result {
+	var matching []result
+	for _, r := range results {
+		if holds(r.cell) {
+			matching = append(matching, r)
+		}
+	}
+	return matching
+}
+
+func ratios(results []result) []float64 {
+	var ratios []float64
+	for _, r := range results {
+		ratios = append(ratios, r.ratio())
+	}
+	return ratios
 }
 
 func (r report) print(w io.Writer, format string) error {
