@@ -89,18 +89,18 @@ func TestPutTellsRetry(t *testing.T) {
 		claim.WithLine = true
 		done, err := m.Put(claim)
 		want(t, "add", err, ErrNotStored)
-		if done.Retry != 0 {
-			t.Errorf("unasked: %v", done.Retry)
+		if done.Retry() != 0 {
+			t.Errorf("unasked: %v", done.Retry())
 		}
 		claim.WithRetry = true
 		done, err = m.Put(claim)
 		want(t, "add", err, ErrNotStored)
-		if done.Retry == 0 || done.Waiters != 1 {
-			t.Errorf("retry %v, %d waiters", done.Retry, done.Waiters)
+		if done.Retry() == 0 || done.Waiters != 1 {
+			t.Errorf("retry %v, %d waiters", done.Retry(), done.Waiters)
 		}
 		must(t, remove(m, key))
-		if done, err = m.Put(claim); err != nil || done.Retry != 0 {
-			t.Errorf("granted: %v, %v", done.Retry, err)
+		if done, err = m.Put(claim); err != nil || done.Retry() != 0 {
+			t.Errorf("granted: %v, %v", done.Retry(), err)
 		}
 	})
 }

@@ -125,6 +125,7 @@ func BenchmarkHandOff(b *testing.B) {
 type handOff struct {
 	m      *Manager
 	claims [3]*Put
+	waits  [3]Wait
 	holder int
 }
 
@@ -138,21 +139,26 @@ func newHandOff(m *Manager) *handOff {
 	for i := range h.claims {
 		c, w := newClient(m, "0123456789abcdef"), new(served)
 		h.claims[i] = c.claim(key, 30*time.Second)
-		h.claims[i].Wait, h.claims[i].Waiter, h.claims[i].Waiting = time.Minute, w, &w.Waiting
+		h.waits[i] = Wait{For: time.Minute, Waiter: w, Waiting: &w.Waiting}
 	}
-	_, _ = m.Put(h.claims[0])
-	_, _ = m.Put(h.claims[1])
+	_ = h.claim(0)
+	_ = h.claim(1)
 	return h
+}
+
+func (h *handOff) claim(i int) error {
+	_, err := h.m.PutOrWait(h.claims[i], &h.waits[i])
+	return err
 }
 
 // next makes the last get in line and the holder release.
 func (h *handOff) next() error {
-	last := h.claims[(h.holder+2)%len(h.claims)]
-	if _, err := h.m.Put(last); err != ErrQueued {
+	last := (h.holder + 2) % len(h.claims)
+	if err := h.claim(last); err != ErrQueued {
 		return err
 	}
 	h.holder = (h.holder + 1) % len(h.claims)
-	return h.m.Delete(last.Key)
+	return h.m.Delete(h.claims[last].Key)
 }
 
 func TestHotPathDoesNotAllocate(t *testing.T) {
@@ -193,8 +199,7 @@ func inLine(b *testing.B, m *Manager, n int, locks []string) {
 			_, _ = m.Put(newClient(m, "holder").claim(key, time.Hour))
 		}
 		claim := newClient(m, "0123456789abcdef").claim(key, time.Hour)
-		claim.Wait, claim.Waiter, claim.Waiting = time.Minute, &waiters[i], &waiters[i].Waiting
-		if _, err := m.Put(claim); err != ErrQueued {
+		if _, err := m.PutOrWait(claim, &Wait{For: time.Minute, Waiter: &waiters[i], Waiting: &waiters[i].Waiting}); err != ErrQueued {
 			b.Fatal(err)
 		}
 	}
@@ -264,8 +269,7 @@ func massExit(b *testing.B, m *Manager, n int) {
 	waiters := make([]gone, n)
 	for i := range waiters {
 		claim := newClient(m, "0123456789abcdef").claim(key, time.Hour)
-		claim.Wait, claim.Waiter, claim.Waiting = time.Minute, &waiters[i], &waiters[i].Waiting
-		if _, err := m.Put(claim); err != ErrQueued {
+		if _, err := m.PutOrWait(claim, &Wait{For: time.Minute, Waiter: &waiters[i], Waiting: &waiters[i].Waiting}); err != ErrQueued {
 			b.Fatal(err)
 		}
 	}

@@ -78,8 +78,7 @@ func (c *client) wait(t *testing.T, key string, lease, wait time.Duration) *plac
 func (c *client) tryWait(key string, lease, wait time.Duration) (*place, error) {
 	p := &place{m: c.m}
 	claim := c.claim(key, lease)
-	claim.Wait, claim.Waiter, claim.Waiting = wait, p, &p.Waiting
-	_, err := c.m.Put(claim)
+	_, err := c.m.PutOrWait(claim, &Wait{For: wait, Waiter: p, Waiting: &p.Waiting})
 	return p, err
 }
 

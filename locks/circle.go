@@ -134,7 +134,7 @@ func (sh *shard) closesCircle(w *Waiting, it *item) bool {
 // counts the deadlock and leaves it to be logged.
 func (sh *shard) isDeadlock(w *Waiting, now time.Duration) bool {
 	circle := sh.m.circleClosedBy(w.claim.Session.self)
-	it := sh.table.Find(w.claim.hash, w.claim.Key)
+	it := sh.table.Find(w.hash, w.claim.Key)
 	if circle == nil || it == nil {
 		return false
 	}

@@ -21,8 +21,7 @@ import (
 func (c *client) waitByName(key string) (*place, error) {
 	p := &place{m: c.m}
 	claim := c.claim(key, time.Hour)
-	claim.Wait, claim.Waiter, claim.Waiting, claim.Named = time.Minute, p, &p.Waiting, true
-	_, err := c.m.Put(claim)
+	_, err := c.m.PutOrWait(claim, &Wait{For: time.Minute, Waiter: p, Waiting: &p.Waiting, Named: true})
 	return p, err
 }
 
@@ -330,8 +329,7 @@ func TestCircleClosedByAll(t *testing.T) {
 					own, next := fmt.Sprint(i), fmt.Sprint((i+1)%len(clients))
 					b := &blocking{outcome: make(chan Outcome, 1)}
 					claim := c.claim(next, time.Hour)
-					claim.Wait, claim.Waiter, claim.Waiting, claim.Named = time.Minute, b, &b.Waiting, true
-					if _, err := m.Put(claim); err == ErrQueued {
+					if _, err := m.PutOrWait(claim, &Wait{For: time.Minute, Waiter: b, Waiting: &b.Waiting, Named: true}); err == ErrQueued {
 						<-b.outcome
 					}
 					c.release(t, own)
@@ -419,8 +417,7 @@ func (w *circleWorld) wait(t *testing.T, c *circleClient, key string) {
 	p := &place{m: w.m}
 	claim := c.claim(key, ttl.Forever)
 	claim.Value = nil // does not identify it, so that no place is kept for it
-	claim.Wait, claim.Waiter, claim.Waiting, claim.Named = ttl.Forever, p, &p.Waiting, true
-	_, err := w.m.Put(claim)
+	_, err := w.m.PutOrWait(claim, &Wait{For: ttl.Forever, Waiter: p, Waiting: &p.Waiting, Named: true})
 	if closes {
 		wantDeadlock(t, c.name+" waits for "+key, p, err)
 		w.m.Close(&c.session) // it polls no more

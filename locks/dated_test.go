@@ -15,8 +15,8 @@ func (c *client) dated(t *testing.T, key string, lease time.Duration) *place {
 	t.Helper()
 	p := &place{m: c.m}
 	claim := c.claim(key, lease)
-	claim.Dated, claim.Wait, claim.Waiter, claim.Waiting = true, time.Minute, p, &p.Waiting
-	_, err := c.m.Put(claim)
+	claim.Dated = true
+	_, err := c.m.PutOrWait(claim, &Wait{For: time.Minute, Waiter: p, Waiting: &p.Waiting})
 	want(t, "claim", err, ErrQueued)
 	return p
 }

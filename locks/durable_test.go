@@ -337,11 +337,10 @@ func TestLongLineThatCannotBeServed(t *testing.T) {
 		}
 		claim := newClient(m, "newcomer").claim(key, time.Minute)
 		sh, hash := m.shardOf(claim.Key)
-		claim.hash = hash
 		sh.mu.Lock() // so that Run has no turn before the newcomer
 		sh.end(sh.itemOf(key), release, m.now())
 		queued := sh.queued
-		_, err := sh.put(claim, m.now())
+		_, err := sh.put(claim, hash, nil, m.now())
 		sh.unlock()
 		if queued != 19*few {
 			t.Errorf("%d are queued, want %d", queued, 19*few)
@@ -367,10 +366,9 @@ func TestDisavow(t *testing.T) {
 				m, _ := d.boot(t, Config{})
 				s := new(Session)
 				claim := func(key string) (token, entry uint64) {
-					put := &Put{Op: Add, Key: []byte(key), Lease: time.Minute, Session: s}
-					done, err := m.Put(put)
+					done, err := m.Put(&Put{Op: Add, Key: []byte(key), Lease: time.Minute, Session: s})
 					must(t, err)
-					return done.CAS, put.Entry()
+					return done.CAS, done.Entry
 				}
 				keptToken, kept := claim("lock:kept")
 				must(t, m.Commit())

@@ -35,8 +35,7 @@ func Example() {
 	fmt.Println("Ann:", err)
 
 	bob, w := claim("Bob"), new(waiter)
-	bob.Wait, bob.Waiter, bob.Waiting = time.Minute, w, &w.Waiting
-	_, err = m.Put(bob)
+	_, err = m.PutOrWait(bob, &locks.Wait{For: time.Minute, Waiter: w, Waiting: &w.Waiting})
 	fmt.Println("Bob:", err)
 
 	_, err = m.Put(claim("Cleo"))

@@ -75,7 +75,7 @@ func (m *Manager) Commit() error {
 
 // Disavow takes back a grant that the journal could not keep, before anybody is told
 // of it, and reports whether it did: a grant that was kept before the journal failed
-// stands. entry is from Put.Entry; s was granted the lock.
+// stands. entry is from Stored.Entry; s was granted the lock.
 func (m *Manager) Disavow(key []byte, token, entry uint64, s *Session) (disavowed bool) {
 	if m.Kept(entry) {
 		return false

@@ -192,16 +192,16 @@ func (sh *shard) forgetAll() {
 // place returns how many wait for the key of a claim, and how many of them are ahead of
 // the claimant: 0 if it was granted. If it was not, and WithRetry is set, the client is
 // expected to ask again at the time returned.
-func (sh *shard) place(c *Put, granted bool, now time.Duration) (p Place) {
+func (sh *shard) place(c *Put, hash uint64, granted bool, now time.Duration) (p Place) {
 	l := sh.lines[string(c.Key)]
 	if l == nil {
 		return p
 	}
 	if c.WithRetry && !granted {
-		if it := sh.table.Find(c.hash, c.Key); it == nil {
-			p.Retry = sh.retryClosed(c.Key, now)
+		if it := sh.table.Find(hash, c.Key); it == nil {
+			p.setRetry(sh.retryClosed(c.Key, now))
 		} else if held(it) {
-			p.Retry = sh.retry(it, c.Session, now, true)
+			p.setRetry(sh.retry(it, c.Session, now, true))
 		}
 	}
 	if !granted {
@@ -226,20 +226,24 @@ type Session struct {
 // clients share is counted as waiting for its latest locks only.
 const maxLines = 64
 
-// remember notes that s waits in l. If it waits in too many lines, it leaves the
-// one that it joined first.
-func (m *Manager) remember(s *Session, l *line) {
+// remember notes that s waits in l. boundLines is to follow.
+func (s *Session) remember(l *line) {
 	for i, known := range s.lines {
 		if known.key == l.key { // perhaps an earlier line for the same lock
 			s.lines[i] = l
 			return
 		}
 	}
-	if len(s.lines) == maxLines {
+	s.lines = append(s.lines, l)
+}
+
+// boundLines takes s, if it waits in too many lines, out of the one that it joined first. No
+// shard may be locked, since that line's will be.
+func (m *Manager) boundLines(s *Session) {
+	if s != nil && len(s.lines) > maxLines {
 		m.leave(s, s.lines[0], false)
 		s.lines = slices.Delete(s.lines, 0, 1)
 	}
-	s.lines = append(s.lines, l)
 }
 
 // Close takes the session out of the lines in which it polls. Its places may be kept for

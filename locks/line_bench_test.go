@@ -13,6 +13,7 @@ type crowd struct {
 	m       *Manager
 	clients []*client
 	claims  []*Put
+	waits   []Wait // of the clients that queue; zero for those that poll
 	next    int
 }
 
@@ -28,16 +29,18 @@ func newCrowd(b *testing.B, n int, queue bool) *crowd {
 		c.clients = append(c.clients, newClient(c.m, fmt.Sprint("client", i)))
 		claim := c.clients[i].claim(key, time.Hour)
 		claim.WithLine = true
+		var wait Wait
 		if queue {
 			w := new(served)
-			claim.Wait, claim.Waiter, claim.Waiting = time.Hour, w, &w.Waiting
+			wait = Wait{For: time.Hour, Waiter: w, Waiting: &w.Waiting}
 		}
-		c.claims = append(c.claims, claim)
+		c.claims, c.waits = append(c.claims, claim), append(c.waits, wait)
 		c.refused(i)
 	}
 	rand.Shuffle(n, func(i, j int) {
 		c.clients[i], c.clients[j] = c.clients[j], c.clients[i]
 		c.claims[i], c.claims[j] = c.claims[j], c.claims[i]
+		c.waits[i], c.waits[j] = c.waits[j], c.waits[i]
 	})
 	return c
 }
@@ -50,7 +53,7 @@ func (c *crowd) must(err error) {
 
 // refused makes a client claim the held lock.
 func (c *crowd) refused(i int) {
-	if _, err := c.m.Put(c.claims[i]); err != ErrNotStored && err != ErrQueued {
+	if _, err := c.m.PutOrWait(c.claims[i], &c.waits[i]); err != ErrNotStored && err != ErrQueued {
 		c.Fatal(err)
 	}
 }
@@ -70,19 +73,18 @@ func BenchmarkLine(b *testing.B) {
 	}{
 		{"renew", true, func(c *crowd) { // a wait ends, and goes on at its old place
 			i := c.any()
-			c.m.GiveUp(c.claims[i].Waiting, false)
+			c.m.GiveUp(c.waits[i].Waiting, false)
 			c.refused(i)
 		}},
 		{"hang-up", true, func(c *crowd) { // and another one comes
 			i := c.any()
-			c.m.GiveUp(c.claims[i].Waiting, true)
+			c.m.GiveUp(c.waits[i].Waiting, true)
 			c.refused(i)
 		}},
 		{"hand-off", true, func(c *crowd) { // and a new one comes
 			c.must(c.m.Delete([]byte(key)))
 			claim, w := newClient(c.m, "new").claim(key, time.Hour), new(served)
-			claim.Wait, claim.Waiter, claim.Waiting = time.Hour, w, &w.Waiting
-			if _, err := c.m.Put(claim); err != ErrQueued {
+			if _, err := c.m.PutOrWait(claim, &Wait{For: time.Hour, Waiter: w, Waiting: &w.Waiting}); err != ErrQueued {
 				c.Fatal(err)
 			}
 		}},

@@ -112,7 +112,7 @@ func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (err er
 	it := sh.find(hash, l.Key, now)
 	made := it == nil && l.Vivify
 	if made {
-		it, err = sh.vivify(&Put{Key: l.Key, NewCAS: l.NewCAS, Binary: l.Binary, hash: hash}, now)
+		it, err = sh.vivify(&Put{Key: l.Key, NewCAS: l.NewCAS, Binary: l.Binary, Lease: ttl.Forever}, hash, now)
 		if err != nil {
 			return err
 		}
@@ -146,12 +146,11 @@ func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (err er
 }
 
 // vivify makes an item that is not a lock. A Viewer decides its lease.
-func (sh *shard) vivify(c *Put, now time.Duration) (*item, error) {
+func (sh *shard) vivify(c *Put, hash uint64, now time.Duration) (*item, error) {
 	if !sh.evict(sh.table.SizeFor(len(c.Key), len(c.Value)), nil) {
 		return nil, errNoRoom
 	}
-	c.Lease = ttl.Forever
-	return sh.insert(c, now, false), nil
+	return sh.insert(c, hash, now, false), nil
 }
 
 // afterView carries out what a Viewer has decided. The item may be gone afterwards.
@@ -206,8 +205,8 @@ func (sh *shard) count(d *Delta, hash uint64, r Viewer, now time.Duration) (err 
 			Value:  strconv.AppendUint(text[:0], n, 10),
 			NewCAS: d.NewCAS,
 			Binary: d.Binary,
-			hash:   hash,
-		}, now)
+			Lease:  ttl.Forever,
+		}, hash, now)
 	} else {
 		n, err = sh.arith(it, d, now)
 	}

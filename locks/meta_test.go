@@ -159,8 +159,7 @@ func TestLookHandsOver(t *testing.T) {
 		bob := &place{m: m}
 		claim := newClient(m, "bob").claim(key, time.Minute)
 		claim.NewCAS, claim.WithLine = 99, true
-		claim.Wait, claim.Waiter, claim.Waiting = time.Minute, bob, &bob.Waiting
-		_, err := m.Put(claim)
+		_, err := m.PutOrWait(claim, &Wait{For: time.Minute, Waiter: bob, Waiting: &bob.Waiting})
 		want(t, "bob's claim", err, ErrQueued)
 		look(m, Look{Key: metaKey, Touch: true}, func(v *View) { v.Touch(0) })
 		wantOutcomes(t, []*place{bob}, "granted")

@@ -176,8 +176,7 @@ func (w *world) claim(l *modelLock, c *modelClient, wait time.Duration) {
 	w.note("%s claims %s for %v, waits %v", c.name, l.key, lease, wait)
 	p := &place{m: w.m}
 	put := c.client.claim(l.key, lease)
-	put.Wait, put.Waiter, put.Waiting = wait, p, &p.Waiting
-	done, err := w.m.Put(put)
+	done, err := w.m.PutOrWait(put, &Wait{For: wait, Waiter: p, Waiting: &p.Waiting})
 	switch {
 	case l.owner == "":
 		want(w.t, "claim of a free lock", err, nil)

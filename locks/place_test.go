@@ -358,8 +358,7 @@ func (c *client) waitUnasked(t *testing.T, key string) *place {
 	if wait := c.m.UnaskedWait(claim.Key, &c.session); wait != aMoment {
 		t.Errorf("%s may wait for %v", c.name, wait)
 	}
-	claim.Wait, claim.Waiter, claim.Waiting = 200*time.Millisecond, p, &p.Waiting
-	if _, err := c.m.Put(claim); err != ErrQueued {
+	if _, err := c.m.PutOrWait(claim, &Wait{For: 200 * time.Millisecond, Waiter: p, Waiting: &p.Waiting}); err != ErrQueued {
 		t.Fatalf("%s may not wait: %v", c.name, err)
 	}
 	return p

@@ -1,6 +1,7 @@
 package locks
 
 import (
+	"math"
 	"time"
 
 	"github.com/lockcached/lockcached/stats/ledger"
@@ -22,7 +23,7 @@ const (
 )
 
 // Put is what a storage command asks for. With Add and the key of a lock it is a
-// claim.
+// claim. It is only read, so it may be used again.
 type Put struct {
 	Op      Op
 	Key     []byte // 1 to 250 bytes
@@ -40,42 +41,31 @@ type Put struct {
 	Binary     bool   // the key is shown in base64
 	WithLine   bool   // fill in Stored.Place
 	WithRetry  bool   // with WithLine: fill in Place.Retry, too
-
-	// Wait is how long a claim may wait in line; 0 means not at all. Waiter is told the
-	// outcome of a wait, and Waiting is the memory for it. If the client does not say,
-	// Manager.UnaskedWait does.
-	Wait    time.Duration
-	Waiter  Waiter
-	Waiting *Waiting
-	// Named says that the client itself asked to wait, in its Session. Such a wait is
-	// ended if it is a deadlock.
-	Named bool
-	// GoesOn says that this wait is a part of a longer one: the client will wait again
-	// when it is over. It counts as a wait in vain only if the client does not come back.
-	GoesOn bool
-
-	hash  uint64
-	line  *line  // in which the session waits now
-	entry uint64 // number of the grant in the journal
 }
 
-// Entry is the number of the journal's entry for the grant, for Disavow; 0 if Put has
-// granted no lock, or without a journal.
-func (c *Put) Entry() uint64 { return c.entry }
-
-// Stored is the result of a Put.
+// Stored is the result of a Put. It is kept small enough for registers: 4 words.
 type Stored struct {
-	CAS  uint64 // 0 if it was refused
-	Size int    // bytes of the value; of the one that was sent if it was refused
+	CAS   uint64 // 0 if it was refused
+	Entry uint64 // the number of the grant in the journal, for Disavow; 0 if there is none
+	Size  int32  // bytes of the value; of the one that was sent if it was refused
 
 	Place // with WithLine
 }
 
-// Place is where in line a claim stands. (Stored is kept small enough for registers.)
+// Place is where in line a claim stands.
 type Place struct {
-	Waiters int32         // how many wait for the key
-	Rank    int32         // how many of them are ahead; 0 if it was granted
-	Retry   time.Duration // when to ask again, in whole milliseconds; 0 if it was granted
+	Waiters int32 // how many wait for the key
+	Rank    int32 // how many of them are ahead; 0 if it was granted
+	retryMs int32
+}
+
+// Retry is when to ask again, in whole milliseconds and at most 24 days; 0 if the claim was
+// granted.
+func (p Place) Retry() time.Duration { return time.Duration(p.retryMs) * time.Millisecond }
+
+// setRetry rounds to whole milliseconds.
+func (p *Place) setRetry(d time.Duration) {
+	p.retryMs = int32(min(d.Milliseconds(), math.MaxInt32))
 }
 
 // headerBytes is what memcached counts besides key and value towards the item
@@ -92,28 +82,35 @@ func (m *Manager) fits(c *Put, size int) bool {
 }
 
 // Put carries out a storage command. A refusal is ErrNotStored, ErrExists or
-// ErrNotFound; ErrQueued says that the claim waits in line.
-func (m *Manager) Put(c *Put) (Stored, error) {
+// ErrNotFound.
+func (m *Manager) Put(c *Put) (Stored, error) { return m.PutOrWait(c, nil) }
+
+// PutOrWait is Put, but a claim on a held lock may wait in line instead of being refused:
+// then PutOrWait returns ErrQueued, and the result comes through the wait's Waiter. It
+// reads wait, which may be nil, only until it returns.
+func (m *Manager) PutOrWait(c *Put, wait *Wait) (Stored, error) {
 	if !m.fits(c, len(c.Value)) {
 		m.Oversize(c.Key, c.Op == Set)
 		return Stored{}, ErrTooLarge
 	}
+	if wait != nil && wait.For <= 0 {
+		wait = nil
+	}
 	sh, hash := m.shardOf(c.Key)
-	c.hash = hash
 	for {
 		sh.mu.Lock()
-		done, err := sh.put(c, m.now())
+		done, err := sh.put(c, hash, wait, m.now())
 		sh.unlock()
 		if err != errNoRoom {
-			if c.line != nil {
-				m.remember(c.Session, c.line)
+			if err != nil {
+				m.boundLines(c.Session) // it may be in one line more now
 			}
 			return done, err
 		}
 		switch {
 		case m.makeRoom(sh, len(c.Key), len(c.Value)):
-		case c.Wait > 0:
-			c.Wait = 0 // a refusal needs no room
+		case wait != nil:
+			wait = nil // a refusal needs no room
 		default:
 			m.NoRoom(c.Key, c.Op == Set)
 			return Stored{}, ErrNoMemory
@@ -127,27 +124,27 @@ func (m *Manager) makeRoom(sh *shard, keyLen, valueLen int) bool {
 	return m.evictAnywhere(sh.table.SizeFor(keyLen, valueLen))
 }
 
-// put is Put with the shard locked.
-func (sh *shard) put(c *Put, now time.Duration) (Stored, error) {
-	it := sh.find(c.hash, c.Key, now)
-	done, err := sh.putOn(it, c, now)
+// put is PutOrWait with the shard locked. wait is nil if the claim may not wait.
+func (sh *shard) put(c *Put, hash uint64, wait *Wait, now time.Duration) (Stored, error) {
+	it := sh.find(hash, c.Key, now)
+	done, err := sh.putOn(it, c, hash, wait, now)
 	if err != errNoRoom {
 		sh.counts.CmdSet++
 	}
 	if err != nil {
-		done.Size = len(c.Value)
+		done.Size = int32(len(c.Value))
 	}
 	if c.WithLine {
-		done.Place = sh.place(c, err == nil, now)
+		done.Place = sh.place(c, hash, err == nil, now)
 	}
 	return done, err
 }
 
-func (sh *shard) putOn(it *item, c *Put, now time.Duration) (Stored, error) {
+func (sh *shard) putOn(it *item, c *Put, hash uint64, wait *Wait, now time.Duration) (Stored, error) {
 	switch c.Op {
 	case Add:
 		if it != nil || sh.isClosed(c, now) {
-			return Stored{}, sh.refuse(c, it, now)
+			return Stored{}, sh.refuse(c, hash, wait, it, now)
 		}
 	case Replace:
 		if it == nil {
@@ -167,7 +164,7 @@ func (sh *shard) putOn(it *item, c *Put, now time.Duration) (Stored, error) {
 		}
 	}
 	if it == nil {
-		return sh.create(c, now)
+		return sh.create(c, hash, now)
 	}
 	return sh.update(it, c, now)
 }
@@ -179,7 +176,7 @@ func (sh *shard) isClaim(c *Put) bool {
 }
 
 // create stores under a key that is free: a grant if it is a claim.
-func (sh *shard) create(c *Put, now time.Duration) (Stored, error) {
+func (sh *shard) create(c *Put, hash uint64, now time.Duration) (Stored, error) {
 	isClaim := sh.isClaim(c)
 	if isClaim && sh.m.journal != nil {
 		if err := sh.m.JournalErr(); err != nil {
@@ -189,13 +186,12 @@ func (sh *shard) create(c *Put, now time.Duration) (Stored, error) {
 	if !sh.evict(sh.table.SizeFor(len(c.Key), len(c.Value)), nil) {
 		return Stored{}, errNoRoom
 	}
-	var it *item
 	if isClaim {
-		it = sh.grant(c, 0, now)
-	} else {
-		it = sh.insert(c, now, false)
+		it := sh.grant(c, hash, 0, now)
+		return Stored{CAS: it.CAS(), Size: int32(len(c.Value)), Entry: sh.wrote}, nil
 	}
-	return Stored{CAS: it.CAS(), Size: len(c.Value)}, nil
+	it := sh.insert(c, hash, now, false)
+	return Stored{CAS: it.CAS(), Size: int32(len(c.Value))}, nil
 }
 
 // compare checks the id that a Put requires. stale says that the item has a later one,
@@ -227,7 +223,7 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 	joins := c.Op == Append || c.Op == Prepend
 	if c.Lease <= 0 && !joins && !stale {
 		sh.release(it, c.Session, now)
-		return Stored{CAS: sh.m.nextToken(), Size: len(c.Value)}, nil
+		return Stored{CAS: sh.m.nextToken(), Size: int32(len(c.Value))}, nil
 	}
 	if joins && !sh.m.fits(c, len(it.Value())+len(c.Value)) {
 		return Stored{}, ErrNotStored
@@ -260,7 +256,7 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 	sh.changed(it, kind, now)
 	sh.counts.TotalItems++
 	sh.settle(settleStep)
-	return Stored{CAS: it.CAS(), Size: len(it.Value())}, nil
+	return Stored{CAS: it.CAS(), Size: int32(len(it.Value()))}, nil
 }
 
 // overwrite stores the new value and, unless that is joined to the old one, the flags.
@@ -284,23 +280,23 @@ func (sh *shard) overwrite(it *item, c *Put) {
 
 // refuse answers an add that found an item, or a closed lock, which has none. If the
 // claim may wait, it gets a place in line; otherwise its client is counted as a poller.
-func (sh *shard) refuse(c *Put, it *item, now time.Duration) error {
+func (sh *shard) refuse(c *Put, hash uint64, wait *Wait, it *item, now time.Duration) error {
 	if it != nil {
 		sh.table.Use(it, now)
 	}
-	if c.Wait > 0 && sh.m.matches.match(c.Key) {
-		if err := sh.enqueue(c, it, now); err != ErrNotStored {
+	if wait != nil && sh.m.matches.match(c.Key) {
+		if err := sh.enqueue(c, hash, wait, it, now); err != ErrNotStored {
 			return err
 		}
 	}
 	if it == nil || held(it) {
-		sh.expect(c, it, now)
+		sh.expect(c, hash, it, now)
 	}
 	return ErrNotStored
 }
 
 // expect counts a claim that was refused, and its client as a poller.
-func (sh *shard) expect(c *Put, it *item, now time.Duration) {
+func (sh *shard) expect(c *Put, hash uint64, it *item, now time.Duration) {
 	if it != nil {
 		sh.roomForPast(it)
 	}
@@ -313,12 +309,12 @@ func (sh *shard) expect(c *Put, it *item, now time.Duration) {
 		l.freeSince = sh.m.settled
 	}
 	if sh.poll(l, c.Session, identity(c, it), waitqueue.Place{}, now) != nil {
-		c.line = l
+		c.Session.remember(l)
 	}
 	switch {
 	case l.Overtaken(c.Session):
-		c.Session.overtaken = c.hash
-	case c.Session.overtaken == c.hash:
+		c.Session.overtaken = hash
+	case c.Session.overtaken == hash:
 		c.Session.overtaken = 0
 	}
 	sh.tidy(l)

@@ -26,8 +26,7 @@ func (b *blocking) Served(_ *Waiting, how Outcome) bool {
 func (b *blocking) lock(c *client, key string) error {
 	for {
 		claim := c.claim(key, time.Hour)
-		claim.Wait, claim.Waiter, claim.Waiting = time.Minute, b, &b.Waiting
-		_, err := c.m.Put(claim)
+		_, err := c.m.PutOrWait(claim, &Wait{For: time.Minute, Waiter: b, Waiting: &b.Waiting})
 		if err != ErrQueued {
 			return err
 		}
@@ -135,8 +134,7 @@ func (c *client) waitAWhile(key string) {
 	p := &place{m: c.m}
 	p.gone.Store(gone)
 	claim := c.claim(key, 10*time.Millisecond)
-	claim.Wait, claim.Waiter, claim.Waiting = 5*time.Millisecond, p, &p.Waiting
-	if _, err := c.m.Put(claim); err != ErrQueued {
+	if _, err := c.m.PutOrWait(claim, &Wait{For: 5 * time.Millisecond, Waiter: p, Waiting: &p.Waiting}); err != ErrQueued {
 		return
 	}
 	time.Sleep(time.Duration(rand.IntN(8)) * time.Millisecond)

@@ -115,10 +115,10 @@ func (sh *shard) find(hash uint64, key []byte, now time.Duration) *item {
 // grant gives the lock of a claim to its claimant: an add that found nothing, a
 // hand-off and a withdrawn grant's successor all come here. since is when the claimant
 // began to wait, 0 if it did not.
-func (sh *shard) grant(c *Put, since, now time.Duration) *item {
-	it := sh.insert(c, now, true)
+func (sh *shard) grant(c *Put, hash uint64, since, now time.Duration) *item {
+	it := sh.insert(c, hash, now, true)
 	sh.begin(it, now, c.Session.claimant())
-	if s := c.Session; s != nil && s.overtaken == c.hash {
+	if s := c.Session; s != nil && s.overtaken == hash {
 		s.overtaken = 0
 	}
 	if len(sh.lines) > 0 {
@@ -129,7 +129,6 @@ func (sh *shard) grant(c *Put, since, now time.Duration) *item {
 		e.Waited, e.Took = true, now-since
 	}
 	sh.happened(it, &e)
-	c.entry = sh.wrote
 	return it
 }
 
@@ -161,9 +160,9 @@ func (sh *shard) leaveLine(it *item, c *Put, since, now time.Duration) time.Dura
 }
 
 // insert adds an item under a key that has none.
-func (sh *shard) insert(c *Put, now time.Duration, pinned bool) *item {
+func (sh *shard) insert(c *Put, hash uint64, now time.Duration, pinned bool) *item {
 	expires := expiresAt(c.Lease, now)
-	it := sh.table.Insert(c.hash, c.Key, c.Value, expires, now, pinned)
+	it := sh.table.Insert(hash, c.Key, c.Value, expires, now, pinned)
 	it.Flags = c.Flags
 	if c.Binary {
 		it.Mark(store.Binary)
@@ -276,13 +275,13 @@ func (sh *shard) handOff(l *line, now time.Duration) (holds bool) {
 	}
 	if w.claim.Lease <= 0 {
 		sh.counts.TotalItems++
-		w.token = sh.m.nextToken()
+		w.stored.CAS = sh.m.nextToken()
 		sh.tell(w, Granted, now)
 		return false
 	}
-	it := sh.grant(&w.claim, w.node.Place().Since, now)
+	it := sh.grant(&w.claim, w.hash, w.node.Place().Since, now)
+	w.stored.CAS, w.stored.Entry = it.CAS(), sh.wrote
 	sh.happened(it, &ledger.Event{Kind: ledger.HandedOff, Now: now})
-	w.token = it.CAS()
 	sh.tell(w, Granted, now)
 	return true
 }

@@ -26,15 +26,28 @@ type Waiter interface {
 	Served(w *Waiting, how Outcome) bool
 }
 
-// Waiting is a claim that stands in line. Put fills in the one that the caller provides;
-// it may be used again once the wait is over.
+// Wait says how a claim may wait in line.
+type Wait struct {
+	For     time.Duration // 0 or less means not at all; UnaskedWait if the client does not say
+	Waiter  Waiter        // is told the outcome
+	Waiting *Waiting      // the memory for the wait
+	// Named says that the client itself asked to wait, in its Session. Such a wait is
+	// ended if it is a deadlock.
+	Named bool
+	// GoesOn says that this wait is a part of a longer one: the client will wait again
+	// when it is over. It counts as a wait in vain only if the client does not come back.
+	GoesOn bool
+}
+
+// Waiting is a claim that stands in line. PutOrWait fills in the one that the caller
+// provides; it may be used again once the wait is over.
 type Waiting struct {
-	claim  Put
+	claim  Put // a copy that the Waiting owns, its key and value included
+	hash   uint64
 	node   waitqueue.Waiter[*Waiting]
 	line   *line
 	shard  *shard
 	waiter Waiter
-	token  uint64 // of the grant
 	stored Stored // the result
 
 	leaseEnd time.Duration // end of the lease, if it is Dated
@@ -44,13 +57,15 @@ type Waiting struct {
 	next     *Waiting // in shard.served
 
 	patient bool // it may wait for more than a moment
+	named   bool // as in Wait
+	goesOn  bool // as in Wait, or the wait was cut short
 }
 
 // SetIndex is for the heap of deadlines.
 func (w *Waiting) SetIndex(i int32) { w.due = i }
 
 // Token is the token of the grant that ended the wait.
-func (w *Waiting) Token() uint64 { return w.token }
+func (w *Waiting) Token() uint64 { return w.stored.CAS }
 
 // Stored is the result of the wait, as Put returns it for a claim that does not wait.
 func (w *Waiting) Stored() Stored { return w.stored }
@@ -72,20 +87,20 @@ func (sh *shard) admit(c *Put, l *line, it *item) error {
 
 // enqueue puts a claim in the line of an existing item or, if it is nil, of a closed
 // lock. It returns ErrQueued, or why the claim may not wait.
-func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
+func (sh *shard) enqueue(c *Put, hash uint64, wait *Wait, it *item, now time.Duration) error {
 	l := sh.lineOf(c.Key, it)
 	if err := sh.admit(c, l, it); err != nil {
 		sh.tidy(l)
 		return err
 	}
-	w := c.Waiting
+	w := wait.Waiting
 	data := append(append(w.claim.Key[:0], c.Key...), c.Value...) // copied: the caller's do not last
-	*w = Waiting{claim: *c, line: l, shard: sh, waiter: c.Waiter}
+	*w = Waiting{claim: *c, hash: hash, line: l, shard: sh, waiter: wait.Waiter, named: wait.Named}
 	w.claim.Key, w.claim.Value = data[:len(c.Key)], data[len(c.Key):]
 	w.leaseEnd = expiresAt(c.Lease, now)
 	w.node.X = w
 	l.Queue.Insert(&w.node, sh.placeFor(l, c.Session, identity(c, it), now))
-	if w.patient = c.Wait > momentary; w.patient {
+	if w.patient = wait.For > momentary; w.patient {
 		l.patient++
 	}
 	if it != nil {
@@ -98,19 +113,17 @@ func (sh *shard) enqueue(c *Put, it *item, now time.Duration) error {
 	} else if sh.settling(now) {
 		sh.close(l.key, sh.m.settled)
 	}
-	c.line = l
+	c.Session.remember(l)
 	c.Session.claimant() // made now, on the session's own goroutine
 	sh.queued++
 	sh.claims += w.size()
 	sh.settle(settleStep)
 	sh.m.addWaiter()
-	wait := c.Wait
-	if limit := sh.m.config.MaxWait; wait > limit { // a client that asks for more will wait on
-		wait, w.claim.GoesOn = limit, c.GoesOn || c.Named
-	}
-	w.waitEnd = expiresAt(wait, now)
+	limit := sh.m.config.MaxWait
+	w.goesOn = wait.GoesOn || wait.Named && wait.For > limit // a client that asks for more will wait on
+	w.waitEnd = expiresAt(min(wait.For, limit), now)
 	deadline := w.waitEnd
-	if c.Named && sh.closesCircle(w, it) {
+	if w.named && sh.closesCircle(w, it) {
 		deadline = min(deadline, now+circleStands)
 	}
 	sh.deadlines.Push(w, deadline)
@@ -127,7 +140,7 @@ func (sh *shard) leftQueue(w *Waiting) {
 	sh.queued--
 	sh.claims -= w.size()
 	sh.settle(settleStep)
-	if w.claim.Named {
+	if w.named {
 		sh.m.endWait(w.claim.Session.self)
 	}
 	if w.patient {
@@ -151,9 +164,9 @@ func (sh *shard) tell(w *Waiting, how Outcome, now time.Duration) {
 // decide records how a wait has ended.
 func (sh *shard) decide(w *Waiting, how Outcome, now time.Duration) {
 	w.how = how
-	w.stored = Stored{CAS: w.token, Size: len(w.claim.Value)}
+	w.stored.Size = int32(len(w.claim.Value))
 	if w.claim.WithLine {
-		w.stored.Place = sh.place(&w.claim, how == Granted, now)
+		w.stored.Place = sh.place(&w.claim, w.hash, how == Granted, now)
 	}
 	w.claim.Value = nil
 	if cap(w.claim.Key) > maxKeptClaim {
@@ -178,9 +191,9 @@ func (sh *shard) timeOut(w *Waiting, now time.Duration) {
 // come back, and keeps its place. A wait that goes on counts as one in vain only if the
 // waiter does not come back.
 func (sh *shard) timedOut(w *Waiting, now time.Duration) {
-	it := sh.table.Find(w.claim.hash, w.claim.Key)
+	it := sh.table.Find(w.hash, w.claim.Key)
 	p := sh.poll(w.line, w.claim.Session, identity(&w.claim, it), w.node.Place(), now)
-	if p != nil && w.claim.GoesOn {
+	if p != nil && w.goesOn {
 		p.GoesOn = true
 		return
 	}
@@ -261,11 +274,11 @@ func (m *Manager) tellAll(w *Waiting) {
 		var instead *Waiting // served instead of those that could not be told
 		kept := !m.Pending() || m.Commit() == nil
 		for w != nil {
-			next, key, token, how := w.next, w.claim.Key, w.token, w.how
+			next, key, token, how := w.next, w.claim.Key, w.Token(), w.how
 			switch {
-			case how == Granted && !kept && !m.Kept(w.claim.entry):
+			case how == Granted && !kept && !m.Kept(w.stored.Entry):
 				instead = join(m.takeBack(key, token, w.claim.Session), instead)
-				w.token, w.stored.CAS = 0, 0
+				w.stored.CAS, w.stored.Entry = 0, 0
 				w.waiter.Served(w, TimedOut)
 			// Once told, w may be in use for another wait.
 			case !w.waiter.Served(w, how) && how == Granted:

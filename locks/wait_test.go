@@ -118,9 +118,8 @@ func waitInSlices(t *testing.T, c *client, n int, slice time.Duration) (last *pl
 	for i := range n {
 		last = &place{m: c.m}
 		claim := c.claim(key, time.Minute)
-		claim.Wait, claim.Waiter, claim.Waiting, claim.Named = slice, last, &last.Waiting, true
-		claim.GoesOn = i < n-1
-		if _, err := c.m.Put(claim); err != ErrQueued {
+		wait := &Wait{For: slice, Waiter: last, Waiting: &last.Waiting, Named: true, GoesOn: i < n-1}
+		if _, err := c.m.PutOrWait(claim, wait); err != ErrQueued {
 			t.Fatalf("slice %d does not wait: %v", i, err)
 		}
 		pass(slice)
@@ -165,8 +164,7 @@ func TestWaitThatDoesNotGoOn(t *testing.T) {
 		p := &place{m: m}
 		c := newClient(m, "b")
 		claim := c.claim(key, time.Minute)
-		claim.Wait, claim.Waiter, claim.Waiting, claim.Named, claim.GoesOn = time.Second, p, &p.Waiting, true, true
-		if _, err := m.Put(claim); err != ErrQueued {
+		if _, err := m.PutOrWait(claim, &Wait{For: time.Second, Waiter: p, Waiting: &p.Waiting, Named: true, GoesOn: true}); err != ErrQueued {
 			t.Fatal(err)
 		}
 		pass(time.Second)
@@ -188,8 +186,7 @@ func TestCutWaitGoesOn(t *testing.T) {
 		for left := 10 * time.Second; left > 7*time.Second; left -= time.Second {
 			p := &place{m: m}
 			claim := c.claim(key, time.Minute)
-			claim.Wait, claim.Waiter, claim.Waiting, claim.Named = left, p, &p.Waiting, true
-			if _, err := m.Put(claim); err != ErrQueued {
+			if _, err := m.PutOrWait(claim, &Wait{For: left, Waiter: p, Waiting: &p.Waiting, Named: true}); err != ErrQueued {
 				t.Fatal(err)
 			}
 			pass(time.Second)
@@ -371,8 +368,8 @@ func TestWaiterKeepsItsClaim(t *testing.T) {
 			p.how.Store(int32(pending))
 			buffer := []byte(key + "waiter")
 			claim := &Put{Op: Add, Key: buffer[:len(key)], Value: buffer[len(key):], Flags: 7, Lease: time.Minute,
-				Session: new(Session), Wait: time.Minute, Waiter: p, Waiting: &p.Waiting}
-			_, err := m.Put(claim)
+				Session: new(Session)}
+			_, err := m.PutOrWait(claim, &Wait{For: time.Minute, Waiter: p, Waiting: &p.Waiting})
 			want(t, "add", err, ErrQueued)
 			clear(buffer)
 			must(t, remove(m, key))

@@ -106,27 +106,25 @@ func (c *conn) store(q *protocol.Request) bool {
 		Compare: q.CAS,
 		Session: &c.session,
 	}
-	wait, byPolicy, fault := c.waitFor(q, put)
+	wait, fault := c.waitFor(q, put)
 	if fault != nil {
 		c.fault(q, fault)
 		return true
 	}
-	if wait > 0 {
-		if c.mayWait(put, wait, byPolicy) != nil {
-			return false
-		}
+	if wait.For > 0 && c.mayWait(&wait) != nil {
+		return false
 	}
 	if c.srv.detail.on.Load() {
 		c.srv.detail.set(put.Key)
 	}
-	done, err := c.srv.locks.Put(put)
+	done, err := c.srv.locks.PutOrWait(put, &wait)
 	if err == locks.ErrQueued {
 		c.startWaiting()
 		return true
 	}
 	c.reply(q, "STORED", err)
 	if err == nil && put.Op == locks.Add && !q.NoReply {
-		c.maybeUnsure(put.Key, done.CAS, wait > 0)
+		c.maybeUnsure(put.Key, done.CAS, wait.For > 0)
 	}
 	c.promisePut(put, done, err)
 	return true

@@ -13,29 +13,29 @@ func (c *conn) metaSet(q *protocol.Request) bool {
 	put := &c.work.put
 	fillPut(put, q)
 	put.Session = &c.session
-	wait, byPolicy, fault := c.waitFor(q, put)
+	wait, fault := c.waitFor(q, put)
 	if fault != nil {
 		c.fault(q, fault)
 		return true
 	}
 	if q.Meta.Has('W') {
-		wait, byPolicy, put.GoesOn = waitOf(&q.Meta), false, q.Meta.GoesOn
+		wait = locks.Wait{For: waitOf(&q.Meta), Named: true, GoesOn: q.Meta.GoesOn}
 	}
 	answer := setAnswer{flags: q.Args, key: q.Key, binary: put.Binary, quiet: q.Meta.Has('q')}
-	if wait > 0 {
-		if c.mayWait(put, wait, byPolicy) != nil {
+	if wait.For > 0 {
+		if c.mayWait(&wait) != nil {
 			return false
 		}
 		c.spare.keepAnswer(&answer)
 	}
-	done, err := c.srv.locks.Put(put)
+	done, err := c.srv.locks.PutOrWait(put, &wait)
 	if err == locks.ErrQueued {
 		c.startWaiting()
 		return true
 	}
 	answer.append(&c.out, done, err)
 	if err == nil && put.Op == locks.Add {
-		c.maybeUnsure(put.Key, done.CAS, wait > 0)
+		c.maybeUnsure(put.Key, done.CAS, wait.For > 0)
 	}
 	c.promisePut(put, done, err)
 	return true

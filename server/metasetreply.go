@@ -39,7 +39,7 @@ func (a *setAnswer) append(out *protocol.Writer, done locks.Stored, err error) {
 		case 'p':
 			out.MetaUint('p', uint64(done.Rank))
 		case 'd':
-			out.MetaUint('d', uint64(done.Retry.Milliseconds()))
+			out.MetaUint('d', uint64(done.Retry().Milliseconds()))
 		}
 	}
 	out.EndMeta()

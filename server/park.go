@@ -34,9 +34,9 @@ type parked struct {
 
 var past = time.Unix(1, 0)
 
-// mayWait prepares a claim to wait in line for up to d. Earlier answers are sent first,
-// since another goroutine may write the claim's answer at any time.
-func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
+// mayWait prepares the wait of a claim: c.spare will answer it. Earlier answers are sent
+// first, since another goroutine may write the claim's answer at any time.
+func (c *conn) mayWait(wait *locks.Wait) error {
 	if c.unsure != nil {
 		c.unsure.asked = true
 	}
@@ -49,12 +49,12 @@ func (c *conn) mayWait(put *locks.Put, d time.Duration, byPolicy bool) error {
 		p.writer, _ = c.transport.(nowWriter)
 		c.spare = p
 	}
-	p.byPolicy, p.meta.flags = byPolicy, nil
+	p.byPolicy, p.meta.flags = !wait.Named, nil
 	p.how, p.err = 0, nil
 	p.over.Store(false)
 	p.behind.Store(p.writer == nil) // it may be reading, and must be woken
 	p.arm()
-	put.Wait, put.Waiter, put.Waiting, put.Named = d, p, &p.waiting, !byPolicy
+	wait.Waiter, wait.Waiting = p, &p.waiting
 	return nil
 }
 

@@ -45,8 +45,8 @@ func (c *conn) promisePut(put *locks.Put, done locks.Stored, err error) {
 	switch {
 	case put.Op != locks.Add:
 		c.promise(put.Key, err)
-	case err == nil && put.Entry() != 0:
-		c.note(put.Key, done.CAS, put.Entry())
+	case err == nil && done.Entry != 0:
+		c.note(put.Key, done.CAS, done.Entry)
 	case err == nil:
 		c.promise(put.Key, nil)
 	}

@@ -3,35 +3,34 @@ package server
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// waitFor returns how long a claim may wait in line, and whether a policy says so rather
-// than the client. If the key has a wait option, waitFor removes it from put.Key.
-func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait time.Duration, byPolicy bool, fault *protocol.Fault) {
+// waitFor returns how a claim may wait in line, by the wait option of its key or else by a
+// policy. If the key has that option, waitFor removes it from put.Key.
+func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait locks.Wait, fault *protocol.Fault) {
 	if !protocol.IsReserved(q.Key) {
 		if put.Op != locks.Add || q.NoReply {
-			return 0, false, nil
+			return wait, nil
 		}
-		return c.srv.locks.UnaskedWait(put.Key, &c.session), true, nil
+		return locks.Wait{For: c.srv.locks.UnaskedWait(put.Key, &c.session)}, nil
 	}
 	key, fault := protocol.ParseKey(q.Key)
 	switch {
 	case key.Topic != protocol.WaitTopic:
-		return 0, false, protocol.ErrReserved
+		return wait, protocol.ErrReserved
 	case put.Op != locks.Add:
-		return 0, false, protocol.ErrOnlyClaim
+		return wait, protocol.ErrOnlyClaim
 	case fault != nil:
-		return 0, false, fault
+		return wait, fault
 	}
-	put.Key, put.GoesOn = key.Name, key.GoesOn
+	put.Key = key.Name
 	if q.NoReply {
-		return 0, false, nil
+		return wait, nil
 	}
-	return key.Wait, false, nil
+	return locks.Wait{For: key.Wait, Named: true, GoesOn: key.GoesOn}, nil
 }
 
 // getReserved answers a get of a reserved key, as an item; what does not exist is a miss.
