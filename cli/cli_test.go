@@ -24,7 +24,7 @@ func TestHelp(t *testing.T) {
 		t.Errorf("first line %q", first)
 	}
 	// memcached's test suite looks for these words to decide what a server can do.
-	for _, word := range []string{"sasl", "ext_path", "proxy_config", "no_drop_privileges"} {
+	for _, word := range []string{"ext_path", "proxy_config", "no_drop_privileges"} {
 		if strings.Contains(strings.ToLower(help), word) {
 			t.Errorf("the help promises %s", word)
 		}
@@ -46,14 +46,6 @@ func TestVersion(t *testing.T) {
 		if got := clitest.Output(t, arg); got != "lockcached 0.1.0 (speaks memcached 1.6.45)\n" {
 			t.Errorf("%s: %q", arg, got)
 		}
-	}
-}
-
-func TestVersionOfWhatIsNotThere(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	code := cli.Run([]string{"lockcached", "-S", "--version"}, &stdout, &stderr, nil)
-	if code != exit.Refused || stdout.Len() > 0 || !strings.Contains(stderr.String(), "SASL is the binary protocol's") {
-		t.Errorf("exit %d, %q, %q", code, &stdout, &stderr)
 	}
 }
 

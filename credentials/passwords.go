@@ -1,8 +1,10 @@
 package credentials
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
+	"os"
 )
 
 // Passwords are the users in a file of lines user:password. Safe for concurrent use.
@@ -20,16 +22,29 @@ func LoadPasswords(path string) (*Passwords, error) {
 	return p, p.Reload()
 }
 
-// Match reports whether the file has this user with this password. The time that it takes does
-// not tell whether either is right.
+// Match reports whether the file has this user with this password. A user with a realm,
+// user@realm, may be in the file without it, and one without a realm may have this host's name
+// there, as in a password file of memcached's SASL. The time that it takes does not tell whether
+// either is right.
 func (p *Passwords) Match(user, password []byte) bool {
 	asked := newEntry(user, password)
+	also := sha256.Sum256(otherName(user))
 	found := 0
 	for _, e := range *p.current.Load() {
-		found |= subtle.ConstantTimeCompare(e.user[:], asked.user[:]) &
-			subtle.ConstantTimeCompare(e.password[:], asked.password[:])
+		known := subtle.ConstantTimeCompare(e.user[:], asked.user[:]) | subtle.ConstantTimeCompare(e.user[:], also[:])
+		found |= known & subtle.ConstantTimeCompare(e.password[:], asked.password[:])
 	}
 	return found == 1
+}
+
+var hostname, _ = os.Hostname()
+
+// otherName is a user without the realm or, if there is none, with this host for it.
+func otherName(user []byte) []byte {
+	if name, _, ok := bytes.Cut(user, []byte{'@'}); ok {
+		return name
+	}
+	return append(append(bytes.Clone(user), '@'), hostname...)
 }
 
 func newEntry(user, password []byte) entry {

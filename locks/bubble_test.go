@@ -152,3 +152,8 @@ type reading struct {
 }
 
 func (r *reading) Item(it *Item) { r.value, r.cas = string(it.Value()), it.CAS() }
+
+func renew(m *Manager, r *Renewal) error {
+	_, err := m.Renew(r)
+	return err
+}

@@ -276,9 +276,9 @@ func TestReleaseOverAnotherConnection(t *testing.T) {
 		"md I T-1": func(m *Manager, by *Session) error {
 			return m.Remove(&Removal{Key: key, Session: by, Invalidate: true, HasLease: true})
 		},
-		"touch -1": func(m *Manager, by *Session) error { return m.Renew(&Renewal{Key: key, Session: by}) },
+		"touch -1": func(m *Manager, by *Session) error { return renew(m, &Renewal{Key: key, Session: by}) },
 		"gat -1": func(m *Manager, by *Session) error {
-			return m.Renew(&Renewal{Key: key, Session: by, Reader: new(reading)})
+			return renew(m, &Renewal{Key: key, Session: by, Reader: new(reading)})
 		},
 		"mg T-1": func(m *Manager, by *Session) error {
 			return m.Look(&Look{Key: key, Session: by, Touch: true}, viewFunc(func(v *View) { v.Touch(0) }))

@@ -38,7 +38,7 @@ func TestCrashKeepsHolds(t *testing.T) {
 			return m.Look(l, viewFunc(func(v *View) { v.Touch(l.Lease) }))
 		},
 		"incremented": func(m *Manager) error {
-			_, err := m.Arith(&Delta{Key: []byte(key), By: 5})
+			_, _, err := m.Arith(&Delta{Key: []byte(key), By: 5})
 			return err
 		},
 		"counted": func(m *Manager) error {
@@ -272,11 +272,11 @@ func TestFullDisk(t *testing.T) {
 		}
 
 		lock3 := []byte("lock:3")
-		_, arith := m.Arith(&Delta{Key: lock3, By: 1})
+		_, _, arith := m.Arith(&Delta{Key: lock3, By: 1})
 		for name, err := range map[string]error{
 			"claim":      b.add("lock:4", time.Minute),
 			"touch":      m.Touch(lock3, time.Minute),
-			"gat":        m.Renew(&Renewal{Key: lock3, Lease: time.Minute, Reader: new(reading)}),
+			"gat":        renew(m, &Renewal{Key: lock3, Lease: time.Minute, Reader: new(reading)}),
 			"set":        set(m, "lock:3", "x", time.Minute),
 			"incr":       arith,
 			"mg T":       m.Look(&Look{Key: lock3, Touch: true, Lease: 1}, viewFunc(func(v *View) { v.Touch(1) })),

@@ -56,9 +56,9 @@ func TestExpiredItemIsAbsent(t *testing.T) {
 		}
 		must(t, set(m, "item", "1", time.Second))
 		time.Sleep(time.Second)
-		_, err := m.Arith(&Delta{Key: []byte("item"), By: 1})
+		_, _, err := m.Arith(&Delta{Key: []byte("item"), By: 1})
 		want(t, "incr", err, ErrNotFound)
-		want(t, "gat", m.Renew(&Renewal{Key: []byte("item"), Lease: time.Minute, Reader: new(reading)}), ErrNotFound)
+		want(t, "gat", renew(m, &Renewal{Key: []byte("item"), Lease: time.Minute, Reader: new(reading)}), ErrNotFound)
 	})
 }
 
@@ -92,7 +92,7 @@ func TestArith(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, Config{}, func(t *testing.T, m *Manager) {
 				must(t, set(m, "n", tt.value, time.Minute))
-				n, err := m.Arith(&Delta{Key: []byte("n"), By: tt.by, Decr: tt.decr})
+				n, _, err := m.Arith(&Delta{Key: []byte("n"), By: tt.by, Decr: tt.decr})
 				v, _ := value(m, "n")
 				if tt.leaves == "" {
 					want(t, "arith", err, ErrNotNumber)
@@ -107,7 +107,7 @@ func TestArith(t *testing.T) {
 func TestArithOfNothing(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
 		for _, decr := range []bool{true, false} {
-			_, err := m.Arith(&Delta{Key: []byte("n"), By: 1, Decr: decr})
+			_, _, err := m.Arith(&Delta{Key: []byte("n"), By: 1, Decr: decr})
 			want(t, "arith", err, ErrNotFound)
 		}
 		if total := m.Totals(); total.IncrMisses != 1 || total.DecrMisses != 1 {
@@ -122,8 +122,8 @@ func TestCounts(t *testing.T) {
 		must(t, set(m, "n", "1", time.Minute))
 		_, _ = value(m, "n")
 		_, _ = value(m, "absent")
-		_, _ = m.Arith(&Delta{Key: []byte("n"), By: 1})
-		_, _ = m.Arith(&Delta{Key: []byte("n"), By: 1, Decr: true})
+		_, _, _ = m.Arith(&Delta{Key: []byte("n"), By: 1})
+		_, _, _ = m.Arith(&Delta{Key: []byte("n"), By: 1, Decr: true})
 		_ = m.Touch([]byte("n"), time.Minute)
 		_ = m.Touch([]byte("absent"), time.Minute)
 		for _, id := range []uint64{1, m.token.Load()} {

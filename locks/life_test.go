@@ -154,7 +154,7 @@ func holdOps(m *Manager, lease time.Duration) map[string]func() error {
 		"set": put(Set), "replace": put(Replace), "cas": put(CompareAndSwap),
 		"append": put(Append), "prepend": put(Prepend),
 		"touch": func() error { return m.Touch([]byte(key), lease) },
-		"gat":   func() error { return m.Renew(&Renewal{Key: []byte(key), Lease: lease, Reader: new(reading)}) },
+		"gat":   func() error { return renew(m, &Renewal{Key: []byte(key), Lease: lease, Reader: new(reading)}) },
 	}
 }
 
@@ -192,7 +192,7 @@ func TestNoRenewals(t *testing.T) {
 		_, err := m.Put(&Put{Op: CompareAndSwap, Key: []byte(key), Lease: time.Hour, Compare: 1})
 		want(t, "cas with another token", err, ErrExists)
 		_, _ = value(m, key)
-		_, err = m.Arith(&Delta{Key: []byte(key), By: 1})
+		_, _, err = m.Arith(&Delta{Key: []byte(key), By: 1})
 		want(t, "incr", err, nil)
 		if l := m.Lookup([]byte(key), nil); l.TTL != 10*time.Second || l.Counters[stats.Renewed] != 0 {
 			t.Errorf("renewed %d times, %v are left", l.Counters[stats.Renewed], l.TTL)

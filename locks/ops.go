@@ -42,9 +42,15 @@ type Renewal struct {
 	Reader  Reader        // is shown the item, unless it is nil
 }
 
+// Renewed is what Renew tells of the item that it has given a new lease.
+type Renewed struct {
+	Flags uint32
+	CAS   uint64
+}
+
 // Renew gives the item of the key a new lease, or returns ErrNotFound. It is a renewal if
 // the item is a held lock, a release if the lease is over.
-func (m *Manager) Renew(r *Renewal) error {
+func (m *Manager) Renew(r *Renewal) (Renewed, error) {
 	sh, hash := m.shardOf(r.Key)
 	sh.mu.Lock()
 	defer sh.unlock()
@@ -53,24 +59,26 @@ func (m *Manager) Renew(r *Renewal) error {
 	it := sh.find(hash, r.Key, now)
 	if it == nil {
 		sh.counts.TouchMisses++
-		return ErrNotFound
+		return Renewed{}, ErrNotFound
 	}
 	sh.counts.TouchHits++
 	if err := sh.keepable(it); err != nil && r.Lease > 0 {
-		return err
+		return Renewed{}, err
 	}
 	if r.Reader != nil {
 		r.Reader.Item(it)
 		it.Mark(store.Fetched)
 	}
 	sh.table.Use(it, now)
+	renewed := Renewed{it.Flags, it.CAS()}
 	sh.touch(it, r.Lease, r.Session, now)
-	return nil
+	return renewed, nil
 }
 
 // Touch renews the item of the key, or ends it if the lease is over.
 func (m *Manager) Touch(key []byte, lease time.Duration) error {
-	return m.Renew(&Renewal{Key: key, Lease: lease})
+	_, err := m.Renew(&Renewal{Key: key, Lease: lease})
+	return err
 }
 
 // touch renews or, with a lease that is over, releases. The caller has checked with
@@ -110,13 +118,17 @@ type Delta struct {
 }
 
 // Arith adds to the number in the item's value, or subtracts from it, and returns the
-// result. It wraps at 2^64 and stops at 0.
-func (m *Manager) Arith(d *Delta) (n uint64, err error) {
+// result and the item's new id. The number wraps at 2^64 and stops at 0.
+func (m *Manager) Arith(d *Delta) (n, cas uint64, err error) {
 	sh, hash := m.shardOf(d.Key)
 	sh.mu.Lock()
 	defer sh.unlock()
 	now := m.now()
-	return sh.arith(sh.find(hash, d.Key, now), d, now)
+	it := sh.find(hash, d.Key, now)
+	if n, err = sh.arith(it, d, now); err == nil {
+		cas = it.CAS()
+	}
+	return n, cas, err
 }
 
 func (sh *shard) arith(it *item, d *Delta, now time.Duration) (uint64, error) {

@@ -66,7 +66,7 @@ func TestRequestsAreOnlyRead(t *testing.T) {
 	removal := &Removal{Key: metaKey, Session: s, Empty: true}
 	onlyRead(t, removal, func() { must(t, m.Remove(removal)) })
 	renewal := &Renewal{Key: metaKey, Session: s, Lease: time.Minute}
-	onlyRead(t, renewal, func() { must(t, m.Renew(renewal)) })
+	onlyRead(t, renewal, func() { must(t, renew(m, renewal)) })
 	must(t, remove(m, string(metaKey)))
 	delta := &Delta{Key: metaKey, Session: s, By: 1, Vivify: true, Touch: true, Lease: time.Minute}
 	onlyRead(t, delta, func() { must(t, m.Count(delta, ignore)) })

@@ -6,6 +6,9 @@ var hotRequests = []struct{ name, input string }{
 	{"get", "get lock:user:1234567\r\n"},
 	{"add", "add lock:user:1234567 0 30 16\r\n0123456789abcdef\r\n"},
 	{"delete", "delete lock:user:1234567\r\n"},
+	{"binary-get", testPacket{op: opGet, key: "lock:user:1234567"}.String()},
+	{"binary-add", testPacket{op: opAdd, extras: storing(0, 30), key: "lock:user:1234567", value: "0123456789abcdef"}.String()},
+	{"binary-delete", testPacket{op: opDelete, key: "lock:user:1234567"}.String()},
 }
 
 // next takes one request through the Reader, as a connection does that is idle afterwards.
@@ -45,11 +48,18 @@ func TestNextDoesNotAllocate(t *testing.T) {
 
 func BenchmarkWriter(b *testing.B) {
 	key, value := []byte("lock:user:1234567"), []byte("0123456789abcdef")
-	b.ReportAllocs()
-	var w Writer
-	for b.Loop() {
-		w.Value(key, 0, value)
-		w.Line("END")
-		w.Drop()
+	for name, h := range map[string]Head{
+		"get":        {Verb: Get},
+		"binary-get": {Verb: Get, isPacket: true, opcode: opGet},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var w Writer
+			for b.Loop() {
+				w.Hit(&h, key, 0, value, 1)
+				w.EndGet(&h)
+				w.Drop()
+			}
+		})
 	}
 }

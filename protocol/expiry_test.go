@@ -14,7 +14,7 @@ func TestLease(t *testing.T) {
 	const day = 24 * 60 * 60
 	for _, tt := range []struct {
 		name    string
-		exptime int32
+		exptime int64
 		want    time.Duration
 	}{
 		{"zero-is-forever", 0, ttl.Forever},
@@ -23,10 +23,11 @@ func TestLease(t *testing.T) {
 		{"min", math.MinInt32, 0},
 		{"30-days", 30 * day, 30 * 24 * time.Hour},
 		{"30-days-and-1", 30*day + 1, time.Unix(30*day+1, 0).Sub(now)}, // in 1970
-		{"absolute-ahead", int32(unix + 10), 9500 * time.Millisecond},
-		{"absolute-next-second", int32(unix + 1), 500 * time.Millisecond},
-		{"absolute-this-second", int32(unix), -500 * time.Millisecond},
-		{"absolute-past", int32(unix - 10), -10500 * time.Millisecond},
+		{"absolute-ahead", int64(unix + 10), 9500 * time.Millisecond},
+		{"absolute-next-second", int64(unix + 1), 500 * time.Millisecond},
+		{"absolute-this-second", int64(unix), -500 * time.Millisecond},
+		{"absolute-past", int64(unix - 10), -10500 * time.Millisecond},
+		{"unsigned-max-is-in-2106", math.MaxUint32, time.Date(2106, 2, 7, 6, 28, 15, 0, time.UTC).Sub(now)},
 		{"max-is-in-2038", math.MaxInt32, time.Date(2038, 1, 19, 3, 14, 7, 0, time.UTC).Sub(now)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -40,7 +41,7 @@ func TestLease(t *testing.T) {
 // The clock is read only if the exptime is a Unix time: reading it would cost more than the rest
 // of parsing a request.
 func TestLeaseReadsNoClockForRelativeTimes(t *testing.T) {
-	for _, exptime := range []int32{-1, 0, 1, maxRelative} {
+	for _, exptime := range []int64{-1, 0, 1, maxRelative} {
 		Lease(exptime, func() time.Time {
 			t.Errorf("exptime %d reads the clock", exptime)
 			return time.Time{}

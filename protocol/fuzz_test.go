@@ -24,19 +24,58 @@ func FuzzReader(f *testing.F) {
 		if longestLine(input) >= MaxLine {
 			return // the result depends on how much of such a line has arrived, as in memcached
 		}
-		whole := fuzzFeed(t, input, len(input))
-		if bytewise := fuzzFeed(t, input, 1); !slices.Equal(whole, bytewise) {
-			t.Errorf("at once\n%s\nbyte by byte\n%s", strings.Join(whole, "\n"), strings.Join(bytewise, "\n"))
-		}
-		longest := 1 + int(seed%uint64(bufferSize))
-		var sizes []int
-		for _, piece := range cut(string(input), seed, longest) {
-			sizes = append(sizes, len(piece))
-		}
-		if pieces := fuzzFeed(t, input, sizes...); !slices.Equal(whole, pieces) {
-			t.Errorf("at once\n%s\nin pieces of %d\n%s", strings.Join(whole, "\n"), sizes, strings.Join(pieces, "\n"))
+		fuzzCuts(t, func() Reader { return NewReader(fuzzMax) }, input, seed)
+	})
+}
+
+// FuzzPackets is FuzzReader for the binary protocol. A client that must log in gets nothing else
+// before that.
+func FuzzPackets(f *testing.F) {
+	whole := ""
+	for _, s := range packetScript {
+		f.Add([]byte(s.input), uint64(1), false)
+		whole += s.input
+	}
+	f.Add([]byte(whole), uint64(2), false)
+	f.Add([]byte(testPacket{op: opSASLAuth, key: "PLAIN"}.String()+
+		testPacket{op: opSASLStep, key: "PLAIN", value: "\x00foo\x00bar"}.String()), uint64(3), true)
+	f.Add([]byte(testPacket{op: opSet, extras: storing(0, 0), key: "k", value: strings.Repeat("v", fuzzMax+1)}.String()), uint64(4), false)
+	f.Fuzz(func(t *testing.T, input []byte, seed uint64, locked bool) {
+		got := fuzzCuts(t, func() Reader {
+			r := NewReader(fuzzMax)
+			r.Speak(BinaryOnly)
+			if locked {
+				r.RequireLogin()
+			}
+			return r
+		}, input, seed)
+		for _, request := range got {
+			verb, _, _ := strings.Cut(request, " ")
+			if locked && slices.Contains(verbNames, verb) && !slices.Contains(beforeLogin, verb) {
+				t.Errorf("%s before the login", request)
+			}
 		}
 	})
+}
+
+var beforeLogin = strings.Fields("version login bad-login begin-login mechanisms")
+
+// fuzzCuts gives the input to new Readers in one piece, byte by byte and in random pieces, and
+// returns the requests, which must be the same each time.
+func fuzzCuts(t *testing.T, reader func() Reader, input []byte, seed uint64) []string {
+	whole := fuzzFeed(t, reader(), input, len(input))
+	if bytewise := fuzzFeed(t, reader(), input, 1); !slices.Equal(whole, bytewise) {
+		t.Errorf("at once\n%s\nbyte by byte\n%s", strings.Join(whole, "\n"), strings.Join(bytewise, "\n"))
+	}
+	longest := 1 + int(seed%uint64(bufferSize))
+	var sizes []int
+	for _, piece := range cut(string(input), seed, longest) {
+		sizes = append(sizes, len(piece))
+	}
+	if pieces := fuzzFeed(t, reader(), input, sizes...); !slices.Equal(whole, pieces) {
+		t.Errorf("at once\n%s\nin pieces of %d\n%s", strings.Join(whole, "\n"), sizes, strings.Join(pieces, "\n"))
+	}
+	return whole
 }
 
 func longestLine(input []byte) (n int) {
@@ -46,10 +85,9 @@ func longestLine(input []byte) (n int) {
 	return n
 }
 
-// fuzzFeed gives the input to a new Reader in pieces of these sizes, the last of which repeats,
+// fuzzFeed gives the input to a Reader in pieces of these sizes, the last of which repeats,
 // and checks what can be checked for any request.
-func fuzzFeed(t *testing.T, input []byte, sizes ...int) (got []string) {
-	r := NewReader(fuzzMax)
+func fuzzFeed(t *testing.T, r Reader, input []byte, sizes ...int) (got []string) {
 	fed, taken := 0, 0 // bytes given to the Reader, and bytes of requests that it returned
 	for fed < len(input) {
 		size := sizes[0]
@@ -67,7 +105,7 @@ func fuzzFeed(t *testing.T, input []byte, sizes ...int) (got []string) {
 				break
 			}
 			got = append(got, show(&q, err))
-			if _, fault := err.(*Fault); err != nil && !fault {
+			if ends(err) {
 				return got
 			}
 			if err == nil {
@@ -93,7 +131,10 @@ func checkMemory(t *testing.T, r *Reader) {
 // block, or with its line.
 func checkTaken(t *testing.T, taken []byte, q *Request) {
 	end := "\n"
-	if q.Value != nil {
+	switch {
+	case q.isPacket:
+		end = string(q.Value)
+	case q.Value != nil:
 		end = "\n" + string(q.Value) + "\r\n"
 	}
 	if !bytes.HasSuffix(taken, []byte(end)) {

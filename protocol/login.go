@@ -13,33 +13,39 @@ const (
 
 // Faults of a login, with memcached's words.
 var (
-	ErrNoLogin     = &Fault{"CLIENT_ERROR unauthenticated"}
-	ErrLongLogin   = &Fault{"CLIENT_ERROR auth token too long"}
-	ErrLoginEnd    = &Fault{"CLIENT_ERROR bad command line termination"}
-	ErrLoginFormat = &Fault{"CLIENT_ERROR bad authentication token format"}
+	ErrNoLogin     = &Fault{Line: "CLIENT_ERROR unauthenticated"}
+	ErrLongLogin   = &Fault{Line: "CLIENT_ERROR auth token too long"}
+	ErrLoginEnd    = &Fault{Line: "CLIENT_ERROR bad command line termination"}
+	ErrLoginFormat = &Fault{Line: "CLIENT_ERROR bad authentication token format"}
+	ErrWrongLogin  = &Fault{Line: "CLIENT_ERROR authentication failure", status: statusAuthFailure}
 )
 
-// Login is a client's user and password. Its slices belong to the Reader.
-type Login struct{ User, Password []byte }
-
-// NextLogin takes the next request of a client that has to log in:
+// RequireLogin makes Next refuse what a client sends before it has logged in. In the text
+// protocol a login is
 //
 //	set <anything> <anything> <anything> <length>
 //	<user> <password>
 //
-// Its errors are like those of Next: ErrShort, a *Fault, or one that ends the connection.
-func (r *Reader) NextLogin() (Login, error) {
+// and in the binary protocol it is SASL's, with the mechanism PLAIN.
+func (r *Reader) RequireLogin() { r.logins, r.locked = true, true }
+
+// LoggedIn tells the Reader the outcome of a login.
+func (r *Reader) LoggedIn(ok bool) { r.locked = !ok }
+
+// nextLogin takes the next request of a client of the text protocol that has to log in.
+func (r *Reader) nextLogin(q *Request) error {
+	*q = Request{}
 	if r.want == 0 {
 		if err := r.loginLine(); err != nil {
-			return Login{}, err
+			return err
 		}
 	}
 	if r.Buffered() < r.want {
-		return Login{}, ErrShort
+		return ErrShort
 	}
 	data := r.buf[r.r : r.r+r.want]
 	r.consume(r.want)
-	return parseLogin(data)
+	return parseLogin(data, q)
 }
 
 // loginLine reads the line of a login and sets r.want to the bytes that follow it.
@@ -76,14 +82,15 @@ func (r *Reader) loginLine() error {
 
 // parseLogin splits the data block at its first space, so that a password may contain
 // spaces.
-func parseLogin(data []byte) (Login, error) {
+func parseLogin(data []byte, q *Request) error {
 	data, ok := bytes.CutSuffix(data, []byte(endOfLogin))
 	if !ok {
-		return Login{}, ErrLoginEnd
+		return ErrLoginEnd
 	}
 	user, password, ok := bytes.Cut(data, []byte{' '})
 	if !ok {
-		return Login{}, ErrLoginFormat
+		return ErrLoginFormat
 	}
-	return Login{user, password}, nil
+	q.Verb, q.Key, q.Value = Login, user, password
+	return nil
 }

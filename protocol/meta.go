@@ -11,9 +11,9 @@ import (
 type Meta struct {
 	has uint64 // flags present: bit c-'@' for the letter c
 
-	TTL     int32  // T: exptime of the item
-	Vivify  int32  // N: exptime of a placeholder made on a miss
-	Recache int32  // R: win if less than this is left, as an exptime
+	TTL     int64  // T: exptime of the item
+	Vivify  int64  // N: exptime of a placeholder made on a miss
+	Recache int64  // R: win if less than this is left, as an exptime
 	Compare uint64 // C: only if the item's CAS id is this one
 	NewCAS  uint64 // E: the CAS id to set
 	Initial uint64 // J: the number that ma starts with

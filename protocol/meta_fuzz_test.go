@@ -64,7 +64,7 @@ func checkMetaFlags(t *testing.T, line string, q *Request) {
 }
 
 func checkMetaNumber(t *testing.T, line string, word []byte, m *Meta) {
-	signed := map[byte]int32{'T': m.TTL, 'N': m.Vivify, 'R': m.Recache}
+	signed := map[byte]int64{'T': m.TTL, 'N': m.Vivify, 'R': m.Recache}
 	unsigned := map[byte]uint64{'C': m.Compare, 'E': m.NewCAS, 'J': m.Initial, 'D': m.Delta, 'W': m.WaitMs}
 	if got, ok := signed[word[0]]; ok {
 		if n, valid := ParseExptime(word[1:]); !valid || n != got {

@@ -57,7 +57,7 @@ func wordVerb(word []byte) Verb {
 	case "ma":
 		return MetaArith
 	case "mn":
-		return MetaNoop
+		return Noop
 	case "me":
 		return MetaDebug
 	}

@@ -27,13 +27,29 @@ type Reader struct {
 	refused *refusal
 	maxSize int
 	shared  *Allowance // for a buf that has grown
-	began   bool       // something was consumed, so the protocol is known
 	long    longGet
+
+	dialects  Dialects
+	began     bool // something was consumed, so the dialect is known
+	packets   bool // it is the binary protocol
+	logins    bool // clients can log in
+	locked    bool // this one must, and has not
+	saslBegun bool // the credentials follow in a packet of their own
 }
+
+// Dialects are the protocols that a Reader understands.
+type Dialects uint8
+
+// A client chooses with its first byte if it can; 0x80 begins a packet of the binary protocol.
+const (
+	TextAndBinary Dialects = iota
+	TextOnly
+	BinaryOnly
+)
 
 // longGet is the state of a get whose line is longer than the buffer.
 type longGet struct {
-	exptime  int32
+	exptime  int64
 	verb     Verb
 	dropping bool // after a fault: skip the rest of the line
 }
@@ -46,11 +62,14 @@ type refusal struct {
 }
 
 func newRefusal(fault error, q *Request) *refusal {
-	return &refusal{fault, Request{Verb: q.Verb, NoReply: q.NoReply, Key: bytes.Clone(q.Key), Meta: q.Meta}}
+	return &refusal{fault, Request{Head: q.Head, Key: bytes.Clone(q.Key), Meta: q.Meta}}
 }
 
 // NewReader returns a Reader that refuses data blocks of more than maxSize bytes.
 func NewReader(maxSize int) Reader { return Reader{maxSize: maxSize} }
+
+// Speak restricts the Reader to some dialects.
+func (r *Reader) Speak(d Dialects) { r.dialects = d }
 
 // Share makes the Reader refuse data blocks that need more memory than a has left.
 func (r *Reader) Share(a *Allowance) { r.shared = a }
@@ -96,13 +115,26 @@ func (r *Reader) grow() bool {
 // giveUp refuses the present request, because there is no memory for its data block.
 func (r *Reader) giveUp() {
 	var q Request
-	line, _, _ := bytes.Cut(r.buf[:r.w], []byte{'\n'})
-	_, _ = parse(bytes.TrimSuffix(line, []byte{'\r'}), &q) // it was parsed before, so this cannot fail
+	r.reparse(&q)
 	r.skip = r.want - r.w
 	r.refused = newRefusal(ErrNoMemory, &q)
 	r.consume(r.w)
 	r.r, r.w = 0, 0
 	r.dropBuffer()
+}
+
+// reparse reads again what comes before the data block of the present request. That was parsed
+// before, so it cannot fail.
+func (r *Reader) reparse(q *Request) {
+	b := r.buf[:r.w]
+	if r.packets {
+		p := readPacket(b)
+		q.Head = packetHead(r.form(p.opcode), b)
+		p.fill(q, b)
+		return
+	}
+	line, _, _ := bytes.Cut(b, []byte{'\n'})
+	_, _ = parse(bytes.TrimSuffix(line, []byte{'\r'}), q)
 }
 
 // Advance records that n bytes were put into Space.
@@ -147,18 +179,45 @@ func (r *Reader) Unfinished() bool {
 // and a *Fault if it is not valid; q then has Verb, Key and NoReply as far as they could be
 // read. After any other error the connection must be closed.
 func (r *Reader) Next(q *Request) error {
-	if r.refused != nil {
+	if !r.began && r.w > r.r {
+		if err := r.choose(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.refused != nil:
 		return r.refuse(q)
-	}
-	if r.w-r.r < r.want {
+	case r.w-r.r < r.want:
 		return ErrShort
-	}
-	if r.long.verb != 0 || r.long.dropping {
+	case r.packets:
+		return r.nextPacket(q)
+	case r.locked:
+		return r.nextLogin(q)
+	case r.long.verb != 0 || r.long.dropping:
 		return r.nextPiece(q)
 	}
-	if !r.began && r.w > r.r && r.buf[r.r] == 0x80 {
-		return ErrBinary
+	return r.nextLine(q)
+}
+
+// choose finds out which dialect the client speaks. As in memcached, somebody who speaks text
+// to a server without it is hung up on once the bytes could have been a header.
+func (r *Reader) choose() error {
+	isPacket := r.buf[r.r] == requestMagic
+	switch {
+	case r.dialects != BinaryOnly:
+		r.packets = isPacket && r.dialects != TextOnly
+	case isPacket:
+		r.packets = true
+	case r.Buffered() < headerSize:
+		return ErrShort
+	default:
+		return ErrText
 	}
+	return nil
+}
+
+// nextLine is Next for the text protocol.
+func (r *Reader) nextLine(q *Request) error {
 	end := bytes.IndexByte(r.buf[r.r:r.w], '\n')
 	if end < 0 {
 		return r.unfinished(q)
@@ -178,10 +237,7 @@ func (r *Reader) Next(q *Request) error {
 	if err != nil {
 		r.consume(end + 1)
 		if size >= 0 {
-			// The data block of a refused request is skipped, whatever is in it.
-			r.skip = size + 2
-			r.refused = newRefusal(err, q)
-			return r.refuse(q)
+			return r.skipBlock(q, size+2, err)
 		}
 		return err
 	}
@@ -190,6 +246,13 @@ func (r *Reader) Next(q *Request) error {
 	}
 	r.consume(end + 1)
 	return nil
+}
+
+// skipBlock skips the next n bytes, which belong to a refused request, whatever is in them.
+func (r *Reader) skipBlock(q *Request, n int, fault error) error {
+	r.skip = n
+	r.refused = newRefusal(fault, q)
+	return r.refuse(q)
 }
 
 // block takes a data block of size bytes, which follows a line of lineLen bytes.
@@ -272,7 +335,7 @@ func (r *Reader) nextPiece(q *Request) error {
 	if end < 0 && len(line) < bufferSize {
 		return ErrShort
 	}
-	*q = Request{Verb: r.long.verb, Exptime: r.long.exptime, Continued: true, More: end < 0}
+	*q = Request{Head: Head{Verb: r.long.verb}, Exptime: r.long.exptime, Continued: true, More: end < 0}
 	used := end + 1
 	if end >= 0 {
 		line = bytes.TrimSuffix(line[:end], []byte{'\r'})

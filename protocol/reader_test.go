@@ -35,10 +35,16 @@ func drain(r *Reader) (got []string, open bool) {
 			return got, true
 		}
 		got = append(got, show(&q, err))
-		if _, fault := err.(*Fault); err != nil && !fault {
+		if ends(err) {
 			return got, false
 		}
 	}
+}
+
+// ends reports whether an error of Next ends the connection.
+func ends(err error) bool {
+	fault, ok := err.(*Fault)
+	return err != nil && (!ok || fault.Ends)
 }
 
 // wantLines compares what a Reader returned.
@@ -236,7 +242,7 @@ func readGets(t *testing.T, r *Reader, pieces []string) (keys, rest []string) {
 				if q.Exptime != 0 && q.Exptime != 10 {
 					t.Errorf("exptime %d", q.Exptime)
 				}
-				keys = append(keys, words(q.Args)...)
+				keys = append(keys, words(&q)...)
 				began, more = true, q.More
 			}
 		}
@@ -287,13 +293,6 @@ func TestReaderHTTP(t *testing.T) {
 	}
 	r := NewReader(100)
 	wantLines(t, feed(&r, "version\r\n", "GET / HTTP/1.1\r\n"), "version []", "ERROR") // not the first line
-}
-
-func TestReaderBinary(t *testing.T) {
-	r := NewReader(100)
-	wantLines(t, feed(&r, "\x80\x0b\x00"), ErrBinary.Error())
-	r = NewReader(100)
-	wantLines(t, feed(&r, "version\r\n", "\x80\r\n"), "version []", badFormat)
 }
 
 // A client gets memory for what it has sent, not for what it announces.

@@ -41,29 +41,53 @@ const (
 	MetaSet
 	MetaDelete
 	MetaArith
-	MetaNoop
 	MetaDebug
+	Noop
+	Login      // Key is the user, Value the password
+	BadLogin   // a login with credentials that cannot be right
+	BeginLogin // the credentials follow in a request of their own
+	Mechanisms // asks for the mechanisms of SASL
 )
 
 // Request is one request. Its slices belong to the Reader.
 type Request struct {
-	Verb    Verb
-	NoReply bool
+	Head
 	// More says that the line of a get continues in the next Request, Continued that
 	// it began in an earlier one.
 	More, Continued bool
 
-	Key     []byte
-	Value   []byte // the data block
-	Flags   uint32
-	Exptime int32
-	CAS     uint64
-	Delta   uint64
-	// Args is the rest of the line: the keys of a get or gat, the words after stats,
-	// verbosity and the like (without noreply), the flags of a meta command. NextWord
-	// splits it.
+	Key         []byte
+	Unprintable bool   // the text protocol cannot name the key
+	Value       []byte // the data block
+	Flags       uint32
+	Exptime     int64
+	CAS         uint64 // the version that the item must have; outside of cas, 0 is no condition
+	Delta       uint64
+	Create      bool   // incr and decr make a number that is missing,
+	Initial     uint64 // which begins with this
+	// Args is the rest of the line: the keys of a get or gat, which NextKey splits; the words
+	// after stats, verbosity and the like (without noreply), and the flags of a meta command,
+	// which NextWord splits.
 	Args []byte
 	Meta Meta
+}
+
+// NextKey returns the first key of what is left of a get's Args, and what follows it; the key
+// is empty if there is none.
+func (q *Request) NextKey(left []byte) (key, rest []byte) {
+	if q.isPacket { // its only key may contain spaces
+		return left, nil
+	}
+	return NextWord(left)
+}
+
+// Delay returns the delay of a flush_all, as an exptime; ok is false if it is not valid.
+func (q *Request) Delay() (exptime int64, ok bool) {
+	word, _ := NextWord(q.Args)
+	if len(word) == 0 {
+		return q.Exptime, true
+	}
+	return ParseExptime(word)
 }
 
 // NextWord returns the first word of s and what follows it; the word is empty if there is

@@ -6,7 +6,8 @@ import (
 )
 
 var verbNames = strings.Fields("- get gets gat gats set add replace append prepend cas incr decr touch delete " +
-	"flush_all verbosity version stats quit shutdown cache_memlimit slabs lru lru_crawler watch refresh_certs mg ms md ma mn me")
+	"flush_all verbosity version stats quit shutdown cache_memlimit slabs lru lru_crawler watch refresh_certs mg ms md ma me " +
+	"mn login bad-login begin-login mechanisms")
 
 // show writes a request, or the error in its place, as a line of text without the zero fields.
 func show(q *Request, err error) string {
@@ -30,8 +31,11 @@ func show(q *Request, err error) string {
 	part(q.CAS != 0, "cas=%d", q.CAS)
 	part(q.Delta != 0, "delta=%d", q.Delta)
 	part(q.Value != nil, "value=%q", q.Value)
-	part(q.Args != nil, "%q", words(q.Args))
+	part(q.Create, "initial=%d", q.Initial)
+	part(q.Unprintable, "unprintable")
+	part(q.Args != nil, "%q", words(q))
 	part(q.NoReply, "noreply")
+	part(q.isPacket && q.Quiet(), "quiet")
 	part(q.Continued, "continued")
 	part(q.More, "more")
 	showMeta(&q.Meta, part)
@@ -50,9 +54,9 @@ func showMeta(m *Meta, part func(there bool, format string, args ...any)) {
 	part(m.Has('W'), "wait=%d", m.WaitMs)
 }
 
-func words(s []byte) []string {
+func words(q *Request) []string {
 	list := []string{}
-	for w, rest := NextWord(s); len(w) > 0; w, rest = NextWord(rest) {
+	for w, rest := q.NextKey(q.Args); len(w) > 0; w, rest = q.NextKey(rest) {
 		list = append(list, string(w))
 	}
 	return list

@@ -52,19 +52,17 @@ func (w *Writer) Line(s string) {
 	w.buf = append(append(w.room(), s...), "\r\n"...)
 }
 
-// Number appends the reply to incr and decr.
-func (w *Writer) Number(n uint64) {
+func (w *Writer) number(n uint64) {
 	w.buf = append(strconv.AppendUint(w.room(), n, 10), "\r\n"...)
 }
 
-// Value appends one item of the answer to a get.
-func (w *Writer) Value(key []byte, flags uint32, value []byte) {
+func (w *Writer) value(key []byte, flags uint32, value []byte) {
 	w.valueLine(key, flags, len(value))
 	w.block(value)
 }
 
-// ValueCAS is Value with the item's id, for gets and gats.
-func (w *Writer) ValueCAS(key []byte, flags uint32, value []byte, cas uint64) {
+// valueCAS is value with the item's id, for gets and gats.
+func (w *Writer) valueCAS(key []byte, flags uint32, value []byte, cas uint64) {
 	w.valueLine(key, flags, len(value))
 	w.buf = strconv.AppendUint(append(w.buf, ' '), cas, 10)
 	w.block(value)
@@ -81,8 +79,7 @@ func (w *Writer) block(value []byte) {
 	w.buf = append(b, "\r\n"...)
 }
 
-// Stat appends one line of the answer to stats.
-func (w *Writer) Stat(name, value string) {
+func (w *Writer) stat(name, value string) {
 	b := append(append(w.room(), "STAT "...), name...)
 	b = append(append(b, ' '), value...)
 	w.buf = append(b, "\r\n"...)

@@ -13,10 +13,13 @@ func (c *conn) admin(q *protocol.Request) bool {
 	case protocol.FlushAll:
 		c.flushAll(q)
 	case protocol.Version:
-		c.out.Line("VERSION " + Version)
+		c.out.Version(&q.Head, Version)
 	case protocol.Verbosity:
 		c.setVerbosity(q)
+	case protocol.Login, protocol.BadLogin, protocol.BeginLogin, protocol.Mechanisms:
+		c.login(q)
 	case protocol.Quit:
+		c.out.Bye(&q.Head)
 		return false
 	case protocol.Shutdown:
 		return c.shutdown(q)
@@ -37,23 +40,20 @@ func (c *conn) admin(q *protocol.Request) bool {
 func (c *conn) flushAll(q *protocol.Request) {
 	c.srv.counts.flushes.Add(1)
 	if c.srv.config.NoFlush {
-		c.say(q, "CLIENT_ERROR flush_all not allowed")
+		c.fault(q, protocol.ErrNoFlush)
 		return
 	}
-	delay := int32(0)
-	if word, _ := protocol.NextWord(q.Args); len(word) > 0 {
-		var ok bool
-		if delay, ok = protocol.ParseExptime(word); !ok {
-			c.fault(q, protocol.ErrBadExptime)
-			return
-		}
-	}
-	if delay <= 0 {
+	delay, ok := q.Delay()
+	switch {
+	case !ok:
+		c.fault(q, protocol.ErrBadExptime)
+		return
+	case delay <= 0:
 		c.promiseFlush(c.srv.locks.Flush(&c.session))
-	} else {
+	default:
 		c.srv.locks.FlushAfter(lease(delay))
 	}
-	c.say(q, "OK")
+	c.out.Done(&q.Head)
 }
 
 func (c *conn) setVerbosity(q *protocol.Request) {
@@ -64,7 +64,7 @@ func (c *conn) setVerbosity(q *protocol.Request) {
 		return
 	}
 	c.srv.verbosity.Store(int32(min(level, 3)))
-	c.say(q, "OK")
+	c.out.Done(&q.Head)
 }
 
 // shutdown closes the connection without an answer, as memcached does.

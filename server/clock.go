@@ -31,4 +31,4 @@ func (s *seldom) due() (missed int, ok bool) {
 // setting the wall clock cuts off no connection; an int64 fits the atomics.
 func (s *Server) now() int64 { return int64(time.Since(s.started)) }
 
-func lease(exptime int32) time.Duration { return protocol.Lease(exptime, time.Now) }
+func lease(exptime int64) time.Duration { return protocol.Lease(exptime, time.Now) }

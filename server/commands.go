@@ -18,9 +18,10 @@ func (c *conn) run(q *protocol.Request) bool {
 		c.arith(q)
 	case protocol.Touch:
 		c.touch(q)
-	case protocol.MetaGet, protocol.MetaSet, protocol.MetaDelete, protocol.MetaArith,
-		protocol.MetaNoop, protocol.MetaDebug:
+	case protocol.MetaGet, protocol.MetaSet, protocol.MetaDelete, protocol.MetaArith, protocol.MetaDebug:
 		return c.meta(q)
+	case protocol.Noop:
+		c.out.Noop(&q.Head)
 	case protocol.Stats:
 		c.transport.passLead()
 		return c.stats(q)
@@ -33,11 +34,9 @@ func (c *conn) run(q *protocol.Request) bool {
 
 // get answers get, gets, gat and gats. An error takes the place of the end.
 func (c *conn) get(q *protocol.Request) bool {
-	c.work.withCAS = q.Verb == protocol.Gets || q.Verb == protocol.Gats
-	touch := q.Verb == protocol.Gat || q.Verb == protocol.Gats
-	for key, rest := protocol.NextWord(q.Args); len(key) > 0; key, rest = protocol.NextWord(rest) {
-		if err := c.getOne(key, touch, q.Exptime); err != nil {
-			c.out.Line(errorLine(err))
+	for key, rest := q.NextKey(q.Args); len(key) > 0; key, rest = q.NextKey(rest) {
+		if err := c.getOne(q, key); err != nil {
+			c.refuse(q, err)
 			return !q.More // if the request comes in pieces, the rest would get an END of its own
 		}
 		if c.flushIfMany() != nil {
@@ -45,20 +44,20 @@ func (c *conn) get(q *protocol.Request) bool {
 		}
 	}
 	if !q.More {
-		c.out.Line("END")
+		c.out.EndGet(&q.Head)
 	}
 	return true
 }
 
-func (c *conn) getOne(key []byte, touch bool, exptime int32) (err error) {
+func (c *conn) getOne(q *protocol.Request, key []byte) (err error) {
 	var hit bool
 	switch {
 	case protocol.IsReserved(key):
-		c.getReserved(key)
+		c.getReserved(q, key)
 		return nil
-	case touch:
-		d := lease(exptime)
-		err = c.srv.locks.Renew(&locks.Renewal{Key: key, Lease: d, Session: &c.session, Reader: c})
+	case q.Verb == protocol.Gat || q.Verb == protocol.Gats:
+		d := lease(q.Exptime)
+		_, err = c.srv.locks.Renew(&locks.Renewal{Key: key, Lease: d, Session: &c.session, Reader: c})
 		hit = err == nil
 		c.promise(key, err)
 	default:
@@ -69,19 +68,16 @@ func (c *conn) getOne(key []byte, touch bool, exptime int32) (err error) {
 	if c.srv.detail.on.Load() {
 		c.srv.detail.get(key, hit)
 	}
-	if err == locks.ErrNotFound {
-		err = nil // a miss has no reply
+	if hit || err != nil && err != locks.ErrNotFound {
+		return err
 	}
-	return err
+	c.out.Miss(&q.Head, key)
+	return nil
 }
 
 // Item copies a requested item into the reply.
 func (c *conn) Item(it *locks.Item) {
-	if c.work.withCAS {
-		c.out.ValueCAS(it.Key(), it.Flags, it.Value(), it.CAS())
-	} else {
-		c.out.Value(it.Key(), it.Flags, it.Value())
-	}
+	c.out.Hit(&c.work.req.Head, it.Key(), it.Flags, it.Value(), it.CAS())
 }
 
 var storeOps = [...]locks.Op{
@@ -93,18 +89,30 @@ var storeOps = [...]locks.Op{
 	protocol.CAS:     locks.CompareAndSwap,
 }
 
+// storeOp is the operation that a storage command asks for. In the binary protocol any of them
+// can name the version that it means, even add.
+func storeOp(q *protocol.Request) locks.Op {
+	op := storeOps[q.Verb]
+	if q.CAS != 0 && op != locks.Append && op != locks.Prepend {
+		return locks.CompareAndSwap
+	}
+	return op
+}
+
 // store answers the storage commands.
 func (c *conn) store(q *protocol.Request) bool {
 	put := &c.work.put
 	*put = locks.Put{
-		Op:      storeOps[q.Verb],
-		Key:     q.Key,
-		Value:   q.Value,
-		Flags:   q.Flags,
-		Lease:   lease(q.Exptime),
-		Dated:   protocol.IsDate(q.Exptime),
-		Compare: q.CAS,
-		Session: &c.session,
+		Op:         storeOp(q),
+		Key:        q.Key,
+		Value:      q.Value,
+		Flags:      q.Flags,
+		Lease:      lease(q.Exptime),
+		Dated:      protocol.IsDate(q.Exptime),
+		Compare:    q.CAS,
+		HasCompare: q.CAS != 0,
+		Binary:     q.Unprintable,
+		Session:    &c.session,
 	}
 	wait, fault := c.waitFor(q, put)
 	if fault != nil {
@@ -122,7 +130,11 @@ func (c *conn) store(q *protocol.Request) bool {
 		c.startWaiting()
 		return true
 	}
-	c.reply(q, "STORED", err)
+	if err != nil {
+		c.refuse(q, err)
+	} else {
+		c.out.Stored(&q.Head, done.CAS)
+	}
 	if err == nil && put.Op == locks.Add && !q.NoReply {
 		c.maybeUnsure(put.Key, done.CAS, wait.For > 0)
 	}
@@ -132,8 +144,12 @@ func (c *conn) store(q *protocol.Request) bool {
 
 func (c *conn) touch(q *protocol.Request) {
 	d := lease(q.Exptime)
-	err := c.srv.locks.Renew(&locks.Renewal{Key: q.Key, Lease: d, Session: &c.session})
-	c.reply(q, "TOUCHED", err)
+	renewed, err := c.srv.locks.Renew(&locks.Renewal{Key: q.Key, Lease: d, Session: &c.session})
+	if err != nil {
+		c.refuse(q, err)
+	} else {
+		c.out.Touched(&q.Head, renewed.Flags, renewed.CAS)
+	}
 	c.promise(q.Key, err)
 }
 
@@ -141,18 +157,53 @@ func (c *conn) delete(q *protocol.Request) {
 	if c.srv.detail.on.Load() {
 		c.srv.detail.delete(q.Key)
 	}
-	err := c.srv.locks.Remove(&locks.Removal{Key: q.Key, Session: &c.session})
-	c.reply(q, "DELETED", err)
+	err := c.srv.locks.Remove(&locks.Removal{
+		Key:        q.Key,
+		Session:    &c.session,
+		Compare:    q.CAS,
+		HasCompare: q.CAS != 0,
+	})
+	if err != nil {
+		c.refuse(q, err)
+	} else {
+		c.out.Deleted(&q.Head)
+	}
 	c.promise(q.Key, err)
 }
 
 func (c *conn) arith(q *protocol.Request) {
-	n, err := c.srv.locks.Arith(&locks.Delta{Key: q.Key, By: q.Delta, Decr: q.Verb == protocol.Decr})
-	switch {
-	case err != nil:
-		c.reply(q, "", err)
-	case !q.NoReply:
-		c.out.Number(n)
+	if q.Create && protocol.IsReserved(q.Key) {
+		c.fault(q, protocol.ErrReserved)
+		return
+	}
+	err := c.count(q, &locks.Delta{Key: q.Key, By: q.Delta, Decr: q.Verb == protocol.Decr, Compare: q.CAS})
+	if err != nil {
+		c.refuse(q, err)
 	}
 	c.promise(q.Key, err)
+}
+
+// count answers incr and decr, unless it returns an error.
+func (c *conn) count(q *protocol.Request, d *locks.Delta) error {
+	if q.Create {
+		d.Vivify, d.Initial, d.Binary, d.Session = true, q.Initial, q.Unprintable, &c.session
+		return c.srv.locks.Count(d, (*counter)(c))
+	}
+	n, cas, err := c.srv.locks.Arith(d)
+	if err == nil {
+		c.out.Number(&q.Head, n, cas)
+	}
+	return err
+}
+
+// counter is a connection that answers an incr or decr which creates a missing number.
+type counter conn
+
+// View gives a number that was created its lease, and answers.
+func (a *counter) View(v *locks.View) {
+	q := &a.work.req
+	if v.Made {
+		v.Touch(lease(q.Exptime))
+	}
+	a.out.Number(&q.Head, v.Number, v.Item.CAS())
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // Config configures a Server. Only Locks is required.
@@ -32,8 +33,10 @@ type Config struct {
 	// justGranted is how long after a grant a reset still withdraws it. 0 means
 	// defaultJustGranted.
 	justGranted time.Duration
+	// Dialects are the protocols that clients may speak (memcached's -B).
+	Dialects protocol.Dialects
 	// Authenticate reports whether a client may log in: clients have to send a user
-	// and a password first, as with memcached's -Y. nil means that no login is needed.
+	// and a password first, as with memcached's -Y and -S. nil means that no login is needed.
 	Authenticate func(user, password []byte) bool
 	// Certificates are the ones that ServeTLS uses; nil without TLS.
 	Certificates Certificates
@@ -74,7 +77,7 @@ type Settings struct {
 	ReqsPerEvent                  int
 	CASDisabled                   bool // -C: accepted, printed, without effect
 	Backlog                       int
-	Protocol                      string // -B: auto-negotiate, ascii or ProtocolBinary
+	Protocol                      string // -B: auto-negotiate, ascii or binary
 	NoLRUCrawler, NoLRUMaintainer bool   // -o no_lru_crawler ...: "stats" leaves out their counters
 	AuthFile                      string // -Y; "" prints no
 	TLS                           TLSSettings
@@ -88,10 +91,6 @@ type TLSSettings struct {
 	SessionCache   bool   // sessions can be resumed
 	MinVersion     uint16 // as crypto/tls numbers them
 }
-
-// ProtocolBinary is the protocol of -B binary, which this server does not speak: it closes
-// every connection, as such a memcached closes those of clients that speak text.
-const ProtocolBinary = "binary"
 
 // What the zero values of a Config stand for.
 const (

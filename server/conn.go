@@ -28,9 +28,10 @@ type conn struct {
 	readErr  error
 	writeErr error
 
-	lastRead     atomic.Int64 // on the server's clock, as the next two
+	lastRead     atomic.Int64 // on the server's clock, as the next three
 	sendDue      atomic.Int64 // by when the client must read something; 0 if it has read all
 	requestDue   atomic.Int64 // by when more of a request must arrive; 0 if none has begun
+	loginDue     atomic.Int64 // by when the client must log in; 0 if it may send requests
 	bytesRead    atomic.Uint64
 	bytesWritten atomic.Uint64
 
@@ -43,17 +44,15 @@ type conn struct {
 	replying bool      // there is a present request
 	kept     bool      // all changes that the replies reflect are committed
 
-	unsure        *unsureGrants // nil if there are none
-	authenticated atomic.Bool   // the client may send requests
-	finishing     atomic.Bool   // handle what has arrived, then close
-	state         atomic.Uint32 // for "stats conns"
+	unsure    *unsureGrants // nil if there are none
+	finishing atomic.Bool   // handle what has arrived, then close
+	state     atomic.Uint32 // for "stats conns"
 }
 
 // work is the memory that is needed to handle a request; idle connections have none.
 type work struct {
-	req     protocol.Request
-	put     locks.Put
-	withCAS bool // the present get wants CAS ids
+	req protocol.Request
+	put locks.Put
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
@@ -68,8 +67,12 @@ const (
 func newConn(s *Server) *conn {
 	c := &conn{srv: s, in: protocol.NewReader(s.itemMax), since: s.now()}
 	c.in.Share(s.unfinished)
+	c.in.Speak(s.config.Dialects)
 	c.lastRead.Store(c.since)
-	c.authenticated.Store(s.config.Authenticate == nil)
+	if s.config.Authenticate != nil {
+		c.in.RequireLogin()
+		c.loginDue.Store(c.since + int64(loginTime))
+	}
 	return c
 }
 

@@ -48,7 +48,6 @@ func TestHangUpInAValue(t *testing.T) {
 func TestClosedWithoutAWord(t *testing.T) {
 	for name, text := range map[string]string{
 		"http":      "GET / HTTP/1.1\r\n",
-		"binary":    "\x80\x0b\x00",
 		"long-line": strings.Repeat("x", 3000),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -15,50 +14,40 @@ import (
 // loginTime is how long a client may take to log in.
 const loginTime = 30 * time.Second
 
-// login handles the login attempts that have arrived, of a client that must log in before
-// anything else. It reports whether the connection goes on.
-func (c *conn) login() bool {
-	for !c.authenticated.Load() {
-		who, err := c.in.NextLogin()
-		if err == protocol.ErrShort {
-			c.noteShort()
-			return true
-		}
-		c.requestDue.Store(0)
-		switch {
-		case err == nil:
-			c.meetLogin(who)
-		default:
-			fault, ok := errors.AsType[*protocol.Fault](err)
-			if !ok {
-				return c.dismiss(err)
-			}
-			c.out.Line(fault.Line)
-		}
-		if c.flushIfMany() != nil {
-			return false
-		}
+// login answers what belongs to a login.
+func (c *conn) login(q *protocol.Request) {
+	switch q.Verb {
+	case protocol.Mechanisms:
+		c.out.Mechanisms(&q.Head)
+	case protocol.BeginLogin:
+		c.out.GoOn(&q.Head)
+	case protocol.Login:
+		c.meetLogin(q, c.srv.config.Authenticate(q.Key, q.Value))
+	case protocol.BadLogin:
+		c.meetLogin(q, false)
 	}
-	return true
 }
 
-// meetLogin logs the client in, or refuses it, after a pause if it has failed before.
-func (c *conn) meetLogin(who protocol.Login) {
+// meetLogin logs the client in, or refuses it, after a pause if it has failed before. A client
+// that was logged in and fails must log in again.
+func (c *conn) meetLogin(q *protocol.Request, ok bool) {
 	s := c.srv
 	s.counts.logins.Add(1)
-	if s.config.Authenticate(who.User, who.Password) {
-		c.authenticated.Store(true)
-		c.out.Line("STORED")
+	c.in.LoggedIn(ok)
+	if ok {
+		c.loginDue.Store(0)
+		c.out.LoggedIn(&q.Head)
 		return
 	}
 	s.counts.loginErrors.Add(1)
+	c.loginDue.CompareAndSwap(0, s.now()+int64(loginTime))
 	failures, pause := s.guard.failed(c.transport.remote(), time.Now())
 	if unlogged, ok := s.guard.log.due(); ok {
 		s.config.Logger.Warn().Stringer("client", c.transport.remote()).Int("failures", failures).
 			Int("unlogged", unlogged).Msg("wrong user or password")
 	}
 	c.pause(pause)
-	c.out.Line("CLIENT_ERROR authentication failure")
+	c.fault(q, protocol.ErrWrongLogin)
 }
 
 // pause sends the replies collected so far and waits for d, or until the server shuts down.
@@ -76,7 +65,8 @@ func (c *conn) pause(d time.Duration) {
 
 // overstays reports whether a client has failed to log in within loginTime.
 func (c *conn) overstays(now int64) bool {
-	return !c.authenticated.Load() && now-c.since > int64(loginTime)
+	due := c.loginDue.Load()
+	return due != 0 && now > due
 }
 
 // The pause after a failed login: the first failure from an address has none. The second

@@ -21,8 +21,6 @@ func (c *conn) meta(q *protocol.Request) bool {
 		c.metaDelete(q)
 	case protocol.MetaArith:
 		c.metaArith(q)
-	case protocol.MetaNoop:
-		c.out.Line("MN")
 	case protocol.MetaDebug:
 		c.metaDebug(q)
 	}

@@ -30,7 +30,7 @@ func (c *conn) metaGet(q *protocol.Request) {
 	case err == locks.ErrNotFound && !m.Has('q'):
 		c.metaWord(q, "EN")
 	case err != nil && err != locks.ErrNotFound:
-		c.out.Line(errorLine(err))
+		c.out.Line(faultOf(err).Line)
 	}
 }
 

@@ -10,7 +10,7 @@ func (c *conn) metaStatus(q *protocol.Request, err error) {
 	status, ok := metaWords[err]
 	switch {
 	case !ok:
-		c.out.Line(errorLine(err))
+		c.out.Line(faultOf(err).Line)
 	case err != nil || !q.Meta.Has('q'):
 		c.metaWord(q, status)
 	}

@@ -18,7 +18,7 @@ func (a *setAnswer) append(out *protocol.Writer, done locks.Stored, err error) {
 	status, ok := metaWords[err]
 	switch {
 	case !ok:
-		out.Line(errorLine(err))
+		out.Line(faultOf(err).Line)
 		return
 	case err == nil && a.quiet:
 		return

@@ -17,9 +17,10 @@ type parked struct {
 	conn     *conn
 	writer   nowWriter // nil if the connection writes the answer
 	waiting  locks.Waiting
-	byPolicy bool      // the client did not ask to wait: more input ends it
-	meta     setAnswer // for the reply to an ms; its flags are nil for add
-	text     []byte    // memory for the flags and the key of meta
+	byPolicy bool          // the client did not ask to wait: more input ends it
+	head     protocol.Head // of the claim
+	meta     setAnswer     // for the reply to an ms; its flags are nil for add
+	text     []byte        // memory for the flags and the key of meta
 
 	how    locks.Outcome
 	over   atomic.Bool    // the wait has ended; the answer is written, or the connection has to write it
@@ -50,6 +51,7 @@ func (c *conn) mayWait(wait *locks.Wait) error {
 		c.spare = p
 	}
 	p.byPolicy, p.meta.flags = !wait.Named, nil
+	p.head = c.work.req.Head
 	p.how, p.err = 0, nil
 	p.over.Store(false)
 	p.behind.Store(p.writer == nil) // it may be reading, and must be woken
@@ -192,16 +194,17 @@ func (p *parked) keepAnswer(a *setAnswer) {
 
 // appendOutcome appends the answer to a claim that was allowed to wait.
 func (c *conn) appendOutcome(out *protocol.Writer, p *parked, how locks.Outcome) {
+	done := p.waiting.Stored()
 	var err error
 	if how != locks.Granted {
 		err = locks.ErrNotStored
 	}
 	switch {
 	case p.meta.flags != nil:
-		p.meta.append(out, p.waiting.Stored(), err)
+		p.meta.append(out, done, err)
 	case err != nil:
-		out.Line("NOT_STORED")
+		out.Fault(&p.head, protocol.NotStored)
 	default:
-		out.Line("STORED")
+		out.Stored(&p.head, done.CAS)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
 )
 
 // In durable mode no reply leaves before every change that it could reflect is committed to
@@ -23,10 +24,11 @@ import (
 
 // promise is a reply, not sent yet, that reports what happened to a lock.
 type promise struct {
-	start, end int    // of the reply in out; end is open while the request is handled
-	key        int    // where the key ends in promises.keys
-	token      uint64 // of the grant, or 0
-	entry      uint64 // the journal entry of a grant or a flush; if 0, the key decides
+	start, end int           // of the reply in out; end is open while the request is handled
+	head       protocol.Head // of the request
+	key        int           // where the key ends in promises.keys
+	token      uint64        // of the grant, or 0
+	entry      uint64        // the journal entry of a grant or a flush; if 0, the key decides
 }
 
 const open = -1
@@ -77,7 +79,7 @@ func (c *conn) note(key []byte, token, entry uint64) {
 	}
 	p := c.promises
 	p.keys = append(p.keys, key...)
-	p.list = append(p.list, promise{c.begun, open, len(p.keys), token, entry})
+	p.list = append(p.list, promise{c.begun, open, c.work.req.Head, len(p.keys), token, entry})
 }
 
 // beginReply records where the reply to a request begins, endReply where it ends.
@@ -109,7 +111,7 @@ func (c *conn) keepPromises() error {
 		if c.srv.locks.CommitWaits() {
 			c.transport.detach()
 		}
-		if err := c.srv.locks.Commit(); err != nil && !c.takeBack(errorLine(err)) {
+		if err := c.srv.locks.Commit(); err != nil && !c.takeBack(faultOf(err)) {
 			return errUnkept
 		}
 	}
@@ -119,9 +121,9 @@ func (c *conn) keepPromises() error {
 	return nil
 }
 
-// takeBack replaces all replies whose promise is not kept by the line. It reports false if
+// takeBack replaces all replies whose promise is not kept by the fault. It reports false if
 // one of them is incomplete.
-func (c *conn) takeBack(line string) bool {
+func (c *conn) takeBack(f *protocol.Fault) bool {
 	if c.promises == nil {
 		return true
 	}
@@ -136,7 +138,7 @@ func (c *conn) takeBack(line string) bool {
 		}
 		if broken && p.start >= sent { // otherwise the reply was replaced for another key of the same request
 			c.out.Raw(replies[sent:p.start])
-			c.out.Line(line)
+			c.out.Fault(&p.head, f)
 			sent = p.end
 		}
 	}

@@ -5,27 +5,27 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// words has the reply for each sentinel error of locks. After the first three, clients keep
-// a pooled connection; the others are faults.
-var words = map[error]string{
-	locks.ErrNotStored: "NOT_STORED",
-	locks.ErrExists:    "EXISTS",
-	locks.ErrNotFound:  "NOT_FOUND",
-	locks.ErrTooLarge:  "SERVER_ERROR object too large for cache",
-	locks.ErrNoMemory:  "SERVER_ERROR out of memory storing object",
-	locks.ErrNotNumber: "CLIENT_ERROR cannot increment or decrement non-numeric value",
+// faults has the reply for each sentinel error of locks. After the first three, clients keep
+// a pooled connection.
+var faults = map[error]*protocol.Fault{
+	locks.ErrNotStored: protocol.NotStored,
+	locks.ErrExists:    protocol.Exists,
+	locks.ErrNotFound:  protocol.NotFound,
+	locks.ErrTooLarge:  protocol.ErrTooLarge,
+	locks.ErrNoMemory:  protocol.ErrNoMemory,
+	locks.ErrNotNumber: protocol.ErrNotNumber,
 }
 
-// errorLine is the reply for an error of locks.
-func errorLine(err error) string {
-	if w, ok := words[err]; ok {
-		return w
+// faultOf is the reply for an error of locks.
+func faultOf(err error) *protocol.Fault {
+	if f, ok := faults[err]; ok {
+		return f
 	}
-	return "SERVER_ERROR " + err.Error() // an ErrJournal and its cause
+	return &protocol.Fault{Line: "SERVER_ERROR " + err.Error()} // an ErrJournal and its cause
 }
 
 // metaWords has the word for each sentinel error of locks in replies to meta commands. Other
-// errors are faults, with the line from errorLine.
+// errors are faults, as faultOf returns them.
 var metaWords = map[error]string{
 	nil:                "HD",
 	locks.ErrNotStored: "NS",
@@ -33,17 +33,10 @@ var metaWords = map[error]string{
 	locks.ErrNotFound:  "NF",
 }
 
-// reply answers with the word for success, or for err if it is not nil.
-func (c *conn) reply(q *protocol.Request, success string, err error) {
-	if q.NoReply {
-		return
-	}
-	if err != nil {
-		success = errorLine(err)
-	}
-	c.out.Line(success)
-}
+// refuse answers with an error of locks.
+func (c *conn) refuse(q *protocol.Request, err error) { c.out.Fault(&q.Head, faultOf(err)) }
 
+// say answers a request that only the text protocol has.
 func (c *conn) say(q *protocol.Request, line string) {
 	if !q.NoReply {
 		c.out.Line(line)
@@ -60,9 +53,7 @@ func (c *conn) fault(q *protocol.Request, f *protocol.Fault) {
 	case protocol.ErrNoMemory:
 		c.srv.locks.NoRoom(q.Key, isSet)
 	}
-	if !q.NoReply {
-		c.out.Line(f.Line)
-	}
+	c.out.Fault(&q.Head, f)
 }
 
 // metaOp is the operation that the mode switch of an ms selects.

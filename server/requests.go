@@ -9,15 +9,8 @@ import (
 // handleBuffered handles the requests that have arrived, until one has to wait or other
 // connections are due. It reports false when the connection must be closed.
 func (c *conn) handleBuffered() bool {
-	switch {
-	case c.in.Buffered() == 0:
+	if c.in.Buffered() == 0 {
 		return true
-	case c.srv.config.Settings.Protocol == ProtocolBinary:
-		return false
-	case !c.authenticated.Load():
-		if goesOn := c.login(); !goesOn || !c.authenticated.Load() {
-			return goesOn
-		}
 	}
 	c.work = works.Get().(*work)
 	defer c.dropWork()
@@ -73,5 +66,5 @@ func (c *conn) handle(q *protocol.Request, err error) bool {
 		return c.dismiss(err)
 	}
 	c.fault(q, fault)
-	return true
+	return !fault.Ends
 }

@@ -9,10 +9,10 @@ import (
 )
 
 // waitFor returns how a claim may wait in line, by the wait option of its key or else by a
-// policy. If the key has that option, waitFor removes it from put.Key.
+// policy. A client that does not want to be told of a success never waits. If the key has that option, waitFor removes it from put.Key.
 func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait locks.Wait, fault *protocol.Fault) {
 	if !protocol.IsReserved(q.Key) {
-		if put.Op != locks.Add || q.NoReply {
+		if put.Op != locks.Add || q.Quiet() {
 			return wait, nil
 		}
 		return locks.Wait{For: c.srv.locks.UnaskedWait(put.Key, &c.session)}, nil
@@ -27,21 +27,18 @@ func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait locks.Wait, fa
 		return wait, fault
 	}
 	put.Key = key.Name
-	if q.NoReply {
+	if q.Quiet() {
 		return wait, nil
 	}
 	return locks.Wait{For: key.Wait, Named: true, GoesOn: key.GoesOn}, nil
 }
 
 // getReserved answers a get of a reserved key, as an item; what does not exist is a miss.
-func (c *conn) getReserved(key []byte) {
-	value, ok := c.reservedValue(key)
-	switch {
-	case !ok:
-	case c.work.withCAS:
-		c.out.ValueCAS(key, 0, value, 0)
-	default:
-		c.out.Value(key, 0, value)
+func (c *conn) getReserved(q *protocol.Request, key []byte) {
+	if value, ok := c.reservedValue(key); ok {
+		c.out.Hit(&q.Head, key, 0, value, 0)
+	} else {
+		c.out.Miss(&q.Head, key)
 	}
 }
 

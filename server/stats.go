@@ -20,41 +20,41 @@ func (c *conn) stats(q *protocol.Request) (goesOn bool) {
 	switch string(what) {
 	case "":
 		if q.NoReply { // noreply is neither a sub-command nor an option of stats
-			c.out.Line("ERROR")
+			c.out.Line(protocol.ErrNoStats.Line)
 			return true
 		}
-		c.fields(c.srv.general())
+		c.fields(q, c.srv.general())
 	case "settings":
-		c.fields(c.srv.settings())
+		c.fields(q, c.srv.settings())
 	case "items":
-		c.fields(c.srv.items())
+		c.fields(q, c.srv.items())
 	case "slabs":
-		c.fields(c.srv.slabs())
+		c.fields(q, c.srv.slabs())
 	case "sizes":
-		c.fields([]field{{Name: "sizes_status", Text: "disabled"}})
+		c.fields(q, []field{{Name: "sizes_status", Text: "disabled"}})
 	case "conns":
-		c.fields(c.srv.connections())
+		c.fields(q, c.srv.connections())
 	case "reset":
 		c.srv.resetStats()
-		c.out.Line("RESET")
+		c.out.EndStats(&q.Head, "RESET")
 	case "detail", "cachedump", "held":
-		return c.statsOfKeys(string(what), name, more)
+		return c.statsOfKeys(q, string(what), name, more)
 	default:
-		c.lockStats(string(what), name)
+		c.lockStats(q, string(what), name)
 	}
 	return true
 }
 
 // statsOfKeys answers the sub-commands that show keys, which an operator can forbid.
-func (c *conn) statsOfKeys(what string, arg, more []byte) (goesOn bool) {
+func (c *conn) statsOfKeys(q *protocol.Request, what string, arg, more []byte) (goesOn bool) {
 	switch {
 	case c.srv.config.NoDump:
-		c.out.Line("CLIENT_ERROR stats " + what + " not allowed")
+		c.fault(q, &protocol.Fault{Line: "CLIENT_ERROR stats " + what + " not allowed"})
 	case what == "held":
 		glob, _ := protocol.NextWord(more)
-		c.statsHeld(arg, glob)
+		c.statsHeld(q, arg, glob)
 	case what == "detail":
-		c.statsDetail(string(arg))
+		c.statsDetail(q, string(arg))
 	default:
 		return c.cachedump(arg, more)
 	}
@@ -310,16 +310,15 @@ func addrText(a net.Addr) string {
 	return a.Network() + ":" + a.String()
 }
 
-func (c *conn) statsDetail(what string) {
+func (c *conn) statsDetail(q *protocol.Request, what string) {
 	d := &c.srv.detail
 	switch what {
 	case "on", "off":
 		d.on.Store(what == "on")
-		c.out.Line("OK")
+		c.out.EndStats(&q.Head, "OK")
 	case "dump":
-		c.out.Raw([]byte(d.dump()))
-		c.out.Line("END")
+		c.out.Details(&q.Head, d.dump())
 	default:
-		c.out.Line("CLIENT_ERROR usage: stats detail on|off|dump")
+		c.fault(q, protocol.ErrDetailUsage)
 	}
 }

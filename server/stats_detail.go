@@ -75,7 +75,7 @@ func (d *detail) dump() string {
 	var lines []string
 	for name, p := range d.prefixes {
 		lines = append(lines, fmt.Sprintf("PREFIX %s get %d hit %d set %d del %d\r\n",
-			name, p.gets, p.hits, p.sets, p.deletes))
+			word(name), p.gets, p.hits, p.sets, p.deletes))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "")

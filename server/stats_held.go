@@ -16,13 +16,13 @@ const (
 )
 
 // statsHeld answers "stats held [LIMIT [PATTERN]]".
-func (c *conn) statsHeld(limitWord, glob []byte) {
+func (c *conn) statsHeld(q *protocol.Request, limitWord, glob []byte) {
 	limit := defaultHeld
 	var pattern *locks.Pattern
 	if len(glob) > 0 {
 		p, err := locks.NewPattern(string(glob))
 		if err != nil {
-			c.out.Line(protocol.ErrBadFormat.Line)
+			c.fault(q, protocol.ErrBadFormat)
 			return
 		}
 		pattern = &p
@@ -30,11 +30,11 @@ func (c *conn) statsHeld(limitWord, glob []byte) {
 	if len(limitWord) > 0 {
 		var ok bool
 		if limit, ok = parseHeldLimit(limitWord); !ok {
-			c.out.Line(protocol.ErrBadFormat.Line)
+			c.fault(q, protocol.ErrBadFormat)
 			return
 		}
 	}
-	c.fields(c.srv.heldTable(limit, pattern))
+	c.fields(q, c.srv.heldTable(limit, pattern))
 }
 
 // heldValue answers a get of lockcached:held:LIMIT: a line for each lock.

@@ -13,27 +13,27 @@ import (
 
 // lockStats answers the stats sub-commands that memcached does not have. Their names have
 // no colon, because tools take what stands before one for a slab class.
-func (c *conn) lockStats(what string, name []byte) {
+func (c *conn) lockStats(q *protocol.Request, what string, name []byte) {
 	switch {
 	case what == "locks":
-		c.fields(c.srv.lockTotals())
+		c.fields(q, c.srv.lockTotals())
 	case what == "lock" && len(name) > protocol.MaxKey:
-		c.out.Line(protocol.ErrBadFormat.Line)
+		c.fault(q, protocol.ErrBadFormat)
 	case what == "lock" && len(name) > 0:
-		c.fields(lockFields(c.srv.locks.Lookup(name, &c.session)))
+		c.fields(q, lockFields(c.srv.locks.Lookup(name, &c.session)))
 	case what == "class" && len(name) > 0:
 		record, ok := c.srv.locks.Class(string(name))
 		if !ok {
-			c.out.Line("END")
+			c.fields(q, nil)
 			return
 		}
-		c.fields(classFields(&record))
+		c.fields(q, classFields(&record))
 	case what == "classes":
-		c.fields(c.srv.classTable())
+		c.fields(q, c.srv.classTable())
 	case what == "contended":
-		c.fields(c.srv.contendedTable())
+		c.fields(q, c.srv.contendedTable())
 	default:
-		c.out.Line("ERROR")
+		c.fault(q, protocol.ErrNoStats)
 	}
 }
 
@@ -115,7 +115,7 @@ func (s *Server) classTable() []field {
 		if i == maxRows {
 			break
 		}
-		l.text(c.Name, summary(&c.Record))
+		l.text(word(c.Name), summary(&c.Record))
 	}
 	return l
 }

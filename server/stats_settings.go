@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+
+	"github.com/lockcached/lockcached/protocol"
 )
 
 func yesNo(b bool) string {
@@ -53,8 +55,8 @@ func (s *Server) settings() []field {
 	l.text("cas_enabled", yesNo(!set.CASDisabled))
 	num("tcp_backlog", set.Backlog)
 	l.text("binding_protocol", set.Protocol)
-	l.text("auth_enabled_sasl", "no")
-	l.text("auth_enabled_ascii", cmp.Or(set.AuthFile, "no"))
+	l.text("auth_enabled_sasl", yesNo(s.config.Authenticate != nil && s.config.Dialects != protocol.TextOnly))
+	l.text("auth_enabled_ascii", s.textLogin())
 	num("item_size_max", conf.ItemSizeMax)
 	l.text("maxconns_fast", "yes")
 	l.zero("hashpower_init")
@@ -87,6 +89,14 @@ func (s *Server) settings() []field {
 	l.text("memory_file", "NULL")
 	l.text("client_flags_size", "4")
 	return l
+}
+
+// textLogin is the file with which clients of the text protocol can log in, or no.
+func (s *Server) textLogin() string {
+	if s.config.Dialects == protocol.BinaryOnly {
+		return "no"
+	}
+	return cmp.Or(s.config.Settings.AuthFile, "no")
 }
 
 // extstoreSettings adds the settings of extstore, which this server does not have.

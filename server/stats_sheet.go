@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockcached/lockcached/protocol"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -12,11 +13,11 @@ import (
 type field = stats.Field
 
 // fields appends a whole answer to stats.
-func (c *conn) fields(list []field) {
+func (c *conn) fields(q *protocol.Request, list []field) {
 	for _, f := range list {
-		c.out.Stat(f.Name, f.Text)
+		c.out.Stat(&q.Head, f.Name, f.Text)
 	}
-	c.out.Line("END")
+	c.out.EndStats(&q.Head, "END")
 }
 
 // sheet collects fields.

@@ -44,6 +44,8 @@ type config struct {
 
 	tls      tlsConfig
 	authFile string // "" for no authentication
+	sasl     bool
+	protocol string // of -B; "" if that was not given
 
 	metrics        *endpoint // nil for none
 	metricsClasses int
@@ -90,7 +92,6 @@ func newConfig() *config {
 				ChunkSize:    48,
 				ReqsPerEvent: 20,
 				Backlog:      1024,
-				Protocol:     protocolAuto,
 			},
 		},
 		journal:    journal.Config{Interval: defaultFsyncInterval},

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/locks"
+	"github.com/lockcached/lockcached/protocol"
 	"github.com/lockcached/lockcached/server"
 )
 
@@ -103,7 +104,7 @@ func TestRefused(t *testing.T) {
 		{"--log-level loud", "should be one of trace, debug, info, warn, error"},
 		{"-R 0", "number of requests per event must be greater than 0"},
 		{"-f 1", factor}, {"-f NaN", factor}, {"-f Inf", factor}, {"-n 0", "chunk size must be greater than 0"},
-		{"-S", "SASL is the binary protocol's; use -Y, or client certificates with --tls-ca"},
+		{"-S", "needs -Y, the file with users and passwords, such as -Y /etc/lockcached/passwords"},
 		{"-Y ~", "needs a file name"}, {"--tls-cert ~", "needs a file name"}, {"--tls-key ~", "needs a file name"},
 		{"--tls-ca ~", "needs a file name"}, {"-Z", noCert},
 		{"-o ssl_verify_mode=4", mode}, {"-o ssl_verify_mode", mode},
@@ -233,7 +234,12 @@ func TestAccepted(t *testing.T) {
 		{"-A", func(c *config) any { return c.shutdownCommand }, true},
 		{"-F", func(c *config) any { return c.server.NoFlush }, true},
 		{"-B ascii", func(c *config) any { return c.server.Settings.Protocol }, "ascii"},
-		{"-B binary", func(c *config) any { return c.warnings }, []string{"-B binary: only the ascii protocol is spoken, so every client is hung up on"}},
+		{"-B binary", func(c *config) any { return c.server.Settings.Protocol }, "binary"},
+		{"-B binary", func(c *config) any { return c.server.Dialects }, protocol.BinaryOnly},
+		{"-B ascii", func(c *config) any { return c.server.Dialects }, protocol.TextOnly},
+		{"-Y f", func(c *config) any { return c.server.Dialects }, protocol.TextAndBinary},
+		{"-Y f -S", func(c *config) any { return c.server.Dialects }, protocol.BinaryOnly},
+		{"-Y f -B ascii", func(c *config) any { return c.server.Settings.Protocol }, "ascii"},
 		{"-t 100", func(c *config) any { return c.warnings }, []string{"-t 100: more threads than processors make nothing faster"}},
 		{"--metrics 9151", metricsAddress, "127.0.0.1:9151"},
 		{"--metrics :9151", metricsAddress, "*:9151"},

@@ -13,6 +13,7 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
+	wire "github.com/lockcached/lockcached/protocol"
 	"github.com/lockcached/lockcached/server"
 )
 
@@ -141,18 +142,34 @@ func (c *config) finish() error {
 	return nil
 }
 
-// finishAuth makes -Y imply -B ascii, as in memcached.
+// finishAuth decides which protocols clients may speak: with -S only the binary one, as in
+// memcached. With -Y alone both, because clients can log in with either.
 func (c *config) finishAuth() error {
-	s := &c.server.Settings
-	s.AuthFile = c.authFile
-	switch {
-	case c.authFile == "":
-	case s.Protocol == server.ProtocolBinary:
-		return exit.Refuse("-Y with -B binary", "you cannot allow the BINARY protocol while using ascii authentication tokens")
-	default:
-		s.Protocol = protocolText
+	c.server.Settings.AuthFile = c.authFile
+	protocol := c.protocol
+	if c.sasl {
+		switch {
+		case c.authFile == "":
+			return exit.Refuse("-S", "needs -Y, the file with users and passwords, such as -Y /etc/lockcached/passwords")
+		case protocol == "auto" || protocol == "ascii":
+			return exit.Refuse("-S with -B "+protocol, "SASL is for the binary protocol only; leave -S out to let clients log in with both")
+		}
+		protocol = "binary"
 	}
+	c.setDialects(protocol)
 	return nil
+}
+
+func (c *config) setDialects(protocol string) {
+	s := &c.server
+	switch protocol {
+	case "ascii":
+		s.Dialects, s.Settings.Protocol = wire.TextOnly, protocolText
+	case "binary":
+		s.Dialects, s.Settings.Protocol = wire.BinaryOnly, protocolBinary
+	default:
+		s.Dialects, s.Settings.Protocol = wire.TextAndBinary, protocolAuto
+	}
 }
 
 // finishJournal refuses the flags that say how to write the journal, unless --data says where.

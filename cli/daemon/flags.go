@@ -87,6 +87,8 @@ var flags = []flag{
 		usage: "require client certificates that one of these authorities has signed"},
 	{short: "Y", long: "auth-file", arg: "file", section: security, set: text(authFile, "a file name"),
 		usage: "require a user and a password: lines user:password, as in memcached"},
+	{short: "S", long: "enable-sasl", section: security, set: on(sasl),
+		usage: "only the binary protocol, whose clients log in with SASL; needs -Y"},
 
 	{long: "lock-keys", arg: "pattern", many: true, section: locking, set: setLockKeys,
 		usage: "keys that are locks when added, as a glob: * ? [a-z] (default: every key)"},
@@ -131,7 +133,7 @@ var flags = []flag{
 	{short: "X", long: "disable-dumping", section: commands, set: on(noDump),
 		usage: "refuse \"stats cachedump\", \"held\", \"detail\" and the dumps of \"lru_crawler\""},
 	{short: "B", long: "protocol", arg: "name", section: commands, set: setProtocol,
-		usage: "auto, ascii or binary; only ascii is spoken (default: auto)"},
+		usage: "what clients may speak: auto, ascii or binary (default: auto)"},
 
 	{short: "t", long: "threads", arg: "num", section: process, set: number(threads, 1, "number of threads must be greater than 0"),
 		usage: "processors to use (default: 4, or as many as there are)"},
@@ -175,10 +177,6 @@ var flags = []flag{
 	{short: "N", long: "napi-ids", arg: "num", ignored: true, section: ignoring, set: accept, usage: "threads by network queue"},
 	{short: "W", long: "disable-watch", section: ignoring, set: accept,
 		usage: "no \"watch\": there is none anyway"},
-
-	// A user of this flag expects strangers to be kept out, so it must not be ignored. The
-	// help omits it because test suites look there for what a server supports.
-	{short: "S", long: "enable-sasl", set: refused("SASL is the binary protocol's; use -Y, or client certificates with --tls-ca")},
 }
 
 // byLong finds a flag by its long name.

@@ -138,7 +138,7 @@ func TestServePasswords(t *testing.T) {
 	}
 	write("foo:bar\n")
 	s := clitest.Start(t, "-p-1", "-Y", file, "-v")
-	if line := s.Logged("settings"); line["authentication"] != true || line["protocol"] != "ascii" {
+	if line := s.Logged("settings"); line["authentication"] != true || line["protocol"] != "auto-negotiate" {
 		t.Errorf("%v", line)
 	}
 	for _, tt := range []struct{ line, want string }{

@@ -52,7 +52,8 @@ func TestTLSByAddress(t *testing.T) {
 func TestTwoFlagsRefused(t *testing.T) {
 	for args, want := range map[string]string{
 		"--tls-cert c -p 0": "-Z with -p 0: you cannot enable SSL without a TCP port",
-		"-Y f -B binary":    "-Y with -B binary: you cannot allow the BINARY protocol while using ascii authentication tokens",
+		"-S -Y f -B ascii":  "-S with -B ascii: SASL is for the binary protocol only; leave -S out to let clients log in with both",
+		"-S -Y f -B auto":   "-S with -B auto: SASL is for the binary protocol only; leave -S out to let clients log in with both",
 	} {
 		if _, err := readConfig(words(args)); message(err) != want {
 			t.Errorf("got  %q\nwant %q", message(err), want)

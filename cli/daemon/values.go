@@ -13,7 +13,6 @@ import (
 	"github.com/lockcached/lockcached/cli/internal/argv"
 	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
-	"github.com/lockcached/lockcached/server"
 )
 
 // Where the values of plain flags go.
@@ -53,15 +52,12 @@ func pidFile(c *config) *string               { return &c.pidFile }
 func logFormat(c *config) *string             { return &c.logFormat }
 func logLevel(c *config) *string              { return &c.logLevel }
 func authFile(c *config) *string              { return &c.authFile }
+func sasl(c *config) *bool                    { return &c.sasl }
 
 // A setter puts a value into the configuration.
 type setter = func(c *config, value string) error
 
 func accept(*config, string) error { return nil }
-
-func refused(why string) setter {
-	return func(*config, string) error { return errors.New(why) }
-}
 
 func on(field func(*config) *bool) setter {
 	return func(c *config, _ string) error {
@@ -228,23 +224,18 @@ func setDelimiter(c *config, value string) error {
 
 // What "stats settings" calls the protocols.
 const (
-	protocolAuto = "auto-negotiate"
-	protocolText = "ascii"
+	protocolAuto   = "auto-negotiate"
+	protocolText   = "ascii"
+	protocolBinary = "binary"
 )
 
 func setProtocol(c *config, value string) error {
 	switch value {
-	case "auto":
-		c.server.Settings.Protocol = protocolAuto
-	case "ascii":
-		c.server.Settings.Protocol = protocolText
-	case "binary":
-		c.server.Settings.Protocol = server.ProtocolBinary
-		c.warn("-B binary: only the ascii protocol is spoken, so every client is hung up on")
-	default:
-		return errors.New("should be one of auto, binary, or ascii")
+	case "auto", "ascii", "binary":
+		c.protocol = value
+		return nil
 	}
-	return nil
+	return errors.New("should be one of auto, binary, or ascii")
 }
 
 func setGrowthFactor(c *config, value string) error {
