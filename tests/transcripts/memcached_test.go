@@ -1,12 +1,8 @@
 package transcripts_test
 
 import (
-	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,8 +18,7 @@ const longestIdle = 2200 * time.Millisecond
 // against a real one: $LOCKCACHED_MEMCACHED, or the memcached in $PATH. With -update it
 // rewrites those that memcached answers differently.
 func TestTranscriptsAgainstMemcached(t *testing.T) {
-	binary := findMemcached(t)
-	running := memcachedVersion(t, binary)
+	running := memcachedVersion(t)
 	for _, script := range readTranscripts(t) {
 		if script.only {
 			continue
@@ -36,7 +31,7 @@ func TestTranscriptsAgainstMemcached(t *testing.T) {
 			case script.longestPause() > longestIdle && !*update:
 				t.Skipf("takes %v of real time", script.longestPause())
 			}
-			p := newPlayer(startMemcached(t, binary, script.flags))
+			p := newPlayer(startMemcached(t, script.flags))
 			defer p.hangUpAll()
 			if *update {
 				p.rewrite(t, script)
@@ -48,16 +43,9 @@ func TestTranscriptsAgainstMemcached(t *testing.T) {
 	}
 }
 
-// findMemcached names the memcached to play against.
-func findMemcached(t *testing.T) string {
+func memcachedVersion(t *testing.T) version {
 	t.Helper()
-	binary := testenv.Memcached(t)
-	return binary
-}
-
-func memcachedVersion(t *testing.T, binary string) version {
-	t.Helper()
-	out, err := exec.Command(binary, "-V").Output()
+	out, err := exec.Command(testenv.Memcached(t), "-V").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,26 +56,10 @@ func memcachedVersion(t *testing.T, binary string) version {
 	return v
 }
 
-// startMemcached starts a memcached on a free loopback port, to be killed when
-// the test ends.
-func startMemcached(t *testing.T, binary string, flags []string) peer {
+// startMemcached starts a memcached to play against.
+func startMemcached(t *testing.T, flags []string) peer {
 	t.Helper()
-	portFile := filepath.Join(t.TempDir(), "port")
-	args := []string{"-l", "127.0.0.1", "-p", "-1", "-U", "0", "-t", "1"}
-	if os.Getuid() == 0 {
-		args = append(args, "-u", "root")
-	}
-	memcached := exec.Command(binary, slices.Concat(args, flags)...)
-	memcached.Env = append(os.Environ(), "MEMCACHED_PORT_FILENAME="+portFile)
-	memcached.Stderr = os.Stderr
-	if err := memcached.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = memcached.Process.Kill() // shutdown may have ended it
-		_ = memcached.Wait()
-	})
-	address := fmt.Sprintf("127.0.0.1:%d", harness.ReadPorts(t, portFile)[0])
+	address := harness.RunMemcached(t, nil, flags...)
 	return peer{
 		dial:     func() (net.Conn, error) { return net.Dial("tcp", address) },
 		settle:   func() {},
