@@ -1,18 +1,15 @@
-"""Plays pymemcache's commands against the server at HOST PORT, and ends with an error at the first surprise.
+"""Plays pymemcache's commands against the server at HOST PORT, and ends with an error at the first surprise. SERVER is
+memcached, or lockcached, which is asked for more. With CA CERT KEY it speaks TLS and shows that certificate.
 
-With CA CERT KEY it speaks TLS and shows that certificate.
+    client.py HOST PORT SERVER [CA CERT KEY]
 """
 
 import ssl
 import sys
 
+from expect import expect
 from pymemcache.client.base import Client
 from pymemcache.exceptions import MemcacheClientError
-
-
-def expect(what, got, want):
-    if got != want:
-        sys.exit(f"{what}: {got!r}, want {want!r}")
 
 
 def store(mc):
@@ -60,6 +57,10 @@ def lock(mc, other):
     expect("delete", mc.delete("lock:job"), True)
     expect("second delete", mc.delete("lock:job"), False)
     expect("touch of nothing", mc.touch("lock:job", 60), False)
+
+
+def look_at_lock(mc):
+    """What only lockcached tells."""
     told = mc.stats("lock", "lock:job")
     expect("stats lock", [told[b"held"], told[b"acquired"], told[b"refused"]], [0, 1, 1])
 
@@ -87,13 +88,15 @@ def secure(ca, cert, key):
     return context
 
 
-def main(host, port, *files):
+def main(host, port, server, *files):
     tls = secure(*files) if files else None
     mc, other = (Client((host, int(port)), default_noreply=False, timeout=5, tls_context=tls) for _ in range(2))
     store(mc)
     compare_and_swap(mc)
     count(mc)
     lock(mc, other)
+    if server == "lockcached":
+        look_at_lock(mc)
     without_reply(mc)
     administer(mc)
     mc.quit()

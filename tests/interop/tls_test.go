@@ -58,9 +58,6 @@ func TestTLSPeers(t *testing.T) {
 		}
 	})
 	t.Run("pymemcache", func(t *testing.T) {
-		cmd := exec.Command(testenv.PythonWith(t, "pymemcache"), "testdata/interop/client.py", host, port, s.CA.File, cert, key)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
+		run(t, python("client.py", "pymemcache")(t), host, port, "lockcached", s.CA.File, cert, key)
 	})
 }
