@@ -23,10 +23,10 @@ func TestLease(t *testing.T) {
 		{"min", math.MinInt32, 0},
 		{"30-days", 30 * day, 30 * 24 * time.Hour},
 		{"30-days-and-1", 30*day + 1, time.Unix(30*day+1, 0).Sub(now)}, // in 1970
-		{"absolute-ahead", int64(unix + 10), 9500 * time.Millisecond},
-		{"absolute-next-second", int64(unix + 1), 500 * time.Millisecond},
-		{"absolute-this-second", int64(unix), -500 * time.Millisecond},
-		{"absolute-past", int64(unix - 10), -10500 * time.Millisecond},
+		{"absolute-ahead", unix + 10, 9500 * time.Millisecond},
+		{"absolute-next-second", unix + 1, 500 * time.Millisecond},
+		{"absolute-this-second", unix, -500 * time.Millisecond},
+		{"absolute-past", unix - 10, -10500 * time.Millisecond},
 		{"unsigned-max-is-in-2106", math.MaxUint32, time.Date(2106, 2, 7, 6, 28, 15, 0, time.UTC).Sub(now)},
 		{"max-is-in-2038", math.MaxInt32, time.Date(2038, 1, 19, 3, 14, 7, 0, time.UTC).Sub(now)},
 	} {
