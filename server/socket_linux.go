@@ -21,6 +21,7 @@ type socket struct {
 	input  input         // what may be left to read
 	stage  stage         // how near to its end it is
 	again  bool          // requests that were read are left for the next turn
+	shared bool          // its client has sent more while a claim waited
 	roomy  bool          // the loop watches for room to write
 	state  atomic.Int32  // see below
 	cut    atomic.Bool   // close it without waiting for anything

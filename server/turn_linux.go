@@ -118,6 +118,9 @@ func (s *socket) takeTurn() bool {
 			return true
 		}
 		if c.in.Buffered() == 0 && s.input == noInput {
+			if s.shared && c.parked.byPolicy {
+				acknowledge(s.fd)
+			}
 			return true // there is no input that could end the wait
 		}
 	}
@@ -181,6 +184,7 @@ func (s *socket) stir() stirred {
 		s.input, c.readErr = inputEnds, io.EOF
 		return s.endWait(true) // writing the answer will tell if it was reset
 	case more && p.byPolicy:
+		s.shared = true
 		return s.endWait(false)
 	case more || c.finishing.Load(): // finishing: Shutdown ends all waits
 		p.behind.Store(true)
