@@ -57,9 +57,6 @@ func run(ctx context.Context, o options) error {
 	return reportSpeed(os.Stdout, o, results)
 }
 
-// textCells chooses the cells that need no binary protocol: lockcached does not speak it yet.
-const textCells = "^(add|get|incr|set)"
-
 func parseOptions(args []string) (options, error) {
 	var (
 		o       options
@@ -67,7 +64,7 @@ func parseOptions(args []string) (options, error) {
 		a       = flags.String("a", "lockcached", "first server: `path`, or name to look up in PATH")
 		b       = flags.String("b", "memcached", "second server: `path`, or name to look up in PATH")
 		only    = flags.String("only", "", "run one `server`: a or b")
-		pattern = flags.String("cells", textCells, "run the cells whose name matches `regexp`, such as ^add-delete/16/ or ^binary-")
+		pattern = flags.String("cells", "", "run the cells whose name matches `regexp`, such as ^add-delete/16/ or ^binary-")
 		seconds = flags.Float64("seconds", 1, "length of a round in `seconds`")
 		asJSON  = flags.Bool("json", false, "print JSON")
 		asCSV   = flags.Bool("csv", false, "print comma-separated values")
