@@ -14,8 +14,14 @@ func (c *client) retry(key string) time.Duration { return c.m.Retry([]byte(key),
 // which is held.
 func practised(t *testing.T, m *Manager) {
 	t.Helper()
+	practisedFor(t, m, time.Second)
+}
+
+// practisedFor is practised with holds that last about that long.
+func practisedFor(t *testing.T, m *Manager, took time.Duration) {
+	t.Helper()
 	for i := range 40 {
-		holdFor(t, m, key, time.Second+time.Duration(i%7-3)*50*time.Millisecond)
+		holdFor(t, m, key, took+time.Duration(i%7-3)*took/20)
 	}
 	must(t, newClient(m, "holder").add(key, time.Hour))
 }
@@ -105,22 +111,25 @@ func TestPutTellsRetry(t *testing.T) {
 	})
 }
 
-// Each client is told another moment, within the bounds.
+// Each client is told another moment, within the bounds, however long holds take: also where
+// the bound is so near that there is no time left but between those that others were told.
 func TestRetriesDiffer(t *testing.T) {
-	for _, c := range []Config{{}, {RetryMax: 5 * time.Second}} {
-		for _, n := range []int{2, 10, 63, 100, 300} {
-			t.Run(fmt.Sprint(n, "-within-", c.RetryMax), func(t *testing.T) {
-				bubble(t, c, func(t *testing.T, m *Manager) {
-					practised(t, m)
-					var told []time.Duration
-					for i := range n {
-						c := newClient(m, fmt.Sprint(i))
-						c.poll(t, key)
-						told = append(told, c.retry(key))
-					}
-					wantDifferent(t, m, told)
+	for _, limit := range []time.Duration{0, 5 * time.Second, 2 * time.Second} {
+		for _, took := range []time.Duration{20 * time.Millisecond, 300 * time.Millisecond, time.Second, 7 * time.Second} {
+			for _, n := range []int{2, 10, 63, 100, 300} {
+				t.Run(fmt.Sprint(n, "-within-", limit, "-holds-of-", took), func(t *testing.T) {
+					bubble(t, Config{RetryMax: limit}, func(t *testing.T, m *Manager) {
+						practisedFor(t, m, took)
+						var told []time.Duration
+						for i := range n {
+							c := newClient(m, fmt.Sprint(i))
+							c.poll(t, key)
+							told = append(told, c.retry(key))
+						}
+						wantDifferent(t, m, told)
+					})
 				})
-			})
+			}
 		}
 	}
 }

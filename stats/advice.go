@@ -124,7 +124,6 @@ func (p *Promises) near(v *view) (at time.Duration, found bool) {
 // at the rate of the long run, see step. So a gap that is much longer than that rate asks
 // for is cut, see plateau. This matters where holds end either soon or, because their
 // holders have died, only with their lease.
-// have died, not before their lease.
 func (v *view) gap(at time.Duration) time.Duration {
 	age := at - v.Now + v.age
 	gap := clamp(v.Law.Gap(age, v.price), v.least, v.longest)
@@ -237,7 +236,8 @@ func (v *view) rest() time.Duration {
 // that end if nobody else checks there.
 //
 // Times past Max are spread over its last quarter by the golden ratio, which keeps them
-// apart however many there are (H. Weyl's equidistribution).
+// apart from each other however many there are (H. Weyl's equidistribution). Others that
+// were promised in that quarter are avoided.
 func (p *Promises) settle(v *view, at time.Duration) time.Duration {
 	const golden = math.Phi - 1
 	if v.Queued == 0 && v.Expires > v.Now && at > v.Expires &&
@@ -246,9 +246,21 @@ func (p *Promises) settle(v *view, at time.Duration) time.Duration {
 	}
 	if at > v.latest {
 		_, part := math.Modf(golden * float64(p.made))
-		at = v.latest - time.Duration(part*float64(v.latest-v.Now)/4)
+		at = p.aside(v, v.latest-time.Duration(part*float64(v.latest-v.Now)/4))
 	}
 	return clamp(at, v.Now+soonest, v.latest)
+}
+
+// aside is that time or, if a promise is closer to it than the Spacing, the middle of the
+// widest hole around it. Less than a millisecond is always too close, since clients are told
+// whole ones. If there are more promises than are remembered, none is avoided.
+func (p *Promises) aside(v *view, at time.Duration) time.Duration {
+	const around = 8 // in spacings: a wide enough hole is that near unless they are crowded
+	apart := max(v.Spacing, soonest)
+	if p.Len() >= maxPromises || !p.covered(at-apart+1, at+apart-1) {
+		return at
+	}
+	return p.widestHole(at-around*apart, min(at+around*apart, v.latest))
 }
 
 // place is the time for a waiter of that rank.

@@ -142,6 +142,26 @@ func TestNoAdviceIsCloserThanTheSpacing(t *testing.T) {
 	}
 }
 
+// Times that would be past Max keep the Spacing too, from each other as well as from those
+// that were given out near it before.
+func TestAdviceNearMaxKeepsTheSpacing(t *testing.T) {
+	for _, l := range holds {
+		for _, most := range []time.Duration{2 * time.Second, 5 * time.Second, 10 * time.Second} {
+			s := observe(l, 500, 1).scene(time.Hour, time.Hour)
+			s.Max, s.Spacing = most, time.Millisecond
+			var p Promises
+			for range 200 {
+				p.Advise(s)
+			}
+			for i, at := range p.pending()[1:] {
+				if apart := at - p.pending()[i]; apart < s.Spacing {
+					t.Errorf("%s within %v: two slots are %v apart", l.name, most, apart)
+				}
+			}
+		}
+	}
+}
+
 // An overloaded server multiplies the price by the square of the rate over its
 // limit; then half as many tries are made at four times the price.
 func TestOverloadSlowsEverybody(t *testing.T) {
