@@ -55,7 +55,8 @@ func observations(key, class *Histogram) uint64 {
 
 // Rebuild derives the law from what was observed. Beside the observations of the key, those
 // of the class count for at most eight, or in full if key is nil. Either may be nil; key
-// should be nil until it has eight observations of its own.
+// should be nil until it has eight observations of its own, and these should not be among
+// those of the class: see Share.
 //
 // The moments, of key or class, give a lognormal law that counts for at most sixteen
 // further observations. It is left out if hold is nil, or if the holds clearly have two

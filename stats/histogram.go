@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"math"
 	"slices"
 	"time"
 	"unsafe"
@@ -24,6 +25,7 @@ type Histogram struct {
 	count    uint64  // observations ever
 	total    float64 // sum of both counts
 	unit     float64 // what the latest observation added to the counts; 0 means 1
+	rescaled float64 // logarithm of what rescale has divided the counts by, in all
 }
 
 // Bytes is the memory that the Histogram takes.
@@ -66,6 +68,7 @@ func (h *Histogram) rescale() {
 	h.released.scale(float32(f))
 	h.censored.scale(float32(f))
 	h.total *= f
+	h.rescaled += math.Log(h.unit)
 	h.unit = 1
 }
 
@@ -206,6 +209,13 @@ func (c *counts) merge(o *counts, factor float32) {
 	c.cover(o.from, o.from+len(o.n))
 	for i, n := range o.n {
 		c.n[o.from-c.from+i] += n * factor
+	}
+}
+
+// subtract takes away what o counted, times factor, but leaves no count below 0.
+func (c *counts) subtract(o *counts, factor float32) {
+	for i := range c.n {
+		c.n[i] = max(c.n[i]-factor*o.at(c.from+i), 0)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 type Contention struct {
 	Promises stats.Promises // when refused waiters were told to come back
 	hazard   *stats.Hazard  // of the lock's own holds, once there are enough
+	share    stats.Share    // of the lock's own holds in those of its class
 	cycle    time.Duration  // mean time from grant to grant
 	last     time.Duration  // the latest grant
 	absent   float64        // share of the promises that were not kept
@@ -88,7 +89,11 @@ func (p *Past) consultLaw(law *law, k *Knowledge) {
 		c.hazard = new(stats.Hazard)
 	}
 	if c.hazard.Stale(own, &law.hold) {
-		c.hazard.Rebuild(own, &law.hold, &p.Hold)
+		class := &law.hold
+		if own != nil { // a lock is no second witness of its own holds
+			class = c.share.Others(class, own)
+		}
+		c.hazard.Rebuild(own, class, &p.Hold)
 	}
 	k.Law = c.hazard
 	if own != nil {

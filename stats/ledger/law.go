@@ -86,16 +86,17 @@ func (c *class) join(l *law) {
 	c.HoldLaw = nil
 }
 
-func (l *law) released(took time.Duration) {
+// released and expired record a hold of the lock whose share is given, nil if none is kept.
+func (l *law) released(took time.Duration, share *stats.Share) {
 	l.mu.Lock()
-	l.hold.Add(took)
+	share.Add(&l.hold, took)
 	l.moments.Add(took)
 	l.mu.Unlock()
 }
 
-func (l *law) expired(took time.Duration) {
+func (l *law) expired(took time.Duration, share *stats.Share) {
 	l.mu.Lock()
-	l.hold.Censor(took)
+	share.Censor(&l.hold, took)
 	l.mu.Unlock()
 }
 

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -157,6 +158,54 @@ func TestLawIsShared(t *testing.T) {
 			t.Errorf("known is %+v", k)
 		}
 	})
+}
+
+// contended notes a hold of a lock for which somebody waits. If it took as long as its lease,
+// it has expired.
+func (l *Ledger) contended(key string, took, lease time.Duration) *Past {
+	p := l.Of([]byte(key))
+	l.Note(p, &Event{Kind: Granted})
+	l.Contended(p)
+	kind := Released
+	if took == lease {
+		kind = Expired
+	}
+	l.Note(p, &Event{Kind: kind, Took: took})
+	return p
+}
+
+// A lock goes by its own holds and by those of the other locks of its class. Its own holds
+// count once, although they are among those of its class: they would move the hazard by up to
+// a third.
+func TestOwnHoldsCountOnce(t *testing.T) {
+	const lease = 5 * time.Second
+	for _, others := range []int{0, 20, 1000} {
+		_, all := books(2, 10, 10, 10)
+		var lock *Past
+		var other stats.Histogram
+		for i := range max(20, others) {
+			if i < 20 { // the other lock may go on for long afterwards
+				took := time.Duration(100+i) * time.Millisecond
+				if i%10 == 9 {
+					took = lease
+				}
+				lock = all[0].contended("lock:1", took, lease)
+			}
+			if i < others {
+				all[1].contended("lock:2", time.Second, lease)
+				other.Add(time.Second)
+			}
+		}
+		var want stats.Hazard
+		want.Rebuild(lock.HoldLaw, &other, &lock.Hold)
+		lock.Consult(func(k Knowledge) {
+			for at := time.Millisecond; at < time.Hour; at *= 2 {
+				if got, want := k.Law.At(at), want.At(at); math.Abs(got-want) > 0.01*want {
+					t.Errorf("beside %d others the hazard up to %v is %v, want %v", others, at, got, want)
+				}
+			}
+		})
+	}
 }
 
 // The busiest classes have names; all together are the total, whichever have one.

@@ -80,7 +80,7 @@ func (p *Past) released(took time.Duration) {
 		p.HoldLaw.Add(took)
 	}
 	if law := p.class.law; law != nil {
-		law.released(took)
+		law.released(took, p.share())
 	} else {
 		p.class.HoldLaw.Add(took)
 	}
@@ -93,10 +93,19 @@ func (p *Past) censored(took time.Duration) {
 		p.HoldLaw.Censor(took)
 	}
 	if law := p.class.law; law != nil {
-		law.expired(took)
+		law.expired(took, p.share())
 	} else {
 		p.class.HoldLaw.Censor(took)
 	}
+}
+
+// share is how much of the law of its class comes from the lock, nil until somebody had to
+// wait for it.
+func (p *Past) share() *stats.Share {
+	if p.contention == nil {
+		return nil
+	}
+	return &p.contention.share
 }
 
 func (p *Past) granted(e *Event) {
