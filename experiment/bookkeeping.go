@@ -5,94 +5,95 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/stats"
+	books "github.com/lockcached/lockcached/stats/ledger"
 )
 
-// bookkeeping is what the server records about one lock to advise the clients
-// that it refuses. It does in virtual time, for a lock that is alone in its
-// class and on its server, what package locks does.
+// bookkeeping is how the server comes to advise the clients that it refuses. It tells the
+// server's own books, in virtual time, what advice depends on, and takes the advice from them.
+// The lock is alone in its class and on its server.
 type bookkeeping struct {
-	keeps, ranked bool
+	ranked bool
 	faults
 
-	hold     stats.Moments
-	holds    stats.Histogram
-	hazard   stats.Hazard
-	promises stats.Promises
-
+	books   *books.Ledger
+	past    *books.Past
+	shown   time.Duration // how long the holds before the start took
+	since   time.Duration // when the present hold began
 	polling []int         // clients that were refused and will come back, the longest waiting first
-	held    time.Duration // when the lock was last granted
-	cycle   time.Duration // mean time between grants while there is contention
 }
 
 func (b *bookkeeping) init(t trial) {
-	b.keeps, b.ranked = t.policy.needs&(tells|advises) != 0, t.policy.ranked
-	b.faults = t.faults
+	*b = bookkeeping{ranked: t.policy.ranked, faults: t.faults}
+	b.books = books.New(books.NewShared(':', 1, 0), 1, 1)
+	b.past = b.books.Of([]byte("experiment:lock"))
 }
 
-func (b *bookkeeping) released(took time.Duration) {
-	if b.keeps {
-		b.hold.Add(took)
-		b.holds.Add(took)
-	}
+// note records an event. The clock of the books begins with the first hold that was shown.
+func (b *bookkeeping) note(now time.Duration, e books.Event) {
+	e.Now = b.shown + now
+	b.books.Note(b.past, &e)
 }
 
-func (b *bookkeeping) expired(took time.Duration) {
-	if b.keeps {
-		b.holds.Censor(took)
-	}
+// show records a hold before the start, for which nobody waited.
+func (b *bookkeeping) show(ended books.Kind, took time.Duration) {
+	b.note(0, books.Event{Kind: books.Granted})
+	b.shown += took
+	b.note(0, books.Event{Kind: ended, Took: took})
 }
 
-// granted records that a client has the lock, and whether any client had to wait.
-func (b *bookkeeping) granted(client int, now time.Duration, contended bool) {
+// granted records that a client has the lock, and how long it has waited, 0 if it has not.
+func (b *bookkeeping) granted(client int, now, waited time.Duration) {
 	if i := slices.Index(b.polling, client); i >= 0 {
 		b.polling = slices.Delete(b.polling, i, i+1)
 	}
-	if contended && b.held > 0 {
-		b.cycle = stats.NextCycle(b.cycle, now-b.held)
-	}
-	b.held = now
+	b.since = now
+	b.note(now, books.Event{Kind: books.Granted, Waited: waited > 0, Took: waited})
 }
+
+// ended records that the hold was released or has expired.
+func (b *bookkeeping) ended(how books.Kind, now time.Duration) {
+	b.note(now, books.Event{Kind: how, Took: now - b.since})
+}
+
+// contended records that a client waits, in line or until it asks again.
+func (b *bookkeeping) contended() { b.books.Contended(b.past) }
 
 // refused records that a client will come back.
 func (b *bookkeeping) refused(client int) {
+	b.contended()
 	if b.ranked && !slices.Contains(b.polling, client) {
 		b.polling = append(b.polling, client)
 	}
 }
 
 // forget clears what the server forgets if no client asks for the lock for long.
-func (b *bookkeeping) forget() {
-	b.polling, b.held = nil, 0
-}
+func (b *bookkeeping) forget() { b.polling = nil }
 
 // tell returns what the server tells a client that computes its own pause.
-func (b *bookkeeping) tell(age time.Duration, waiters int) scene {
+func (b *bookkeeping) tell(now time.Duration, waiters int) scene {
+	hold := &b.past.Hold
 	return scene{
-		mean: time.Duration(b.hold.Mean()), stddev: time.Duration(b.hold.Stddev()),
-		age: age, waiters: waiters,
+		mean: time.Duration(hold.Mean()), stddev: time.Duration(hold.Stddev()),
+		age: now - b.since, waiters: waiters,
 	}
 }
 
-// advise returns the pause that the server suggests to a client it refuses. No client
-// counts as queued: one that is parked for a moment will most likely be refused, too.
+// advise returns the pause that the server suggests to a client that it has refused. No
+// client counts as queued: one that is parked for a moment will most likely be refused, too.
 func (b *bookkeeping) advise(client int, now time.Duration) time.Duration {
-	if b.hazard.Stale(&b.holds, nil) {
-		b.hazard.Rebuild(&b.holds, nil, &b.hold)
-	}
-	s := stats.Scene{
-		Now: now, Since: b.held,
-		Law: &b.hazard, Mean: b.hold.Mean(), Weight: b.holds.Weight(),
-		Cycle: b.cycle,
-	}
+	s := stats.Scene{Now: now, Since: b.since}
 	if b.dying > 0 {
-		s.Expires = b.leaseEnd(b.held, now)
+		s.Expires = b.leaseEnd(b.since, now)
 	}
 	var at time.Duration
-	if b.ranked {
-		b.refused(client)
-		at = b.promises.AdviseRank(&s, slices.Index(b.polling, client))
-	} else {
-		at = b.promises.Advise(&s)
-	}
+	b.past.Consult(func(k books.Knowledge) {
+		k.Describe(&s)
+		promises := &b.past.Contention().Promises
+		if b.ranked {
+			at = promises.AdviseRank(&s, slices.Index(b.polling, client))
+		} else {
+			at = promises.Advise(&s)
+		}
+	})
 	return time.Duration(stats.RetryMs(now, at, 0)) * time.Millisecond
 }

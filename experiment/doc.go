@@ -5,7 +5,7 @@
 //
 // It runs simulated, in virtual time and reproducible by a seed, or live, with
 // connections to a real server and real sleeping. The advice that it simulates
-// is the code of package stats that the server runs.
+// is the code of packages stats and stats/ledger that the server runs.
 //
 //	go run ./experiment -h
 package main

@@ -10,6 +10,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	books "github.com/lockcached/lockcached/stats/ledger"
 )
 
 // The article's example: holds take 200 ms on average, with a standard deviation
@@ -61,15 +63,16 @@ func (e *exampleRow) plan(law Law, seed uint64) {
 	server.init(trial{policy: policy})
 	chance := rand.New(rand.NewPCG(seed, mix("example")))
 	for range warmHolds {
-		server.released(law.hold(chance) + roundTrip)
+		server.show(books.Released, law.hold(chance)+roundTrip)
 	}
-	server.granted(0, time.Second, false)
+	server.granted(0, 0, 0)
 	r := refusal{rand: chance}
 	for age := exampleLate; age < 10*law.Mean; {
 		r.nth++
+		server.refused(1)
 		r.scene = server.tell(age, 1)
 		if policy.needs&advises != 0 {
-			r.advice = server.advise(1, time.Second+age)
+			r.advice = server.advise(1, age)
 		}
 		r.last = policy.pause(&r)
 		age += r.last + roundTrip

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	books "github.com/lockcached/lockcached/stats/ledger"
 )
 
 // How a simulation is bounded.
@@ -36,9 +38,9 @@ func (s *simulation) warmUp() {
 	for range warmHolds {
 		took := s.law.hold(s.comings) + roundTrip
 		if s.dies(s.deaths) {
-			s.lock.server.expired(s.leaseEnd(0, took))
+			s.lock.server.show(books.Expired, s.leaseEnd(0, took))
 		} else {
-			s.lock.server.released(took)
+			s.lock.server.show(books.Released, took)
 		}
 	}
 }
@@ -51,7 +53,6 @@ func (s *simulation) playBursts(ctx context.Context, rounds int) error {
 		s.heap = s.heap[:0]
 		s.lock.clear()
 		if s.cold {
-			s.lock.server = bookkeeping{}
 			s.lock.server.init(s.trial)
 		}
 		s.clients = make([]simClient, s.load.Clients)

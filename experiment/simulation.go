@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/ttl"
+	books "github.com/lockcached/lockcached/stats/ledger"
 )
 
 // roundTrip is how long the simulated network takes for a request and its answer,
@@ -41,6 +42,7 @@ type simulation struct {
 
 type simClient struct {
 	wanted  time.Duration // since when
+	asked   time.Duration // when the server first heard of that
 	tries   int           // since then
 	pause   time.Duration // the latest
 	waiting bool          // refused, so the server expects it again
@@ -53,7 +55,6 @@ type simClient struct {
 // simLock is the lock as the server sees it.
 type simLock struct {
 	held   bool
-	since  time.Duration
 	line   []int // parked clients, first in first out
 	polls  int   // refused clients that will come back
 	server bookkeeping
@@ -139,6 +140,9 @@ func (s *simulation) arrive(client int) {
 func (s *simulation) claim(client int) {
 	c := &s.clients[client]
 	c.tries++
+	if c.tries == 1 {
+		c.asked = s.now
+	}
 	s.tried()
 	s.trace.try(client, s.now, !s.lock.held || s.policy.wait > 0)
 	switch {
@@ -154,6 +158,7 @@ func (s *simulation) claim(client int) {
 func (s *simulation) park(client int) {
 	c := &s.clients[client]
 	c.parked = true
+	s.lock.server.contended()
 	c.turn++
 	s.lock.line = append(s.lock.line, client)
 	if s.policy.wait != ttl.Forever {
@@ -174,9 +179,10 @@ func (s *simulation) refuse(client int) {
 		c.waiting = true
 		s.lock.polls++
 	}
+	s.lock.server.refused(client)
 	r := refusal{nth: c.tries, last: c.pause, rand: s.chance}
 	if s.policy.needs&tells != 0 {
-		r.scene = s.lock.server.tell(s.now-s.lock.since, s.lock.polls)
+		r.scene = s.lock.server.tell(s.now, s.lock.polls)
 	}
 	if s.policy.needs&advises != 0 {
 		r.advice = s.lock.server.advise(client, s.now)
@@ -187,12 +193,12 @@ func (s *simulation) refuse(client int) {
 
 func (s *simulation) grant(client int) {
 	c := &s.clients[client]
-	s.lock.server.granted(client, s.now, c.tries > 1 || s.policy.wait > 0)
+	s.lock.server.granted(client, s.now, s.now-c.asked)
 	if c.waiting {
 		c.waiting = false
 		s.lock.polls--
 	}
-	s.lock.held, s.lock.since = true, s.now
+	s.lock.held = true
 	s.in(s.halfTrip(), started, client)
 }
 
@@ -202,7 +208,7 @@ func (s *simulation) start(client int) {
 	s.uses(client, s.now, c.wanted, c.tries)
 	c.end = s.now + s.law.hold(s.holds)
 	if s.dies(s.deaths) {
-		s.plan(event{at: s.leaseEnd(s.lock.since, c.end), what: expired, client: client})
+		s.plan(event{at: s.leaseEnd(s.lock.server.since, c.end), what: expired, client: client})
 		return
 	}
 	s.plan(event{at: c.end + s.halfTrip(), what: freed, client: client})
@@ -211,7 +217,7 @@ func (s *simulation) start(client int) {
 func (s *simulation) release(client int) {
 	c := &s.clients[client]
 	s.used(c.start, c.end)
-	s.lock.server.released(s.now - s.lock.since)
+	s.lock.server.ended(books.Released, s.now)
 	s.free(client)
 }
 
@@ -219,7 +225,7 @@ func (s *simulation) release(client int) {
 func (s *simulation) expire(client int) {
 	c := &s.clients[client]
 	s.died(c.start, c.end, s.now)
-	s.lock.server.expired(s.now - s.lock.since)
+	s.lock.server.ended(books.Expired, s.now)
 	s.free(client)
 }
 

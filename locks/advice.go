@@ -65,9 +65,8 @@ func (sh *shard) adviser(it *item, now time.Duration) (a adviser) {
 
 // know adds what is known of hold times.
 func (a *adviser) know(k ledger.Knowledge) {
-	a.Mean, a.stddev, a.Weight = k.Mean, k.Stddev, k.Weight
-	a.Law, a.holds = k.Law, k.Holds
-	a.Cycle, a.Absent = k.Cycle, k.Absent
+	k.Describe(&a.Scene)
+	a.stddev, a.holds = k.Stddev, k.Holds
 }
 
 // mostRanked is the largest number of pollers that get advice by their rank: with more,

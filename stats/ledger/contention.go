@@ -43,6 +43,12 @@ type Knowledge struct {
 	Absent               float64          // share of the waiters told to come back that did not
 }
 
+// Describe fills in what a Scene says of the past.
+func (k *Knowledge) Describe(s *stats.Scene) {
+	s.Law, s.Mean, s.Weight = k.Law, k.Mean, k.Weight
+	s.Cycle, s.Absent = k.Cycle, k.Absent
+}
+
 // enough is the number of holds from which on a lock goes by its own rather than by those
 // of its class.
 const enough = 8
