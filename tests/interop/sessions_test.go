@@ -98,6 +98,12 @@ func (s *session) counts(want int) {
 	}
 }
 
+// sessionsInLine are the flags of the recipe in docs/recipes.md.
+func sessionsInLine(wait string) []string {
+	const locks = "memc.sess.key.lock.*"
+	return []string{"--lock-keys", locks, "--wait", locks + "=" + wait, "-D", "."}
+}
+
 // stored is how many values clients have tried to store so far: those of locks, and what
 // requests leave in their session.
 func stored(t *testing.T, address string) int {
@@ -175,7 +181,7 @@ func TestPHPSessionInLine(t *testing.T) {
 	for _, wait := range []int{140, 4000} { // ms; libmemcached waits for an answer for 5 s
 		t.Run(fmt.Sprint(wait), func(t *testing.T) {
 			t.Parallel()
-			address := runServer(t, "--wait", fmt.Sprintf("memc.sess.key.lock.*=%dms", wait))
+			address := runServer(t, sessionsInLine(fmt.Sprintf("%dms", wait))...)
 			first := startSession(t, address, 1, "hold")
 			first.expect("held")
 			second := startSession(t, address, 1)
@@ -209,7 +215,7 @@ func TestPHPSessions(t *testing.T) {
 	onBoth(t, func(t *testing.T, address, _ string) { countInSession(t, address) })
 	t.Run("in line", func(t *testing.T) {
 		t.Parallel()
-		address := runServer(t, "--wait", "memc.sess.key.lock.*=4s")
+		address := runServer(t, sessionsInLine("4s")...)
 		requests, failed := countInSession(t, address)
 		told := lockOf(t, address)
 		if failed > 0 || told.acquired != requests || told.refused+told.timeouts > 0 {
