@@ -3,6 +3,7 @@ package server
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lockcached/lockcached/protocol"
 )
@@ -48,7 +49,9 @@ func (c *conn) flushAll(q *protocol.Request) {
 	case !ok:
 		c.fault(q, protocol.ErrBadExptime)
 		return
-	case delay <= 0:
+	case protocol.IsDate(delay) && time.Unix(delay, 0).Before(c.srv.started):
+		// memcached takes such a date for none.
+	case delay <= 1: // memcached flushes up to a second early
 		c.promiseFlush(c.srv.locks.Flush(&c.session))
 	default:
 		c.srv.locks.FlushAfter(lease(delay))
