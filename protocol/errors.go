@@ -54,6 +54,11 @@ var (
 	ErrNoFlush     = &Fault{Line: "CLIENT_ERROR flush_all not allowed", status: statusAuthFailure}
 )
 
+// NoDump is the fault of a sub-command of stats that is forbidden.
+func NoDump(what string) *Fault {
+	return &Fault{Line: "CLIENT_ERROR stats " + what + " not allowed", status: statusNotFound}
+}
+
 // Faults of packets.
 var (
 	errOpcode       = &Fault{status: statusUnknown}

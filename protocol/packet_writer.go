@@ -39,6 +39,10 @@ func (w *Writer) failure(h *Head, f *Fault) {
 		w.text(h, s, text)
 		return
 	}
+	if f == ErrNoMemory && h.Verb != Login {
+		w.text(h, s, "Out of memory allocating item")
+		return
+	}
 	w.text(h, s, statusTexts[s])
 }
 

@@ -49,7 +49,7 @@ func (c *conn) stats(q *protocol.Request) (goesOn bool) {
 func (c *conn) statsOfKeys(q *protocol.Request, what string, arg, more []byte) (goesOn bool) {
 	switch {
 	case c.srv.config.NoDump:
-		c.fault(q, &protocol.Fault{Line: "CLIENT_ERROR stats " + what + " not allowed"})
+		c.fault(q, protocol.NoDump(what))
 	case what == "held":
 		glob, _ := protocol.NextWord(more)
 		c.statsHeld(q, arg, glob)
