@@ -1,17 +1,13 @@
 package interop_test
 
 import (
-	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/lockcached/lockcached/internal/harness"
-	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // TestSASL has clients log in with the right password, a wrong one and none.
@@ -30,7 +26,7 @@ func TestSASL(t *testing.T) {
 			line := client(t)
 			t.Run("memcached", func(t *testing.T) {
 				t.Parallel()
-				expectLogins(t, line, saslMemcached(t), "memcached")
+				expectLogins(t, line, harness.RunMemcachedWithSASL(t, passwords), "memcached")
 			})
 			t.Run("lockcached", func(t *testing.T) {
 				t.Parallel()
@@ -39,6 +35,9 @@ func TestSASL(t *testing.T) {
 		})
 	}
 }
+
+// passwords is what a file for -Y holds.
+const passwords = "alice:secret\n"
 
 // refusal is how the clients name a login that failed or is missing. 41 is libmemcached's
 // number for it.
@@ -70,30 +69,8 @@ func expectLogins(t *testing.T, line []string, address, server string) {
 func passwordFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "passwords")
-	if err := os.WriteFile(path, []byte("alice:secret\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(passwords), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// saslMemcached starts a memcached that knows the same password. It finds its settings in
-// the folder that SASL_CONF_PATH names, and there the database of Cyrus SASL.
-func saslMemcached(t *testing.T) string {
-	t.Helper()
-	saslpasswd, err := exec.LookPath("saslpasswd2")
-	if err != nil {
-		saslpasswd = "/usr/sbin/saslpasswd2" // which need not be in the $PATH of others than root
-	}
-	folder := t.TempDir()
-	database := filepath.Join(folder, "sasldb")
-	settings := "mech_list: plain\nsasldb_path: " + database + "\n"
-	if err := os.WriteFile(filepath.Join(folder, "memcached.conf"), []byte(settings), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	create := exec.Command(saslpasswd, "-p", "-c", "-f", database, "alice")
-	create.Stdin = strings.NewReader("secret")
-	if out, err := create.CombinedOutput(); err != nil {
-		testenv.Missing(t, fmt.Errorf("%v: %w\n%s", create, err, out))
-	}
-	return harness.RunMemcached(t, []string{"SASL_CONF_PATH=" + folder}, "-S")
 }
