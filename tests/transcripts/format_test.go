@@ -23,6 +23,7 @@ type transcript struct {
 	until version // the first that no longer does; nil for none
 	flags []string
 	whole bool // what is sent is one packet, not to be cut into bytes
+	late  bool // replies may take a while in virtual time, too
 	steps []step
 }
 
@@ -34,6 +35,7 @@ type step struct {
 	action  action
 	client  string        // A, B, ...
 	text    string        // of a send or a hangUp, after the marker
+	packets []notation    // of a send of packets
 	pause   time.Duration // of a pause
 	replies []reply
 }
@@ -42,22 +44,9 @@ type action int
 
 const (
 	note   action = iota // a comment, a directive or an empty line
-	send                 // A> text
+	send                 // A> text, A>> packets
 	hangUp               // A! close, A! half-close
 	pause                // ~ 1.5s
-)
-
-// A reply is one "A< text" line.
-type reply struct {
-	client string
-	text   string
-}
-
-// Replies that stand for something other than a line.
-const (
-	waiting = "(waiting)" // nothing to read yet
-	closed  = "(closed)"  // the server closed the connection
-	skip    = "..."       // any number of lines, up to one that fits the next reply
 )
 
 // version is memcached's: 1.6.45 is {1, 6, 45}.
@@ -112,12 +101,12 @@ func parseTranscript(path, text string) (*transcript, error) {
 }
 
 var (
-	exchangeLine = regexp.MustCompile(`^([A-Z])([<>!])(?: (.*))?$`)
+	exchangeLine = regexp.MustCompile(`^([A-Z])(<<?|>>?|!)(?: (.*))?$`)
 	pauseLine    = regexp.MustCompile(`^~ (\S+)$`)
 )
 
 // add appends one line of the file.
-func (s *transcript) add(number int, source string) error {
+func (s *transcript) add(number int, source string) (err error) {
 	next := step{line: number, source: source}
 	exchange := exchangeLine.FindStringSubmatch(source)
 	switch {
@@ -127,19 +116,24 @@ func (s *transcript) add(number int, source string) error {
 		}
 	case source == "" || source[0] == '#':
 	case pauseLine.MatchString(source):
-		d, err := time.ParseDuration(source[2:])
-		if err != nil {
+		next.action = pause
+		if next.pause, err = time.ParseDuration(source[2:]); err != nil {
 			return err
 		}
-		next.action, next.pause = pause, d
 	case exchange == nil:
 		return fmt.Errorf("%q is not a line of a transcript", source)
-	case exchange[2] == "<":
+	case exchange[2][0] == '<':
+		r, err := parseReply(exchange[1], exchange[3], exchange[2] == "<<")
 		last := &s.steps[len(s.steps)-1]
-		last.replies = append(last.replies, reply{client: exchange[1], text: exchange[3]})
-		return nil
+		last.replies = append(last.replies, r)
+		return err
 	case exchange[2] == "!":
 		next.action, next.client, next.text = hangUp, exchange[1], exchange[3]
+	case exchange[2] == ">>":
+		next.action, next.client = send, exchange[1]
+		if next.packets, err = parseNotations(exchange[3], false); err != nil {
+			return err
+		}
 	default:
 		next.action, next.client, next.text = send, exchange[1], exchange[3]
 	}
@@ -159,6 +153,8 @@ func (s *transcript) direct(directive string) (err error) {
 		s.until, err = parseVersion(rest[len("< "):])
 	case directive == "whole":
 		s.whole = true
+	case directive == "late":
+		s.late = true
 	case word == "flags" && rest != "":
 		s.flags = strings.Fields(rest)
 	default:
@@ -187,7 +183,7 @@ func (s *transcript) String() string {
 	for _, step := range s.steps {
 		fmt.Fprintln(&b, step.source)
 		for _, r := range step.replies {
-			fmt.Fprintln(&b, strings.TrimSuffix(r.client+"< "+r.text, " "))
+			fmt.Fprintln(&b, strings.TrimSuffix(r.client+r.marker()+r.text, " "))
 		}
 	}
 	return b.String()
@@ -226,82 +222,18 @@ func expand(text string, captured map[string]string) (string, error) {
 func wire(text string, captured map[string]string) (string, error) {
 	if !strings.HasPrefix(text, `"`) {
 		text += "\r\n"
-		return expand(text, captured)
 	}
-	unquoted, err := strconv.Unquote(text)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", text, err)
-	}
-	return expand(unquoted, captured)
+	return expandLiteral(text, captured)
 }
 
-// fits reports whether a line that was read is the one that the reply expects, and captures
-// the named groups of a /regexp/.
-func (r reply) fits(line string, captured map[string]string) (bool, error) {
-	text := r.text
-	if len(text) >= 2 && text[0] == '/' && text[len(text)-1] == '/' {
-		pattern, err := expand(text[1:len(text)-1], captured)
-		if err != nil {
-			return false, err
-		}
-		return matches(pattern, line, captured)
-	}
+// expandLiteral expands a text, or what stands between its quotes.
+func expandLiteral(text string, captured map[string]string) (string, error) {
 	if strings.HasPrefix(text, `"`) {
 		unquoted, err := strconv.Unquote(text)
 		if err != nil {
-			return false, fmt.Errorf("%s: %w", text, err)
+			return "", fmt.Errorf("%s: %w", text, err)
 		}
 		text = unquoted
 	}
-	expected, err := expand(text, captured)
-	return expected == line, err
-}
-
-func matches(pattern, line string, captured map[string]string) (bool, error) {
-	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
-	if err != nil {
-		return false, err
-	}
-	groups := re.FindStringSubmatch(line)
-	if groups == nil {
-		return false, nil
-	}
-	for i, name := range re.SubexpNames() {
-		if name != "" {
-			captured[name] = groups[i]
-		}
-	}
-	return true, nil
-}
-
-// longRun is how many equal bytes in a row are written as a ${repeat}.
-const longRun = 100
-
-// replyText writes a line that was read so that the reply fits it.
-func replyText(line string) string {
-	line = foldRuns(line)
-	plain := line != "" && strings.TrimSpace(line) == line &&
-		!strings.ContainsAny(line[:1], `"/(`) && line != skip &&
-		strconv.Quote(line) == `"`+strings.ReplaceAll(line, `"`, `\"`)+`"`
-	if plain {
-		return line
-	}
-	return strconv.Quote(line)
-}
-
-func foldRuns(line string) string {
-	var b strings.Builder
-	for i := 0; i < len(line); {
-		run := 1
-		for i+run < len(line) && line[i+run] == line[i] {
-			run++
-		}
-		if run >= longRun {
-			fmt.Fprintf(&b, "${repeat %c %d}", line[i], run)
-		} else {
-			b.WriteString(line[i : i+run])
-		}
-		i += run
-	}
-	return b.String()
+	return expand(text, captured)
 }

@@ -56,10 +56,16 @@ func memcachedVersion(t *testing.T) version {
 	return v
 }
 
-// startMemcached starts a memcached to play against.
+// startMemcached starts a memcached to play against. It has no file for SASL: -S -Y FILE, in
+// front, gives it the users in the file.
 func startMemcached(t *testing.T, flags []string) peer {
 	t.Helper()
-	address := harness.RunMemcached(t, nil, flags...)
+	var address string
+	if len(flags) > 2 && flags[0] == "-S" && flags[1] == "-Y" {
+		address = harness.RunMemcachedWithSASL(t, harness.ReadFile(t, flags[2]), flags[3:]...)
+	} else {
+		address = harness.RunMemcached(t, nil, flags...)
+	}
 	return peer{
 		dial:     func() (net.Conn, error) { return net.Dial("tcp", address) },
 		settle:   func() {},

@@ -1,7 +1,6 @@
 package transcripts_test
 
 import (
-	"bufio"
 	"errors"
 	"flag"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -32,6 +30,7 @@ type player struct {
 	peer     peer
 	clients  map[string]*actor
 	captured map[string]string
+	opaque   uint32 // of the last packet whose story gave it none
 }
 
 func newPlayer(peer peer) *player {
@@ -81,22 +80,46 @@ func (p *player) do(s *step) error {
 	defer p.peer.settle()
 	switch s.action {
 	case send:
-		text, err := wire(s.text, p.captured)
-		if err != nil {
-			return err
-		}
-		c, err := p.client(s.client)
-		if err != nil {
-			return err
-		}
-		// The server may have closed the connection: the replies show it.
-		_, _ = c.conn.Write([]byte(text))
+		return p.send(s)
 	case hangUp:
 		return p.hangUp(s.client, s.text)
 	case pause:
 		time.Sleep(s.pause)
 	}
 	return nil
+}
+
+func (p *player) send(s *step) error {
+	c, err := p.client(s.client)
+	if err != nil {
+		return err
+	}
+	message, err := p.message(c, s)
+	if err != nil {
+		return err
+	}
+	// The server may have closed the connection: the replies show it.
+	_, _ = c.conn.Write(message)
+	return nil
+}
+
+// message is what a step sends, at once.
+func (p *player) message(c *actor, s *step) ([]byte, error) {
+	if len(s.packets) == 0 {
+		text, err := wire(s.text, p.captured)
+		return []byte(text), err
+	}
+	var message []byte
+	for _, n := range s.packets {
+		p.opaque += 0x01010101 // no byte is that of the packet before
+		b, err := n.encode(p.opaque, p.captured)
+		if err != nil {
+			return nil, err
+		}
+		c.ask(b)
+		message = append(message, b...)
+	}
+	return message, nil
 }
 
 // client returns the named connection, a new one at its first mention and after
@@ -109,8 +132,7 @@ func (p *player) client(name string) (*actor, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &actor{conn: conn, lines: make(chan string, 1<<12)}
-	go c.readLines()
+	c := newActor(conn)
 	p.clients[name] = c
 	return c, nil
 }
@@ -159,71 +181,53 @@ func (p *player) check(replies []reply) error {
 		}
 	}
 	for name, c := range p.clients {
-		if line, err := c.next(0); err == nil || !errors.Is(err, errWaiting) {
-			return fmt.Errorf("%s< %s is not expected", name, describe(line, err))
+		if message, err := c.next(c.framing(), 0); !errors.Is(err, errWaiting) {
+			return fmt.Errorf("%s< %s is not expected", name, c.describe(message, err))
 		}
 	}
 	return nil
 }
 
-// expect reads one line, or as many as it takes if lines may be skipped.
+// expect reads one message, or as many as it takes if some may be skipped.
 func (p *player) expect(c *actor, r reply, skipping bool) error {
-	if r.text == waiting {
-		if line, err := c.next(p.peer.hush); !errors.Is(err, errWaiting) {
-			return fmt.Errorf("read %s", describe(line, err))
-		}
-		return nil
+	switch r.text {
+	case waiting:
+		return c.expectEnd(errWaiting, p.peer.hush)
+	case closed:
+		return c.expectEnd(errClosed, p.peer.patience)
 	}
-	first, skipped := "", 0
-	for ; ; skipped++ {
-		line, err := c.next(p.peer.patience)
-		if errors.Is(err, errClosed) && r.text == closed {
-			return nil
+	for skipped := 0; ; skipped++ {
+		message, err := c.next(r.framing(), p.peer.patience)
+		if err != nil && skipped > 0 {
+			return fmt.Errorf("not among the %d replies that came", skipped)
 		}
-		fits := false
-		if err == nil {
-			var wrong error
-			if fits, wrong = r.fits(line, p.captured); wrong != nil {
-				return wrong
-			}
+		if err != nil {
+			return fmt.Errorf("read %w", err)
 		}
-		if fits {
-			return nil
-		}
-		if skipped == 0 {
-			first = describe(line, err)
-		}
-		if err != nil || !skipping {
-			break
+		difference, err := r.difference(message, p.captured)
+		switch {
+		case err != nil:
+			return err
+		case difference == "":
+			return c.answered(r, message)
+		case !skipping:
+			return fmt.Errorf("read %s: %s", c.describe(message, nil), difference)
 		}
 	}
-	if skipped > 0 {
-		return fmt.Errorf("not in the %d lines from %s on", skipped, first)
-	}
-	return fmt.Errorf("read %s", first)
 }
 
 // heard is what one client read after a step.
 type heard struct {
-	lines  []string
-	closed bool
+	messages []string
+	closed   bool
+	packets  bool // the client speaks the binary protocol
 }
 
 // listen reads what there is to read and leaves it to be read again.
 func (p *player) listen() map[string]heard {
 	all := map[string]heard{}
 	for name, c := range p.clients {
-		var h heard
-		for {
-			line, err := c.next(p.peer.hush)
-			if err != nil {
-				h.closed = errors.Is(err, errClosed)
-				break
-			}
-			h.lines = append(h.lines, line)
-		}
-		c.unread = slices.Clone(h.lines)
-		all[name] = h
+		all[name] = c.listen(p.peer.hush)
 	}
 	return all
 }
@@ -241,21 +245,25 @@ func (p *player) mend(old []reply, all map[string]heard) []reply {
 			}
 		}
 		left := slices.DeleteFunc(slices.Clone(old), func(r reply) bool { return r.client != name })
-		if len(h.lines) == 0 && !h.closed && slices.Contains(left, reply{name, waiting}) {
-			mended = append(mended, reply{name, waiting})
+		said := func(text string) reply { return reply{client: name, binary: h.packets, text: text} }
+		if len(h.messages) == 0 && !h.closed && slices.Contains(left, said(waiting)) {
+			mended = append(mended, said(waiting))
 		}
-		for _, line := range h.lines {
-			text := replyText(line)
+		for _, message := range h.messages {
+			heard := reply{client: name, text: replyText(message)}
+			if p, wrong := parsePacket(message); wrong == "" && h.packets {
+				heard = said(p.story())
+			}
 			for i, r := range left {
-				if fits, _ := r.fits(line, p.captured); fits {
-					text, left = r.text, left[i+1:]
+				if difference, err := r.difference(message, p.captured); difference == "" && err == nil {
+					heard, left = r, left[i+1:]
 					break
 				}
 			}
-			mended = append(mended, reply{name, text})
+			mended = append(mended, heard)
 		}
 		if h.closed {
-			mended = append(mended, reply{name, closed})
+			mended = append(mended, said(closed))
 		}
 	}
 	return mended
@@ -269,73 +277,8 @@ func (p *player) expectNothingMore(t *testing.T) {
 		if err := p.hangUp(name, "half-close"); err != nil {
 			continue // the server was faster
 		}
-		if line, err := c.next(p.peer.patience); !errors.Is(err, errClosed) {
-			t.Errorf("%s< %s at the end is not expected", name, describe(line, err))
+		if err := c.expectEnd(errClosed, p.peer.patience); err != nil {
+			t.Errorf("%s at the end: %v", name, err)
 		}
 	}
-}
-
-// An actor is a client: one connection, read line by line in the background.
-type actor struct {
-	conn   net.Conn
-	lines  chan string
-	unread []string // read ahead by listen
-}
-
-var (
-	errWaiting = errors.New(waiting)
-	errClosed  = errors.New(closed)
-)
-
-func (c *actor) readLines() {
-	defer close(c.lines)
-	r := bufio.NewReader(c.conn)
-	for {
-		line, err := r.ReadString('\n')
-		if line != "" {
-			c.lines <- strings.TrimSuffix(line, "\r\n")
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// next returns the next line, errWaiting if there is none for as long as
-// patience, or errClosed.
-func (c *actor) next(patience time.Duration) (string, error) {
-	if len(c.unread) > 0 {
-		line := c.unread[0]
-		c.unread = c.unread[1:]
-		return line, nil
-	}
-	select {
-	case line, open := <-c.lines:
-		return line, closedUnless(open)
-	default:
-	}
-	if patience == 0 {
-		return "", errWaiting
-	}
-	select {
-	case line, open := <-c.lines:
-		return line, closedUnless(open)
-	case <-time.After(patience):
-		return "", errWaiting
-	}
-}
-
-func closedUnless(open bool) error {
-	if open {
-		return nil
-	}
-	return errClosed
-}
-
-// describe shows what next returned.
-func describe(line string, err error) string {
-	if err != nil {
-		return err.Error()
-	}
-	return replyText(line)
 }

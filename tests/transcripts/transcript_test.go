@@ -20,7 +20,7 @@ func TestTranscripts(t *testing.T) {
 		t.Run(script.name(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := newPlayer(startLockcached(t, script.flags, false))
+				p := newPlayer(startLockcached(t, script, false))
 				defer p.hangUpAll()
 				if *update && script.only {
 					p.rewrite(t, script)
@@ -40,7 +40,7 @@ func TestTranscriptsByteAtATime(t *testing.T) {
 		t.Run(script.name(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := newPlayer(startLockcached(t, script.flags, true))
+				p := newPlayer(startLockcached(t, script, true))
 				defer p.hangUpAll()
 				p.play(t, script)
 			})
@@ -49,9 +49,9 @@ func TestTranscriptsByteAtATime(t *testing.T) {
 }
 
 // startLockcached starts a server for the bubble that it is called in.
-func startLockcached(t *testing.T, flags []string, bytewise bool) peer {
+func startLockcached(t *testing.T, script *transcript, bytewise bool) peer {
 	t.Helper()
-	config, lockConfig, err := daemon.Configure(flags)
+	config, lockConfig, err := daemon.Configure(script.flags)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,8 +66,12 @@ func startLockcached(t *testing.T, flags []string, bytewise bool) peer {
 		cancel()
 		time.Sleep(time.Minute) // periodic work notices within that time that the server has ended
 	})
-	return peer{
+	p := peer{
 		dial:   func() (net.Conn, error) { return listener.dial(bytewise) },
 		settle: synctest.Wait,
 	}
+	if script.late {
+		p.patience = 5 * time.Second
+	}
+	return p
 }
