@@ -2,6 +2,8 @@ package transcripts_test
 
 import (
 	"encoding/hex"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -127,5 +129,20 @@ func TestPacketsAsTheyAreWritten(t *testing.T) {
 		if difference, err := notations[0].difference(p, nil); difference != "" || err != nil {
 			t.Errorf("%s: %s (%v)", p.story(), difference, err)
 		}
+	}
+}
+
+// TestEveryCommandHasAStory finds commands of the binary protocol that no story sends.
+func TestEveryCommandHasAStory(t *testing.T) {
+	untold := maps.Clone(commands)
+	for _, script := range readTranscripts(t) {
+		for _, step := range script.steps {
+			for _, n := range step.packets {
+				delete(untold, n.opcode)
+			}
+		}
+	}
+	for _, opcode := range slices.Sorted(maps.Keys(untold)) {
+		t.Errorf("no story sends a %s", untold[opcode].name)
 	}
 }
