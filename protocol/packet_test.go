@@ -200,7 +200,7 @@ func TestPacketWithoutMemory(t *testing.T) {
 	r.Share(NewAllowance(bufferSize))
 	set := testPacket{op: opSet, extras: storing(0, 0), key: "k", value: strings.Repeat("v", fuzzMax)}.String()
 	var q Request
-	err := error(ErrShort)
+	err := ErrShort
 	for rest := set; rest != "" && err == ErrShort; err = r.Next(&q) {
 		n := copy(r.Space(), rest)
 		r.Advance(n)
