@@ -40,7 +40,8 @@ func (r *Reader) nextPacket(q *Request) error {
 	}
 	p := readPacket(b)
 	form := r.form(p.opcode)
-	*q = Request{Head: packetHead(form, b)}
+	*q = Request{} // in place: a literal with more in it would be made elsewhere and copied
+	q.Head = packetHead(form, b)
 	if fault := r.checkPacket(&p, form); fault != nil {
 		return r.refusePacket(&p, q, fault)
 	}
