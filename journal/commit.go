@@ -38,12 +38,18 @@ func (j *Journal) Pending() bool {
 	return j.appended.Load() != j.committed.Load() || j.failure.Load() != nil
 }
 
+// Mark returns the number of the latest entry: once that is Kept, so is all that was
+// appended before the call.
+func (j *Journal) Mark() uint64 { return j.appended.Load() }
+
 // Commit returns when all that was appended before the call is as safe as the
-// mode promises. Callers that arrive while the disk is busy have their entries written
-// together. No shard may be locked. After an error, which is that of Err, Kept and
+// mode promises. No shard may be locked. After an error, which is that of Err, Kept and
 // Doubtful tell what is safe.
-func (j *Journal) Commit() error {
-	upTo := j.appended.Load()
+func (j *Journal) Commit() error { return j.Confirm(j.Mark()) }
+
+// Confirm is Commit for the entries up to that number, which Append or Mark has returned.
+// Callers that arrive while the disk is busy have their entries written together.
+func (j *Journal) Confirm(upTo uint64) error {
 	if j.committed.Load() >= upTo {
 		return nil
 	}

@@ -43,6 +43,28 @@ func TestGroupCommit(t *testing.T) {
 	}
 }
 
+// Confirm waits for what was known at the mark, and for nothing later.
+func TestConfirm(t *testing.T) {
+	d := new(disk)
+	j, _, _ := open(t, Config{Dir: t.TempDir(), Fsync: Always, Create: d.Create})
+	first := j.Append(put("a", "alice", 1))
+	if mark := j.Mark(); mark != first || j.Kept(mark) {
+		t.Fatalf("the mark is %d after entry %d; kept: %v", mark, first, j.Kept(mark))
+	}
+	if err := j.Confirm(first); err != nil || !j.Kept(first) {
+		t.Fatal(err)
+	}
+	d.gate = make(chan struct{}) // nothing is forced to the disk any more
+	second := j.Append(put("b", "bob", 2))
+	if err := j.Confirm(first); err != nil || j.Kept(second) {
+		t.Errorf("%v; the later one is kept: %v", err, j.Kept(second))
+	}
+	close(d.gate)
+	if err := j.Confirm(second); err != nil || !j.Kept(j.Mark()) {
+		t.Error(err)
+	}
+}
+
 // In mode Always, Commit returns only after an fsync; in mode Interval there is one when
 // the interval is over, if anything was written.
 func TestModes(t *testing.T) {

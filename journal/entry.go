@@ -32,6 +32,7 @@ type Entry struct {
 	Since   time.Duration // when it was granted; below 0 if that was before the machine started
 	Expires time.Duration // end of the lease, or ttl.Forever
 	Binary  bool          // the key came as base64
+	Claim   [16]byte      // in a cluster: the id of the claim that was granted; otherwise 0
 	// Moot says that nobody is misled if the entry is lost: Doubtful ignores it. Moot is
 	// not written.
 	Moot bool
@@ -40,7 +41,8 @@ type Entry struct {
 var errEntry = errors.New("journal: not an entry")
 
 const (
-	kindBits  = 0x3f
+	kindBits  = 0x1f
+	claimBit  = 0x20 // the id of the claim follows
 	chosenBit = 0x40
 	binaryBit = 0x80
 
@@ -49,7 +51,8 @@ const (
 )
 
 // appendTo encodes the entry: all numbers have a fixed size, little-endian. An End has
-// nothing after its key.
+// nothing after its key. A Put without the id of a claim has no room for it, so that one
+// server writes what versions without clusters can read.
 func (e *Entry) appendTo(b []byte) []byte {
 	kind := byte(e.Kind)
 	if e.Binary {
@@ -57,6 +60,10 @@ func (e *Entry) appendTo(b []byte) []byte {
 	}
 	if e.Chosen {
 		kind |= chosenBit
+	}
+	claimed := e.Kind == Put && e.Claim != [16]byte{}
+	if claimed {
+		kind |= claimBit
 	}
 	b = append(b, kind, byte(len(e.Key)))
 	b = binary.LittleEndian.AppendUint64(b, e.Token)
@@ -68,6 +75,9 @@ func (e *Entry) appendTo(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(e.Since))
 	b = binary.LittleEndian.AppendUint64(b, uint64(e.Expires))
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(e.Value)))
+	if claimed {
+		b = append(b, e.Claim[:]...)
+	}
 	return append(b, e.Value...)
 }
 
@@ -77,6 +87,7 @@ func (e *Entry) decode(b []byte) (rest []byte, err error) {
 	if len(b) < shortEntry || len(b) < shortEntry+int(b[1]) {
 		return nil, errEntry
 	}
+	claimed := b[0]&claimBit != 0
 	*e = Entry{
 		Kind:   Kind(b[0] & kindBits),
 		Binary: b[0]&binaryBit != 0,
@@ -86,7 +97,7 @@ func (e *Entry) decode(b []byte) (rest []byte, err error) {
 	}
 	b = b[shortEntry+len(e.Key):]
 	switch {
-	case len(e.Key) == 0:
+	case len(e.Key) == 0, claimed && e.Kind != Put:
 		return nil, errEntry
 	case e.Kind == End:
 		return b, nil
@@ -98,6 +109,12 @@ func (e *Entry) decode(b []byte) (rest []byte, err error) {
 	e.Expires = time.Duration(binary.LittleEndian.Uint64(b[12:]))
 	size := binary.LittleEndian.Uint32(b[20:])
 	b = b[putEntry:]
+	if claimed {
+		if len(b) < len(e.Claim) {
+			return nil, errEntry
+		}
+		b = b[copy(e.Claim[:], b):]
+	}
 	if uint64(size) > uint64(len(b)) {
 		return nil, errEntry
 	}

@@ -128,6 +128,10 @@ func (j *Journal) Now() time.Duration { return j.config.Clock().Boot }
 // Waits reports whether Commit may take as long as the disk does.
 func (j *Journal) Waits() bool { return j.config.Fsync == Always }
 
+// Strict reports that reads and refusals promise nothing: nobody else can have changed what
+// this process knows.
+func (j *Journal) Strict() bool { return false }
+
 // Err returns nil, or why nothing can be made safe at present: then no lock may be
 // granted. It returns nil again once a Checkpoint has succeeded.
 func (j *Journal) Err() error {

@@ -76,11 +76,18 @@ func (s state) apply(e *Entry) {
 }
 
 func describe(e *Entry) string {
-	return fmt.Sprintf("%.20q (%d bytes, sum %x) flags %d token %d since %v expires %v binary %v", e.Value, len(e.Value), crc32.ChecksumIEEE(e.Value), e.Flags, e.Token, e.Since, e.Expires, e.Binary)
+	return fmt.Sprintf("%.20q (%d bytes, sum %x) flags %d token %d since %v expires %v binary %v claim %x", e.Value, len(e.Value), crc32.ChecksumIEEE(e.Value), e.Flags, e.Token, e.Since, e.Expires, e.Binary, e.Claim)
 }
 
 func put(key, value string, token uint64) *Entry {
 	return &Entry{Kind: Put, Key: []byte(key), Value: []byte(value), Token: token, Since: time.Minute, Expires: ttl.Forever}
+}
+
+// claimed is a hold of a cluster.
+func claimed(key, value string, token uint64) *Entry {
+	e := put(key, value, token)
+	e.Claim = [16]byte{15: byte(token)}
+	return e
 }
 
 func end(key string, token uint64) *Entry { return &Entry{Kind: End, Key: []byte(key), Token: token} }
@@ -139,6 +146,8 @@ func TestEverythingComesBack(t *testing.T) {
 				put("b", "", 2),
 				put("a", "alice again", 4),
 				put("c", "cleo", 5),
+				claimed("c", "cleo once more", 6),
+				claimed("d", "", 7),
 				end("b", 2),
 			} {
 				want.apply(e)
@@ -147,7 +156,7 @@ func TestEverythingComesBack(t *testing.T) {
 			crash(j)
 			j, got, r = open(t, c)
 			checkState(t, got, want)
-			if r.Locks != 3 || r.Records != 6 || r.MaxToken != 1<<64-2 || r.Lost != 0 {
+			if r.Locks != 4 || r.Records != 8 || r.MaxToken != 1<<64-2 || r.Lost != 0 {
 				t.Errorf("%+v", r)
 			}
 			if err := j.Close(); err != nil {

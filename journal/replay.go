@@ -62,11 +62,12 @@ type surveyed struct {
 
 // lock is the state of a held lock. Times are on the timeline.
 type lock struct {
-	value          string
+	value          string // and behind it the id of the claim, if there is one
 	since, expires time.Duration
 	token          uint64
 	flags          uint32
 	binary         bool
+	claimed        bool // it has the id of a claim
 }
 
 // read reads what counts of the journal, and changes nothing.
@@ -243,8 +244,12 @@ func (r *replay) applyBatch(entries []byte, bySize bool) (err error) {
 			delete(r.held, string(e.Key))
 			continue
 		}
-		// Key and value share one allocation.
+		// Key, value and claim share one allocation.
 		r.text = append(append(r.text[:0], e.Key...), e.Value...)
+		claimed := e.Claim != [16]byte{}
+		if claimed {
+			r.text = append(r.text, e.Claim[:]...)
+		}
 		text := string(r.text)
 		r.held[text[:len(e.Key)]] = lock{
 			value:   text[len(e.Key):],
@@ -253,6 +258,7 @@ func (r *replay) applyBatch(entries []byte, bySize bool) (err error) {
 			token:   e.Token,
 			flags:   e.Flags,
 			binary:  e.Binary,
+			claimed: claimed,
 		}
 	}
 	return nil
@@ -271,6 +277,11 @@ func (r *replay) visit(visit func(*Entry)) {
 			Since:   r.line.to(l.since),
 			Expires: r.line.to(l.expires),
 			Binary:  l.binary,
+		}
+		if l.claimed {
+			end := len(e.Value) - len(e.Claim)
+			copy(e.Claim[:], e.Value[end:])
+			e.Value = e.Value[:end]
 		}
 		visit(&e)
 	}
