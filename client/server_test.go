@@ -141,7 +141,7 @@ func TestWaitInSlicesIsOneWait(t *testing.T) {
 	eventually(t, "several slices are over", func() bool { return time.Since(began) > 10*timeout })
 	is(t, "unlock", l.Unlock(), nil)
 	is(t, "unlock", (<-granted).Unlock(), nil)
-	r := h.locks.Lookup([]byte("lock:k"), nil)
+	r, _ := h.locks.Lookup([]byte("lock:k"), nil)
 	if r.Counters[stats.WaitTimeouts] != 1 || r.Wait.Count() != 1 || time.Duration(r.Wait.Mean()) < 5*timeout {
 		t.Errorf("%d waits in vain, and %d granted after %v", r.Counters[stats.WaitTimeouts], r.Wait.Count(), time.Duration(r.Wait.Mean()))
 	}

@@ -106,20 +106,23 @@ func (a *adviser) retry(ct *ledger.Contention, l *line, s *Session, comes bool) 
 
 // Retry is how long to wait before asking again for the lock of a key, in whole
 // milliseconds; 0 if it is free. The session is expected to ask then.
-func (m *Manager) Retry(key []byte, s *Session) time.Duration {
+func (m *Manager) Retry(key []byte, s *Session) (time.Duration, error) {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.unlock()
+	if !m.owns(key) {
+		return 0, ErrMoved
+	}
 	now := m.now()
 	it := sh.find(hash, key, now)
 	switch {
 	case it == nil:
-		return sh.retryClosed(key, now)
+		return sh.retryClosed(key, now), nil
 	case held(it):
 		sh.roomForPast(it)
-		return sh.retry(it, s, now, true)
+		return sh.retry(it, s, now, true), nil
 	}
-	return 0
+	return 0, nil
 }
 
 // stands reports whether the advice given to a poller is still good.

@@ -128,7 +128,7 @@ func TestStatsOfAHeldLockStay(t *testing.T) {
 			use(t, m, letters([]byte("other:"), i))
 		}
 		must(t, remove(m, "job:1"))
-		if l := m.Lookup([]byte("job:1"), nil); l.Counters[stats.Acquired] != 2 || l.Counters[stats.Refused] != 1 || l.Counters[stats.Released] != 2 {
+		if l := lookup(m, []byte("job:1"), nil); l.Counters[stats.Acquired] != 2 || l.Counters[stats.Refused] != 1 || l.Counters[stats.Released] != 2 {
 			t.Errorf("counted %+v", l.Counters)
 		}
 	})
@@ -218,7 +218,7 @@ func TestResetCounters(t *testing.T) {
 		if total.Held != 1 || total.Queued != 1 || total.TotalItems != 2 {
 			t.Errorf("%+v", total)
 		}
-		if l := m.Lookup([]byte(key), nil); l.Counters[stats.Acquired] != 2 || l.Hold.Count() != 1 {
+		if l := lookup(m, []byte(key), nil); l.Counters[stats.Acquired] != 2 || l.Hold.Count() != 1 {
 			t.Errorf("%+v", l)
 		}
 	})

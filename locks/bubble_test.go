@@ -62,7 +62,7 @@ func (p *place) Served(_ *Waiting, how Outcome) bool {
 }
 
 func (p *place) String() string {
-	return [...]string{pending: "waits", Granted: "granted", TimedOut: "timed out"}[p.how.Load()]
+	return [...]string{pending: "waits", Granted: "granted", TimedOut: "timed out", Moved: "moved", Failed: "failed"}[p.how.Load()]
 }
 
 // wait claims a lock that is held, and gets in line for it.
@@ -120,8 +120,17 @@ func wantOutcomes(t *testing.T, line []*place, want ...string) {
 	}
 }
 
+// lookup is what is known of a lock.
+func lookup(m *Manager, key []byte, s *Session) Lock {
+	l, err := m.Lookup(key, s)
+	if err != nil {
+		panic(err) // only another node of a cluster could know more
+	}
+	return l
+}
+
 // owner is the owner of a lock, "" if nobody holds it.
-func owner(m *Manager, key string) string { return m.Lookup([]byte(key), nil).Owner }
+func owner(m *Manager, key string) string { return lookup(m, []byte(key), nil).Owner }
 
 func wantOwner(t *testing.T, m *Manager, key, want string) {
 	t.Helper()
@@ -141,8 +150,8 @@ func set(m *Manager, key, value string, lease time.Duration) error {
 // value reads an item; ok is false if there is none.
 func value(m *Manager, key string) (value string, ok bool) {
 	var r reading
-	ok = m.Get([]byte(key), &r)
-	return r.value, ok
+	err := m.Get([]byte(key), &r)
+	return r.value, err == nil
 }
 
 // reading is a Reader that keeps what it is shown.

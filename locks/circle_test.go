@@ -79,7 +79,7 @@ func TestCircle(t *testing.T) {
 				return
 			}
 			wantDeadlock(t, "the last wait of a circle", p, err)
-			l := m.Lookup([]byte("0"), nil)
+			l := lookup(m, []byte("0"), nil)
 			if n := m.Totals().Counters[stats.Deadlocks]; n != 1 || l.Counters[stats.Deadlocks] != 1 || l.Polling != 1 {
 				t.Errorf("%d deadlocks are counted in all, %d and %d pollers at the lock", n, l.Counters[stats.Deadlocks], l.Polling)
 			}
@@ -130,7 +130,7 @@ func TestNoCircle(t *testing.T) {
 			must(t, b.add("other", time.Hour))
 			c := newClient(a.m, "c")
 			removal := c.claim("other", 0)
-			removal.Op, removal.Compare = CompareAndSwap, a.m.Lookup([]byte("other"), nil).Token
+			removal.Op, removal.Compare = CompareAndSwap, lookup(a.m, []byte("other"), nil).Token
 			_, err := c.m.Put(removal)
 			must(t, err)
 			_, err = a.waitByName("b")
@@ -294,7 +294,7 @@ func TestReleaseOverAnotherConnection(t *testing.T) {
 			_, err := m.Put(&Put{Op: Replace, Key: key, Session: by})
 			return err
 		},
-		"flush_all": func(m *Manager, by *Session) error { m.Flush(by); return nil },
+		"flush_all": func(m *Manager, by *Session) error { _, err := m.Flush(by); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, own := range []bool{false, true} {

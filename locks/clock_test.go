@@ -60,7 +60,7 @@ func TestWallClockIsSet(t *testing.T) {
 				dir := t.TempDir()
 				m, end := machine.serve(t, dir)
 				must(t, newClient(m, "a").add(key, lease))
-				token := m.Lookup([]byte(key), nil).Token
+				token := lookup(m, []byte(key), nil).Token
 				end()
 
 				time.Sleep(down)
@@ -70,12 +70,12 @@ func TestWallClockIsSet(t *testing.T) {
 				}
 				m, end = machine.serve(t, dir)
 				defer end()
-				l := m.Lookup([]byte(key), nil)
+				l := lookup(m, []byte(key), nil)
 				if l.TTL != tt.left || l.Held != (tt.left > 0) {
 					t.Errorf("held: %v; %v are left of the lease, want %v", l.Held, l.TTL, tt.left)
 				}
 				must(t, newClient(m, "a").add("lock:other", lease))
-				if next := m.Lookup([]byte("lock:other"), nil).Token; next <= token {
+				if next := lookup(m, []byte("lock:other"), nil).Token; next <= token {
 					t.Errorf("token %d after %d", next, token)
 				}
 			})
@@ -96,7 +96,7 @@ func TestMachineSleeps(t *testing.T) {
 		end()
 		m, end = machine.serve(t, dir)
 		defer end()
-		if l := m.Lookup([]byte(key), nil); l.TTL != time.Minute || l.Age != 0 {
+		if l := lookup(m, []byte(key), nil); l.TTL != time.Minute || l.Age != 0 {
 			t.Errorf("%v old, %v left", l.Age, l.TTL)
 		}
 	})

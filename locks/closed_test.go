@@ -14,7 +14,7 @@ func delayed() Config {
 // wantDelay compares how much longer the lock is closed.
 func wantDelay(t *testing.T, m *Manager, key string, want time.Duration) {
 	t.Helper()
-	if l := m.Lookup([]byte(key), nil); l.Delay != want || l.Held {
+	if l := lookup(m, []byte(key), nil); l.Delay != want || l.Held {
 		t.Errorf("%s is held: %v; closed for %v, want %v", key, l.Held, l.Delay, want)
 	}
 }
@@ -25,10 +25,10 @@ func TestLockDelay(t *testing.T) {
 		delay time.Duration
 	}{
 		"expiry":     {func(*Manager) { pass(time.Second) }, pause},
-		"withdrawal": {func(m *Manager) { m.Withdraw([]byte(key), m.Lookup([]byte(key), nil).Token) }, pause},
+		"withdrawal": {func(m *Manager) { _ = m.Withdraw([]byte(key), lookup(m, []byte(key), nil).Token) }, pause},
 		"delete":     {func(m *Manager) { _ = remove(m, key) }, 0},
 		"touch":      {func(m *Manager) { _ = m.Touch([]byte(key), -1) }, 0},
-		"flush":      {func(m *Manager) { m.Flush(nil) }, 0},
+		"flush":      {func(m *Manager) { _, _ = m.Flush(nil) }, 0},
 	}
 	for name, tt := range ends {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +42,7 @@ func TestLockDelay(t *testing.T) {
 					return
 				}
 				want(t, "claim of the closed lock", b.add(key, time.Minute), ErrNotStored)
-				if retry := m.Retry([]byte(key), &b.session); retry != tt.delay {
+				if retry := b.retry(key); retry != tt.delay {
 					t.Errorf("told to come back after %v, want %v", retry, tt.delay)
 				}
 				if _, ok := value(m, key); ok {
@@ -97,7 +97,7 @@ func TestLineOfAClosedLock(t *testing.T) {
 		want(t, "claim", newClient(m, "e").add(key, time.Minute), ErrNotStored)
 		must(t, remove(m, key))
 		wantOutcomes(t, []*place{since}, "granted")
-		if l := m.Lookup([]byte(key), nil); l.Wait.Max() != pause+time.Second || l.Gap.Max() != 0 {
+		if l := lookup(m, []byte(key), nil); l.Wait.Max() != pause+time.Second || l.Gap.Max() != 0 {
 			t.Errorf("waited for %v, free for %v", l.Wait.Max(), l.Gap.Max())
 		}
 	})
@@ -139,7 +139,7 @@ func TestSettle(t *testing.T) {
 		want(t, "add of what is no lock", a.add("item", time.Minute), nil)
 		line := b.wait(t, key, time.Minute, time.Minute)
 		pass(4 * time.Second)
-		l := m.Lookup([]byte(key), &a.session)
+		l := lookup(m, []byte(key), &a.session)
 		if l.Settling != 6*time.Second || l.Delay != 0 || m.Settling() != 6*time.Second || l.Retry != 6*time.Second {
 			t.Errorf("settles for %v, delayed for %v, come back after %v", l.Settling, l.Delay, l.Retry)
 		}

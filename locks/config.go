@@ -59,6 +59,18 @@ type Config struct {
 	// Journal keeps held locks, so that they outlive the process: see Recover. nil
 	// keeps them in memory alone.
 	Journal Journal
+	// Owned reports whether this node of a cluster serves the key now; nil outside of
+	// clusters. It is called with the key's shard locked, and takes no other mutex. While
+	// it reports false the key rests: every request about it ends with ErrMoved and does
+	// nothing, no lease ends, nobody in line is served. So Barrier is enough to make sure
+	// that nothing happens to it any more. It may be served again after that; otherwise
+	// Disown forgets it.
+	Owned func(key []byte) bool
+	// Withdraw takes back a grant of which its client does not know, wherever the key is
+	// served by now, since it is not Owned any more. The key is good until Withdraw
+	// returns, which must not wait. If Withdraw is nil, such a hold goes on until its lease
+	// ends.
+	Withdraw func(key []byte, token uint64)
 	// RetryMax is the longest advice. 0 means DefaultRetryMax.
 	RetryMax time.Duration
 	// Logger gets a warning for a lock that expires while somebody waits for it, and for

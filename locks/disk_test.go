@@ -117,6 +117,21 @@ func (p *process) Pending() bool {
 	return len(p.pending) > 0 || p.unkept
 }
 
+func (p *process) Mark() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.entries
+}
+
+func (p *process) Confirm(number uint64) error {
+	if p.Kept(number) {
+		return nil
+	}
+	return p.Commit()
+}
+
+func (p *process) Strict() bool { return false }
+
 func (p *process) Commit() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

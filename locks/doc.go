@@ -29,6 +29,10 @@
 // commits before it tells waiters, every other caller before it answers, see
 // Manager.Commit. Recover puts holds back; they go on and are not new grants.
 //
+// In a cluster a Manager serves some of the keys, see Config.Owned. Holds move from node to
+// node and go on: Disown forgets them without an end, Adopt takes them over without a grant.
+// There every answer about a key is a promise, see Manager.Strict.
+//
 // # Mutexes
 //
 // A Manager divides the keys among shards. A shard's mutex guards its table of items,

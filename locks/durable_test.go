@@ -17,7 +17,7 @@ import (
 
 // Whatever is done to a held lock survives a crash.
 func TestCrashKeepsHolds(t *testing.T) {
-	cas := func(m *Manager) uint64 { return m.Lookup([]byte(key), nil).Token }
+	cas := func(m *Manager) uint64 { return lookup(m, []byte(key), nil).Token }
 	put := func(op Op, value string) func(*Manager) error {
 		return func(m *Manager) error {
 			_, err := m.Put(&Put{Op: op, Key: []byte(key), Value: []byte(value), Flags: 7, Lease: time.Hour, Compare: cas(m), Binary: true})
@@ -49,8 +49,8 @@ func TestCrashKeepsHolds(t *testing.T) {
 		"emptied":         func(m *Manager) error { return m.Remove(&Removal{Key: []byte(key), Empty: true, Flags: 9}) },
 		"deleted":         func(m *Manager) error { return remove(m, key) },
 		"set-to-expire":   func(m *Manager) error { return set(m, key, "x", -1) },
-		"flushed":         func(m *Manager) error { m.Flush(nil); return nil },
-		"withdrawn":       func(m *Manager) error { m.Withdraw([]byte(key), cas(m)); return nil },
+		"flushed":         func(m *Manager) error { _, err := m.Flush(nil); return err },
+		"withdrawn":       func(m *Manager) error { return m.Withdraw([]byte(key), cas(m)) },
 		"taken-by-others": func(m *Manager) error { _ = remove(m, key); return newClient(m, "b").add(key, time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,9 +74,9 @@ func TestCrashKeepsHolds(t *testing.T) {
 
 // stateOf is all of a lock that has to survive.
 func stateOf(m *Manager) string {
-	l := m.Lookup([]byte(key), nil)
+	l := lookup(m, []byte(key), nil)
 	state := fmt.Sprintf("held=%v owner=%s token=%d age=%v ttl=%v", l.Held, l.Owner, l.Token, l.Age, l.TTL)
-	m.Inspect([]byte(key), viewFunc(func(v *View) {
+	_ = m.Inspect([]byte(key), viewFunc(func(v *View) {
 		state += fmt.Sprintf(" flags=%d value=%q binary=%v", v.Item.Flags, v.Item.Value(), v.Binary)
 	}))
 	return state
@@ -131,7 +131,7 @@ func TestRecoveredHoldGoesOn(t *testing.T) {
 		if n := m.Totals(); n.Held != 1 || n.Counters[stats.Acquired] != 0 || n.Counters[stats.Expired] != 1 {
 			t.Errorf("%d are held, %d acquired, %d expired", n.Held, n.Counters[stats.Acquired], n.Counters[stats.Expired])
 		}
-		if l := m.Lookup([]byte("lock:short"), nil); l.Censored.Max() != 3*time.Second {
+		if l := lookup(m, []byte("lock:short"), nil); l.Censored.Max() != 3*time.Second {
 			t.Errorf("the hold that ended meanwhile is said to have lasted %v", l.Censored.Max())
 		}
 		want(t, "add of the long one", newClient(m, "b").add("lock:long", time.Minute), ErrNotStored)
@@ -140,7 +140,7 @@ func TestRecoveredHoldGoesOn(t *testing.T) {
 		wantOutcomes(t, []*place{waiter}, "waits")
 		pass(1)
 		wantOutcomes(t, []*place{waiter}, "granted")
-		if l := m.Lookup([]byte("lock:long"), nil); l.Censored.Max() != 10*time.Second {
+		if l := lookup(m, []byte("lock:long"), nil); l.Censored.Max() != 10*time.Second {
 			t.Errorf("lasted %v, want all of it", l.Censored.Max())
 		}
 	})
@@ -160,7 +160,7 @@ func TestTokensRiseOverRestarts(t *testing.T) {
 			d.token = tt.known
 			m, _ := d.boot(t, Config{})
 			must(t, newClient(m, "a").add(key, time.Minute))
-			if token := m.Lookup([]byte(key), nil).Token; token <= tt.above || token >= tt.above+1e9 {
+			if token := lookup(m, []byte(key), nil).Token; token <= tt.above || token >= tt.above+1e9 {
 				t.Errorf("%s: token %d after %d", tt.name, token, tt.above)
 			}
 		}
@@ -188,7 +188,7 @@ func TestChosenIDsOverRestarts(t *testing.T) {
 				must(t, remove(m, "lock:innocent"))
 				must(t, m.Commit())
 				m.checkpoint()
-				if got := m.Lookup([]byte(key), nil).Token; got != chosen {
+				if got := lookup(m, []byte(key), nil).Token; got != chosen {
 					t.Errorf("the chosen id is %d, want %d", got, chosen)
 				}
 				p.kill()
@@ -226,7 +226,7 @@ func TestClassesSurvive(t *testing.T) {
 			t.Errorf("knew\n%s\nknows\n%s", before, after)
 		}
 		must(t, newClient(m, "a").add("contended:x", time.Minute))
-		if l := m.Lookup([]byte("contended:x"), nil); l.SuggestedTTL == 0 {
+		if l := lookup(m, []byte("contended:x"), nil); l.SuggestedTTL == 0 {
 			t.Error("nothing has been learnt from the past")
 		}
 	})
@@ -378,10 +378,10 @@ func TestDisavow(t *testing.T) {
 				if m.Commit() == nil {
 					t.Fatal("the disk is not full")
 				}
-				if m.Disavow([]byte("lock:kept"), keptToken, kept, s) || !m.Lookup([]byte("lock:kept"), nil).Held {
+				if m.Disavow([]byte("lock:kept"), keptToken, kept, s) || !lookup(m, []byte("lock:kept"), nil).Held {
 					t.Error("what was kept was taken back")
 				}
-				if !m.Disavow([]byte("lock:lost"), token, lost, s) || m.Lookup([]byte("lock:lost"), nil).Held {
+				if !m.Disavow([]byte("lock:lost"), token, lost, s) || lookup(m, []byte("lock:lost"), nil).Held {
 					t.Error("the grant was not taken back")
 				}
 			})
@@ -410,7 +410,7 @@ func TestDoubtful(t *testing.T) {
 		}
 		must(t, remove(m, "released"))
 		must(t, remove(m, "item"))
-		m.Withdraw([]byte("withdrawn"), m.Lookup([]byte("withdrawn"), nil).Token)
+		must(t, m.Withdraw([]byte("withdrawn"), lookup(m, []byte("withdrawn"), nil).Token))
 		pass(2 * time.Second)
 		doubts := map[string]bool{"released": true, "touched": true, "withdrawn": true}
 		for _, k := range []string{"released", "touched", "withdrawn", "claimed", "left", "expired", "item", "none"} {
@@ -418,7 +418,7 @@ func TestDoubtful(t *testing.T) {
 				t.Errorf("%s is doubtful: %v", k, got)
 			}
 		}
-		if entry := m.Flush(nil); m.Kept(entry) || !m.Doubtful([]byte("left")) {
+		if entry, _ := m.Flush(nil); m.Kept(entry) || !m.Doubtful([]byte("left")) {
 			t.Error("a flush was kept")
 		}
 

@@ -42,7 +42,7 @@ func Example() {
 	fmt.Println("Cleo:", err)
 
 	_ = m.Delete(key)
-	l := m.Lookup(key, nil)
+	l, _ := m.Lookup(key, nil)
 	fmt.Printf("%s has it after %d hand-off; %d waits\n", l.Owner, l.Counters[stats.HandedOff], l.Polling)
 	// Output:
 	// Ann: <nil>

@@ -116,12 +116,20 @@ func (sh *shard) expireBatch(now time.Duration) (more bool) {
 // wait is over just as its turn comes gets the lock.
 func (sh *shard) expireOne(now time.Duration) bool {
 	if it, at := sh.table.NextDue(); it != nil && at <= now {
+		if !sh.m.owns(it.Key()) {
+			sh.table.Postpone(it, now+restsFor)
+			return true
+		}
 		sh.counts.reclaimed(it)
 		sh.end(it, expiry, now)
 		return true
 	}
 	if c, due, ok := sh.reopenings.Top(); ok && due <= now {
-		sh.open(c, now)
+		if sh.m.owns(bytesOf(c.key)) {
+			sh.open(c, now)
+		} else {
+			sh.reopenings.Move(c.index, now+restsFor)
+		}
 		return true
 	}
 	if w, due, ok := sh.deadlines.Top(); ok && due <= now {
@@ -134,6 +142,9 @@ func (sh *shard) expireOne(now time.Duration) bool {
 	}
 	return sh.forget(now)
 }
+
+// restsFor is how late Run may act on what has become due while the key was not Owned.
+const restsFor = 100 * time.Millisecond
 
 // forgetEvery is how late Run may forget clients that do not come back. With many of
 // them, one is due all the time.

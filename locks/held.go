@@ -30,6 +30,10 @@ func (m *Manager) Held(n int, pattern *Pattern) []NamedLock {
 		key := bytesOf(c.key)
 		sh, hash := m.shardOf(key)
 		sh.mu.Lock()
+		if !m.owns(key) {
+			sh.mu.Unlock()
+			continue
+		}
 		sh.forgetAll()
 		now := m.now()
 		l := sh.present(key, sh.find(hash, key, now), nil, now)

@@ -42,16 +42,19 @@ func (l *Lock) Waiters() int { return l.Queued + l.Polling }
 
 // Lookup returns what is known of the lock of a key, as s sees it; a lock that nobody
 // holds may still have waiters and a past.
-func (m *Manager) Lookup(key []byte, s *Session) (l Lock) {
+func (m *Manager) Lookup(key []byte, s *Session) (l Lock, err error) {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.unlock()
+	if !m.owns(key) {
+		return Lock{}, ErrMoved
+	}
 	sh.forgetAll()
 	now := m.now()
 	it := sh.find(hash, key, now)
 	l = sh.present(key, it, s, now)
 	l.Record = sh.record(key, it)
-	return l
+	return l, nil
 }
 
 // present returns what is known of the lock of a key, as s sees it, but without its past;

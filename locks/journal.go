@@ -22,6 +22,14 @@ type Journal interface {
 	Doubtful(key []byte) bool
 	Pending() bool
 	Commit() error
+	// Mark returns the number for Kept and Confirm of all that is known now. Numbers of
+	// entries and marks rise together, but several may be the same.
+	Mark() uint64
+	// Confirm is Commit for what has that number or a smaller one.
+	Confirm(number uint64) error
+	// Strict reports whether others may change what is known here, as in a cluster: then
+	// every reply about a key waits for Confirm, whatever it says.
+	Strict() bool
 	Waits() bool
 	Err() error
 	Checkpoint(walk func(emit func(*journal.Entry)) error) error
@@ -43,19 +51,29 @@ func (m *Manager) JournalErr() error {
 	if m.journal == nil {
 		return nil
 	}
-	return journalErr(m.journal.Err())
+	return m.journalErr(m.journal.Err())
 }
 
-// journalErr puts a failure of the journal into a few words.
-func journalErr(err error) error {
+// journalErr puts a failure of the journal into a few words. A strict journal has found them
+// itself.
+func (m *Manager) journalErr(err error) error {
 	if err == nil {
 		return nil
+	}
+	if m.strict {
+		return &unconfirmed{err}
 	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		err = errno
 	}
 	return fmt.Errorf("%w: %v", ErrJournal, err)
 }
+
+// unconfirmed is the ErrJournal of a strict journal.
+type unconfirmed struct{ error }
+
+func (*unconfirmed) Is(target error) bool { return target == ErrJournal }
+func (e *unconfirmed) Unwrap() error      { return e.error }
 
 // Pending reports whether Commit has anything to do.
 func (m *Manager) Pending() bool { return m.journal != nil && m.journal.Pending() }
@@ -70,7 +88,46 @@ func (m *Manager) Commit() error {
 	if m.journal == nil {
 		return nil
 	}
-	return journalErr(m.journal.Commit())
+	return m.journalErr(m.journal.Commit())
+}
+
+// Strict reports whether every reply about a key has to wait for Confirm, refusals and reads
+// included, as in a cluster: if this node was replaced without knowing it, they could be
+// wrong. Otherwise Commit is enough.
+func (m *Manager) Strict() bool { return m.strict }
+
+// Mark returns the number of all that is known now, 0 without a journal. A reply that is
+// made before Mark may leave once that is Confirmed.
+func (m *Manager) Mark() uint64 {
+	if m.journal == nil {
+		return 0
+	}
+	return m.journal.Mark()
+}
+
+// Confirmed reports whether Confirm has nothing to wait for.
+func (m *Manager) Confirmed(mark uint64) bool { return m.journal == nil || m.Kept(mark) }
+
+// Confirm is Commit for what was known at that mark: it waits for nothing that came later.
+// In strict mode, no reply of before the mark may leave after an error.
+func (m *Manager) Confirm(mark uint64) error {
+	if m.journal == nil || mark == 0 {
+		return nil
+	}
+	err := m.journalErr(m.journal.Confirm(mark))
+	if err != nil {
+		m.failure.Store(&err)
+	}
+	return err
+}
+
+// Unconfirmed is why Confirm failed last, and hence why a wait has Failed; nil if it has
+// never failed.
+func (m *Manager) Unconfirmed() error {
+	if err := m.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Disavow takes back a grant that the journal could not keep, before anybody is told
@@ -87,26 +144,32 @@ func (m *Manager) Disavow(key []byte, token, entry uint64, s *Session) (disavowe
 // takeBack ends the hold of a grant that was not kept, and returns the waiters served
 // instead. The hold may have another token by now, if a client has stored over it. But it
 // is still the session's: an earlier hold of that session would have ended before the
-// grant.
+// grant. If the key is not owned any more, the grant may have been kept after all, and
+// whoever serves the key takes it back.
 func (m *Manager) takeBack(key []byte, token uint64, s *Session) *Waiting {
-	return m.endHoldIf(key, unkept, func(it *item) bool {
+	served, err := m.endHoldIf(key, unkept, func(it *item) bool {
 		return it.CAS() == token || it.Attached.by != nil && it.Attached.by == s.claimant()
 	})
+	if err != nil {
+		m.withdrawElsewhere(key, token)
+	}
+	return served
 }
 
-// Kept reports whether an entry is as safe as the journal promises.
-func (m *Manager) Kept(entry uint64) bool { return m.journal.Kept(entry) }
+// Kept reports whether an entry is as safe as the journal promises. 0 is none.
+func (m *Manager) Kept(entry uint64) bool { return entry == 0 || m.journal.Kept(entry) }
 
 // Doubtful reports, after an ErrJournal, whether a crash could bring back another
 // state of the key's lock than the present one. A renewal or an end stays in force, and
 // is kept when the journal works again; but nobody may rely on it before.
 func (m *Manager) Doubtful(key []byte) bool { return m.journal.Doubtful(key) }
 
-// keepable returns an ErrJournal if the item is a held lock and a change of it
-// could not be kept. Ending a hold is always possible, and helps the next holder when the
-// journal works again; but nobody can be told before.
-func (sh *shard) keepable(it *item) error {
-	if sh.m.journal == nil || !held(it) {
+// keepable returns an ErrJournal if the item is a held lock and a change of it, which ends
+// the hold or not, could not be kept. A single server can end a hold all the same, which
+// helps the next holder when the journal works again, although nobody can be told before. A
+// node of a cluster ends none: perhaps it does not serve the key any more.
+func (sh *shard) keepable(it *item, ends bool) error {
+	if sh.m.journal == nil || !held(it) || ends && !sh.m.strict {
 		return nil
 	}
 	return sh.m.JournalErr()
@@ -157,6 +220,7 @@ func (sh *shard) describe(it *item) {
 		Since:   it.Attached.since + drift,
 		Expires: ttl.Forever,
 		Binary:  it.Has(store.Binary),
+		Claim:   sh.ids.of(it),
 	}
 	if it.Expires() != ttl.Forever {
 		sh.entry.Expires = expiresAt(it.Expires(), drift) // which handles overflow

@@ -45,11 +45,7 @@ func (m *Manager) keep(ctx context.Context) {
 func (m *Manager) checkpoint() {
 	began := m.now()
 	err := m.journal.Checkpoint(func(emit func(*journal.Entry)) error {
-		for _, sh := range m.shards {
-			sh.mu.Lock()
-			sh.eachHold(emit)
-			sh.mu.Unlock()
-		}
+		m.EachHold(emit)
 		return nil
 	})
 	if err != nil {
@@ -57,6 +53,17 @@ func (m *Manager) checkpoint() {
 		return
 	}
 	m.logger.Debug().Dur("took_ms", m.now()-began).Msg("the journal begins anew")
+}
+
+// EachHold emits every hold as a Put, which is good until emit returns. The hold's shard is
+// locked meanwhile, but not from one hold to the next: one that begins or ends meanwhile may
+// be emitted or not.
+func (m *Manager) EachHold(emit func(*journal.Entry)) {
+	for _, sh := range m.shards {
+		sh.mu.Lock()
+		sh.eachHold(emit)
+		sh.mu.Unlock()
+	}
 }
 
 // eachHold emits the holds of the shard, which it unlocks in between.

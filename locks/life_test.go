@@ -25,7 +25,7 @@ func TestGrantRefuseRelease(t *testing.T) {
 		must(t, b.add(key, time.Minute))
 		wantOwner(t, m, key, "b")
 
-		l := m.Lookup([]byte(key), nil)
+		l := lookup(m, []byte(key), nil)
 		if l.Counters[stats.Acquired] != 2 || l.Counters[stats.Refused] != 2 || l.Counters[stats.Released] != 1 || l.Counters[stats.Expired] != 0 {
 			t.Errorf("counted %+v", l.Counters)
 		}
@@ -44,7 +44,7 @@ func TestExpiryIsActedOnWhenDue(t *testing.T) {
 		if n := m.Totals().Held; n != 0 {
 			t.Errorf("%d locks are held when the lease has ended", n)
 		}
-		l := m.Lookup([]byte(key), nil)
+		l := lookup(m, []byte(key), nil)
 		if l.Counters[stats.Expired] != 1 || l.Counters[stats.Released] != 0 || l.Hold.Count() != 0 || l.Censored.Max() != time.Second {
 			t.Errorf("counted %+v, %v censored", l.Counters, l.Censored.Max())
 		}
@@ -124,7 +124,7 @@ func TestHoldTimes(t *testing.T) {
 			must(t, remove(m, key))
 			pass(time.Second) // nobody's
 		}
-		l := m.Lookup([]byte(key), nil)
+		l := lookup(m, []byte(key), nil)
 		near := func(name string, got, want float64) {
 			if math.Abs(got-want) > float64(3*time.Millisecond) {
 				t.Errorf("%s is %v, want %v", name, time.Duration(got), time.Duration(want))
@@ -144,7 +144,7 @@ func holdOps(m *Manager, lease time.Duration) map[string]func() error {
 		return func() error {
 			p := &Put{Op: op, Key: []byte(key), Value: []byte("x"), Lease: lease}
 			if op == CompareAndSwap {
-				p.Compare = m.Lookup([]byte(key), nil).Token
+				p.Compare = lookup(m, []byte(key), nil).Token
 			}
 			_, err := m.Put(p)
 			return err
@@ -170,7 +170,7 @@ func TestRenewals(t *testing.T) {
 					ttl = 6 * time.Second // they keep the expiry
 				}
 				pass(time.Second)
-				l := m.Lookup([]byte(key), nil)
+				l := lookup(m, []byte(key), nil)
 				if !l.Held || l.Age != 5*time.Second || l.TTL != ttl-time.Second {
 					t.Errorf("held %v for %v, %v are left", l.Held, l.Age, l.TTL)
 				}
@@ -194,7 +194,7 @@ func TestNoRenewals(t *testing.T) {
 		_, _ = value(m, key)
 		_, _, err = m.Arith(&Delta{Key: []byte(key), By: 1})
 		want(t, "incr", err, nil)
-		if l := m.Lookup([]byte(key), nil); l.TTL != 10*time.Second || l.Counters[stats.Renewed] != 0 {
+		if l := lookup(m, []byte(key), nil); l.TTL != 10*time.Second || l.Counters[stats.Renewed] != 0 {
 			t.Errorf("renewed %d times, %v are left", l.Counters[stats.Renewed], l.TTL)
 		}
 	})
@@ -207,7 +207,7 @@ func TestReleases(t *testing.T) {
 		delete(all, "append") // which have no say in the expiry
 		delete(all, "prepend")
 		all["delete"] = func() error { return remove(m, key) }
-		all["flush"] = func() error { m.Flush(nil); return nil }
+		all["flush"] = func() error { _, err := m.Flush(nil); return err }
 		return all
 	}
 	for name := range releases(nil) {
@@ -220,7 +220,7 @@ func TestReleases(t *testing.T) {
 				wantOutcomes(t, []*place{b}, "granted")
 				must(t, releases(m)[name]())
 				wantOwner(t, m, key, "")
-				l := m.Lookup([]byte(key), nil)
+				l := lookup(m, []byte(key), nil)
 				if l.Counters[stats.Released] != 2 || l.Counters[stats.Expired] != 0 || l.Counters[stats.Renewed] != 0 || l.Counters[stats.HandedOff] != 1 || l.Hold.Max() != time.Second {
 					t.Errorf("counted %+v, longest hold %v", l.Counters, l.Hold.Max())
 				}
@@ -256,8 +256,8 @@ func TestTokensRise(t *testing.T) {
 				_ = remove(m, key)
 				done, err := m.Put(newClient(m, "x").claim(key, time.Minute))
 				must(t, err)
-				if done.CAS <= last || done.CAS != m.Lookup([]byte(key), nil).Token {
-					t.Errorf("token %d after %d, %d is shown", done.CAS, last, m.Lookup([]byte(key), nil).Token)
+				if done.CAS <= last || done.CAS != lookup(m, []byte(key), nil).Token {
+					t.Errorf("token %d after %d, %d is shown", done.CAS, last, lookup(m, []byte(key), nil).Token)
 				}
 				last = done.CAS
 			}

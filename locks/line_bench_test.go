@@ -89,7 +89,7 @@ func BenchmarkLine(b *testing.B) {
 			}
 		}},
 		{"poll", false, func(c *crowd) { c.refused(c.any()) }},
-		{"look", false, func(c *crowd) { c.m.Lookup([]byte(key), &c.clients[c.any()].session) }},
+		{"look", false, func(c *crowd) { lookup(c.m, []byte(key), &c.clients[c.any()].session) }},
 		{"reconnect", false, func(c *crowd) {
 			i := c.any()
 			c.m.Close(&c.clients[i].session)

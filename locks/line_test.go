@@ -17,7 +17,7 @@ func (c *client) poll(t *testing.T, key string) {
 	want(t, "add of a held lock", c.add(key, time.Minute), ErrNotStored)
 }
 
-func polling(m *Manager, key string) int { return m.Lookup([]byte(key), nil).Polling }
+func polling(m *Manager, key string) int { return lookup(m, []byte(key), nil).Polling }
 
 func TestPollersAreCounted(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, m *Manager) {
@@ -118,7 +118,7 @@ func TestManyPollersAreForgotten(t *testing.T) {
 			t.Errorf("%d poll, want %d", n, len(faithful))
 		}
 		for i, c := range faithful {
-			if rank := m.Lookup([]byte(key), &c.session).Rank; rank != i {
+			if rank := lookup(m, []byte(key), &c.session).Rank; rank != i {
 				t.Fatalf("rank %d, want %d", rank, i)
 			}
 		}
@@ -158,7 +158,7 @@ func TestClosedSessionDoesNotWait(t *testing.T) {
 		wantOutcomes(t, []*place{timedOut}, "timed out")
 		m.Close(&p.session)
 		total := m.Totals()
-		if total.Polling != 1 || polling(m, "c") != 1 || m.Lookup([]byte("c"), &p.session).Rank != 1 {
+		if total.Polling != 1 || polling(m, "c") != 1 || lookup(m, []byte("c"), &p.session).Rank != 1 {
 			t.Errorf("%d poll, want the other in c", total.Polling)
 		}
 		m.Close(&p.session)
@@ -223,14 +223,14 @@ func TestOneLine(t *testing.T) {
 		early.poll(t, key)
 		line := enqueue(t, m, 2, key, time.Minute, time.Minute)
 		late.poll(t, key)
-		l := m.Lookup([]byte(key), &late.session)
+		l := lookup(m, []byte(key), &late.session)
 		if l.Queued != 2 || l.Polling != 2 || l.Rank != 3 {
 			t.Errorf("%d are queued, %d poll, who came last has rank %d", l.Queued, l.Polling, l.Rank)
 		}
-		if l := m.Lookup([]byte(key), &early.session); l.Rank != 2 {
+		if l := lookup(m, []byte(key), &early.session); l.Rank != 2 {
 			t.Errorf("who came first but polls has rank %d", l.Rank)
 		}
-		if l := m.Lookup([]byte(key), nil); l.Rank != 4 {
+		if l := lookup(m, []byte(key), nil); l.Rank != 4 {
 			t.Errorf("who does not wait has rank %d", l.Rank)
 		}
 		must(t, remove(m, key))
@@ -272,7 +272,7 @@ func TestGap(t *testing.T) {
 				end(m)
 				pass(time.Minute)
 				must(t, c.add(key, time.Minute)) // nobody waited
-				l := m.Lookup([]byte(key), nil)
+				l := lookup(m, []byte(key), nil)
 				if l.Gap.Count() != 2 || l.Gap.Max() != gap || l.Gap.Min() != 100*time.Millisecond {
 					t.Errorf("%d gaps from %v to %v", l.Gap.Count(), l.Gap.Min(), l.Gap.Max())
 				}
@@ -293,7 +293,7 @@ func TestPollersWaitTime(t *testing.T) {
 		}
 		must(t, remove(m, key))
 		must(t, p.add(key, time.Minute))
-		if l := m.Lookup([]byte(key), nil); l.Wait.Count() != 1 || l.Wait.Max() != 3*time.Second {
+		if l := lookup(m, []byte(key), nil); l.Wait.Count() != 1 || l.Wait.Max() != 3*time.Second {
 			t.Errorf("%d waits, the longest %v", l.Wait.Count(), l.Wait.Max())
 		}
 	})

@@ -24,6 +24,9 @@ var (
 	ErrNotFound  = errors.New("locks: no such key")
 	ErrQueued    = errors.New("locks: waiting in line") // the answer comes through Waiter
 
+	// Not for this node of a cluster, which has done nothing: see Config.Owned.
+	ErrMoved = errors.New("locks: another node serves the key")
+
 	// Faults of the request.
 	ErrTooLarge  = errors.New("locks: item too large")
 	ErrNotNumber = errors.New("locks: not a number")
@@ -43,9 +46,11 @@ type Manager struct {
 	matches matcher
 	epoch   time.Time // when the Manager's clock began
 
-	journal Journal       // nil if locks are kept in memory alone
-	drift   atomic.Int64  // how far the journal's clock is ahead of ours, in nanoseconds
-	settled time.Duration // no grants before
+	journal Journal               // nil if locks are kept in memory alone
+	strict  bool                  // as the journal says
+	failure atomic.Pointer[error] // of the latest reply that could not be confirmed
+	drift   atomic.Int64          // how far the journal's clock is ahead of ours, in nanoseconds
+	settled time.Duration         // no grants before
 
 	token atomic.Uint64 // the latest CAS id that was not chosen by a client; below 2^63
 	limit atomic.Int64  // bytes; 0 is no limit
@@ -84,6 +89,7 @@ func NewManager(c Config) *Manager {
 		journal:   c.Journal,
 		wake:      make(chan struct{}, 1),
 	}
+	m.strict = m.journal != nil && m.journal.Strict()
 	m.startClock()
 	m.books = ledger.NewShared(c.ClassDelimiter, c.StatsClasses, c.NamedClasses)
 	n := shardCount(min(c.StatsKeys, c.StatsClasses))
@@ -157,6 +163,9 @@ func (m *Manager) nextToken() uint64 { return m.token.Add(1) }
 // isChosen reports whether an id was chosen by a client, and is larger than every
 // token. A smaller one does no harm to a search for the largest token.
 func (m *Manager) isChosen(id uint64) bool { return id > m.token.Load() }
+
+// owns reports whether this node serves the key, whose shard is locked.
+func (m *Manager) owns(key []byte) bool { return m.config.Owned == nil || m.config.Owned(key) }
 
 // shardOf returns the key's shard and its hash. The low bits choose the shard,
 // the high ones the bucket.

@@ -149,7 +149,7 @@ func TestPollersWhenMemoryIsFull(t *testing.T) {
 			must(t, set(m, fmt.Sprint(i), string(make([]byte, 1000)), ttl.Forever))
 		}
 		known := refusedOnce(t, m, key)
-		if l := m.Lookup([]byte(key), &known.session); l.Polling != 1 {
+		if l := lookup(m, []byte(key), &known.session); l.Polling != 1 {
 			t.Errorf("%d poll where there is something to evict", l.Polling)
 		}
 		fill(t, 20_000, func(key string) error { return a.add(key, time.Hour) })
@@ -159,7 +159,7 @@ func TestPollersWhenMemoryIsFull(t *testing.T) {
 			m.Close(&stranger.session)
 		}
 		want(t, "claim", known.add(key, time.Hour), ErrNotStored)
-		if l := m.Lookup([]byte(key), &known.session); l.Polling != 1 || l.Count(stats.Refused) != 12 {
+		if l := lookup(m, []byte(key), &known.session); l.Polling != 1 || l.Count(stats.Refused) != 12 {
 			t.Errorf("%d poll, %d were refused; want 1 and 12", l.Polling, l.Count(stats.Refused))
 		}
 		must(t, remove(m, key))
@@ -208,7 +208,7 @@ func TestNoHandOffWhileSettling(t *testing.T) {
 		wantOutcomes(t, line, "waits", "waits")
 		pass(1)
 		wantOutcomes(t, line, "granted", "waits")
-		if l := m.Lookup([]byte(key), nil); l.Gap.Max() != 0 {
+		if l := lookup(m, []byte(key), nil); l.Gap.Max() != 0 {
 			t.Errorf("the lock is said to have been free for %v", l.Gap.Max())
 		}
 	})
@@ -230,7 +230,7 @@ func TestSettleTakesNothingPerKey(t *testing.T) {
 		}
 		pass(2 * time.Second)
 		must(t, a.add(key, time.Minute))
-		if l := m.Lookup([]byte(key), nil); l.Gap.Max() != time.Second || l.Wait.Max() != 11*time.Second {
+		if l := lookup(m, []byte(key), nil); l.Gap.Max() != time.Second || l.Wait.Max() != 11*time.Second {
 			t.Errorf("free for %v while waited for, want 1s; waited for %v, want 11s", l.Gap.Max(), l.Wait.Max())
 		}
 	})
@@ -249,7 +249,7 @@ func TestStatsOfHeldLocksAreBounded(t *testing.T) {
 			k := fmt.Sprint("key:", i)
 			must(t, m.Touch([]byte(k), time.Hour))
 			want(t, "claim of a held lock", poller.add(k, time.Hour), ErrNotStored)
-			m.Retry([]byte(k), &poller.session)
+			_ = poller.retry(k)
 		}
 		n, used := counted(m), int64(heap()-before)
 		t.Logf("%d locks are held; %d kB are counted of %d, %d kB are used", locks, n>>10, limit>>10, used>>10)
@@ -297,7 +297,7 @@ func TestStatsOfHeldLocksEvictItems(t *testing.T) {
 		}
 		fits("refusals")
 		for i := range locks {
-			if l := m.Lookup(fmt.Append(nil, "key:", i), nil); l.Count(stats.Acquired) != 1 || l.Count(stats.Refused) != 1 {
+			if l := lookup(m, fmt.Append(nil, "key:", i), nil); l.Count(stats.Acquired) != 1 || l.Count(stats.Refused) != 1 {
 				t.Fatalf("of lock %d is known %+v", i, l.Counters)
 			}
 		}

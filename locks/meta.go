@@ -97,6 +97,10 @@ func (m *Manager) Look(l *Look, r Viewer) error {
 	sh, hash := m.shardOf(l.Key)
 	for {
 		sh.mu.Lock()
+		if !m.owns(l.Key) {
+			sh.unlock()
+			return ErrMoved
+		}
 		err := sh.look(l, hash, r, m.now())
 		sh.unlock()
 		if err != errNoRoom {
@@ -129,7 +133,7 @@ func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (err er
 	}
 	if !l.Touch {
 		sh.counts.GetHits++
-	} else if err = sh.keepable(it); err != nil && l.Lease > 0 {
+	} else if err = sh.keepable(it, l.Lease <= 0); err != nil {
 		return err
 	}
 	v := sh.viewOf(it, made, now)
@@ -161,19 +165,22 @@ func (sh *shard) afterView(v *View, by *Session, now time.Duration) {
 	v.Item = nil
 }
 
-// Inspect shows the item of a key, if there is one. It counts neither as a get nor as a
-// use.
-func (m *Manager) Inspect(key []byte, r Viewer) bool {
+// Inspect shows the item of a key, or returns ErrNotFound. It counts neither as a get nor
+// as a use.
+func (m *Manager) Inspect(key []byte, r Viewer) error {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.unlock()
+	if !m.owns(key) {
+		return ErrMoved
+	}
 	now := m.now()
 	it := sh.find(hash, key, now)
 	if it == nil {
-		return false
+		return ErrNotFound
 	}
 	r.View(sh.viewOf(it, false, now))
-	return true
+	return nil
 }
 
 // Count is Arith for ma: it can make an item on a miss, and shows the result.
@@ -181,6 +188,10 @@ func (m *Manager) Count(d *Delta, r Viewer) error {
 	sh, hash := m.shardOf(d.Key)
 	for {
 		sh.mu.Lock()
+		if !m.owns(d.Key) {
+			sh.unlock()
+			return ErrMoved
+		}
 		err := sh.count(d, hash, r, m.now())
 		sh.unlock()
 		if err != errNoRoom {
@@ -240,7 +251,10 @@ type Removal struct {
 func (m *Manager) Remove(r *Removal) error {
 	sh, hash := m.shardOf(r.Key)
 	sh.mu.Lock()
-	err := sh.remove(r, hash, m.now())
+	err := ErrMoved
+	if m.owns(r.Key) {
+		err = sh.remove(r, hash, m.now())
+	}
 	sh.unlock()
 	return err
 }
@@ -258,7 +272,7 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 		return ErrExists
 	}
 	keeps := r.Invalidate || r.Empty
-	if err := sh.keepable(it); err != nil && keeps && !(r.HasLease && r.Lease <= 0) {
+	if err := sh.keepable(it, !keeps || r.HasLease && r.Lease <= 0); err != nil {
 		return err
 	}
 	if !r.Invalidate {

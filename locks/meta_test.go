@@ -121,7 +121,7 @@ func TestPlaceholderIsNoLock(t *testing.T) {
 		if v, _ := vivify(time.Second); v.Made || !v.Taken || v.TTL != 30*time.Second {
 			t.Errorf("the next one sees %+v", v)
 		}
-		l := m.Lookup(metaKey, nil)
+		l := lookup(m, metaKey, nil)
 		if totals := m.Totals(); l.Held || totals.Held != 0 || totals.Counters[stats.Acquired] != 0 || totals.Items != 1 {
 			t.Errorf("a placeholder is held: %+v, %+v", l, totals)
 		}
@@ -142,12 +142,12 @@ func TestLookRenewsAndReleases(t *testing.T) {
 		mustPut(t, m, Put{Op: Add, Key: metaKey, Lease: 10 * time.Second})
 		time.Sleep(4 * time.Second)
 		look(m, Look{Key: metaKey, Touch: true}, func(v *View) { v.Touch(20 * time.Second) })
-		l := m.Lookup(metaKey, nil)
+		l := lookup(m, metaKey, nil)
 		if !l.Held || l.TTL != 20*time.Second || l.Age != 4*time.Second || l.Counters[stats.Renewed] != 1 {
 			t.Errorf("renewed to %+v", l)
 		}
 		v, _ := look(m, Look{Key: metaKey, Touch: true}, func(v *View) { v.Touch(-time.Second) })
-		if l = m.Lookup(metaKey, nil); l.Held || l.Counters[stats.Released] != 1 || v.TTL != 0 {
+		if l = lookup(m, metaKey, nil); l.Held || l.Counters[stats.Released] != 1 || v.TTL != 0 {
 			t.Errorf("not released: %+v", l)
 		}
 	})
@@ -200,7 +200,7 @@ func TestRemove(t *testing.T) {
 				if err := m.Remove(&tt.removal); err != tt.err {
 					t.Fatalf("%v, want %v", err, tt.err)
 				}
-				if held := m.Lookup(metaKey, nil).Held; held != tt.held {
+				if held := lookup(m, metaKey, nil).Held; held != tt.held {
 					t.Errorf("held is %v", held)
 				}
 				v, hit := look(m, Look{Key: metaKey}, func(v *View) {
@@ -227,13 +227,13 @@ func TestWhatIsLeftHasAnotherID(t *testing.T) {
 		if err := m.Remove(&r); err != nil {
 			t.Fatal(err)
 		}
-		if after := m.Lookup(metaKey, nil).Token; after <= before {
+		if after := lookup(m, metaKey, nil).Token; after <= before {
 			t.Errorf("%+v: %d after %d", r, after, before)
 		} else {
 			before = after
 		}
 		r.NewCAS = 5
-		if err := m.Remove(&r); err != nil || m.Lookup(metaKey, nil).Token != 5 {
+		if err := m.Remove(&r); err != nil || lookup(m, metaKey, nil).Token != 5 {
 			t.Errorf("not the one that was asked for: %v", err)
 		}
 	}
@@ -353,14 +353,14 @@ func TestRank(t *testing.T) {
 		if done := poll(0); done.Waiters != 4 || done.Rank != 1 {
 			t.Errorf("behind the queued: %d of %d", done.Rank, done.Waiters)
 		}
-		if l := m.Lookup(metaKey, &clients[2].session); l.Rank != 3 || l.Queued != 1 || l.Polling != 3 {
+		if l := lookup(m, metaKey, &clients[2].session); l.Rank != 3 || l.Queued != 1 || l.Polling != 3 {
 			t.Errorf("Lookup: %+v", l)
 		}
-		if l := m.Lookup(metaKey, &clients[4].session); l.Rank != 4 {
+		if l := lookup(m, metaKey, &clients[4].session); l.Rank != 4 {
 			t.Errorf("who does not wait is %d", l.Rank)
 		}
 		queued.giveUp(false)
-		if l := m.Lookup(metaKey, &clients[3].session); l.Rank != 3 {
+		if l := lookup(m, metaKey, &clients[3].session); l.Rank != 3 {
 			t.Errorf("after its wait: %d", l.Rank)
 		}
 	})

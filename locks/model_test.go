@@ -58,6 +58,7 @@ type world struct {
 	trace   []string // the latest steps
 
 	process *process // keeps the locks; nil if they are in memory alone
+	nodes   []*node  // which serve the locks in turn, the present one first; nil without a cluster
 }
 
 // modelLock is a lock, or an ordinary item in its place.
@@ -136,6 +137,9 @@ func (w *world) step() {
 	if w.random.IntN(1000) == 0 {
 		w.pass(w.some(1500)) // time to be forgotten
 	}
+	if w.nodes != nil && w.random.IntN(50) == 0 {
+		w.move(l, c)
+	}
 	if w.process != nil && w.random.IntN(50) == 0 {
 		w.crash(l, c)
 	}
@@ -199,6 +203,11 @@ func (w *world) claim(l *modelLock, c *modelClient, wait time.Duration) {
 // join puts a claim in line, where its client was refused first.
 func (l *modelLock) join(s *spot, now time.Duration) {
 	s.since, s.number = l.placeOf(s.client, now)
+	l.enter(s)
+}
+
+// enter puts a claim at its place.
+func (l *modelLock) enter(s *spot) {
 	l.line = append(l.line, s)
 	slices.SortFunc(l.line, func(a, b *spot) int {
 		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.number, b.number))
@@ -368,7 +377,7 @@ func (w *world) hangUp(c *modelClient) {
 func (w *world) withdraw(l *modelLock) {
 	token := l.token - uint64(w.random.IntN(2))
 	w.note("withdraw %s, token %d", l.key, token)
-	w.m.Withdraw([]byte(l.key), token)
+	want(w.t, "withdrawal", w.m.Withdraw([]byte(l.key), token), nil)
 	if l.owner != "" && !l.isItem && token == l.token {
 		w.end(l)
 	}
@@ -376,7 +385,8 @@ func (w *world) withdraw(l *modelLock) {
 
 func (w *world) flush() {
 	w.note("flush_all")
-	w.m.Flush(nil)
+	_, err := w.m.Flush(nil)
+	want(w.t, "flush", err, nil)
 	for _, l := range w.locks {
 		if l.owner != "" {
 			w.end(l)
@@ -468,14 +478,14 @@ func (w *world) check(l *modelLock) {
 }
 
 func (w *world) checkHolder(l *modelLock) {
-	got := w.m.Lookup([]byte(l.key), nil)
+	got := lookup(w.m, []byte(l.key), nil)
 	if polling := l.forget(w.now()); got.Queued != len(l.line) || got.Polling != polling {
 		w.t.Errorf("%d wait for %s and %d poll, want %d and %d", got.Queued, l.key, got.Polling, len(l.line), polling)
 	}
 	if l.isItem {
 		var r reading
-		if ok := w.m.Get([]byte(l.key), &r); !ok || r.value != l.owner || got.Held {
-			w.t.Errorf("%s is %q, %v; held: %v", l.key, r.value, ok, got.Held)
+		if err := w.m.Get([]byte(l.key), &r); err != nil || r.value != l.owner || got.Held {
+			w.t.Errorf("%s is %q, %v; held: %v", l.key, r.value, err, got.Held)
 		}
 		l.token = r.cas
 		return

@@ -15,23 +15,26 @@ type Item = store.Item[hold]
 // nothing that takes long.
 type Reader interface{ Item(it *Item) }
 
-// Get shows the item of the key, if there is one.
-func (m *Manager) Get(key []byte, r Reader) bool {
+// Get shows the item of the key, or returns ErrNotFound.
+func (m *Manager) Get(key []byte, r Reader) error {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.unlock()
+	if !m.owns(key) {
+		return ErrMoved
+	}
 	now := m.now()
 	sh.counts.CmdGet++
 	it := sh.find(hash, key, now)
 	if it == nil {
 		sh.counts.miss(sh)
-		return false
+		return ErrNotFound
 	}
 	sh.counts.GetHits++
 	r.Item(it)
 	it.Mark(store.Fetched)
 	sh.table.Use(it, now)
-	return true
+	return nil
 }
 
 // Renewal is what touch and gat ask for.
@@ -54,6 +57,9 @@ func (m *Manager) Renew(r *Renewal) (Renewed, error) {
 	sh, hash := m.shardOf(r.Key)
 	sh.mu.Lock()
 	defer sh.unlock()
+	if !m.owns(r.Key) {
+		return Renewed{}, ErrMoved
+	}
 	now := m.now()
 	sh.counts.CmdTouch++
 	it := sh.find(hash, r.Key, now)
@@ -62,7 +68,7 @@ func (m *Manager) Renew(r *Renewal) (Renewed, error) {
 		return Renewed{}, ErrNotFound
 	}
 	sh.counts.TouchHits++
-	if err := sh.keepable(it); err != nil && r.Lease > 0 {
+	if err := sh.keepable(it, r.Lease <= 0); err != nil {
 		return Renewed{}, err
 	}
 	if r.Reader != nil {
@@ -123,6 +129,9 @@ func (m *Manager) Arith(d *Delta) (n, cas uint64, err error) {
 	sh, hash := m.shardOf(d.Key)
 	sh.mu.Lock()
 	defer sh.unlock()
+	if !m.owns(d.Key) {
+		return 0, 0, ErrMoved
+	}
 	now := m.now()
 	it := sh.find(hash, d.Key, now)
 	if n, err = sh.arith(it, d, now); err == nil {
@@ -139,7 +148,7 @@ func (sh *shard) arith(it *item, d *Delta, now time.Duration) (uint64, error) {
 	if d.Compare != 0 && d.Compare != it.CAS() {
 		return 0, ErrExists
 	}
-	if err := sh.keepable(it); err != nil && !(d.Touch && d.Lease <= 0) {
+	if err := sh.keepable(it, d.Touch && d.Lease <= 0); err != nil {
 		return 0, err
 	}
 	n, ok := number(it.Value())
@@ -193,10 +202,17 @@ func isSpace(c byte) bool { return c == ' ' || c-'\t' <= '\r'-'\t' }
 
 // Flush makes every item that was stored before now expire, and releases every lock: the
 // next in line gets it. by is who asks, nil if that is not known. It returns the number
-// of the journal's latest entry that ends a hold, 0 if there is none.
-func (m *Manager) Flush(by *Session) (entry uint64) {
+// of the journal's latest entry that ends a hold, 0 if there is none. A node of a cluster
+// does that for the keys that it owns; without a quorum it returns an ErrJournal and frees
+// nothing.
+func (m *Manager) Flush(by *Session) (entry uint64, err error) {
+	if m.strict {
+		if err := m.JournalErr(); err != nil {
+			return 0, err
+		}
+	}
 	m.flushAt.Store(0)
-	return m.flushNow(by)
+	return m.flushNow(by), nil
 }
 
 func (m *Manager) flushNow(by *Session) (entry uint64) {
@@ -216,7 +232,7 @@ func (sh *shard) flush(by *Session, now time.Duration) {
 		return true
 	})
 	for _, it := range all {
-		if it.Expires() <= now {
+		if it.Expires() <= now || !sh.m.owns(it.Key()) {
 			continue
 		}
 		if held(it) || it.Attached.line != nil {
@@ -234,7 +250,7 @@ func (sh *shard) flush(by *Session, now time.Duration) {
 // is pending.
 func (m *Manager) FlushAfter(delay time.Duration) {
 	if delay <= 0 {
-		m.Flush(nil)
+		_, _ = m.Flush(nil)
 		return
 	}
 	at := expiresAt(delay, m.now())

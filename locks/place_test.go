@@ -90,7 +90,7 @@ func TestPlaceIsKept(t *testing.T) {
 				enqueue(t, m, 2, key, time.Hour, time.Minute)
 				pass(time.Second)
 				early.wait(t, key, time.Hour, time.Minute)
-				if l := m.Lookup([]byte(key), nil); l.Queued != 3 || l.Polling != 0 {
+				if l := lookup(m, []byte(key), nil); l.Queued != 3 || l.Polling != 0 {
 					t.Errorf("%d are queued, %d poll, want 3 and none", l.Queued, l.Polling)
 				}
 				must(t, remove(m, key))
@@ -111,7 +111,7 @@ func TestServedOnAnotherConnection(t *testing.T) {
 		pass(time.Second)
 		must(t, remove(m, key))
 		must(t, newClient(m, "early").add(key, time.Hour))
-		if l := m.Lookup([]byte(key), nil); l.Polling != 0 || l.Wait.Count() != 1 || l.Wait.Max() != time.Second {
+		if l := lookup(m, []byte(key), nil); l.Polling != 0 || l.Wait.Count() != 1 || l.Wait.Max() != time.Second {
 			t.Errorf("%d poll; %d waits, the longest %v", l.Polling, l.Wait.Count(), l.Wait.Max())
 		}
 	})
@@ -120,7 +120,7 @@ func TestServedOnAnotherConnection(t *testing.T) {
 // ranks are the places of clients in line as they see them, with how many wait.
 func ranks(m *Manager, clients ...*client) (ranks []int, waiters int) {
 	for _, c := range clients {
-		l := m.Lookup([]byte(key), &c.session)
+		l := lookup(m, []byte(key), &c.session)
 		ranks, waiters = append(ranks, l.Rank), l.Waiters()
 	}
 	return ranks, waiters
@@ -152,7 +152,7 @@ func TestSameValue(t *testing.T) {
 				wantRanks(t, m, all, 0, 1, 2)
 				newcomer := newClient(m, value)
 				p := newcomer.wait(t, key, time.Hour, time.Minute)
-				if l := m.Lookup([]byte(key), nil); l.Queued != 1 || l.Polling != 3 {
+				if l := lookup(m, []byte(key), nil); l.Queued != 1 || l.Polling != 3 {
 					t.Errorf("%d are queued, %d poll, want 1 and 3", l.Queued, l.Polling)
 				}
 				p.giveUp(false)
@@ -237,7 +237,7 @@ func TestPlaceIsLost(t *testing.T) {
 		"by-a-grant": func(t *testing.T, m *Manager) {
 			must(t, remove(m, key))
 			must(t, newClient(m, "early").add(key, time.Hour))
-			if l := m.Lookup([]byte(key), nil); l.Wait.Count() != 1 || l.Wait.Max() != time.Second {
+			if l := lookup(m, []byte(key), nil); l.Wait.Count() != 1 || l.Wait.Max() != time.Second {
 				t.Errorf("%d waits, the longest %v", l.Wait.Count(), l.Wait.Max())
 			}
 			must(t, remove(m, key))

@@ -26,21 +26,22 @@ const (
 // claim. It is only read, so it may be used again.
 type Put struct {
 	Op      Op
+	Dated   bool // Lease ends at a date, which a wait does not put off
+	Flags   uint32
 	Key     []byte // 1 to 250 bytes
 	Value   []byte
-	Flags   uint32
 	Lease   time.Duration // from now; zero or less ends what is there
-	Dated   bool          // Lease ends at a date, which a wait does not put off
 	Session *Session      // who asks
+	Claim   ClaimID       // of a claim in a cluster, so that it can be sent again
 
 	Compare    uint64 // with HasCompare or CompareAndSwap: only this version
-	HasCompare bool
 	NewCAS     uint64 // the id to set instead of the next one, if not 0
-	Invalidate bool   // with Compare: an older id stores too, but marks the item stale
-	Vivify     bool   // Append and Prepend make the item if there is none
-	Binary     bool   // the key is shown in base64
-	WithLine   bool   // fill in Stored.Place
-	WithRetry  bool   // with WithLine: fill in Place.Retry, too
+	HasCompare bool
+	Invalidate bool // with Compare: an older id stores too, but marks the item stale
+	Vivify     bool // Append and Prepend make the item if there is none
+	Binary     bool // the key is shown in base64
+	WithLine   bool // fill in Stored.Place
+	WithRetry  bool // with WithLine: fill in Place.Retry, too
 }
 
 // Stored is the result of a Put. It is kept small enough for registers: 4 words.
@@ -99,6 +100,10 @@ func (m *Manager) PutOrWait(c *Put, wait *Wait) (Stored, error) {
 	sh, hash := m.shardOf(c.Key)
 	for {
 		sh.mu.Lock()
+		if !m.owns(c.Key) {
+			sh.unlock()
+			return Stored{}, ErrMoved
+		}
 		done, err := sh.put(c, hash, wait, m.now())
 		sh.unlock()
 		if err != errNoRoom {
@@ -143,6 +148,9 @@ func (sh *shard) put(c *Put, hash uint64, wait *Wait, now time.Duration) (Stored
 func (sh *shard) putOn(it *item, c *Put, hash uint64, wait *Wait, now time.Duration) (Stored, error) {
 	switch c.Op {
 	case Add:
+		if it != nil && sh.ids.isGrantOf(it, c) {
+			return Stored{CAS: it.CAS(), Size: int32(len(c.Value))}, nil
+		}
 		if it != nil || sh.isClosed(c, now) {
 			return Stored{}, sh.refuse(c, hash, wait, it, now)
 		}
@@ -164,7 +172,7 @@ func (sh *shard) putOn(it *item, c *Put, hash uint64, wait *Wait, now time.Durat
 		}
 	}
 	if it == nil {
-		return sh.create(c, hash, now)
+		return sh.create(c, hash, wait.began(now), now)
 	}
 	return sh.update(it, c, now)
 }
@@ -175,8 +183,9 @@ func (sh *shard) isClaim(c *Put) bool {
 	return c.Op == Add && c.Lease > 0 && sh.m.matches.match(c.Key)
 }
 
-// create stores under a key that is free: a grant if it is a claim.
-func (sh *shard) create(c *Put, hash uint64, now time.Duration) (Stored, error) {
+// create stores under a key that is free: a grant if it is a claim. since is when the
+// claimant began to wait at another node, 0 if it did not.
+func (sh *shard) create(c *Put, hash uint64, since, now time.Duration) (Stored, error) {
 	isClaim := sh.isClaim(c)
 	if isClaim && sh.m.journal != nil {
 		if err := sh.m.JournalErr(); err != nil {
@@ -187,7 +196,7 @@ func (sh *shard) create(c *Put, hash uint64, now time.Duration) (Stored, error) 
 		return Stored{}, errNoRoom
 	}
 	if isClaim {
-		it := sh.grant(c, hash, 0, now)
+		it := sh.grant(c, hash, since, now)
 		return Stored{CAS: it.CAS(), Size: int32(len(c.Value)), Entry: sh.wrote}, nil
 	}
 	it := sh.insert(c, hash, now, false)
@@ -222,13 +231,16 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 	}
 	joins := c.Op == Append || c.Op == Prepend
 	if c.Lease <= 0 && !joins && !stale {
+		if err := sh.keepable(it, true); err != nil {
+			return Stored{}, err
+		}
 		sh.release(it, c.Session, now)
 		return Stored{CAS: sh.m.nextToken(), Size: int32(len(c.Value))}, nil
 	}
 	if joins && !sh.m.fits(c, len(it.Value())+len(c.Value)) {
 		return Stored{}, ErrNotStored
 	}
-	if err := sh.keepable(it); err != nil {
+	if err := sh.keepable(it, false); err != nil {
 		return Stored{}, err
 	}
 	growth := len(c.Value)
@@ -339,6 +351,9 @@ func (m *Manager) failed(key []byte, isSet bool, count func(*Counts)) {
 	sh.mu.Lock()
 	defer sh.unlock()
 	count(&sh.counts)
+	if !m.owns(key) {
+		return
+	}
 	now := m.now()
 	if it := sh.find(hash, key, now); isSet && it != nil && !held(it) {
 		sh.end(it, release, now)

@@ -116,7 +116,7 @@ func busy(m *Manager, name string, steps int) {
 			_ = m.Touch([]byte(key), time.Duration(rand.IntN(20)-2)*time.Millisecond)
 		case 8:
 			_, _ = value(m, key)
-			_ = m.Lookup([]byte(key), &c.session)
+			_ = lookup(m, []byte(key), &c.session)
 		case 9:
 			lookAround(m, step)
 		case 10:

@@ -84,7 +84,7 @@ func TestOverrun(t *testing.T) {
 				tt.end(t, m, done.CAS)
 				class, _ := m.Class("lock")
 				for of, got := range map[string]uint64{
-					"key": m.Lookup([]byte(key), nil).Counters[stats.Overrun], "class": class.Counters[stats.Overrun], "all": m.Totals().Counters[stats.Overrun],
+					"key": lookup(m, []byte(key), nil).Counters[stats.Overrun], "class": class.Counters[stats.Overrun], "all": m.Totals().Counters[stats.Overrun],
 				} {
 					if got != tt.want {
 						t.Errorf("%s: %d overruns, want %d", of, got, tt.want)
@@ -106,7 +106,7 @@ func TestHoldBeginsWithTheHandOff(t *testing.T) {
 		wantOutcomes(t, line, "granted")
 		pass(100 * time.Millisecond)
 		must(t, remove(m, key))
-		l := m.Lookup([]byte(key), nil)
+		l := lookup(m, []byte(key), nil)
 		wantMean(t, "hold", l.Hold.Mean(), 550*time.Millisecond, 0.01)
 		if l.Hold.Count() != 2 || l.Wait.Count() != 1 || l.Wait.Max() != time.Second {
 			t.Errorf("%d holds, %d waits, the longest %v", l.Hold.Count(), l.Wait.Count(), l.Wait.Max())
@@ -129,7 +129,7 @@ func TestQuantilesNeedContention(t *testing.T) {
 			pass(time.Second)
 			must(t, remove(m, key))
 		}
-		if l := m.Lookup([]byte(key), nil); l.HoldLaw != nil || l.WaitLaw != nil || l.Hold.Count() != 10 {
+		if l := lookup(m, []byte(key), nil); l.HoldLaw != nil || l.WaitLaw != nil || l.Hold.Count() != 10 {
 			t.Errorf("there is a law of %d holds that nobody waited for", l.Hold.Count())
 		}
 		for range 10 {
@@ -141,7 +141,7 @@ func TestQuantilesNeedContention(t *testing.T) {
 		must(t, remove(m, key))
 		wantOutcomes(t, line, "granted")
 
-		l := m.Lookup([]byte(key), nil)
+		l := lookup(m, []byte(key), nil)
 		class, _ := m.Class("lock")
 		for of, r := range map[string]struct{ hold, wait time.Duration }{
 			"key":   {l.HoldLaw.Quantile(0.5), l.WaitLaw.Quantile(0.5)},
@@ -193,7 +193,7 @@ func TestHoldsAge(t *testing.T) {
 			holdFor(t, m, key, 100*time.Millisecond)
 		}
 		aged := (time.Second/2 + 100*time.Millisecond) * 2 / 3
-		l := m.Lookup([]byte(key), nil)
+		l := lookup(m, []byte(key), nil)
 		class, _ := m.Class("lock")
 		wantMean(t, "key", l.Hold.Mean(), aged, 0.03)
 		wantMean(t, "class", class.Hold.Mean(), aged, 0.03)

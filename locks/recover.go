@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/journal"
+	"github.com/lockcached/lockcached/stats/ledger"
 	"github.com/lockcached/lockcached/store"
 )
 
@@ -39,27 +40,34 @@ func (m *Manager) Recover() (r journal.Recovered, err error) {
 // restore puts back a hold. The hold does not begin now: nothing is counted, and nobody
 // is told. It may exceed the memory limit.
 func (m *Manager) restore(e *journal.Entry) {
-	sh, hash := m.shardOf(e.Key)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	now, expires := m.now(), ttl.Forever
+	expires := ttl.Forever
 	if e.Expires != ttl.Forever {
 		expires = e.Expires - time.Duration(m.drift.Load())
 	}
+	sh, hash := m.shardOf(e.Key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.putBack(e, hash, expires, m.now())
+}
+
+// putBack makes an item of a hold that has begun earlier. The key has none.
+func (sh *shard) putBack(e *journal.Entry, hash uint64, expires, now time.Duration) {
 	it := sh.table.Insert(hash, e.Key, e.Value, expires, now, true)
 	it.Flags = e.Flags
 	it.SetCAS(e.Token)
 	if e.Binary {
 		it.Mark(store.Binary)
 	}
-	since := e.Since - time.Duration(m.drift.Load())
+	since := min(e.Since-time.Duration(sh.m.drift.Load()), now)
 	if since == 0 {
 		since = 1 // 0 is no hold
 	}
 	sh.begin(it, since, nil)
+	sh.ids.begin(it, e.Claim)
 	it.Attached.past = sh.ledger.Granted(it.Key())
+	sh.ledger.Note(it.Attached.past, &ledger.Event{Kind: ledger.Came, Now: now})
 	sh.settle(settleStep)
-	m.dueAt(it.Due())
+	sh.m.dueAt(it.Due())
 }
 
 // classBlob encodes what is known of classes, for restoreClasses.

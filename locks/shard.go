@@ -44,6 +44,8 @@ type shard struct {
 	queued    int                  // waiters in all queues
 	lineBytes int64                // of all lines with their pollers
 
+	ids *claimIDs // nil outside of clusters
+
 	closed      map[string]*closedLock // by key
 	closedBytes int64                  // of all closed locks
 	reopenings  store.Heap[*closedLock]
@@ -66,13 +68,17 @@ type shard struct {
 }
 
 func newShard(m *Manager, keys int) *shard {
-	return &shard{
+	sh := &shard{
 		m:      m,
 		table:  store.New[hold](),
 		lines:  make(map[string]*line),
 		closed: make(map[string]*closedLock),
 		ledger: ledger.New(m.books, keys, m.config.StatsClasses),
 	}
+	if m.config.Owned != nil {
+		sh.ids = newClaimIDs()
+	}
+	return sh
 }
 
 // unlock ends a critical section and then does the work that it left: it tells waiters
@@ -118,6 +124,7 @@ func (sh *shard) find(hash uint64, key []byte, now time.Duration) *item {
 func (sh *shard) grant(c *Put, hash uint64, since, now time.Duration) *item {
 	it := sh.insert(c, hash, now, true)
 	sh.begin(it, now, c.Session.claimant())
+	sh.ids.begin(it, c.Claim)
 	if s := c.Session; s != nil && s.overtaken == hash {
 		s.overtaken = 0
 	}
@@ -209,6 +216,7 @@ func (sh *shard) end(it *item, why ending, now time.Duration) {
 	if held(it) {
 		sh.endHold(it, why, now)
 		sh.closeAfter(it, why, now)
+		sh.ids.end(it)
 	}
 	l := it.Attached.line
 	sh.table.Remove(it)
@@ -244,11 +252,11 @@ const few = 8
 
 // succeed gives a lock that has just become free to the next in line, in the
 // same critical section, so that no newcomer can come between. If the first few in line
-// cannot hold it, the lock is closed until Run serves the others.
+// cannot hold it, or the key rests, the lock is closed until Run serves the others.
 func (sh *shard) succeed(l *line, now time.Duration) {
 	for n := 0; l.Queue.Len() > 0; n++ {
 		switch {
-		case n == few:
+		case n == few, !sh.m.owns(bytesOf(l.key)):
 			sh.close(l.key, now)
 			sh.m.handedTo(l, nil)
 			return
@@ -329,7 +337,7 @@ func (sh *shard) lineOf(key []byte, it *item) *line {
 
 // bytes is how much of the shard's memory counts towards the memory limit.
 func (sh *shard) bytes() int64 {
-	return sh.table.Bytes() + sh.claims + sh.lineBytes + sh.closedBytes + sh.ledger.Bytes()
+	return sh.table.Bytes() + sh.claims + sh.ids.bytes() + sh.lineBytes + sh.closedBytes + sh.ledger.Bytes()
 }
 
 // settleStep is how far, in bytes, a shard's count may differ from its share of

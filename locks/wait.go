@@ -16,6 +16,8 @@ const (
 	pending Outcome = iota
 	Granted
 	TimedOut
+	Moved  // to another node, with the key: the claim may be sent there. Or it was sent again here
+	Failed // in vain too, but that cannot be confirmed: see Manager.Unconfirmed
 )
 
 // Waiter is told how the wait of a queued claim ended.
@@ -37,6 +39,9 @@ type Wait struct {
 	// GoesOn says that this wait is a part of a longer one: the client will wait again
 	// when it is over. It counts as a wait in vain only if the client does not come back.
 	GoesOn bool
+	// Waited is how long the claim has waited at another node before it was sent here: it
+	// gets the place that it would have if it had waited here. It counts towards MaxWait.
+	Waited time.Duration
 }
 
 // Waiting is a claim that stands in line. PutOrWait fills in the one that the caller
@@ -89,6 +94,10 @@ func (sh *shard) admit(c *Put, l *line, it *item) error {
 // lock. It returns ErrQueued, or why the claim may not wait.
 func (sh *shard) enqueue(c *Put, hash uint64, wait *Wait, it *item, now time.Duration) error {
 	l := sh.lineOf(c.Key, it)
+	var earlier waitqueue.Place
+	if sh.ids != nil {
+		earlier = sh.supersede(c, l, now)
+	}
 	if err := sh.admit(c, l, it); err != nil {
 		sh.tidy(l)
 		return err
@@ -99,7 +108,12 @@ func (sh *shard) enqueue(c *Put, hash uint64, wait *Wait, it *item, now time.Dur
 	w.claim.Key, w.claim.Value = data[:len(c.Key)], data[len(c.Key):]
 	w.leaseEnd = expiresAt(c.Lease, now)
 	w.node.X = w
-	l.Queue.Insert(&w.node, sh.placeFor(l, c.Session, identity(c, it), now))
+	at := sh.placeFor(l, c.Session, identity(c, it), now)
+	if sh.ids != nil {
+		at = wait.placeElsewhere(at, earlier, now)
+		sh.ids.enqueue(w)
+	}
+	l.Queue.Insert(&w.node, at)
 	if w.patient = wait.For > momentary; w.patient {
 		l.patient++
 	}
@@ -121,7 +135,7 @@ func (sh *shard) enqueue(c *Put, hash uint64, wait *Wait, it *item, now time.Dur
 	sh.m.addWaiter()
 	limit := sh.m.config.MaxWait
 	w.goesOn = wait.GoesOn || wait.Named && wait.For > limit // a client that asks for more will wait on
-	w.waitEnd = expiresAt(min(wait.For, limit), now)
+	w.waitEnd = expiresAt(min(wait.For, limit-wait.Waited), now)
 	deadline := w.waitEnd
 	if w.named && sh.closesCircle(w, it) {
 		deadline = min(deadline, now+circleStands)
@@ -139,6 +153,7 @@ func (w *Waiting) size() int64 { return int64(len(w.claim.Key) + len(w.claim.Val
 func (sh *shard) leftQueue(w *Waiting) {
 	sh.queued--
 	sh.claims -= w.size()
+	sh.ids.dequeue(w)
 	sh.settle(settleStep)
 	if w.named {
 		sh.m.endWait(w.claim.Session.self)
@@ -223,70 +238,138 @@ func (m *Manager) GiveUp(w *Waiting, gone bool) (decided bool) {
 }
 
 // Withdraw takes back a grant whose claimant was gone before it could learn of it. The
-// token makes sure that no other hold is ended.
-func (m *Manager) Withdraw(key []byte, token uint64) {
-	m.deliver(m.withdraw(key, token, withdrawal))
+// token makes sure that no other hold is ended. The only error is ErrMoved.
+func (m *Manager) Withdraw(key []byte, token uint64) error {
+	served, err := m.withdraw(key, token, withdrawal)
+	m.deliver(served)
+	return err
 }
 
-// Holds reports whether the lock of the key is held by the grant with that token.
+// Holds reports whether the lock of the key is held by the grant with that token. If
+// another node serves the key, it may be.
 func (m *Manager) Holds(key []byte, token uint64) bool {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if !m.owns(key) {
+		return true
+	}
 	it := sh.table.Find(hash, key)
 	return it != nil && held(it) && it.CAS() == token
 }
 
-// withdraw ends the hold with that token, and returns the waiters served instead.
-func (m *Manager) withdraw(key []byte, token uint64, why ending) *Waiting {
+// withdraw ends the hold with that token, and returns the waiters served instead, or
+// ErrMoved.
+func (m *Manager) withdraw(key []byte, token uint64, why ending) (served *Waiting, err error) {
 	return m.endHoldIf(key, why, func(it *item) bool { return it.CAS() == token })
 }
 
 // endHoldIf ends the hold of the key's lock if meant says so, and returns the waiters
-// served instead.
-func (m *Manager) endHoldIf(key []byte, why ending, meant func(it *item) bool) *Waiting {
+// served instead, or ErrMoved.
+func (m *Manager) endHoldIf(key []byte, why ending, meant func(it *item) bool) (served *Waiting, err error) {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
+	defer sh.unlock()
+	if !m.owns(key) {
+		return nil, ErrMoved
+	}
 	now := m.now()
 	if it := sh.find(hash, key, now); it != nil && held(it) && meant(it) {
 		sh.end(it, why, now)
 	}
-	served := sh.served
+	served = sh.served
 	sh.served, sh.last = nil, nil
-	sh.unlock()
-	return served
+	return served, nil
 }
 
 // deliver tells waiters how their wait ended, once the journal has kept that. If this may
 // take as long as a disk does, the caller does not wait for it.
 func (m *Manager) deliver(w *Waiting) {
-	if w != nil && m.CommitWaits() && m.Pending() {
-		go m.tellAll(w)
+	if m.journal == nil {
+		m.tellAll(w, 0)
 		return
 	}
-	m.tellAll(w)
+	mark := m.markOf(w)
+	if m.CommitWaits() && !m.Confirmed(mark) {
+		go m.tellAll(w, mark)
+		return
+	}
+	m.tellAll(w, mark)
+}
+
+// markOf is what has to be confirmed before the waiters may be told: their grants or, for
+// those that were granted nothing, all that is known.
+func (m *Manager) markOf(w *Waiting) (mark uint64) {
+	for ; w != nil; w = w.next {
+		if w.how != Moved && w.stored.Entry == 0 {
+			return m.Mark()
+		}
+		mark = max(mark, w.stored.Entry)
+	}
+	return mark
 }
 
 // tellAll tells waiters, and serves the next in line for each that turns out to be gone.
 // If all clients of a host died at once, it works through them one after the other.
-func (m *Manager) tellAll(w *Waiting) {
+func (m *Manager) tellAll(w *Waiting, mark uint64) {
 	for w != nil {
 		var instead *Waiting // served instead of those that could not be told
-		kept := !m.Pending() || m.Commit() == nil
+		kept := m.Confirmed(mark) || m.Confirm(mark) == nil
 		for w != nil {
 			next, key, token, how := w.next, w.claim.Key, w.Token(), w.how
 			switch {
-			case how == Granted && !kept && !m.Kept(w.stored.Entry):
-				instead = join(m.takeBack(key, token, w.claim.Session), instead)
+			case !kept && !m.stands(w):
+				if w.stored.Entry != 0 {
+					instead = join(m.takeBack(key, token, w.claim.Session), instead)
+				}
 				w.stored.CAS, w.stored.Entry = 0, 0
-				w.waiter.Served(w, TimedOut)
+				w.waiter.Served(w, m.refusal())
 			// Once told, w may be in use for another wait.
 			case !w.waiter.Served(w, how) && how == Granted:
-				instead = join(m.withdraw(key, token, unheard), instead)
+				instead = join(m.takeBackUnheard(key, token), instead)
 			}
 			w = next
 		}
-		w = instead
+		if w = instead; w != nil {
+			mark = m.markOf(w)
+		}
+	}
+}
+
+// stands reports whether a waiter can be told how its wait ended although not all is
+// confirmed. In a cluster, a refusal is a promise too, and so is the answer to a claim whose
+// lease was over before it could hold the lock.
+func (m *Manager) stands(w *Waiting) bool {
+	switch {
+	case w.how == Moved:
+		return true
+	case w.stored.Entry == 0:
+		return !m.strict
+	}
+	return m.Kept(w.stored.Entry)
+}
+
+// refusal is the outcome of a wait whose grant was not kept.
+func (m *Manager) refusal() Outcome {
+	if m.strict {
+		return Failed
+	}
+	return TimedOut
+}
+
+// takeBackUnheard withdraws a grant of which its client cannot know, and returns the waiters
+// served instead. If the key is not owned any more, that is left to Config.Withdraw.
+func (m *Manager) takeBackUnheard(key []byte, token uint64) *Waiting {
+	served, err := m.withdraw(key, token, unheard)
+	if err != nil {
+		m.withdrawElsewhere(key, token)
+	}
+	return served
+}
+
+func (m *Manager) withdrawElsewhere(key []byte, token uint64) {
+	if m.config.Withdraw != nil {
+		m.config.Withdraw(key, token)
 	}
 }
 

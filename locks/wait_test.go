@@ -26,14 +26,14 @@ func TestHandOffInOrder(t *testing.T) {
 			must(t, remove(m, key))
 			wantOutcomes(t, []*place{next}, "granted") // before the delete returns
 			wantOwner(t, m, key, string('0'+rune(i)))
-			if next.Token() <= last || next.Token() != m.Lookup([]byte(key), nil).Token {
+			if next.Token() <= last || next.Token() != lookup(m, []byte(key), nil).Token {
 				t.Errorf("waiter %d has token %d after %d", i, next.Token(), last)
 			}
 			last = next.Token()
 		}
 		must(t, remove(m, key))
 		wantOwner(t, m, key, "")
-		if l := m.Lookup([]byte(key), nil); l.Counters[stats.HandedOff] != 5 || l.Counters[stats.Acquired] != 6 || l.Counters[stats.Released] != 6 || l.Counters[stats.Refused] != 0 {
+		if l := lookup(m, []byte(key), nil); l.Counters[stats.HandedOff] != 5 || l.Counters[stats.Acquired] != 6 || l.Counters[stats.Released] != 6 || l.Counters[stats.Refused] != 0 {
 			t.Errorf("counted %+v", l.Counters)
 		}
 	})
@@ -49,7 +49,7 @@ func TestHandOffOnExpiry(t *testing.T) {
 		wantOutcomes(t, line, "waits", "waits")
 		pass(1)
 		wantOutcomes(t, line, "granted", "waits")
-		if l := m.Lookup([]byte(key), nil); l.Age != 0 || l.TTL != 3*time.Second || l.Counters[stats.Expired] != 1 {
+		if l := lookup(m, []byte(key), nil); l.Age != 0 || l.TTL != 3*time.Second || l.Counters[stats.Expired] != 1 {
 			t.Errorf("held for %v, %v are left, %d expired", l.Age, l.TTL, l.Counters[stats.Expired])
 		}
 		pass(3 * time.Second)
@@ -83,7 +83,7 @@ func TestWaitIsOver(t *testing.T) {
 		pass(1)
 		wantOutcomes(t, []*place{short, long}, "timed out", "waits")
 		// A client whose wait is over may come back: from now on it counts as a poller.
-		l := m.Lookup([]byte(key), nil)
+		l := lookup(m, []byte(key), nil)
 		if l.Counters[stats.WaitTimeouts] != 1 || l.Queued != 1 || l.Polling != 1 {
 			t.Errorf("%d timed out, %d are queued, %d poll", l.Counters[stats.WaitTimeouts], l.Queued, l.Polling)
 		}
@@ -129,7 +129,7 @@ func waitInSlices(t *testing.T, c *client, n int, slice time.Duration) (last *pl
 
 func wantWaits(t *testing.T, m *Manager, timeouts, waits uint64, mean time.Duration) {
 	t.Helper()
-	l := m.Lookup([]byte(key), nil)
+	l := lookup(m, []byte(key), nil)
 	class, _ := m.Class("lock")
 	for of, r := range map[string]*stats.Record{"lock": &l.Record, "class": &class} {
 		if r.Counters[stats.WaitTimeouts] != timeouts || r.Wait.Count() != waits || time.Duration(r.Wait.Mean()) != mean {
@@ -172,7 +172,7 @@ func TestWaitThatDoesNotGoOn(t *testing.T) {
 		wantWaits(t, m, 0, 0, 0)
 		pass(waitqueue.MinPatience + forgetEvery)
 		wantWaits(t, m, 1, 0, 0)
-		if l := m.Lookup([]byte(key), nil); l.Waiters() != 0 {
+		if l := lookup(m, []byte(key), nil); l.Waiters() != 0 {
 			t.Errorf("%d wait", l.Waiters())
 		}
 	})
@@ -227,7 +227,7 @@ func TestGiveUp(t *testing.T) {
 		line := enqueue(t, m, 4, key, time.Minute, time.Minute)
 		line[0].giveUp(true)
 		line[2].giveUp(false)
-		l := m.Lookup([]byte(key), nil)
+		l := lookup(m, []byte(key), nil)
 		if l.Queued != 2 || l.Polling != 1 || l.Counters[stats.WaitTimeouts] != 1 { // one that is gone does not poll
 			t.Errorf("%d are queued, %d poll, %d timed out", l.Queued, l.Polling, l.Counters[stats.WaitTimeouts])
 		}
@@ -253,7 +253,7 @@ func TestServedNobody(t *testing.T) {
 		must(t, remove(m, key))
 		wantOutcomes(t, line, "granted", "granted", "granted", "granted")
 		wantOwner(t, m, key, "3")
-		l := m.Lookup([]byte(key), nil)
+		l := lookup(m, []byte(key), nil)
 		if l.Counters[stats.Withdrawn] != 3 || l.Counters[stats.Acquired] != 5 || l.Counters[stats.Released] != 1 || l.Hold.Count() != 1 {
 			t.Errorf("counted %+v, %d holds", l.Counters, l.Hold.Count())
 		}
@@ -326,7 +326,7 @@ func TestWaitForAnOrdinaryItem(t *testing.T) {
 				wantOutcomes(t, line, "waits", "waits")
 				end(m)
 				wantOutcomes(t, line, "granted", "waits")
-				l := m.Lookup([]byte(key), nil)
+				l := lookup(m, []byte(key), nil)
 				if l.Owner != "0" || l.Counters[stats.Acquired] != 1 || l.Counters[stats.Released] != 0 {
 					t.Errorf("%q holds it, counted %+v", l.Owner, l.Counters)
 				}
@@ -443,7 +443,7 @@ func TestWaitTimes(t *testing.T) {
 				must(t, remove(m, key))
 				pass(5 * time.Second)
 				must(t, remove(m, key))
-				l := m.Lookup([]byte(key), nil)
+				l := lookup(m, []byte(key), nil)
 				if l.Wait.Count() != 1 || l.Wait.Max() != tt.want {
 					t.Errorf("%d waits, the longest %v, want %v", l.Wait.Count(), l.Wait.Max(), tt.want)
 				}

@@ -52,7 +52,12 @@ func (c *conn) flushAll(q *protocol.Request) {
 	case protocol.IsDate(delay) && time.Unix(delay, 0).Before(c.srv.started):
 		// memcached takes such a date for none.
 	case delay <= 1: // memcached flushes up to a second early
-		c.promiseFlush(c.srv.locks.Flush(&c.session))
+		entry, err := c.srv.locks.Flush(&c.session)
+		if err != nil {
+			c.refuse(q, err)
+			return
+		}
+		c.promiseFlush(entry)
 	default:
 		c.srv.locks.FlushAfter(lease(delay))
 	}

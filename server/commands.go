@@ -61,9 +61,10 @@ func (c *conn) getOne(q *protocol.Request, key []byte) (err error) {
 		hit = err == nil
 		c.promise(key, err)
 	default:
-		if hit = c.srv.locks.Get(key, c); !hit {
-			c.promise(key, locks.ErrNotFound)
+		if err = c.srv.locks.Get(key, c); err != nil {
+			c.promise(key, err)
 		}
+		hit = err == nil
 	}
 	if c.srv.detail.on.Load() {
 		c.srv.detail.get(key, hit)

@@ -106,9 +106,9 @@ func (a *counted) View(v *locks.View) {
 
 func (c *conn) metaDebug(q *protocol.Request) {
 	c.srv.counts.metas.Add(1)
-	if !c.srv.locks.Inspect(q.Key, (*inspected)(c)) {
+	if err := c.srv.locks.Inspect(q.Key, (*inspected)(c)); err != nil {
 		c.out.Line("EN")
-		c.promise(q.Key, locks.ErrNotFound)
+		c.promise(q.Key, err)
 	}
 }
 

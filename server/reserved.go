@@ -55,13 +55,17 @@ func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 	var fields []field
 	switch asked.Topic {
 	case protocol.LockTopic:
-		lock := c.srv.locks.Lookup(name, &c.session)
+		lock, err := c.srv.locks.Lookup(name, &c.session)
+		if err != nil {
+			return nil, false
+		}
 		if !lock.Held {
 			c.promise(name, locks.ErrNotFound)
 		}
 		fields = lockFields(lock)
 	case protocol.RetryTopic:
-		return strconv.AppendInt(nil, c.srv.locks.Retry(name, &c.session).Milliseconds(), 10), true
+		wait, err := c.srv.locks.Retry(name, &c.session)
+		return strconv.AppendInt(nil, wait.Milliseconds(), 10), err == nil
 	case protocol.ClassTopic:
 		record, ok := c.srv.locks.Class(string(name))
 		if !ok {

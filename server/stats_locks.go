@@ -20,7 +20,12 @@ func (c *conn) lockStats(q *protocol.Request, what string, name []byte) {
 	case what == "lock" && len(name) > protocol.MaxKey:
 		c.fault(q, protocol.ErrBadFormat)
 	case what == "lock" && len(name) > 0:
-		c.fields(q, lockFields(c.srv.locks.Lookup(name, &c.session)))
+		lock, err := c.srv.locks.Lookup(name, &c.session)
+		if err != nil {
+			c.refuse(q, err)
+			return
+		}
+		c.fields(q, lockFields(lock))
 	case what == "class" && len(name) > 0:
 		record, ok := c.srv.locks.Class(string(name))
 		if !ok {

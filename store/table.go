@@ -167,6 +167,10 @@ func (t *Table[X]) Hurry(it *Item[X]) {
 	t.SetExpires(it, it.expires)
 }
 
+// Postpone makes NextDue offer the item at a later time than Due, until its expiry changes.
+// The item is one that NextDue offers.
+func (t *Table[X]) Postpone(it *Item[X], until time.Duration) { t.due.Move(it.due, until) }
+
 // Due is when NextDue offers the item, ttl.Forever if it does not. There is no overflow:
 // an expiry that far away is ttl.Forever.
 func (it *Item[X]) Due() time.Duration {

@@ -181,6 +181,19 @@ func TestHurry(t *testing.T) {
 	}
 }
 
+func TestPostpone(t *testing.T) {
+	tab := New[int]()
+	it := insert(tab, "a", 10, true)
+	tab.Postpone(it, 50)
+	if _, at := tab.NextDue(); at != 50 || it.Expires() != 10 {
+		t.Errorf("expires at %v, due at %v", it.Expires(), at)
+	}
+	tab.SetExpires(it, 20)
+	if _, at := tab.NextDue(); at != 20 {
+		t.Errorf("due at %v after a change", at)
+	}
+}
+
 func TestSetValue(t *testing.T) {
 	tab := New[int]()
 	it := insert(tab, "key", ttl.Forever, false)

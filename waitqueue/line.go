@@ -153,6 +153,17 @@ func (l *Line[C, X]) Leave(p *Poller[C], now time.Duration) {
 	l.away++
 }
 
+// Expected returns one of the pollers and of those that are away, nil if there are none.
+func (l *Line[C, X]) Expected() *Poller[C] {
+	if w := l.order.First(); w != nil {
+		return w.X
+	}
+	for _, q := range l.kept {
+		return q.First().X
+	}
+	return nil
+}
+
 // Remove forgets a poller, or its place if it is away.
 func (l *Line[C, X]) Remove(p *Poller[C]) {
 	if !p.away {

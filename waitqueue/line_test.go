@@ -211,6 +211,25 @@ func BenchmarkLine(b *testing.B) {
 }
 
 // The memory of a line depends on its waiters, and is 0 when it is empty.
+// Whoever is expected can be found until nobody is left.
+func TestExpected(t *testing.T) {
+	var l Line[int, int]
+	for c := range 10 {
+		p := l.Poll(c, uint64(1+c%3), l.Arrive(0), 0)
+		if c%2 == 0 {
+			l.Leave(p, 0)
+		}
+	}
+	n := 0
+	for p := l.Expected(); p != nil; p = l.Expected() {
+		l.Remove(p)
+		n++
+	}
+	if n != 10 || !l.Empty() {
+		t.Errorf("%d were expected; nobody is: %v", n, l.Empty())
+	}
+}
+
 func TestLineBytes(t *testing.T) {
 	const clients = 100
 	var l Line[int, int]

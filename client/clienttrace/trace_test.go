@@ -64,7 +64,10 @@ func TestSpans(t *testing.T) {
 		}
 		got <- l
 	}()
-	testenv.Eventually(t, "it was refused", func() bool { return h.Locks.Lookup([]byte("k"), nil).Counters[stats.Refused] > 0 })
+	testenv.Eventually(t, "it was refused", func() bool {
+		l, _ := h.Locks.Lookup([]byte("k"), nil)
+		return l.Counters[stats.Refused] > 0
+	})
 	is(t, "unlock", first.Unlock(), nil)
 	l := <-got
 	is(t, "unlock", l.Unlock(), nil)

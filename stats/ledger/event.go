@@ -25,6 +25,8 @@ const (
 	Deadlocked               // a wait was ended because it would never have ended
 	GapEnded                 // a grant ended a gap of Event.Took
 	Changed                  // a hold goes on as it was, with another value, flags or id
+	Came                     // a hold goes on here that began elsewhere
+	Left                     // a hold goes on elsewhere
 
 	numKinds
 )

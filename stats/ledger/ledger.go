@@ -50,6 +50,11 @@ func (l *Ledger) Note(p *Past, e *Event) {
 		class.tallied().Counters[n]++
 	}
 	switch e.Kind {
+	case Came:
+		p.held = true
+	case Left:
+		p.held = false
+		l.weigh(p)
 	case Granted:
 		p.held = true
 		p.granted(e)

@@ -47,7 +47,10 @@ func New(t *testing.T, c locks.Config) *Host {
 // Queued waits until so many wait in line for a lock.
 func (h *Host) Queued(t *testing.T, key string, n int) {
 	t.Helper()
-	testenv.Eventually(t, "waiters in line", func() bool { return h.Locks.Lookup([]byte(key), nil).Queued == n })
+	testenv.Eventually(t, "waiters in line", func() bool {
+		l, _ := h.Locks.Lookup([]byte(key), nil)
+		return l.Queued == n
+	})
 }
 
 // Memcached starts a real one and returns its socket.
