@@ -22,6 +22,7 @@ const (
 	ClassTopic         // lockcached:class:CLASS, what is known of a class of locks
 	HeldTopic          // lockcached:held:LIMIT, a list of the locks that are held
 	VersionTopic       // lockcached:version[:KEY], of the server; KEY lets clients choose the server
+	OwnerTopic         // lockcached:owner:KEY, which node of a cluster serves a key
 )
 
 const waitOption = "wait="
@@ -33,6 +34,7 @@ var topics = map[string]Topic{
 	"class":   ClassTopic,
 	"held":    HeldTopic,
 	"version": VersionTopic,
+	"owner":   OwnerTopic,
 }
 
 // ReservedKey is a parsed reserved key.
@@ -106,3 +108,7 @@ func HeldKey(limit string) string { return ReservedPrefix + "held:" + limit }
 // VersionKey is the key to read for the version of the server that a key lives on. On
 // memcached it is a miss.
 func VersionKey(key string) string { return ReservedPrefix + "version:" + key }
+
+// OwnerKey is the key to read for the node of a cluster that serves a key. Outside of a cluster
+// it is a miss.
+func OwnerKey(key string) string { return ReservedPrefix + "owner:" + key }

@@ -22,6 +22,7 @@ func TestParseKey(t *testing.T) {
 		"lockcached:held:100":             {Topic: HeldTopic, Name: []byte("100")},
 		"lockcached:version":              {Topic: VersionTopic},
 		"lockcached:version:job":          {Topic: VersionTopic, Name: []byte("job")},
+		"lockcached:owner:job":            {Topic: OwnerTopic, Name: []byte("job")},
 		"lockcached:":                     {},
 		"lockcached::job":                 {Name: []byte("job")},
 		"lockcached:wait:job":             {Name: []byte("job")},
@@ -61,7 +62,7 @@ func FuzzKeys(f *testing.F) {
 	f.Add("wait=2s+:job", int64(1)<<32)
 	f.Fuzz(func(t *testing.T, key string, ms int64) {
 		for topic, made := range map[Topic]string{LockTopic: LockKey(key), RetryTopic: RetryKey(key), ClassTopic: ClassKey(key),
-			VersionTopic: VersionKey(key)} {
+			VersionTopic: VersionKey(key), OwnerTopic: OwnerKey(key)} {
 			if k, fault := ParseKey([]byte(made)); k.Topic != topic || string(k.Name) != key || fault != nil {
 				t.Errorf("%q is %+v, %v", made, k, fault)
 			}

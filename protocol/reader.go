@@ -21,10 +21,11 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 type Reader struct {
 	pooled  *[bufferSize]byte // the array of buf; nil if buf has grown
 	buf     []byte
-	r, w    int // buf[r:w] is unread
-	want    int // the least bytes of the request at buf[r], 0 if unknown
-	skip    int // bytes of a refused data block still to be skipped
-	refused *refusal
+	r, w    int      // buf[r:w] is unread
+	from    int      // where the request that Next takes begins
+	want    int      // the least bytes of the request at buf[r], 0 if unknown
+	skip    int      // bytes of a refused data block still to be skipped
+	refused *refusal // of the present request, nil if it is not refused
 	maxSize int
 	shared  *Allowance // for a buf that has grown
 	long    longGet
@@ -59,10 +60,16 @@ type longGet struct {
 type refusal struct {
 	fault error
 	q     Request
+	line  []byte // what comes before the data block
+	told  bool   // Next has returned it
 }
 
-func newRefusal(fault error, q *Request) *refusal {
-	return &refusal{fault, Request{Head: q.Head, Key: bytes.Clone(q.Key), Meta: q.Meta}}
+func newRefusal(fault error, q *Request, line []byte) *refusal {
+	return &refusal{
+		fault: fault,
+		q:     Request{Head: q.Head, Key: bytes.Clone(q.Key), Meta: q.Meta},
+		line:  bytes.Clone(line),
+	}
 }
 
 // NewReader returns a Reader that refuses data blocks of more than maxSize bytes.
@@ -115,26 +122,27 @@ func (r *Reader) grow() bool {
 // giveUp refuses the present request, because there is no memory for its data block.
 func (r *Reader) giveUp() {
 	var q Request
-	r.reparse(&q)
-	r.skip = r.want - r.w
-	r.refused = newRefusal(ErrNoMemory, &q)
-	r.consume(r.w)
+	line := r.reparse(&q)
+	r.skip = r.r + r.want - r.w
+	r.refused = newRefusal(ErrNoMemory, &q, line)
+	r.consume(r.Buffered())
 	r.r, r.w = 0, 0
 	r.dropBuffer()
 }
 
-// reparse reads again what comes before the data block of the present request. That was parsed
-// before, so it cannot fail.
-func (r *Reader) reparse(q *Request) {
-	b := r.buf[:r.w]
+// reparse reads again what comes before the data block of the present request, and returns it.
+// That was parsed before, so it cannot fail.
+func (r *Reader) reparse(q *Request) []byte {
+	b := r.buf[r.r:r.w]
 	if r.packets {
 		p := readPacket(b)
 		q.Head = packetHead(r.form(p.opcode), b)
 		p.fill(q, b)
-		return
+		return b[:p.beforeValue()]
 	}
-	line, _, _ := bytes.Cut(b, []byte{'\n'})
-	_, _ = parse(bytes.TrimSuffix(line, []byte{'\r'}), q)
+	end := bytes.IndexByte(b, '\n')
+	_, _ = parse(bytes.TrimSuffix(b[:end], []byte{'\r'}), q)
+	return b[:end+1]
 }
 
 // Advance records that n bytes were put into Space.
@@ -179,6 +187,10 @@ func (r *Reader) Unfinished() bool {
 // and a *Fault if it is not valid; q then has Verb, Key and NoReply as far as they could be
 // read. After any other error the connection must be closed.
 func (r *Reader) Next(q *Request) error {
+	r.from = r.r
+	if r.refused != nil && r.refused.told {
+		r.refused = nil
+	}
 	if !r.began && r.w > r.r {
 		if err := r.choose(); err != nil {
 			return err
@@ -251,7 +263,7 @@ func (r *Reader) nextLine(q *Request) error {
 // skipBlock skips the next n bytes, which belong to a refused request, whatever is in them.
 func (r *Reader) skipBlock(q *Request, n int, fault error) error {
 	r.skip = n
-	r.refused = newRefusal(fault, q)
+	r.refused = newRefusal(fault, q, r.buf[r.from:r.r])
 	return r.refuse(q)
 }
 
@@ -286,9 +298,40 @@ func (r *Reader) refuse(q *Request) error {
 	if r.skip > 0 {
 		return ErrShort
 	}
-	fault := r.refused.fault
-	*q, r.refused = r.refused.q, nil
-	return fault
+	*q, r.refused.told = r.refused.q, true
+	return r.refused.fault
+}
+
+// Text is the request that Next has just taken, as the client sent it. If Next has refused the
+// data block, it is what comes before that. The slice belongs to the Reader; a get in pieces has
+// no text.
+func (r *Reader) Text() []byte {
+	if r.refused != nil {
+		return r.refused.line
+	}
+	return r.buf[r.from:r.r]
+}
+
+// CutShort is called instead of Next, when the rest of the request will not come because
+// another Reader has refused its data block: this one refuses it, too.
+func (r *Reader) CutShort(q *Request) error {
+	if r.refused == nil {
+		if !r.inValue() {
+			return ErrShort
+		}
+		r.giveUp()
+	}
+	r.skip = 0
+	return r.refuse(q)
+}
+
+// inValue reports whether all that comes before the data block has arrived.
+func (r *Reader) inValue() bool {
+	if r.want == 0 || !r.packets {
+		return r.want > 0
+	}
+	p := readPacket(r.buf[r.r:r.w])
+	return r.Buffered() >= p.beforeValue()
 }
 
 // unfinished handles a line whose end has not arrived. A get may have any length; every other

@@ -145,6 +145,87 @@ func cut(input string, seed uint64, longest int) (pieces []string) {
 	return pieces
 }
 
+// Text is what was sent of a request, or what came before a data block that is too large.
+func TestReaderText(t *testing.T) {
+	scripts := map[string][]string{"packets": {
+		testPacket{op: opAdd, key: "a", extras: storing(0, 0), value: strings.Repeat("x", 101)}.String()}}
+	for _, s := range script {
+		scripts["text"] = append(scripts["text"], s.input)
+	}
+	for _, s := range packetScript {
+		scripts["packets"] = append(scripts["packets"], s.input)
+	}
+	for name, input := range scripts {
+		for _, longest := range []int{1, 7, 1 << 20} {
+			t.Run(fmt.Sprint(name, longest), func(t *testing.T) {
+				r := NewReader(100)
+				left := input
+				for _, piece := range cut(strings.Join(input, ""), 3, longest) {
+					r.Advance(copy(r.Space(), piece))
+					var q Request
+					for err := r.Next(&q); err != ErrShort; err = r.Next(&q) {
+						text := string(r.Text())
+						switch {
+						case err == nil && text != left[0], !strings.HasPrefix(left[0], text):
+							t.Errorf("got %q of %q", text, left[0])
+						case err == ErrTooLarge && (text == "" || len(text) > 50):
+							t.Errorf("got %q of a request with a large data block", text)
+						}
+						left = left[1:]
+					}
+				}
+				if len(left) > 0 {
+					t.Errorf("%d requests are missing", len(left))
+				}
+			})
+		}
+	}
+}
+
+// What one Reader has refused because of its data block is refused by another one that gets the
+// rest of it.
+func TestReaderCutShort(t *testing.T) {
+	packet := testPacket{op: opSet, key: "a", extras: storing(0, 0), value: "abc"}.String()
+	upToKey := len(packet) - len("abc")
+	for input, want := range map[string]string{
+		"set a 0 0 101\r\n": `SERVER_ERROR object too large for cache "a"`,
+		"set a 0 0 100\r\n": `SERVER_ERROR out of memory storing object "a"`,
+		packet[:upToKey]:    `SERVER_ERROR out of memory storing object "a"`,
+		"get a":             "",
+		"":                  "",
+		packet[:upToKey-1]:  "",
+	} {
+		r := NewReader(100)
+		wantLines(t, feed(&r, input))
+		var q Request
+		err := r.CutShort(&q)
+		if got := fmt.Sprintf("%v %q", err, q.Key); got != want && (want != "" || err != ErrShort) {
+			t.Errorf("%q: %s, want %s", input, got, want)
+		}
+		if want != "" {
+			wantLines(t, feed(&r, input)) // it is ready for the next request
+			if r.Next(&q) != ErrShort || !r.InData() {
+				t.Errorf("%q: the next request is not read", input)
+			}
+		}
+	}
+}
+
+func TestAppendGet(t *testing.T) {
+	for _, s := range script[:4] {
+		var q Request
+		r := NewReader(100)
+		r.Advance(copy(r.Space(), s.input))
+		if err := r.Next(&q); err != nil {
+			t.Fatal(err)
+		}
+		b := q.AppendGet(nil, []byte("a"))
+		if want := strings.Replace(s.input, " b", "", 1); string(b) != want {
+			t.Errorf("got %q, want %q", b, want)
+		}
+	}
+}
+
 func TestReaderLineFeedAlone(t *testing.T) {
 	r := NewReader(100)
 	wantLines(t, feed(&r, "get a\nset a 0 0 1\nx\r\nset a 0 0 1\nx\nversion\nversion\n"),

@@ -1,5 +1,7 @@
 package protocol
 
+import "bytes"
+
 // The replies to requests that both dialects have. Each takes the form that the request's Head
 // tells. Replies to the other requests are lines of text; a fault can be told in both.
 
@@ -80,6 +82,12 @@ func (w *Writer) EndGet(h *Head) {
 	if !h.isPacket {
 		w.Line("END")
 	}
+}
+
+// CutEndGet returns the items in the reply to a get in the text protocol; ok is false if the
+// reply is an error.
+func CutEndGet(reply []byte) (items []byte, ok bool) {
+	return bytes.CutSuffix(reply, []byte("END\r\n"))
 }
 
 // Stat appends a name and its value to the reply to stats.

@@ -1,5 +1,7 @@
 package protocol
 
+import "strconv"
+
 // Limits of the protocol.
 const (
 	MaxKey  = 250  // bytes of a key
@@ -80,6 +82,17 @@ func (q *Request) NextKey(left []byte) (key, rest []byte) {
 	}
 	return NextWord(left)
 }
+
+// AppendGet appends, as text, a get like q of one key.
+func (q *Request) AppendGet(b, key []byte) []byte {
+	b = append(b, getWords[q.Verb]...)
+	if q.Verb == Gat || q.Verb == Gats {
+		b = strconv.AppendInt(append(b, ' '), q.Exptime, 10)
+	}
+	return append(append(append(b, ' '), key...), "\r\n"...)
+}
+
+var getWords = [...]string{Get: "get", Gets: "gets", Gat: "gat", Gats: "gats"}
 
 // Delay returns the delay of a flush_all, as an exptime; ok is false if it is not valid.
 func (q *Request) Delay() (exptime int64, ok bool) {

@@ -127,4 +127,11 @@ func (w *Writer) EndMeta() { w.buf = append(w.buf, "\r\n"...) }
 func (w *Writer) MetaBlock(value []byte) { w.block(value) }
 
 // Raw appends bytes that already have the form of a reply.
-func (w *Writer) Raw(s []byte) { w.buf = append(w.room(), s...) }
+func (w *Writer) Raw(s []byte) {
+	if len(s) > 0 {
+		w.buf = append(w.room(), s...)
+	}
+}
+
+// Truncate drops all but the first n bytes that have not been flushed.
+func (w *Writer) Truncate(n int) { w.buf = w.buf[:n] }
