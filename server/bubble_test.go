@@ -104,6 +104,15 @@ func (c *pipeClient) gets(lines ...string) {
 	c.got.Reset()
 }
 
+// take returns what has arrived since the last call.
+func (c *pipeClient) take() string {
+	synctest.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer c.got.Reset()
+	return c.got.String()
+}
+
 // isClosed reports whether the server has closed the connection.
 func (c *pipeClient) isClosed() bool {
 	synctest.Wait()

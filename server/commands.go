@@ -61,10 +61,9 @@ func (c *conn) getOne(q *protocol.Request, key []byte) (err error) {
 		hit = err == nil
 		c.promise(key, err)
 	default:
-		if err = c.srv.locks.Get(key, c); err != nil {
-			c.promise(key, err)
-		}
+		err = c.srv.locks.Get(key, c)
 		hit = err == nil
+		c.promiseSight(key, err)
 	}
 	if c.srv.detail.on.Load() {
 		c.srv.detail.get(key, hit)

@@ -240,7 +240,13 @@ func (w *worker) passLead() {
 // If it may have to wait for the disk, a successor serves meanwhile.
 func (w *worker) commit() {
 	locks := w.loop.srv.locks
-	if len(w.unsent) == 0 || w.sent > 0 || !locks.Pending() {
+	switch {
+	case len(w.unsent) == 0 || w.sent > 0:
+		return
+	case w.loop.srv.strict:
+		w.confirm()
+		return
+	case !locks.Pending():
 		return
 	}
 	if locks.CommitWaits() {
@@ -251,6 +257,20 @@ func (w *worker) commit() {
 	}
 	for _, s := range w.unsent {
 		s.conn.kept = true
+	}
+}
+
+// confirm is commit in strict mode.
+func (w *worker) confirm() {
+	mark, promised := uint64(0), false
+	for _, s := range w.unsent {
+		if p := s.conn.promises; p != nil {
+			mark, promised = max(mark, p.mark()), true
+		}
+	}
+	if promised && !w.loop.srv.locks.Confirmed(mark) {
+		w.retire()
+		_ = w.loop.srv.locks.Confirm(mark) // each connection finds out which replies it must replace
 	}
 }
 

@@ -106,10 +106,11 @@ func (a *counted) View(v *locks.View) {
 
 func (c *conn) metaDebug(q *protocol.Request) {
 	c.srv.counts.metas.Add(1)
-	if err := c.srv.locks.Inspect(q.Key, (*inspected)(c)); err != nil {
+	err := c.srv.locks.Inspect(q.Key, (*inspected)(c))
+	if err != nil {
 		c.out.Line("EN")
-		c.promise(q.Key, err)
 	}
+	c.promiseSight(q.Key, err)
 }
 
 // inspected is a connection that answers me.

@@ -23,8 +23,10 @@ func (c *conn) metaGet(q *protocol.Request) {
 		NewCAS:  m.NewCAS,
 		Binary:  m.Has('b'),
 	}, (*looked)(c))
-	if err != nil || m.Has('T') {
+	if m.Has('T') {
 		c.promise(q.Key, err)
+	} else {
+		c.promiseSight(q.Key, err)
 	}
 	switch {
 	case err == locks.ErrNotFound && !m.Has('q'):

@@ -139,13 +139,20 @@ func (c *conn) endWait(gone bool) bool {
 		p.await()
 		goesOn = c.afterOutcome(p)
 	} else {
-		// A client that has only closed its sending side may still read this.
-		c.appendOutcome(&c.out, p, locks.TimedOut)
+		c.refuseWait(p)
 	}
 	c.parked = nil
 	c.state.Store(stateParse)
 	c.lastRead.Store(c.srv.now())
 	return goesOn
+}
+
+// refuseWait answers a claim that was given up. A client that has only closed its sending side
+// may still read this.
+func (c *conn) refuseWait(p *parked) {
+	c.begun = c.out.Buffered()
+	c.appendOutcome(&c.out, p, locks.TimedOut)
+	c.promiseRefusal(p)
 }
 
 // afterOutcome continues after another goroutine has ended the wait. It reports whether the
@@ -196,14 +203,18 @@ func (p *parked) keepAnswer(a *setAnswer) {
 func (c *conn) appendOutcome(out *protocol.Writer, p *parked, how locks.Outcome) {
 	done := p.waiting.Stored()
 	var err error
-	if how != locks.Granted {
+	switch how {
+	case locks.Granted:
+	case locks.Failed:
+		err = c.srv.locks.Unconfirmed()
+	default:
 		err = locks.ErrNotStored
 	}
 	switch {
 	case p.meta.flags != nil:
 		p.meta.append(out, done, err)
 	case err != nil:
-		out.Fault(&p.head, protocol.NotStored)
+		out.Fault(&p.head, faultOf(err))
 	default:
 		out.Stored(&p.head, done.CAS)
 	}

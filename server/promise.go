@@ -21,6 +21,12 @@ import (
 //
 // All other replies are sent unchanged, and so are those about changes that were committed
 // before the journal failed.
+//
+// In a cluster, where the mode is strict, this node may have been replaced without knowing it,
+// and others may have changed what it believes to serve. So every reply about a key, also one
+// that only shows what is there, or refuses, leaves only when the journal has confirmed that
+// the key was still this node's after the request was carried out. Otherwise a SERVER_ERROR
+// replaces it. Each reply waits only for what began before it.
 
 // promise is a reply, not sent yet, that reports what happened to a lock.
 type promise struct {
@@ -29,6 +35,7 @@ type promise struct {
 	key        int           // where the key ends in promises.keys
 	token      uint64        // of the grant, or 0
 	entry      uint64        // the journal entry of a grant or a flush; if 0, the key decides
+	mark       uint64        // in strict mode: what the journal must have confirmed
 }
 
 const open = -1
@@ -42,45 +49,86 @@ type promises struct {
 // promisesPool serves the connections with unsent replies; the others need no memory for them.
 var promisesPool = sync.Pool{New: func() any { return new(promises) }}
 
-// promisePut records what the reply to a storage command promises.
+// promisePut records what the reply to a storage command promises. The refusal of a claim is a
+// promise only in strict mode.
 func (c *conn) promisePut(put *locks.Put, done locks.Stored, err error) {
 	switch {
-	case put.Op != locks.Add:
+	case put.Op == locks.Add && err == nil && done.Entry != 0:
+		c.note(&c.work.req.Head, put.Key, done.CAS, done.Entry)
+	case put.Op != locks.Add || err != locks.ErrNotStored || c.srv.strict:
 		c.promise(put.Key, err)
-	case err == nil && done.Entry != 0:
-		c.note(put.Key, done.CAS, done.Entry)
-	case err == nil:
-		c.promise(put.Key, nil)
 	}
 }
 
 // promise records that the reply to the present request says that the lock of the key, if
-// it is one, was renewed, has ended, or does not exist. Errors that say something else
-// promise nothing.
+// it is one, was renewed, has ended, or does not exist. Errors that say something else are
+// promises only in strict mode.
 func (c *conn) promise(key []byte, err error) {
-	if err == nil || err == locks.ErrNotFound || err == locks.ErrNotStored {
-		c.note(key, 0, 0)
+	if err == nil || err == locks.ErrNotFound || err == locks.ErrNotStored || c.srv.strict {
+		c.note(&c.work.req.Head, key, 0, 0)
+	}
+}
+
+// promiseSight is promise for a request that only reads: what is there is a promise only in
+// strict mode.
+func (c *conn) promiseSight(key []byte, err error) {
+	if err != nil || c.srv.strict {
+		c.promise(key, err)
 	}
 }
 
 // promiseFlush records that the reply says that all locks have ended.
 func (c *conn) promiseFlush(entry uint64) {
 	if entry != 0 {
-		c.note(nil, 0, entry)
+		c.note(&c.work.req.Head, nil, 0, entry)
 	}
 }
 
-func (c *conn) note(key []byte, token, entry uint64) {
-	if !c.srv.durable || c.work.req.NoReply {
+// promiseRefusal records that the reply to a claim that has waited, which was just put
+// together, refuses it.
+func (c *conn) promiseRefusal(p *parked) {
+	if c.srv.strict {
+		c.note(&p.head, p.waiting.Key(), 0, 0)
+		c.endReply()
+	}
+}
+
+// note records a promise of the reply that begins at c.begun.
+func (c *conn) note(head *protocol.Head, key []byte, token, entry uint64) {
+	if !c.srv.durable || head.NoReply {
 		return
 	}
 	if c.promises == nil {
 		c.promises = promisesPool.Get().(*promises)
 	}
-	p := c.promises
-	p.keys = append(p.keys, key...)
-	p.list = append(p.list, promise{c.begun, open, c.work.req.Head, len(p.keys), token, entry})
+	all, mark := c.promises, uint64(0)
+	if c.srv.strict {
+		mark = c.srv.locks.Mark()
+		if token == 0 && all.renew(c.begun, mark) {
+			return
+		}
+	}
+	all.keys = append(all.keys, key...)
+	all.list = append(all.list, promise{c.begun, open, *head, len(all.keys), token, entry, mark})
 }
+
+// renew makes the latest promise wait for that mark, too, if it is one of the same reply: a
+// get of many keys needs only one. It reports false if it is not.
+func (all *promises) renew(begun int, mark uint64) bool {
+	if len(all.list) == 0 {
+		return false
+	}
+	latest := &all.list[len(all.list)-1]
+	if latest.end != open || latest.start != begun {
+		return false
+	}
+	latest.mark = mark
+	return true
+}
+
+// mark is what the journal must have confirmed before all replies can be sent. Later promises
+// have later marks.
+func (all *promises) mark() uint64 { return all.list[len(all.list)-1].mark }
 
 // beginReply records where the reply to a request begins, endReply where it ends.
 func (c *conn) beginReply() {
@@ -107,18 +155,32 @@ var errUnkept = errors.New("server: a promise is broken half-way")
 // keepPromises commits the changes that the collected replies reflect, unless the worker
 // has done it for all its connections.
 func (c *conn) keepPromises() error {
-	if !c.kept && c.srv.locks.Pending() {
+	var err error
+	switch {
+	case c.srv.strict:
+		err = c.confirm()
+	case !c.kept && c.srv.locks.Pending():
 		if c.srv.locks.CommitWaits() {
 			c.transport.detach()
 		}
-		if err := c.srv.locks.Commit(); err != nil && !c.takeBack(faultOf(err)) {
-			return errUnkept
-		}
+		err = c.srv.locks.Commit()
+	}
+	if err != nil && !c.takeBack(faultOf(err)) {
+		return errUnkept
 	}
 	c.kept = false
 	c.begun = 0
 	c.forgetPromises()
 	return nil
+}
+
+// confirm is for strict mode.
+func (c *conn) confirm() error {
+	if c.promises == nil || c.srv.locks.Confirmed(c.promises.mark()) {
+		return nil
+	}
+	c.transport.detach()
+	return c.srv.locks.Confirm(c.promises.mark())
 }
 
 // takeBack replaces all replies whose promise is not kept by the fault. It reports false if
@@ -150,8 +212,12 @@ func (c *conn) takeBack(f *protocol.Fault) bool {
 // not kept is withdrawn.
 func (c *conn) breaks(p *promise, key []byte) bool {
 	switch {
+	case c.srv.strict && c.srv.locks.Confirmed(p.mark):
+		return false
 	case p.token != 0:
 		return c.srv.locks.Disavow(key, p.token, p.entry, &c.session)
+	case c.srv.strict:
+		return true
 	case p.entry != 0:
 		return !c.srv.locks.Kept(p.entry)
 	}

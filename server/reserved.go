@@ -56,16 +56,15 @@ func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 	switch asked.Topic {
 	case protocol.LockTopic:
 		lock, err := c.srv.locks.Lookup(name, &c.session)
-		if err != nil {
-			return nil, false
+		if err == nil && !lock.Held {
+			err = locks.ErrNotFound
 		}
-		if !lock.Held {
-			c.promise(name, locks.ErrNotFound)
-		}
+		c.promiseSight(name, err)
 		fields = lockFields(lock)
 	case protocol.RetryTopic:
 		wait, err := c.srv.locks.Retry(name, &c.session)
-		return strconv.AppendInt(nil, wait.Milliseconds(), 10), err == nil
+		c.promiseSight(name, err)
+		return strconv.AppendInt(nil, wait.Milliseconds(), 10), true
 	case protocol.ClassTopic:
 		record, ok := c.srv.locks.Class(string(name))
 		if !ok {

@@ -29,6 +29,7 @@ type Server struct {
 	unfinished, unread *protocol.Allowance
 
 	durable bool // locks are kept in a journal
+	strict  bool // every reply about a key is a promise: see promise.go
 	started time.Time
 	detail  detail
 	counts  counts
@@ -74,6 +75,7 @@ func New(c Config) *Server {
 		locks:     c.Locks,
 		itemMax:   c.Locks.Config().ItemSizeMax,
 		durable:   c.Locks.Durable(),
+		strict:    c.Locks.Strict(),
 		started:   time.Now(),
 		guard:     newGuard(),
 		ending:    make(chan struct{}),

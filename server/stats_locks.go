@@ -21,10 +21,7 @@ func (c *conn) lockStats(q *protocol.Request, what string, name []byte) {
 		c.fault(q, protocol.ErrBadFormat)
 	case what == "lock" && len(name) > 0:
 		lock, err := c.srv.locks.Lookup(name, &c.session)
-		if err != nil {
-			c.refuse(q, err)
-			return
-		}
+		c.promiseSight(name, err)
 		c.fields(q, lockFields(lock))
 	case what == "class" && len(name) > 0:
 		record, ok := c.srv.locks.Class(string(name))
