@@ -12,7 +12,7 @@ import (
 func (c *conn) admin(q *protocol.Request) bool {
 	switch q.Verb {
 	case protocol.FlushAll:
-		c.flushAll(q)
+		return c.flushAll(q)
 	case protocol.Version:
 		c.out.Version(&q.Head, Version)
 	case protocol.Verbosity:
@@ -38,30 +38,52 @@ func (c *conn) admin(q *protocol.Request) bool {
 	return true
 }
 
-func (c *conn) flushAll(q *protocol.Request) {
+func (c *conn) flushAll(q *protocol.Request) (goesOn bool) {
 	c.srv.counts.flushes.Add(1)
 	if c.srv.config.NoFlush {
 		c.fault(q, protocol.ErrNoFlush)
-		return
+		return true
 	}
 	delay, ok := q.Delay()
 	switch {
 	case !ok:
 		c.fault(q, protocol.ErrBadExptime)
-		return
+		return true
 	case protocol.IsDate(delay) && time.Unix(delay, 0).Before(c.srv.started):
 		// memcached takes such a date for none.
+	case c.isFront():
+		return c.flushCluster(q, delay)
 	case delay <= 1: // memcached flushes up to a second early
 		entry, err := c.srv.locks.Flush(&c.session)
 		if err != nil {
 			c.refuse(q, err)
-			return
+			return true
 		}
 		c.promiseFlush(entry)
 	default:
 		c.srv.locks.FlushAfter(lease(delay))
 	}
 	c.out.Done(&q.Head)
+	return true
+}
+
+// flushCluster answers flush_all when all nodes have carried it out. The answers collected so
+// far are sent first. Other connections do not wait.
+func (c *conn) flushCluster(q *protocol.Request, delay int64) (goesOn bool) {
+	if c.flush() != nil {
+		return false
+	}
+	c.transport.detach()
+	var after time.Duration
+	if delay > 1 {
+		after = lease(delay)
+	}
+	if err := c.member.cluster.FlushAll(after); err != nil {
+		c.refuse(q, err)
+	} else {
+		c.out.Done(&q.Head)
+	}
+	return true
 }
 
 func (c *conn) setVerbosity(q *protocol.Request) {

@@ -15,7 +15,8 @@ import (
 // ends before that, every grant that the client has not received is withdrawn.
 //
 // There are at most twice as many as the connection holds locks, so the limit on the
-// memory of locks bounds these, too. Plain grants are as many as one input asks for.
+// memory of locks bounds these, too; in a cluster, maxUnsure does. Plain grants are as many
+// as one input asks for.
 type unsureGrants struct {
 	list []unsureGrant
 	keys []byte
@@ -53,11 +54,19 @@ const (
 	maxPooledKeys   = 32 << 10
 )
 
+// maxUnsure is how many grants are remembered in a cluster, where nobody here knows whether
+// those of other nodes still hold. Older ones then stay until their TTL.
+const maxUnsure = 4 << 10
+
 // maybeUnsure records the grant of a claim that was served at once, if the grant may have
 // to be withdrawn. The answer has just been put together. asked says that the claim was
 // ready to wait. A grant to a claim that was not stays, as it would in memcached, unless
 // the client has sent that claim together with one that was ready to wait.
 func (c *conn) maybeUnsure(key []byte, token uint64, asked bool) {
+	if c.isRemote() {
+		c.member.remote.grants(token) // the front will judge
+		return
+	}
 	besides := c.unsure != nil && c.unsure.asked
 	if asked || besides || c.in.Buffered() > 0 {
 		g := unsureGrant{token: token, sure: proof, plain: !asked && !besides}
@@ -77,7 +86,10 @@ func (c *conn) addUnsure(key []byte, g unsureGrant) {
 	}
 	if len(u.list) == cap(u.list) && u.plain < len(u.list) { // plain ones go when the input is over
 		u.keep(func(g unsureGrant, key []byte) bool { return c.srv.locks.Holds(key, g.token) })
-		if n := len(u.list); n > cap(u.list)/2 {
+		switch n := len(u.list); {
+		case n >= maxUnsure && c.member != nil:
+			u.forgetOldest(n / 2)
+		case n > cap(u.list)/2:
 			u.list = slices.Grow(u.list, n+1) // otherwise the list would be searched too often
 		}
 	}
@@ -128,6 +140,14 @@ func (u *unsureGrants) keep(which func(g unsureGrant, key []byte) bool) {
 		}
 	})
 	u.list, u.keys = list, keys
+}
+
+// forgetOldest drops the first n grants.
+func (u *unsureGrants) forgetOldest(n int) {
+	u.keep(func(unsureGrant, []byte) bool {
+		n--
+		return n < 0
+	})
 }
 
 // each calls do for every grant; do may overwrite the memory of earlier grants.
@@ -225,10 +245,19 @@ func (c *conn) withdrawUnsure() {
 	}
 	u.each(func(g unsureGrant, key []byte) {
 		if !arrived(g) {
-			c.srv.locks.Withdraw(key, g.token)
+			c.srv.withdraw(key, g.token)
 		}
 	})
 	c.forgetUnsure()
+}
+
+// withdraw takes back a grant that its client did not get.
+func (s *Server) withdraw(key []byte, token uint64) {
+	if s.config.Cluster != nil {
+		s.config.Cluster.Withdraw(key, token)
+		return
+	}
+	s.locks.Withdraw(key, token)
 }
 
 // If a client has sent nothing since a grant, and the connection is reset within

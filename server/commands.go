@@ -5,8 +5,16 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// run carries out a request and reports whether the connection goes on.
+// run answers a request and reports whether the connection goes on.
 func (c *conn) run(q *protocol.Request) bool {
+	if c.member != nil {
+		return c.runInCluster(q)
+	}
+	return c.carryOut(q)
+}
+
+// carryOut is run for a request that is carried out here.
+func (c *conn) carryOut(q *protocol.Request) bool {
 	switch q.Verb {
 	case protocol.Get, protocol.Gets, protocol.Gat, protocol.Gats:
 		return c.get(q)

@@ -13,6 +13,8 @@ import (
 type Config struct {
 	// Locks carries out the requests.
 	Locks *locks.Manager
+	// Cluster passes on the requests about keys that other nodes serve; nil for one server.
+	Cluster Cluster
 	// MaxConns bounds the connections served at a time. A further one is answered
 	// "ERROR Too many open connections". 0 means DefaultMaxConns.
 	MaxConns int

@@ -23,8 +23,9 @@ type conn struct {
 	work     *work // while a batch of requests is handled
 	session  locks.Session
 	since    int64   // when it connected, on the server's clock
-	parked   *parked // while waiting in line
-	spare    *parked // the memory of parked, for the next wait
+	parked   parked  // what it waits for; nil while it handles requests
+	spare    *inLine // the memory for its next wait in line
+	member   *member // nil for one server
 	readErr  error
 	writeErr error
 
@@ -37,12 +38,15 @@ type conn struct {
 
 	began      int64  // when the first bytes of an unfinished request arrived
 	beganAfter uint64 // bytesRead at that time
-	swept      swept
 
-	promises *promises // of replies not sent yet; nil if there are none
-	begun    int       // where in out the reply to the present request begins
+	// What sweep knows of the connection.
+	inKernel int32 // bytes that the client had not taken at the last sweep
+	kicked   bool  // cut off already
+
 	replying bool      // there is a present request
 	kept     bool      // all changes that the replies reflect are committed
+	promises *promises // of replies not sent yet; nil if there are none
+	begun    int       // where in out the reply to the present request begins
 
 	unsure    *unsureGrants // nil if there are none
 	finishing atomic.Bool   // handle what has arrived, then close
@@ -61,7 +65,7 @@ var works = sync.Pool{New: func() any { return new(work) }}
 const (
 	stateParse uint32 = iota // conn_parse_cmd
 	stateNread               // conn_nread: a data block has begun to arrive
-	stateWait                // conn_waiting: waits in line for a lock
+	stateWait                // conn_waiting: waits in line for a lock, or for another node
 )
 
 func newConn(s *Server) *conn {
@@ -69,6 +73,9 @@ func newConn(s *Server) *conn {
 	c.in.Share(s.unfinished)
 	c.in.Speak(s.config.Dialects)
 	c.lastRead.Store(c.since)
+	if s.config.Cluster != nil {
+		c.member = &member{cluster: s.config.Cluster}
+	}
 	if s.config.Authenticate != nil {
 		c.in.RequireLogin()
 		c.loginDue.Store(c.since + int64(loginTime))
@@ -83,6 +90,9 @@ func (c *conn) end() {
 	c.forgetPromises()
 	c.withdrawUnsure()
 	c.srv.locks.Close(&c.session)
+	if c.member != nil {
+		c.member.close()
+	}
 	c.in.Close()
 	c.out.Drop()
 }
@@ -146,7 +156,7 @@ func (c *conn) flush() error {
 
 // flushIfMany sends the collected replies if they take up too much memory.
 func (c *conn) flushIfMany() error {
-	if c.out.Buffered() <= maxUnsent {
+	if c.out.Buffered() <= maxUnsent || c.isRemote() { // a Remote answers as a whole
 		return nil
 	}
 	return c.flush()
@@ -194,6 +204,13 @@ func (c *conn) finish() {
 
 func (c *conn) idleFor() time.Duration {
 	return time.Duration(c.srv.now() - c.lastRead.Load())
+}
+
+// unpark continues after what the connection has waited for.
+func (c *conn) unpark() {
+	c.parked = nil
+	c.state.Store(stateParse)
+	c.lastRead.Store(c.srv.now())
 }
 
 func (c *conn) isParked() bool { return c.state.Load() == stateWait }

@@ -18,9 +18,6 @@ func (c *conn) metaSet(q *protocol.Request) bool {
 		c.fault(q, fault)
 		return true
 	}
-	if q.Meta.Has('W') {
-		wait = locks.Wait{For: waitOf(&q.Meta), Named: true, GoesOn: q.Meta.GoesOn}
-	}
 	answer := setAnswer{flags: q.Args, key: q.Key, binary: put.Binary, quiet: q.Meta.Has('q')}
 	if wait.For > 0 {
 		if c.mayWait(&wait) != nil {

@@ -9,11 +9,31 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// parked is what a connection needs while its client waits in line. Its transport is
-// watched all the time. The goroutine that ends the wait also writes the answer, so that a
-// hand-off does not switch goroutines. Only if that write might block does the connection
-// write the answer itself.
-type parked struct {
+// parked is what a connection waits for before it handles its next request: its client's turn
+// in a line (inLine), or the answers of other nodes (calls). Meanwhile its transport is watched
+// all the time. If the connection must act when the wait is over, its transport is woken.
+type parked interface {
+	// isOver may be called from any goroutine.
+	isOver() bool
+	// yields reports whether more input may end the wait.
+	yields() bool
+	// hasten is called when more input has arrived, behind the request that waits. It reports
+	// whether the connection must now call end.
+	hasten() (ends bool)
+	// finish is called when the server shuts down: the wait will soon be over.
+	finish()
+	// await returns when the wait is over.
+	await()
+	// end brings the wait to its end and continues the connection. If the wait is not over,
+	// its client has gone or has sent input that ends it. It reports whether the connection
+	// goes on.
+	end(gone bool) (goesOn bool)
+}
+
+// inLine is a client that waits in line. The goroutine that ends the wait also writes the
+// answer, so that a hand-off does not switch goroutines. Only if that write might block does
+// the connection write the answer itself.
+type inLine struct {
 	conn     *conn
 	writer   nowWriter // nil if the connection writes the answer
 	waiting  locks.Waiting
@@ -21,6 +41,7 @@ type parked struct {
 	head     protocol.Head // of the claim
 	meta     setAnswer     // for the reply to an ms; its flags are nil for add
 	text     []byte        // memory for the flags and the key of meta
+	call     *call         // the claim, in case that its key moves to another node; nil if there is no memory for that
 
 	how    locks.Outcome
 	over   atomic.Bool    // the wait has ended; the answer is written, or the connection has to write it
@@ -46,7 +67,7 @@ func (c *conn) mayWait(wait *locks.Wait) error {
 	}
 	p := c.spare
 	if p == nil {
-		p = &parked{conn: c}
+		p = &inLine{conn: c}
 		p.writer, _ = c.transport.(nowWriter)
 		c.spare = p
 	}
@@ -63,23 +84,28 @@ func (c *conn) mayWait(wait *locks.Wait) error {
 // startWaiting parks the connection after its claim was queued. The answer may have been
 // written already.
 func (c *conn) startWaiting() {
-	c.parked = c.spare
+	p := c.spare
+	c.parked = p
 	c.state.Store(stateWait)
-	if c.parked.over.Load() {
+	if p.isOver() {
 		c.state.Store(stateParse)
 	}
 	if c.in.Buffered() > 0 {
-		c.parked.behind.Store(true)
+		p.behind.Store(true)
+	}
+	if c.isFront() {
+		p.call = c.newCall(&c.work.req, c.work.put.Key, c.in.Text())
 	}
 	c.in.Release() // nothing is read while the client waits
 }
 
 // Served ends the wait and writes the answer. A client that has gone, or has no room for
 // the answer, is cut off. It reports false if the answer could not be written.
-func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
+func (p *inLine) Served(w *locks.Waiting, how locks.Outcome) bool {
 	c := p.conn
 	p.how, p.at = how, c.srv.now()
-	answered := p.writer == nil || p.answer()
+	moved := how == locks.Moved
+	answered := p.writer == nil || moved || p.answer()
 	if !answered {
 		c.transport.cutOff()
 	}
@@ -87,9 +113,9 @@ func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 	// From now on the server waits for the client: its idle time counts again.
 	c.lastRead.Store(p.at)
 	c.state.Store(stateParse)
-	behind := p.behind.Load() // read it before the connection can use p for another wait
+	wake := moved || p.behind.Load() // read before the connection can use p for another wait
 	p.served.Done()
-	if behind {
+	if wake {
 		c.transport.wake()
 	}
 	return answered
@@ -97,7 +123,7 @@ func (p *parked) Served(w *locks.Waiting, how locks.Outcome) bool {
 
 // arm makes await wait for the next call of Served. (If p is still armed from an earlier
 // claim, which was not queued or gave up in time, there is nothing to do.)
-func (p *parked) arm() {
+func (p *inLine) arm() {
 	if !p.armed {
 		p.armed = true
 		p.served.Add(1)
@@ -105,14 +131,28 @@ func (p *parked) arm() {
 }
 
 // await returns when Served is done. It may be called more than once.
-func (p *parked) await() {
+func (p *inLine) await() {
 	p.served.Wait()
 	p.armed = false
 }
 
+func (p *inLine) isOver() bool { return p.over.Load() }
+
+func (p *inLine) yields() bool { return p.byPolicy }
+
+func (p *inLine) hasten() (ends bool) {
+	if !p.byPolicy {
+		p.behind.Store(true)
+	}
+	return p.byPolicy
+}
+
+// finish: Shutdown ends all waits.
+func (p *inLine) finish() { p.behind.Store(true) }
+
 // answer writes the answer, without ever waiting for the client. It reports whether it
 // could write all of it.
-func (p *parked) answer() bool {
+func (p *inLine) answer() bool {
 	c := p.conn
 	c.appendOutcome(&p.out, p, p.how)
 	b := p.out.Bytes()
@@ -128,28 +168,35 @@ func (p *parked) answer() bool {
 	return true
 }
 
-// endWait brings the wait to its end. If it has not ended yet, it is given up, because the
-// client has gone or has sent input that ends it. It reports whether the connection goes on.
-func (c *conn) endWait(gone bool) bool {
-	p, goesOn := c.parked, true
-	if p.over.Load() || c.srv.locks.GiveUp(&p.waiting, gone) {
-		if !p.over.Load() {
+func (p *inLine) end(gone bool) (goesOn bool) {
+	c := p.conn
+	goesOn = true
+	if p.isOver() || c.srv.locks.GiveUp(&p.waiting, gone) {
+		if !p.isOver() {
 			c.transport.detach()
 		}
 		p.await()
-		goesOn = c.afterOutcome(p)
+		switch {
+		case p.how != locks.Moved:
+			goesOn = c.afterOutcome(p)
+		case gone:
+			c.refuseWait(p)
+		default:
+			c.unpark()
+			return c.follow(p)
+		}
 	} else {
 		c.refuseWait(p)
 	}
-	c.parked = nil
-	c.state.Store(stateParse)
-	c.lastRead.Store(c.srv.now())
+	c.dropCall(p.call)
+	p.call = nil
+	c.unpark()
 	return goesOn
 }
 
 // refuseWait answers a claim that was given up. A client that has only closed its sending side
 // may still read this.
-func (c *conn) refuseWait(p *parked) {
+func (c *conn) refuseWait(p *inLine) {
 	c.begun = c.out.Buffered()
 	c.appendOutcome(&c.out, p, locks.TimedOut)
 	c.promiseRefusal(p)
@@ -157,7 +204,7 @@ func (c *conn) refuseWait(p *parked) {
 
 // afterOutcome continues after another goroutine has ended the wait. It reports whether the
 // connection goes on.
-func (c *conn) afterOutcome(p *parked) bool {
+func (c *conn) afterOutcome(p *inLine) bool {
 	if p.err != nil {
 		c.writeErr = p.err
 		return false // a grant was withdrawn by the goroutine that made it
@@ -180,27 +227,27 @@ func (c *conn) afterOutcome(p *parked) bool {
 
 // writeOutcome writes the answer on its own, and so finds out whether all of it could be
 // written. If not, a grant is withdrawn.
-func (c *conn) writeOutcome(p *parked) bool {
+func (c *conn) writeOutcome(p *inLine) bool {
 	c.appendOutcome(&c.out, p, p.how)
 	if c.flush() == nil {
 		return true
 	}
 	if p.how == locks.Granted {
-		c.srv.locks.Withdraw(p.waiting.Key(), p.waiting.Token())
+		c.srv.withdraw(p.waiting.Key(), p.waiting.Token())
 	}
 	return false
 }
 
 // keepAnswer stores how to answer an ms that may wait. It copies the text, because the
 // reader's buffer may be in use again when another goroutine writes the reply.
-func (p *parked) keepAnswer(a *setAnswer) {
+func (p *inLine) keepAnswer(a *setAnswer) {
 	p.text = append(append(p.text[:0], a.flags...), a.key...)
 	p.meta = *a
 	p.meta.flags, p.meta.key = p.text[:len(a.flags)], p.text[len(a.flags):]
 }
 
 // appendOutcome appends the answer to a claim that was allowed to wait.
-func (c *conn) appendOutcome(out *protocol.Writer, p *parked, how locks.Outcome) {
+func (c *conn) appendOutcome(out *protocol.Writer, p *inLine, how locks.Outcome) {
 	done := p.waiting.Stored()
 	var err error
 	switch how {

@@ -62,9 +62,14 @@ func (c *conn) promisePut(put *locks.Put, done locks.Stored, err error) {
 
 // promise records that the reply to the present request says that the lock of the key, if
 // it is one, was renewed, has ended, or does not exist. Errors that say something else are
-// promises only in strict mode.
+// promises only in strict mode. That another node serves the key is recorded, too.
 func (c *conn) promise(key []byte, err error) {
-	if err == nil || err == locks.ErrNotFound || err == locks.ErrNotStored || c.srv.strict {
+	switch {
+	case err == nil || err == locks.ErrNotFound || err == locks.ErrNotStored:
+		c.note(&c.work.req.Head, key, 0, 0)
+	case err == locks.ErrMoved:
+		c.member.moved = true
+	case c.srv.strict:
 		c.note(&c.work.req.Head, key, 0, 0)
 	}
 }
@@ -86,7 +91,7 @@ func (c *conn) promiseFlush(entry uint64) {
 
 // promiseRefusal records that the reply to a claim that has waited, which was just put
 // together, refuses it.
-func (c *conn) promiseRefusal(p *parked) {
+func (c *conn) promiseRefusal(p *inLine) {
 	if c.srv.strict {
 		c.note(&p.head, p.waiting.Key(), 0, 0)
 		c.endReply()
@@ -129,6 +134,22 @@ func (all *promises) renew(begun int, mark uint64) bool {
 // mark is what the journal must have confirmed before all replies can be sent. Later promises
 // have later marks.
 func (all *promises) mark() uint64 { return all.list[len(all.list)-1].mark }
+
+// unsay drops the reply to the present request.
+func (c *conn) unsay() {
+	c.out.Truncate(c.begun)
+	if c.promises == nil {
+		return
+	}
+	list := c.promises.list
+	for len(list) > 0 && list[len(list)-1].end == open {
+		list = list[:len(list)-1]
+	}
+	c.promises.list = list
+	if len(list) == 0 {
+		c.forgetPromises()
+	}
+}
 
 // beginReply records where the reply to a request begins, endReply where it ends.
 func (c *conn) beginReply() {
@@ -224,10 +245,25 @@ func (c *conn) breaks(p *promise, key []byte) bool {
 	return c.srv.locks.Doubtful(key)
 }
 
+// breaksAny reports whether any of the promises is not kept.
+func (c *conn) breaksAny(all *promises) (broken bool) {
+	key := 0
+	for i := range all.list {
+		p := &all.list[i]
+		broken = c.breaks(p, all.keys[key:p.key]) || broken
+		key = p.key
+	}
+	return broken
+}
+
 func (c *conn) forgetPromises() {
-	if p := c.promises; p != nil {
-		p.list, p.keys = p.list[:0], p.keys[:0]
-		promisesPool.Put(p)
-		c.promises = nil
+	c.promises.release()
+	c.promises = nil
+}
+
+func (all *promises) release() {
+	if all != nil {
+		all.list, all.keys = all.list[:0], all.keys[:0]
+		promisesPool.Put(all)
 	}
 }

@@ -45,15 +45,18 @@ func (c *conn) say(q *protocol.Request, line string) {
 
 // fault answers a request that could not be carried out.
 func (c *conn) fault(q *protocol.Request, f *protocol.Fault) {
-	// locks decides what a failed set does to the item.
-	isSet := q.Verb == protocol.Set || q.Verb == protocol.MetaSet && metaOp(&q.Meta) == locks.Set
 	switch f {
 	case protocol.ErrTooLarge:
-		c.srv.locks.Oversize(q.Key, isSet)
+		c.srv.locks.Oversize(q.Key, isSet(q))
 	case protocol.ErrNoMemory:
-		c.srv.locks.NoRoom(q.Key, isSet)
+		c.srv.locks.NoRoom(q.Key, isSet(q))
 	}
 	c.out.Fault(&q.Head, f)
+}
+
+// isSet reports whether a request is a set: locks decides what a failed one does to the item.
+func isSet(q *protocol.Request) bool {
+	return q.Verb == protocol.Set || q.Verb == protocol.MetaSet && metaOp(&q.Meta) == locks.Set
 }
 
 // metaOp is the operation that the mode switch of an ms selects.

@@ -65,6 +65,9 @@ func (c *conn) handle(q *protocol.Request, err error) bool {
 	if !errors.As(err, &fault) {
 		return c.dismiss(err)
 	}
+	if passed, goesOn := c.passRefusal(q, fault); passed {
+		return goesOn
+	}
 	c.fault(q, fault)
 	return !fault.Ends
 }

@@ -8,9 +8,22 @@ import (
 	"github.com/lockcached/lockcached/protocol"
 )
 
-// waitFor returns how a claim may wait in line, by the wait option of its key or else by a
-// policy. A client that does not want to be told of a success never waits. If the key has that option, waitFor removes it from put.Key.
+// waitFor returns how a claim may wait in line: by the flag W of an ms, by the wait option of its
+// key, or else by a policy. If the key has that option, waitFor removes it from put.Key.
 func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait locks.Wait, fault *protocol.Fault) {
+	wait, fault = c.waitByKey(q, put)
+	if q.Verb == protocol.MetaSet && q.Meta.Has('W') {
+		wait = locks.Wait{For: waitOf(&q.Meta), Named: true, GoesOn: q.Meta.GoesOn}
+	}
+	if c.isRemote() {
+		c.member.remote.resent(put, &wait)
+	}
+	return wait, fault
+}
+
+// waitByKey is waitFor without the flag W. A client that does not want to be told of a success
+// does not wait.
+func (c *conn) waitByKey(q *protocol.Request, put *locks.Put) (wait locks.Wait, fault *protocol.Fault) {
 	if !protocol.IsReserved(q.Key) {
 		if put.Op != locks.Add || q.Quiet() {
 			return wait, nil
@@ -31,6 +44,15 @@ func (c *conn) waitFor(q *protocol.Request, put *locks.Put) (wait locks.Wait, fa
 		return wait, nil
 	}
 	return locks.Wait{For: key.Wait, Named: true, GoesOn: key.GoesOn}, nil
+}
+
+// ownerValue is the node that serves a key.
+func (c *conn) ownerValue(key []byte) (value []byte, ok bool) {
+	if c.srv.config.Cluster == nil {
+		return nil, false
+	}
+	owner := c.srv.config.Cluster.Owner(key)
+	return []byte(owner), owner != ""
 }
 
 // getReserved answers a get of a reserved key, as an item; what does not exist is a miss.
@@ -73,6 +95,8 @@ func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 		fields = classFields(&record)
 	case protocol.HeldTopic:
 		return c.heldValue(name)
+	case protocol.OwnerTopic:
+		return c.ownerValue(name)
 	default:
 		return nil, false
 	}

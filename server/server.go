@@ -40,14 +40,17 @@ type Server struct {
 
 	verbosity atomic.Int32
 	crawler   atomic.Bool // enabled: items can be listed
+	sessions  atomic.Uint64
+	confirms  confirms
 
 	mu        sync.Mutex // guards what follows
 	loop      *loop      // started when there is a socket to serve
 	conns     map[*conn]struct{}
+	remotes   map[*Remote]struct{}
 	listeners map[net.Listener]struct{}
 	closing   bool
 	alone     chan struct{}  // closed when the last connection goes
-	idle      sync.WaitGroup // of connections
+	idle      sync.WaitGroup // of connections and Remotes
 }
 
 // counts are the totals of the connections that have closed, and of what is not counted for
@@ -80,6 +83,7 @@ func New(c Config) *Server {
 		guard:     newGuard(),
 		ending:    make(chan struct{}),
 		conns:     make(map[*conn]struct{}),
+		remotes:   make(map[*Remote]struct{}),
 		listeners: make(map[net.Listener]struct{}),
 
 		unfinished: protocol.NewAllowance(c.Locks.Config().MemoryLimit),
@@ -207,6 +211,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	s.locks.EndWaits()
 	s.eachConn((*conn).finish)
+	s.closeRemotes()
 
 	done := make(chan struct{})
 	go func() {

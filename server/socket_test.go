@@ -22,6 +22,18 @@ import (
 // network "tls" is TLS over TCP, and "stream" is TCP served as without epoll.
 func listening(t *testing.T, network string, c Config) (s *Server, dial func() *socketClient) {
 	t.Helper()
+	if c.Locks == nil {
+		c.Locks = patient()
+	}
+	c.justGranted = time.Hour // however slow the machine is
+	go c.Locks.Run(t.Context())
+	s = New(c)
+	return s, listenWith(t, network, s)
+}
+
+// listenWith is listening with a server that is there already.
+func listenWith(t *testing.T, network string, s *Server) (dial func() *socketClient) {
+	t.Helper()
 	var l net.Listener
 	var err error
 	if network == "unix" {
@@ -30,12 +42,6 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 		l, err = net.Listen("tcp", "127.0.0.1:0")
 	}
 	must(t, err)
-	if c.Locks == nil {
-		c.Locks = patient()
-	}
-	c.justGranted = time.Hour // however slow the machine is
-	go c.Locks.Run(t.Context())
-	s = New(c)
 	serve := s.Serve
 	if network == "stream" {
 		serve = func(l net.Listener) error { return s.Serve(disguised{l}) }
@@ -63,7 +69,7 @@ func listening(t *testing.T, network string, c Config) (s *Server, dial func() *
 			t.Errorf("served until %v", err)
 		}
 	})
-	return s, func() *socketClient {
+	return func() *socketClient {
 		t.Helper()
 		raw, err := net.Dial(l.Addr().Network(), l.Addr().String())
 		must(t, err)

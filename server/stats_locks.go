@@ -34,6 +34,8 @@ func (c *conn) lockStats(q *protocol.Request, what string, name []byte) {
 		c.fields(q, c.srv.classTable())
 	case what == "contended":
 		c.fields(q, c.srv.contendedTable())
+	case what == "cluster" && c.srv.config.Cluster != nil:
+		c.fields(q, c.srv.config.Cluster.Fields())
 	default:
 		c.fault(q, protocol.ErrNoStats)
 	}

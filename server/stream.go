@@ -121,23 +121,23 @@ func (s *stream) clearDeadline() {
 	}
 }
 
-// await reads while the client waits in line, and then ends the wait. It reports whether the
+// await reads while the connection is parked, and then ends the wait. It reports whether the
 // connection goes on.
 func (s *stream) await() bool {
 	c := s.conn
 	p := c.parked
 	var err error
-	if !p.byPolicy || c.in.Buffered() == 0 {
+	if c.in.Buffered() == 0 || !p.hasten() {
 		err = s.watch(p)
 	}
-	return c.endWait(err != nil)
+	return p.end(err != nil)
 }
 
 // watch returns when the wait should end or has ended, with an error if the client has gone.
-func (s *stream) watch(p *parked) error {
+func (s *stream) watch(p parked) error {
 	c := s.conn
 	for {
-		if p.over.Load() {
+		if p.isOver() {
 			return nil // the answer is ready
 		}
 		if c.in.Buffered() >= protocol.MaxLine {
@@ -147,12 +147,12 @@ func (s *stream) watch(p *parked) error {
 		before := c.in.Buffered()
 		s.read()
 		switch {
-		case c.readErr == nil && !p.byPolicy && c.in.Buffered() > before:
+		case c.readErr == nil && c.in.Buffered() > before && !p.hasten():
 			continue // pipelined behind a wait that the client asked for
 		case !errors.Is(c.readErr, os.ErrDeadlineExceeded):
 			return c.readErr
 		case c.finishing.Load():
-			// Shutdown has ended all waits; at most the answer is still being written.
+			p.finish()
 			p.await()
 			return nil
 		}

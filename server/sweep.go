@@ -27,7 +27,7 @@ func (s *Server) sweepOnce() {
 	s.mu.Lock()
 	for c := range s.conns {
 		counter := c.overdue(now)
-		if counter == nil || c.swept.kicked {
+		if counter == nil || c.kicked {
 			continue
 		}
 		switch counter {
@@ -36,7 +36,7 @@ func (s *Server) sweepOnce() {
 		case &s.counts.unfinishedKicks:
 			unfinished++
 		}
-		c.swept.kicked = true
+		c.kicked = true
 		counter.Add(1)
 		c.transport.cutOff()
 	}
@@ -46,12 +46,6 @@ func (s *Server) sweepOnce() {
 		s.config.Logger.Warn().Int("unread_answers", unread).Int("unfinished_requests", unfinished).
 			Msg("connections cut off")
 	}
-}
-
-// swept is what sweep knows of a connection.
-type swept struct {
-	kicked   bool // cut off already
-	inKernel int  // bytes that the client had not taken at the last sweep
 }
 
 // overdue returns nil, or if the connection must be cut off, the counter for the reason.
@@ -76,9 +70,9 @@ func (c *conn) overdue(now int64) *atomic.Uint64 {
 // it more time. The kernel does not report room before there is a lot, and a client that
 // reads slowly may take minutes to make that much.
 func (c *conn) takes(due, now int64) bool {
-	before := c.swept.inKernel
-	c.swept.inKernel = c.transport.inFlight().unsent
-	if c.swept.inKernel >= before {
+	before := c.inKernel
+	c.inKernel = int32(c.transport.inFlight().unsent)
+	if c.inKernel >= before {
 		return false
 	}
 	c.sendDue.CompareAndSwap(due, now+int64(c.srv.config.SendTimeout))

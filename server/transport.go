@@ -11,8 +11,8 @@ import (
 // replies, and does not know which kind of transport carries it.
 //
 // The goroutine that reads calls the conn: handleBuffered for the requests that have arrived,
-// flush and answersSent for the replies, heard for new input, endWait while its client waits
-// in line, and at last end and linger.
+// flush and answersSent for the replies, heard for new input, the methods of parked while the
+// connection waits, and at last end and linger.
 //
 // Mutexes are locked in this order: Server.mu, loop.mu. Neither is held during a call to
 // package locks or a write to a client.

@@ -118,7 +118,7 @@ func (s *socket) takeTurn() bool {
 			return true
 		}
 		if c.in.Buffered() == 0 && s.input == noInput {
-			if s.shared && c.parked.byPolicy {
+			if s.shared && c.parked.yields() {
 				acknowledge(s.fd)
 			}
 			return true // there is no input that could end the wait
@@ -172,7 +172,7 @@ const (
 func (s *socket) stir() stirred {
 	c, p := s.conn, s.conn.parked
 	s.expectInput()
-	if p.over.Load() {
+	if p.isOver() {
 		return s.endWait(false)
 	}
 	// Nothing is read: what is pipelined stays in the kernel, whose buffer is bounded.
@@ -183,20 +183,23 @@ func (s *socket) stir() stirred {
 	case gone:
 		s.input, c.readErr = inputEnds, io.EOF
 		return s.endWait(true) // writing the answer will tell if it was reset
-	case more && p.byPolicy:
-		s.shared = true
-		return s.endWait(false)
-	case more || c.finishing.Load(): // finishing: Shutdown ends all waits
-		p.behind.Store(true)
+	case more:
+		s.shared = s.shared || p.yields()
+		if p.hasten() {
+			return s.endWait(false)
+		}
 	}
-	if !p.over.Load() {
+	if c.finishing.Load() {
+		p.finish()
+	}
+	if !p.isOver() {
 		return waitGoesOn
 	}
 	return s.endWait(false)
 }
 
 func (s *socket) endWait(gone bool) stirred {
-	if s.conn.endWait(gone) {
+	if s.conn.parked.end(gone) {
 		return waitOver
 	}
 	return connOver
