@@ -34,6 +34,7 @@ type config struct {
 	locks   locks.Config
 	server  server.Config
 	journal journal.Config // no journal without a Dir
+	cluster clusterConfig
 
 	port       int // as -p: 0 is no TCP, -1 any free port
 	portGiven  bool

@@ -130,6 +130,9 @@ func (c *config) finish() error {
 	if err := c.finishJournal(); err != nil {
 		return err
 	}
+	if err := c.finishCluster(); err != nil {
+		return err
+	}
 	if c.threads > manyThreads {
 		c.warn("-t %d: more threads than processors make nothing faster", c.threads)
 	}

@@ -14,7 +14,7 @@ import (
 func (s *service) recoverLocks() (*locks.Manager, error) {
 	c := s.config
 	c.locks.Logger = s.log
-	if c.journal.Dir == "" {
+	if c.journal.Dir == "" || s.node != nil {
 		return locks.NewManager(c.locks), nil
 	}
 	c.journal.Logger = s.log

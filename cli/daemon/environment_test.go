@@ -73,7 +73,8 @@ func TestKubernetesPort(t *testing.T) {
 func TestEveryFlagHasItsVariable(t *testing.T) {
 	anything := map[string]bool{"listen": true, "unix-socket": true, "lock-keys": true, "delimiter": true,
 		"user": true, "pidfile": true, "data": true, "memory-file": true, "napi-ids": true,
-		"tls-cert": true, "tls-key": true, "tls-ca": true, "auth-file": true}
+		"tls-cert": true, "tls-key": true, "tls-ca": true, "auth-file": true,
+		"cluster-login": true, "cluster-tls-cert": true, "cluster-tls-key": true, "cluster-tls-ca": true}
 	for i := range flags {
 		f := &flags[i]
 		if f.set == nil || anything[f.long] {

@@ -33,12 +33,13 @@ const (
 	security    = "Who may connect"
 	locking     = "Locks"
 	durability  = "Locks that survive a restart"
+	clustering  = "Locks that outlive the machine"
 	commands    = "Commands"
 	process     = "Process and log"
 	ignoring    = "Accepted as memcached's, without effect"
 )
 
-var sections = []string{listening, memory, connections, security, locking, durability, commands, process, ignoring}
+var sections = []string{listening, memory, connections, security, locking, durability, clustering, commands, process, ignoring}
 
 // flags are those of memcached 1.6.45, with its meaning and its long names,
 // and our own, which have only long names. -D has no long name in memcached.
@@ -125,6 +126,29 @@ var flags = []flag{
 		usage: "always: before a grant is confirmed; interval; never (default: interval)"},
 	{long: "fsync-interval", arg: "duration", section: durability, set: interval(fsyncInterval),
 		usage: "with --fsync interval, how much time a power cut may lose (default: 1s)"},
+
+	{long: "cluster", arg: "nodes", section: clustering, set: setClusterNodes,
+		usage: "all nodes, NAME=HOST:PORT,...; each uses two ports (default: none)"},
+	{long: "node", arg: "name", section: clustering, set: setClusterNode,
+		usage: "which of them this is; --data is where it keeps its part"},
+	{long: "cluster-engine", arg: "urls", section: clustering, set: setClusterEngine,
+		usage: "an etcd that runs elsewhere, instead of the one within the nodes"},
+	{long: "cluster-login", arg: "file", section: clustering, set: text(clusterLogin, "a file name"),
+		usage: "a line user:password for that etcd"},
+	{long: "cluster-clients", arg: "addr", section: clustering, set: setClusterClients,
+		usage: "HOST:PORT at which clients reach this node, for \"stats cluster\""},
+	{long: "cluster-tls-cert", arg: "file", section: clustering, set: text(clusterCert, "a file name"),
+		usage: "certificate of this node, for both ends of a connection between nodes"},
+	{long: "cluster-tls-key", arg: "file", section: clustering, set: text(clusterKey, "a file name"),
+		usage: "its private key"},
+	{long: "cluster-tls-ca", arg: "file", section: clustering, set: text(clusterCA, "a file name"),
+		usage: "the authority that has signed the certificates of all nodes"},
+	{long: "cluster-patience", arg: "duration", section: clustering, set: interval(clusterPatience),
+		usage: "how long a request waits for a majority or an owner (default: 2s)"},
+	{long: "cluster-suspect", arg: "duration", section: clustering, set: interval(clusterSuspect),
+		usage: "the silence after which a node is taken for dead (default: 1.5s)"},
+	{long: "cluster-ticks", arg: "duration", section: clustering, set: interval(clusterTick),
+		usage: "time between two heartbeats of the engine (default: 100ms)"},
 
 	{short: "A", long: "enable-shutdown", section: commands, set: on(shutdownCommand),
 		usage: "let clients stop the server with \"shutdown\""},

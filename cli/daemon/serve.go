@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"runtime"
 	"syscall"
@@ -30,7 +31,9 @@ type service struct {
 	certificates *credentials.Certificates // nil without TLS
 	secrets      []*secret
 
-	journal   *journal.Journal // nil if locks are kept in memory alone
+	journal   *journal.Journal // nil if locks are kept in memory alone, or in a cluster
+	node      clusterNode      // nil for a single server
+	links     net.Listener     // from other nodes
 	recovered journal.Recovered
 }
 
@@ -50,6 +53,9 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal, ready func()
 		return err
 	}
 	defer s.metrics.close()
+	if err := s.join(context.Background()); err != nil {
+		return err
+	}
 	manager, err := s.recoverLocks() // clients that connect meanwhile have to wait
 	if err != nil {
 		return err
@@ -61,6 +67,7 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal, ready func()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	srv := s.start(ctx, manager, listeners)
+	defer s.serveCluster(manager, srv)()
 	s.notify(systemd.SdNotifyReady)
 	ready()
 	if err := s.wait(); err != nil {
@@ -201,6 +208,7 @@ func (s *service) drain(srv *server.Server) {
 			}
 		}
 	}()
+	s.leave(ctx)
 	began := time.Now()
 	s.metrics.stopping()
 	defer s.metrics.stop(ctx)

@@ -58,39 +58,65 @@ type Process struct {
 	Command   *exec.Cmd
 	Addresses []string // on which it listens
 
-	t       *testing.T
-	logFile string
+	t        *testing.T
+	logFile  string
+	portFile string
 }
 
 // Start starts lockcached, on a free loopback port unless the flags say otherwise, and
 // leaves it to the test to end it.
 func Start(t *testing.T, flags ...string) *Process {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "log")
-	log, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
+	return StartAll(t, flags)[0]
+}
+
+// StartAll is Start for processes that wait for each other, each with its own flags.
+func StartAll(t *testing.T, flags ...[]string) (all []*Process) {
+	t.Helper()
+	for _, f := range flags {
+		name := filepath.Join(t.TempDir(), "log")
+		log, err := os.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		p := launch(t, log, f...)
+		p.logFile = name
+		all = append(all, p)
 	}
-	defer log.Close()
-	p := StartLogging(t, log, flags...)
-	p.logFile = name
-	return p
+	for _, p := range all {
+		p.awaitPorts()
+	}
+	return all
 }
 
 // StartLogging is Start with a log that the test reads itself.
 func StartLogging(t *testing.T, log *os.File, flags ...string) *Process {
 	t.Helper()
+	p := launch(t, log, flags...)
+	p.awaitPorts()
+	return p
+}
+
+// launch starts a process that may not be ready yet.
+func launch(t *testing.T, log *os.File, flags ...string) *Process {
+	t.Helper()
 	p := NewProcess(t, log, flags...)
-	portFile := filepath.Join(t.TempDir(), "port")
-	p.Command.Env = append(p.Command.Env, portFilename+"="+portFile)
+	p.portFile = filepath.Join(t.TempDir(), "port")
+	p.Command.Env = append(p.Command.Env, portFilename+"="+p.portFile)
 	if err := p.Command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Command.Process.Kill() }) // for a test that failed
-	for _, port := range ReadPorts(t, portFile) {
+	return p
+}
+
+// awaitPorts waits until the process listens.
+func (p *Process) awaitPorts() {
+	p.t.Helper()
+	for _, port := range ReadPorts(p.t, p.portFile) {
 		p.Addresses = append(p.Addresses, fmt.Sprintf("127.0.0.1:%d", port))
 	}
-	return p
 }
 
 // NewProcess returns a Process that is not started yet.

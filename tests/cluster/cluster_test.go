@@ -1,0 +1,211 @@
+package cluster_test
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lockcached/lockcached/internal/testenv"
+)
+
+// A lock is one lock, whatever node is asked for it, and is handed from a client of one node to
+// a client of another.
+func TestAnyNode(t *testing.T) {
+	t.Parallel()
+	n := startNodes(t)
+	a, b, c := n.dial("a"), n.dial("b"), n.dial("c")
+	for _, key := range []string{"lock:1", "lock:2", "lock:3", "lock:4", "lock:5"} {
+		a.send("add "+key+" 0 600 5", "alice")
+		a.gets("STORED")
+		b.send("add "+key+" 0 600 3", "bob")
+		b.gets("NOT_STORED")
+		token := a.token(key, "alice")
+		for _, other := range []*conn{b, c} {
+			if got := other.token(key, "alice"); got != token {
+				t.Errorf("token %s, and elsewhere %s", token, got)
+			}
+		}
+		b.send("add lockcached:wait=1m:"+key+" 0 600 3", "bob")
+		waiting := n.dial("c")
+		testenv.Eventually(t, "bob waits", func() bool {
+			waiting.send("get lockcached:lock:" + key)
+			waiting.line()
+			queued := strings.Contains(waiting.line(), " queued=1 ")
+			waiting.gets("END")
+			return queued
+		})
+		c.send("delete " + key)
+		c.gets("DELETED")
+		b.gets("STORED")
+	}
+	a.send("get lock:1 none lock:2 lock:3", "gets lock:4", "version")
+	a.gets("VALUE lock:1 0 3", "bob", "VALUE lock:2 0 3", "bob", "VALUE lock:3 0 3", "bob", "END")
+	a.line()
+	a.gets("bob", "END")
+	a.line()
+	a.send("flush_all", "get lock:1 lock:2 lock:3 lock:4 lock:5")
+	a.gets("OK", "END")
+}
+
+// The owner of a lock is killed: the lock is still held, with its token, and who waits for it
+// keeps waiting and is served. Then the node comes back.
+func TestOwnerKilled(t *testing.T) {
+	t.Parallel()
+	n := startNodes(t)
+	const key = "lock:job"
+	owner := n.owner(key)
+	others := n.others(owner)
+	holder, waiter := n.dial(others[0]), n.dial(others[1])
+	holder.send("add "+key+" 0 600 6", "holder")
+	holder.gets("STORED")
+	token := holder.token(key, "holder")
+	waiter.send("add lockcached:wait=1m:"+key+" 0 600 6", "waiter")
+	testenv.Eventually(t, "the waiter waits", func() bool {
+		holder.send("get lockcached:lock:" + key)
+		holder.line()
+		queued := strings.Contains(holder.line(), " queued=1 ")
+		holder.gets("END")
+		return queued
+	})
+	n.kill(owner)
+	if got := n.dial(others[1]).token(key, "holder"); got != token {
+		t.Errorf("the token was %s, and is %s", token, got)
+	}
+	n.awaitSlots()
+	holder.send("delete " + key)
+	holder.gets("DELETED")
+	waiter.gets("STORED")
+	if got := holder.token(key, "waiter"); got <= token {
+		t.Errorf("after token %s came %s", token, got)
+	}
+	n.start(owner)
+	n.awaitSlots()
+	n.dial(owner).token(key, "waiter")
+}
+
+// A node that is stopped is replaced. When it goes on it answers nothing that others contradict.
+func TestOwnerStopped(t *testing.T) {
+	t.Parallel()
+	n := startNodes(t)
+	const key = "lock:job"
+	owner := n.owner(key)
+	other := n.dial(n.others(owner)[0])
+	before := n.dial(owner)
+	other.send("add "+key+" 0 600 5", "alice")
+	other.gets("STORED")
+	n.signal(owner, syscall.SIGSTOP)
+	before.send("gets " + key) // lies in the socket of the stopped node
+	for line := "SERVER_ERROR"; strings.HasPrefix(line, "SERVER_ERROR"); {
+		other.send("delete " + key)
+		line = other.line()
+	}
+	other.send("add "+key+" 0 600 3", "bob")
+	other.gets("STORED")
+	token := other.token(key, "bob")
+	n.signal(owner, syscall.SIGCONT)
+	switch line := before.line(); {
+	case strings.HasPrefix(line, "SERVER_ERROR"):
+	case strings.HasPrefix(line, "VALUE"):
+		if !strings.HasSuffix(line, token) {
+			t.Errorf("the stopped node answers %q, the token is %s", line, token)
+		}
+	default:
+		t.Errorf("the stopped node answers %q", line)
+	}
+	n.awaitSlots()
+	if got := n.dial(owner).token(key, "bob"); got != token {
+		t.Errorf("token %s, and at the node that was stopped %s", token, got)
+	}
+}
+
+// Without a majority there is no answer about a lock, and everything else is answered.
+func TestNoQuorum(t *testing.T) {
+	t.Parallel()
+	n := startNodes(t)
+	c := n.dial("a")
+	c.send("add lock:1 0 600 1", "x")
+	c.gets("STORED")
+	n.kill("b")
+	n.kill("c")
+	for _, request := range []string{"add lock:2 0 600 1\r\nx", "gets lock:1", "delete lock:1", "touch lock:1 10", "flush_all"} {
+		began := time.Now()
+		c.send(request)
+		if line := c.line(); !strings.HasPrefix(line, "SERVER_ERROR") {
+			t.Errorf("%q: %q", request, line)
+		}
+		if took := time.Since(began); took > testenv.Patience {
+			t.Errorf("%q took %v", request, took)
+		}
+	}
+	c.send("version", "mn", "stats cluster")
+	c.line()
+	c.gets("MN")
+	for line := c.line(); line != "END"; line = c.line() {
+		if line == "STAT quorum 1" {
+			t.Error(line)
+		}
+	}
+	n.start("b")
+	n.awaitSlots()
+	d := n.dial("b")
+	d.token("lock:1", "x")
+}
+
+// All nodes are killed at once: what was held is held when they are back.
+func TestAllKilled(t *testing.T) {
+	t.Parallel()
+	n := startNodes(t)
+	c := n.dial("a")
+	tokens := make(map[string]string)
+	for _, key := range []string{"lock:1", "lock:2", "lock:3", "lock:4", "lock:5", "lock:6"} {
+		c.send("add "+key+" 0 600 6", "holder")
+		c.gets("STORED")
+		tokens[key] = c.token(key, "holder")
+	}
+	for _, name := range names {
+		n.kill(name)
+	}
+	n.startAll()
+	n.awaitSlots()
+	d := n.dial("c")
+	for key, token := range tokens {
+		if got := d.token(key, "holder"); got != token {
+			t.Errorf("%s had token %s, and has %s", key, token, got)
+		}
+	}
+}
+
+// A node that is told to stop hands over first: clients of the others notice nothing.
+func TestRollingRestart(t *testing.T) {
+	t.Parallel()
+	n := startNodes(t)
+	for _, name := range names {
+		done, stopped := make(chan struct{}), make(chan struct{})
+		c := n.dial(n.others(name)[0])
+		go func() {
+			defer close(stopped)
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				c.send("add lock:roll 0 600 1", "x")
+				if line := c.line(); line != "STORED" {
+					t.Errorf("add: %q", line)
+				}
+				c.send("delete lock:roll")
+				if line := c.line(); line != "DELETED" {
+					t.Errorf("delete: %q", line)
+				}
+			}
+		}()
+		n.all[name].Stop()
+		delete(n.all, name)
+		n.start(name)
+		n.awaitSlots()
+		close(done)
+		<-stopped
+	}
+}

@@ -1,0 +1,217 @@
+package cluster_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lockcached/lockcached/internal/harness"
+	"github.com/lockcached/lockcached/internal/testenv"
+)
+
+// nodes are the processes of a cluster of three.
+type nodes struct {
+	t     *testing.T
+	flags map[string][]string
+	all   map[string]*harness.Process
+}
+
+var names = []string{"a", "b", "c"}
+
+// startNodes starts three nodes and waits until they serve all keys.
+func startNodes(t *testing.T) *nodes {
+	t.Helper()
+	n := &nodes{t: t, flags: make(map[string][]string), all: make(map[string]*harness.Process)}
+	dir := t.TempDir()
+	var members []string
+	for _, name := range names {
+		members = append(members, fmt.Sprintf("%s=127.0.0.1:%d", name, freePair(t)))
+	}
+	for _, name := range names {
+		n.flags[name] = []string{
+			"--cluster", strings.Join(members, ","), "--node", name, "--data", filepath.Join(dir, name), "--drain", "1m",
+		}
+	}
+	t.Cleanup(n.stopAll)
+	n.startAll()
+	n.awaitSlots()
+	return n
+}
+
+// startAll starts all nodes, which wait for each other.
+func (n *nodes) startAll() {
+	n.t.Helper()
+	var flags [][]string
+	for _, name := range names {
+		flags = append(flags, n.flags[name])
+	}
+	for i, p := range harness.StartAll(n.t, flags...) {
+		n.all[names[i]] = p
+	}
+}
+
+// freePair returns a port that is free, and so is the next one.
+func freePair(t *testing.T) int {
+	t.Helper()
+	for range 1000 {
+		first, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := first.Addr().(*net.TCPAddr).Port
+		second, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
+		_ = first.Close()
+		if err == nil {
+			_ = second.Close()
+			return port
+		}
+	}
+	t.Fatal("no two free ports in a row")
+	return 0
+}
+
+// stopAll ends what still runs. Without a majority the rest cannot leave in an orderly way.
+func (n *nodes) stopAll() {
+	for _, p := range n.all {
+		_ = p.Command.Process.Signal(syscall.SIGCONT)
+		p.Kill()
+	}
+}
+
+// kill kills a node, and start starts it again.
+
+func (n *nodes) kill(name string) {
+	n.all[name].Kill()
+	delete(n.all, name)
+}
+
+func (n *nodes) start(name string) {
+	n.t.Helper()
+	n.all[name] = harness.Start(n.t, n.flags[name]...)
+}
+
+func (n *nodes) signal(name string, s os.Signal) {
+	n.t.Helper()
+	if err := n.all[name].Command.Process.Signal(s); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// cluster reads "stats cluster" at a node.
+func (n *nodes) cluster(name string) map[string]string {
+	n.t.Helper()
+	values := make(map[string]string)
+	for _, line := range harness.Ask(n.t, n.all[name].Address(), "stats cluster") {
+		if words := strings.Fields(line); len(words) == 3 {
+			values[words[1]] = words[2]
+		}
+	}
+	return values
+}
+
+// awaitSlots waits until the nodes that run serve all slots.
+func (n *nodes) awaitSlots() {
+	n.t.Helper()
+	testenv.Eventually(n.t, "every slot has an owner", func() bool {
+		owned := 0
+		for name := range n.all {
+			var here int
+			_, _ = fmt.Sscan(n.cluster(name)["slots_owned"], &here)
+			owned += here
+		}
+		return owned == 256
+	})
+}
+
+// owner returns the node that serves a key.
+func (n *nodes) owner(key string) (name string) {
+	n.t.Helper()
+	testenv.Eventually(n.t, key+" has an owner", func() bool {
+		for asked := range n.all {
+			c := n.dial(asked)
+			c.send("get lockcached:owner:" + key)
+			if line := c.line(); strings.HasPrefix(line, "VALUE") {
+				name, _, _ = strings.Cut(c.line(), " ")
+			}
+			c.close()
+			break
+		}
+		return n.all[name] != nil
+	})
+	return name
+}
+
+// others are the nodes beside one.
+func (n *nodes) others(name string) (others []string) {
+	for _, other := range names {
+		if other != name {
+			others = append(others, other)
+		}
+	}
+	return others
+}
+
+// conn is a connection to a node.
+type conn struct {
+	net.Conn
+	t  *testing.T
+	in *bufio.Reader
+}
+
+func (n *nodes) dial(name string) *conn {
+	n.t.Helper()
+	c, err := net.Dial("tcp", n.all[name].Address())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(testenv.Patience))
+	n.t.Cleanup(func() { _ = c.Close() })
+	return &conn{c, n.t, bufio.NewReader(c)}
+}
+
+func (c *conn) close() { _ = c.Close() }
+
+// send sends lines.
+func (c *conn) send(lines ...string) {
+	c.t.Helper()
+	if _, err := fmt.Fprint(c, strings.Join(lines, "\r\n")+"\r\n"); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *conn) line() string {
+	c.t.Helper()
+	line, err := c.in.ReadString('\n')
+	if err != nil {
+		c.t.Fatalf("%v after %q", err, line)
+	}
+	return strings.TrimSuffix(line, "\r\n")
+}
+
+// gets reads lines and compares them.
+func (c *conn) gets(want ...string) {
+	c.t.Helper()
+	for _, w := range want {
+		if got := c.line(); got != w {
+			c.t.Fatalf("got %q, want %q", got, w)
+		}
+	}
+}
+
+// token reads a lock's holder and token.
+func (c *conn) token(key, holder string) (token string) {
+	c.t.Helper()
+	c.send("gets " + key)
+	words := strings.Fields(c.line())
+	if len(words) != 5 {
+		c.t.Fatalf("gets %s: %q", key, words)
+	}
+	c.gets(holder, "END")
+	return words[4]
+}
