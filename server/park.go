@@ -41,7 +41,7 @@ type inLine struct {
 	head     protocol.Head // of the claim
 	meta     setAnswer     // for the reply to an ms; its flags are nil for add
 	text     []byte        // memory for the flags and the key of meta
-	call     *call         // the claim, in case that its key moves to another node; nil if there is no memory for that
+	call     *call         // for another node to which the key may move; nil if there is no memory
 
 	how    locks.Outcome
 	over   atomic.Bool    // the wait has ended; the answer is written, or the connection has to write it

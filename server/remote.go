@@ -72,8 +72,8 @@ func (s *Server) closeRemotes() {
 
 // Do carries out one request, which the client has sent as text or as a packet. Of a request
 // whose data block its front has refused, text ends before that. A claim has waited elsewhere
-// for so long already. Requests that come together are carried out in their order; none may
-// come while a claim waits in line.
+// for so long already. Requests that come together are carried out in their order; while a
+// claim waits in line, others end with locks.ErrMoved.
 //
 // Do does not wait. It calls done once, from any goroutine and perhaps at once, when the reply
 // is kept as safely as the journal promises; done must not wait.
@@ -131,12 +131,11 @@ func (r *Remote) post(job func()) {
 }
 
 func (r *Remote) do(text []byte, call remoteCall) {
-	r.present = call
-	if r.closed {
-		r.fails(locks.ErrMoved) // this node is about to stop
-		r.reply()
+	if r.closed || r.conn.parked != nil {
+		call.done(Reply{Err: locks.ErrMoved}) // this node may be about to stop; ask again
 		return
 	}
+	r.present = call
 	r.conn.handleText(text)
 	if r.conn.parked == nil {
 		r.reply()
@@ -224,7 +223,9 @@ func (r *Remote) waitOver() {
 // reply hands over the reply to the present request, now or when it is confirmed.
 func (r *Remote) reply() {
 	c, call := r.conn, r.present
-	call.reply.Text = bytes.Clone(c.out.Bytes())
+	if call.reply.Err == nil {
+		call.reply.Text = bytes.Clone(c.out.Bytes())
+	}
 	call.promises, c.promises = c.promises, nil
 	r.present = remoteCall{}
 	c.out.Drop()

@@ -100,6 +100,8 @@ func TestRemoteWaits(t *testing.T) {
 			r, behind := openRemote(t, s), openRemote(t, s)
 			r.do("add " + key + " 0 60 1\r\nx")
 			behind.do("add " + key + " 0 60 1\r\ny")
+			r.do("get other")
+			r.gets(locks.ErrMoved.Error())
 			r.Hurry()
 			if name == "policy" {
 				r.gets("NOT_STORED")
