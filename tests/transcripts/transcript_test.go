@@ -55,17 +55,27 @@ func startLockcached(t *testing.T, script *transcript, bytewise bool) peer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.Locks = newLocks(t, lockConfig)
+	return listen(t, server.New(config), script, bytewise)
+}
+
+// newLocks returns a Manager that runs until the test is over.
+func newLocks(t *testing.T, config locks.Config) *locks.Manager {
 	ctx, cancel := context.WithCancel(context.Background())
-	config.Locks = locks.NewManager(lockConfig)
-	go config.Locks.Run(ctx)
-	s := server.New(config)
-	listener := newPipeListener()
-	go s.Serve(listener)
+	m := locks.NewManager(config)
+	go m.Run(ctx)
 	t.Cleanup(func() {
-		_ = s.Shutdown(ctx)
 		cancel()
 		time.Sleep(time.Minute) // periodic work notices within that time that the server has ended
 	})
+	return m
+}
+
+// listen has a server serve until the test is over.
+func listen(t *testing.T, s *server.Server, script *transcript, bytewise bool) peer {
+	listener := newPipeListener()
+	go s.Serve(listener)
+	t.Cleanup(func() { _ = s.Shutdown(context.Background()) })
 	p := peer{
 		dial:   func() (net.Conn, error) { return listener.dial(bytewise) },
 		settle: synctest.Wait,
