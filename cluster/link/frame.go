@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -78,12 +79,28 @@ func (r *frameReader) next() (f frame, err error) {
 	case size > maxFrame:
 		return f, errTooLarge
 	}
-	if cap(r.buf) < size || cap(r.buf) > keptBuffer && size <= keptBuffer {
-		r.buf = make([]byte, max(size, minBuffer))
+	if cap(r.buf) > keptBuffer && size <= keptBuffer {
+		r.buf = nil
 	}
-	f = frame{kind(header[4]), binary.BigEndian.Uint64(header[5:]), r.buf[:size]}
-	_, err = io.ReadFull(r.from, f.body)
-	return f, err
+	if err := r.fill(size); err != nil {
+		return f, err
+	}
+	return frame{kind(header[4]), binary.BigEndian.Uint64(header[5:]), r.buf}, nil
+}
+
+// fill reads so many bytes. The buffer grows as they arrive, not because a frame announces them.
+func (r *frameReader) fill(size int) error {
+	r.buf = r.buf[:0]
+	for len(r.buf) < size {
+		n := min(size-len(r.buf), max(len(r.buf), minBuffer))
+		r.buf = slices.Grow(r.buf, n)
+		piece := r.buf[len(r.buf) : len(r.buf)+n]
+		if _, err := io.ReadFull(r.from, piece); err != nil {
+			return err
+		}
+		r.buf = r.buf[:len(r.buf)+n]
+	}
+	return nil
 }
 
 // Sizes of a reader's buffer, in bytes. A larger one than keptBuffer is given up once it is not
