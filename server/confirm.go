@@ -33,7 +33,7 @@ func (l *confirms) run(m *locks.Manager) {
 	for list := l.take(); len(list) > 0; list = l.take() {
 		for i := range list {
 			u := &list[i]
-			err := m.Confirm(u.call.promises.mark())
+			err := u.call.promises.confirm(m)
 			u.remote.post(func() { u.remote.confirmed(&u.call, err) })
 		}
 	}

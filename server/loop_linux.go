@@ -265,7 +265,7 @@ func (w *worker) confirm() {
 	mark, promised := uint64(0), false
 	for _, s := range w.unsent {
 		if p := s.conn.promises; p != nil {
-			mark, promised = max(mark, p.mark()), true
+			mark, promised = max(mark, p.latest()), true
 		}
 	}
 	if promised && !w.loop.srv.locks.Confirmed(mark) {

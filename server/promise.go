@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"sync"
 
@@ -109,7 +110,7 @@ func (c *conn) note(head *protocol.Head, key []byte, token, entry uint64) {
 	all, mark := c.promises, uint64(0)
 	if c.srv.strict {
 		mark = c.srv.locks.Mark()
-		if token == 0 && all.renew(c.begun, mark) {
+		if token == 0 && all.has(c.begun, mark) {
 			return
 		}
 	}
@@ -117,23 +118,39 @@ func (c *conn) note(head *protocol.Head, key []byte, token, entry uint64) {
 	all.list = append(all.list, promise{c.begun, open, *head, len(all.keys), token, entry, mark})
 }
 
-// renew makes the latest promise wait for that mark, too, if it is one of the same reply: a
-// get of many keys needs only one. It reports false if it is not.
-func (all *promises) renew(begun int, mark uint64) bool {
+// has reports whether the latest promise is one of the same reply with the same mark: a get
+// of many keys needs only one.
+func (all *promises) has(begun int, mark uint64) bool {
 	if len(all.list) == 0 {
 		return false
 	}
 	latest := &all.list[len(all.list)-1]
-	if latest.end != open || latest.start != begun {
-		return false
-	}
-	latest.mark = mark
-	return true
+	return latest.end == open && latest.start == begun && latest.mark == mark
 }
 
-// mark is what the journal must have confirmed before all replies can be sent. Later promises
-// have later marks.
-func (all *promises) mark() uint64 { return all.list[len(all.list)-1].mark }
+// latest is the last mark. When the journal has confirmed it, it also knows about the others;
+// but if this node was replaced in between, and has come back, not all of them are confirmed.
+func (all *promises) latest() uint64 { return all.list[len(all.list)-1].mark }
+
+// confirm waits until the journal has confirmed all marks, and returns why it could not.
+func (all *promises) confirm(m *locks.Manager) (err error) {
+	for i := len(all.list) - 1; i >= 0; i-- {
+		if mark := all.list[i].mark; !m.Confirmed(mark) {
+			err = cmp.Or(m.Confirm(mark), err)
+		}
+	}
+	return err
+}
+
+// areConfirmed reports whether confirm has nothing to wait for.
+func (all *promises) areConfirmed(m *locks.Manager) bool {
+	for i := range all.list {
+		if !m.Confirmed(all.list[i].mark) {
+			return false
+		}
+	}
+	return true
+}
 
 // unsay drops the reply to the present request.
 func (c *conn) unsay() {
@@ -197,11 +214,11 @@ func (c *conn) keepPromises() error {
 
 // confirm is for strict mode.
 func (c *conn) confirm() error {
-	if c.promises == nil || c.srv.locks.Confirmed(c.promises.mark()) {
+	if c.promises == nil || c.promises.areConfirmed(c.srv.locks) {
 		return nil
 	}
 	c.transport.detach()
-	return c.srv.locks.Confirm(c.promises.mark())
+	return c.promises.confirm(c.srv.locks)
 }
 
 // takeBack replaces all replies whose promise is not kept by the fault. It reports false if

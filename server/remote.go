@@ -231,7 +231,7 @@ func (r *Remote) reply() {
 	c.out.Drop()
 	c.begun = 0
 	r.pending++
-	if call.promises == nil || c.srv.locks.Confirmed(call.promises.mark()) {
+	if call.promises == nil || call.promises.areConfirmed(c.srv.locks) {
 		r.confirmed(&call, nil)
 		return
 	}

@@ -23,6 +23,7 @@ type quorum struct {
 	kept   uint64
 	heldUp bool
 	lost   error
+	failed uint64 // was not confirmed, although later ones were
 }
 
 func newQuorum() *quorum {
@@ -52,7 +53,7 @@ func (q *quorum) Mark() uint64                 { return q.next() }
 func (q *quorum) Kept(number uint64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return number <= q.kept
+	return number <= q.kept && number != q.failed
 }
 
 func (q *quorum) Confirm(number uint64) error {
@@ -65,7 +66,10 @@ func (q *quorum) Confirm(number uint64) error {
 		}
 		q.change.Wait()
 	}
-	if q.kept >= number {
+	switch {
+	case number == q.failed:
+		return errors.New("no quorum")
+	case q.kept >= number:
 		return nil
 	}
 	return q.lost
@@ -173,6 +177,20 @@ func TestStrictInOrder(t *testing.T) {
 		b.gets(noQuorum)
 		a.send("get a")
 		a.gets(noQuorum)
+	})
+}
+
+// What a node has said before it was replaced is not confirmed by what it says when it is back.
+func TestStrictReplacedInBetween(t *testing.T) {
+	strictly(t, locks.Config{}, func(t *testing.T, s *Server, q *quorum) {
+		c := connect(t, s)
+		q.set(func() { q.heldUp = true })
+		c.send("get a", "get b", "version")
+		q.set(func() { q.failed, q.kept = q.latest-1, q.latest })
+		c.gets(noQuorum, "END", "VERSION "+Version)
+		c.send("get a b")
+		q.set(func() { q.failed, q.kept = q.latest-1, q.latest })
+		c.gets(noQuorum)
 	})
 }
 
