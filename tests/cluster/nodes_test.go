@@ -98,9 +98,33 @@ func (n *nodes) start(name string) {
 
 func (n *nodes) signal(name string, s os.Signal) {
 	n.t.Helper()
-	if err := n.all[name].Command.Process.Signal(s); err != nil {
+	p := n.all[name].Command.Process
+	if err := p.Signal(s); err != nil {
 		n.t.Fatal(err)
 	}
+	if s == syscall.SIGSTOP {
+		testenv.Eventually(n.t, "the node is stopped", func() bool { return isStopped(n.t, p.Pid) })
+	}
+}
+
+// isStopped reports whether all threads of a process are stopped. On a busy machine they may run
+// on for a while after the signal was sent.
+func isStopped(t *testing.T, pid int) bool {
+	t.Helper()
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(stats) == 0 {
+		t.Fatalf("process %d: %v", pid, err)
+	}
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread has ended
+		}
+		if _, rest, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(rest, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 // cluster reads "stats cluster" at a node.
