@@ -30,6 +30,7 @@ type world struct {
 	nodes map[string]*node
 	held  map[string]uint64 // holds that were confirmed and not released since, by their tokens
 	token uint64
+	deaf  string // a node that does not hear node a
 }
 
 // node is a process of the cluster.
@@ -71,7 +72,7 @@ func (w *world) start(name string) *node {
 	n.locks.node = n
 	n.Node = New(Config{
 		Engine: n.engine, Prefix: "/test/", Self: Member{Name: name, Link: "link-" + name}, Nodes: w.names,
-		Journal: n.journal, Locks: n.locks, Pulse: (*pulse)(w), Suspect: suspicion, Logger: zerolog.Nop(),
+		Journal: n.journal, Locks: n.locks, Pulse: &pulse{w, name}, Suspect: suspicion, Logger: zerolog.Nop(),
 	})
 	ctx, stop := context.WithCancel(w.t.Context())
 	ended := make(chan struct{})
@@ -110,15 +111,17 @@ func (n *node) checkpoints(ctx context.Context) {
 	}
 }
 
-// pulse hears all that are alive and not silent.
-type pulse world
+// pulse is a node that hears all that are alive and not silent.
+type pulse struct {
+	*world
+	name string
+}
 
 func (p *pulse) find(incarnation string) *node {
-	w := (*world)(p)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, n := range w.nodes {
-		if n.Incarnation() == incarnation && !n.dead && !n.silent {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range p.nodes {
+		if n.Incarnation() == incarnation && !n.dead && !n.silent && (p.name != p.deaf || n.name != "a") {
 			return n
 		}
 	}
@@ -126,12 +129,11 @@ func (p *pulse) find(incarnation string) *node {
 }
 
 func (p *pulse) Heard(m Member) (last time.Time, refused bool) {
-	w := (*world)(p)
-	w.mu.Lock()
-	n := w.nodes[m.Name]
+	p.mu.Lock()
+	n := p.nodes[m.Name]
 	refused = n == nil || n.dead
-	silent := n != nil && n.silent
-	w.mu.Unlock()
+	silent := n != nil && n.silent || p.name == p.deaf && m.Name == "a"
+	p.mu.Unlock()
 	if silent {
 		return time.Time{}, refused
 	}
@@ -139,7 +141,8 @@ func (p *pulse) Heard(m Member) (last time.Time, refused bool) {
 }
 
 func (p *pulse) Vouches(_ context.Context, third Member, incarnation string) bool {
-	return p.find(third.Incarnation) != nil && p.find(incarnation) != nil
+	n := p.find(third.Incarnation)
+	return n != nil && (&pulse{p.world, n.name}).find(incarnation) != nil
 }
 
 func (p *pulse) Probe(_ context.Context, m Member) bool { return p.find(m.Incarnation) != nil }
