@@ -114,6 +114,11 @@ func launch(t *testing.T, log *os.File, flags ...string) *Process {
 // awaitPorts waits until the process listens.
 func (p *Process) awaitPorts() {
 	p.t.Helper()
+	defer func() {
+		if p.Addresses == nil && p.logFile != "" {
+			p.t.Logf("its log: %s", p.Log())
+		}
+	}()
 	for _, port := range ReadPorts(p.t, p.portFile) {
 		p.Addresses = append(p.Addresses, fmt.Sprintf("127.0.0.1:%d", port))
 	}

@@ -3,10 +3,12 @@ package cluster_test
 import (
 	"bufio"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -56,24 +58,38 @@ func (n *nodes) startAll() {
 	}
 }
 
+// Pairs of ports are looked for between these two, below the ports that systems give to whoever
+// asks for any: those may be taken by a connection before the node listens.
+const (
+	lowestPort  = 12_000
+	highestPort = 32_000
+)
+
+// nextPort is where the next pair is looked for. It begins anywhere, because several test
+// binaries may run, and goes on, so that no two pairs overlap.
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(uint32(rand.IntN(highestPort - lowestPort))) }
+
 // freePair returns a port that is free, and so is the next one.
 func freePair(t *testing.T) int {
 	t.Helper()
-	for range 1000 {
-		first, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := first.Addr().(*net.TCPAddr).Port
-		second, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
-		_ = first.Close()
-		if err == nil {
-			_ = second.Close()
+	for range (highestPort - lowestPort) / 2 {
+		port := lowestPort + int(nextPort.Add(2)%(highestPort-lowestPort))
+		if isFree(port) && isFree(port+1) {
 			return port
 		}
 	}
 	t.Fatal("no two free ports in a row")
 	return 0
+}
+
+func isFree(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err == nil {
+		_ = l.Close()
+	}
+	return err == nil
 }
 
 // stopAll ends what still runs. Without a majority the rest cannot leave in an orderly way.
