@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,17 +14,18 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/cli/internal/exit"
+	"github.com/lockcached/lockcached/cluster/engine"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
 )
 
 // clusterConfig is what --cluster and the flags beside it ask for.
 type clusterConfig struct {
-	nodes   string // NAME=HOST:PORT,...; "" for a single server
-	node    string // which of them this is
-	engine  string // URLs of an etcd that runs elsewhere; "" for one in this process
-	login   string // file with user:password for that
-	clients string // HOST:PORT at which clients reach this node
+	nodes   []engine.Peer // none for a single server
+	node    string        // which of them this is
+	engine  string        // URLs of an etcd that runs elsewhere; "" for one in this process
+	login   string        // file with user:password for that
+	clients string        // HOST:PORT at which clients reach this node
 
 	cert, key, ca string // TLS, between nodes
 
@@ -45,33 +47,22 @@ type clusterNode interface {
 	Close() error
 }
 
-// parseNode reads NAME=HOST:PORT. A node uses the next port, too.
-func parseNode(word string) (name, host string, port uint64, err error) {
-	name, address, found := strings.Cut(word, "=")
-	host, text, err := net.SplitHostPort(address)
-	port, badPort := strconv.ParseUint(text, 10, 16)
-	if !found || !isNodeName(name) || err != nil || badPort != nil || port == 0 || port == 1<<16-1 {
-		return "", "", 0, fmt.Errorf("should be NAME=HOST:PORT,... with two free ports each, not %q", word)
-	}
-	return name, host, port, nil
-}
-
-func isNodeName(s string) bool {
-	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == ""
-}
-
 func setClusterNodes(c *config, value string) error {
-	for word := range strings.SplitSeq(value, ",") {
-		if _, _, _, err := parseNode(word); err != nil {
-			return err
+	nodes, err := engine.ParsePeers(value)
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if strings.HasSuffix(n.Address, ":65535") {
+			return fmt.Errorf("%s: each node needs the next port, too", n.Address)
 		}
 	}
-	c.cluster.nodes = value
+	c.cluster.nodes = nodes
 	return nil
 }
 
 func setClusterNode(c *config, value string) error {
-	if !isNodeName(value) {
+	if !engine.IsName(value) {
 		return errors.New("should be one of the names in --cluster, of letters, digits, dots, - and _")
 	}
 	c.cluster.node = value
@@ -98,9 +89,11 @@ func setClusterClients(c *config, value string) error {
 
 // link is the address of this node for other nodes: one port above the engine's.
 func (c *clusterConfig) link() (address string, err error) {
-	for word := range strings.SplitSeq(c.nodes, ",") {
-		if name, host, port, _ := parseNode(word); name == c.node {
-			return net.JoinHostPort(host, strconv.FormatUint(port+1, 10)), nil
+	for _, n := range c.nodes {
+		if n.Name == c.node {
+			host, port, _ := net.SplitHostPort(n.Address)
+			number, _ := strconv.Atoi(port)
+			return net.JoinHostPort(host, strconv.Itoa(number+1)), nil
 		}
 	}
 	return "", fmt.Errorf("has no node %q; --node says which one this is", c.node)
@@ -108,28 +101,21 @@ func (c *clusterConfig) link() (address string, err error) {
 
 // names are the names of all nodes.
 func (c *clusterConfig) names() (names []string) {
-	for word := range strings.SplitSeq(c.nodes, ",") {
-		name, _, _, _ := parseNode(word)
-		names = append(names, name)
+	for _, n := range c.nodes {
+		names = append(names, n.Name)
 	}
 	return names
 }
 
 // isLoopback reports whether nothing that --cluster names can be reached from other machines.
 func (c *clusterConfig) isLoopback() bool {
-	for word := range strings.SplitSeq(c.nodes, ",") {
-		_, host, _, _ := parseNode(word)
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(c.nodes, func(n engine.Peer) bool { return !n.IsLoopback() })
 }
 
 // finishCluster checks the flags of a cluster.
 func (c *config) finishCluster() error {
 	k := &c.cluster
-	if k.nodes == "" {
+	if len(k.nodes) == 0 {
 		if k.node != "" || k.engine != "" {
 			return exit.Refuse("--node and --cluster-engine", "need --cluster, all nodes, such as --cluster a=HOST:PORT,b=HOST:PORT,c=HOST:PORT")
 		}
@@ -154,7 +140,7 @@ func (c *config) finishCluster() error {
 // join makes this server a node of the cluster, if it shall be one.
 func (s *service) join(ctx context.Context) error {
 	c := s.config
-	if c.cluster.nodes == "" {
+	if len(c.cluster.nodes) == 0 {
 		return nil
 	}
 	s.log.Info().Str("node", c.cluster.node).Msg("waiting for a majority of the cluster")

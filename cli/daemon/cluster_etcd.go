@@ -73,12 +73,8 @@ func (k *clusterConfig) startEngine(ctx context.Context, dir string, files etcd.
 		}
 		return etcd.Dial(remote)
 	}
-	peers, err := etcd.ParsePeers(k.nodes)
-	if err != nil {
-		return nil, err
-	}
 	return etcd.Start(ctx, etcd.Config{
-		Name: k.node, Dir: filepath.Join(dir, "engine"), Peers: peers, TLS: files, Heartbeat: k.tick, Logger: log,
+		Name: k.node, Dir: filepath.Join(dir, "engine"), Peers: k.nodes, TLS: files, Heartbeat: k.tick, Logger: log,
 	})
 }
 

@@ -19,6 +19,8 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/rafthttp"
 	"go.etcd.io/etcd/server/v3/storage/datadir"
 	"go.etcd.io/etcd/server/v3/storage/wal"
+
+	"github.com/lockcached/lockcached/cluster/engine"
 )
 
 // Errors of Start for a member whose directory is empty.
@@ -142,7 +144,7 @@ func (c Config) askAll(ctx context.Context) []answer {
 }
 
 func (c Config) ask(ctx context.Context, client *http.Client, a *answer) {
-	at := slices.IndexFunc(c.Peers, func(p Peer) bool { return p.Name == a.from })
+	at := slices.IndexFunc(c.Peers, func(p engine.Peer) bool { return p.Name == a.from })
 	base := c.url(c.Peers[at].Address)
 	body, header, err := fetch(ctx, client, base.String()+"/members")
 	if err == nil {

@@ -30,7 +30,7 @@ func founded(t *testing.T, c Config) (id string, members []*membership.Member) {
 
 func TestDecide(t *testing.T) {
 	t.Parallel()
-	c, err := Config{Name: "a", Dir: "d", Peers: []Peer{{"a", "127.0.0.1:1"}, {"b", "127.0.0.1:2"}, {"c", "127.0.0.1:3"}}}.checked()
+	c, err := Config{Name: "a", Dir: "d", Peers: []engine.Peer{{Name: "a", Address: "127.0.0.1:1"}, {Name: "b", Address: "127.0.0.1:2"}, {Name: "c", Address: "127.0.0.1:3"}}}.checked()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,66 +7,13 @@ import (
 	"net"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 	"go.etcd.io/etcd/client/pkg/v3/transport"
+
+	"github.com/lockcached/lockcached/cluster/engine"
 )
-
-// Peer is a member of a cluster as others know it.
-type Peer struct {
-	Name    string
-	Address string // HOST:PORT
-}
-
-// ParsePeers reads a list like a=HOST:PORT,b=HOST:PORT. Names and addresses have to differ;
-// a name consists of letters, digits, and any of "-_.".
-func ParsePeers(list string) ([]Peer, error) {
-	var peers []Peer
-	for word := range strings.SplitSeq(list, ",") {
-		name, address, found := strings.Cut(word, "=")
-		p := Peer{Name: name, Address: address}
-		switch {
-		case !found:
-			return nil, fmt.Errorf("%q is not of the form NAME=HOST:PORT", word)
-		case !isName(name):
-			return nil, fmt.Errorf("%q is no name: letters, digits, - _ and . are allowed", name)
-		case slices.ContainsFunc(peers, func(q Peer) bool { return q.Name == p.Name }):
-			return nil, fmt.Errorf("the name %s is there twice", name)
-		case slices.ContainsFunc(peers, func(q Peer) bool { return q.Address == p.Address }):
-			return nil, fmt.Errorf("the address %s is there twice", address)
-		}
-		if err := checkAddress(address); err != nil {
-			return nil, err
-		}
-		peers = append(peers, p)
-	}
-	return peers, nil
-}
-
-func isName(s string) bool {
-	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == ""
-}
-
-func checkAddress(address string) error {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("%q is not of the form HOST:PORT", address)
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
-		return fmt.Errorf("%q is not of the form HOST:PORT, with a port from 1 to 65535", address)
-	}
-	return nil
-}
-
-// isLoopback reports whether an address can be reached from this machine only.
-func isLoopback(address string) bool {
-	host, _, _ := net.SplitHostPort(address)
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
 
 // TLS names the files of a certificate, its key and the authority that signed it. The
 // certificate is used as a server's and as a client's, and is read anew for every
@@ -94,7 +41,7 @@ func (t TLS) info() transport.TLSInfo {
 type Config struct {
 	Name      string        // of this member, among Peers
 	Dir       string        // of its data; made if it does not exist
-	Peers     []Peer        // of the cluster, this member included; the founding ones must all be given the same
+	Peers     []engine.Peer // of the cluster, this member included; the founding ones must all be given the same
 	Cluster   string        // its name; members of clusters with different names refuse each other; default "cluster"
 	Listen    string        // HOST:PORT; default this member's address in Peers
 	TLS       TLS           // needed unless all addresses are loopback
@@ -144,8 +91,8 @@ func (c Config) checked() (Config, error) {
 	case c.TLS.Configured() && (c.TLS.Cert == "" || c.TLS.Key == "" || c.TLS.CA == ""):
 		return c, errors.New("TLS needs three files: certificate, key, and authority")
 	case !c.TLS.Configured():
-		for _, p := range append(slices.Clone(c.Peers), Peer{Address: c.Listen}) {
-			if !isLoopback(p.Address) {
+		for _, p := range append(slices.Clone(c.Peers), engine.Peer{Address: c.Listen}) {
+			if !p.IsLoopback() {
 				return c, fmt.Errorf("%s is not on this machine, so TLS is needed", p.Address)
 			}
 		}
@@ -154,13 +101,13 @@ func (c Config) checked() (Config, error) {
 }
 
 // self is this member among the peers.
-func (c Config) self() (Peer, error) {
+func (c Config) self() (engine.Peer, error) {
 	for _, p := range c.Peers {
 		if p.Name == c.Name {
 			return p, nil
 		}
 	}
-	return Peer{}, fmt.Errorf("the cluster has no member %q", c.Name)
+	return engine.Peer{}, fmt.Errorf("the cluster has no member %q", c.Name)
 }
 
 // url is the URL of an address, for etcd.

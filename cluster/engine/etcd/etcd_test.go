@@ -28,9 +28,9 @@ func newCluster(t testing.TB, n int, change func(*Config)) *cluster {
 	t.Helper()
 	c := &cluster{t: t, engines: make([]*Engine, n)}
 	held := &heldPorts{listeners: make(map[string]net.Listener)}
-	var peers []Peer
+	var peers []engine.Peer
 	for i := range n {
-		peers = append(peers, Peer{Name: string(rune('a' + i)), Address: held.take(t)})
+		peers = append(peers, engine.Peer{Name: string(rune('a' + i)), Address: held.take(t)})
 	}
 	for i := range n {
 		config := Config{

@@ -52,7 +52,7 @@ func member(m *etcdserverpb.Member) Member {
 // counts towards no majority, until it has been started with an empty directory and has
 // caught up. There may be one such member at a time.
 func (e *Engine) AddMember(ctx context.Context, address string) (Member, error) {
-	if err := checkAddress(address); err != nil {
+	if err := engine.CheckAddress(address); err != nil {
 		return Member{}, engine.Refused("%w", err)
 	}
 	if err := e.usable(); err != nil {

@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Peer is a member of a cluster as others know it.
+type Peer struct {
+	Name    string
+	Address string // HOST:PORT
+}
+
+// ParsePeers reads a list like a=HOST:PORT,b=HOST:PORT. Names and addresses have to differ;
+// a name consists of letters, digits, and any of "-_.".
+func ParsePeers(list string) ([]Peer, error) {
+	var peers []Peer
+	for word := range strings.SplitSeq(list, ",") {
+		name, address, found := strings.Cut(word, "=")
+		p := Peer{Name: name, Address: address}
+		switch {
+		case !found:
+			return nil, fmt.Errorf("%q is not of the form NAME=HOST:PORT", word)
+		case !IsName(name):
+			return nil, fmt.Errorf("%q is no name: letters, digits, - _ and . are allowed", name)
+		case slices.ContainsFunc(peers, func(q Peer) bool { return q.Name == p.Name }):
+			return nil, fmt.Errorf("the name %s is there twice", name)
+		case slices.ContainsFunc(peers, func(q Peer) bool { return q.Address == p.Address }):
+			return nil, fmt.Errorf("the address %s is there twice", address)
+		}
+		if err := CheckAddress(address); err != nil {
+			return nil, err
+		}
+		peers = append(peers, p)
+	}
+	return peers, nil
+}
+
+// IsName reports whether a member can have that name.
+func IsName(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == ""
+}
+
+// CheckAddress returns why an address is not of the form HOST:PORT.
+func CheckAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not of the form HOST:PORT", address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
+		return fmt.Errorf("%q is not of the form HOST:PORT, with a port from 1 to 65535", address)
+	}
+	return nil
+}
+
+// IsLoopback reports whether the address can be reached from this machine only.
+func (p Peer) IsLoopback() bool {
+	host, _, _ := net.SplitHostPort(p.Address)
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
