@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// How long Settle waits for an answer: at first, and at most; every try gets twice as long
+// How long to wait for an answer: at first, and at most; every try gets twice as long
 // as the one before. A commit takes milliseconds, and an election, for which there is
 // nothing to do but wait, about a second.
 const (
-	firstTry = 700 * time.Millisecond
-	lastTry  = 5 * time.Second
+	FirstTry = 700 * time.Millisecond
+	LastTry  = 5 * time.Second
 )
 
 // settlePause keeps tries apart that fail at once.
@@ -25,8 +25,8 @@ const settlePause = 20 * time.Millisecond
 // that may be carried out twice. If it changes what its own conditions are about, they do
 // not hold for the repetition: then Held says nothing, and the caller has to look.
 func Settle(ctx context.Context, e Engine, t Txn) (Outcome, error) {
-	for patience := firstTry; ; patience = min(2*patience, lastTry) {
-		o, err := try(ctx, e, t, patience)
+	for patience := FirstTry; ; patience = min(2*patience, LastTry) {
+		o, err := Try(ctx, e, t, patience)
 		if !errors.Is(err, ErrUnknown) {
 			return o, err
 		}
@@ -38,7 +38,9 @@ func Settle(ctx context.Context, e Engine, t Txn) (Outcome, error) {
 	}
 }
 
-func try(ctx context.Context, e Engine, t Txn, patience time.Duration) (Outcome, error) {
+// Try gives a transaction so much time, and less if the leader changes meanwhile: what was asked
+// of the old one may never be answered.
+func Try(ctx context.Context, e Engine, t Txn, patience time.Duration) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	changed := e.LeaderChanged()

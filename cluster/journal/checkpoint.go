@@ -108,7 +108,7 @@ func (c *checkpoint) flush() error {
 func (c *checkpoint) count(also engine.Txn) error {
 	j, ctx := c.journal, c.ctx
 	key := c.keys.head()
-	before, err := readHead(ctx, j.config.Engine, key)
+	before, err := readPair(ctx, j.config.Engine, key)
 	if err != nil {
 		return err
 	}
@@ -137,9 +137,9 @@ func (c *checkpoint) count(also engine.Txn) error {
 // errOvertaken says that a checkpoint does not count. The next one may.
 var errOvertaken = errors.New("journal: the map has changed during the checkpoint")
 
-// readHead returns the pair of a head, zero if there is none.
-func readHead(ctx context.Context, e engine.Engine, key string) (engine.Pair, error) {
-	r, err := try(ctx, e, engine.Txn{Then: []engine.Op{engine.Get(key)}}, lastTry)
+// readPair reads one key; the pair is zero if there is none.
+func readPair(ctx context.Context, e engine.Engine, key string) (engine.Pair, error) {
+	r, err := engine.Try(ctx, e, engine.Txn{Then: []engine.Op{engine.Get(key)}}, engine.LastTry)
 	if err != nil || len(r.Got[0]) == 0 {
 		return engine.Pair{}, err
 	}

@@ -250,7 +250,7 @@ func TestNoQuorum(t *testing.T) {
 			t.Errorf("then %v after %v; %v", err, time.Since(began), w.Err())
 		}
 		w.node.Mend()
-		time.Sleep(lastTry + time.Second)
+		time.Sleep(engine.LastTry + time.Second)
 		if !w.Kept(n) || w.Err() != nil {
 			t.Errorf("kept %v, %v", w.Kept(n), w.Err())
 		}
@@ -290,6 +290,23 @@ func TestNextIncarnation(t *testing.T) {
 		}
 		w.wants("a1", "+kept1")
 		w.wants("a2", strings.TrimSpace(strings.Repeat("+later4 ", 5)))
+	})
+}
+
+// A node that stops in the middle of a round tells its clients of the quorum, not of a context.
+func TestStopsDuringARound(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.live("a1")
+		w.node.Cut()
+		n := w.Append(put("k", 1))
+		synctest.Wait()
+		done := make(chan error, 1)
+		go func() { done <- w.Confirm(n) }()
+		synctest.Wait()
+		w.stop()
+		if err := <-done; err != ErrNoQuorum || w.Err() != ErrNoQuorum {
+			t.Errorf("%v, then %v", err, w.Err())
+		}
 	})
 }
 

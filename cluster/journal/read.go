@@ -67,8 +67,8 @@ func at(key string, err error) error {
 
 // headOf returns the head of a journal; before the first checkpoint, one without a checkpoint.
 func headOf(ctx context.Context, e engine.Engine, k keys) (head, error) {
-	pair, err := readHead(ctx, e, k.head())
-	if err != nil || pair.Key == "" {
+	pair, err := readPair(ctx, e, k.head())
+	if err != nil || !pair.Exists() {
 		return head{first: 1}, err
 	}
 	h, err := decodeHead(pair.Value)
@@ -76,14 +76,14 @@ func headOf(ctx context.Context, e engine.Engine, k keys) (head, error) {
 }
 
 func readPiece(ctx context.Context, e engine.Engine, key string, n uint64, visit Visit) error {
-	r, err := try(ctx, e, engine.Txn{Then: []engine.Op{engine.Get(key)}}, lastTry)
+	pair, err := readPair(ctx, e, key)
 	if err != nil {
 		return err
 	}
-	if len(r.Got[0]) == 0 {
+	if !pair.Exists() {
 		return fmt.Errorf("%w: %s is missing", errDamaged, key)
 	}
-	b, err := decode(r.Got[0][0].Value)
+	b, err := decode(pair.Value)
 	if err == nil && b.seq != n {
 		err = fmt.Errorf("%w: it is piece %d", errDamaged, b.seq)
 	}

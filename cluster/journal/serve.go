@@ -12,25 +12,30 @@ const (
 	// An idle incarnation writes an empty batch this often: whoever takes over reckons what is
 	// left of leases from the latest one.
 	signOfLife = time.Second
-	// The first try of a transaction has this much time, each further one twice as much. What
-	// was asked of a leader that has died is never answered.
-	firstTry = 700 * time.Millisecond
-	lastTry  = 5 * time.Second
-	retryGap = 10 * time.Millisecond // between a try that has failed and the next
-	maxBatch = 256 << 10             // bytes of entries, after which the next batch begins
+	retryGap   = 10 * time.Millisecond // between a try that has failed and the next
+	maxBatch   = 256 << 10             // bytes of entries, after which the next batch begins
 )
 
 // Serve carries out the rounds of one incarnation until the context is done or the incarnation
 // is over, and returns why.
 func (j *Journal) Serve(ctx context.Context, member Membership) error {
 	j.begin(ctx, member)
+	err := j.rounds(ctx, member)
+	if ctx.Err() != nil {
+		j.end(ErrNoQuorum) // clients are told so, not that a context was canceled
+	} else {
+		j.end(err)
+	}
+	return err
+}
+
+func (j *Journal) rounds(ctx context.Context, member Membership) error {
 	life := time.NewTicker(signOfLife)
 	defer life.Stop()
 	for {
 		idle := false
 		select {
 		case <-ctx.Done():
-			j.end(ErrNoQuorum)
 			return ctx.Err()
 		case <-life.C:
 			idle = true
@@ -44,7 +49,6 @@ func (j *Journal) Serve(ctx context.Context, member Membership) error {
 			life.Reset(signOfLife)
 		}
 		if err := j.write(ctx, member, batches); err != nil {
-			j.end(err)
 			return err
 		}
 		j.succeed(r, batches)
@@ -144,10 +148,10 @@ func (j *Journal) write(ctx context.Context, member Membership, batches []*batch
 // succeeded or the member is over. If the transaction has something else to do when its
 // conditions do not hold, that is an outcome, too, unless it is the guard that does not hold.
 func (j *Journal) insist(ctx context.Context, member Membership, t engine.Txn) (engine.Outcome, error) {
-	for patience := firstTry; ; patience = min(2*patience, lastTry) {
+	for patience := engine.FirstTry; ; patience = min(2*patience, engine.LastTry) {
 		guarded := t
 		guarded.If = append(member.Guard(), t.If...)
-		r, err := try(ctx, j.config.Engine, guarded, patience)
+		r, err := engine.Try(ctx, j.config.Engine, guarded, patience)
 		if err == nil && !r.Held {
 			err = member.Refresh(ctx)
 			if err == nil && len(t.Else) > 0 {
@@ -166,19 +170,4 @@ func (j *Journal) insist(ctx context.Context, member Membership, t engine.Txn) (
 			time.Sleep(retryGap)
 		}
 	}
-}
-
-// try gives a transaction so much time, and less if the leader changes meanwhile.
-func try(ctx context.Context, e engine.Engine, t engine.Txn, patience time.Duration) (engine.Outcome, error) {
-	changed := e.LeaderChanged()
-	ctx, stop := context.WithTimeout(ctx, patience)
-	defer stop()
-	go func() {
-		select {
-		case <-changed:
-			stop()
-		case <-ctx.Done():
-		}
-	}()
-	return e.Txn(ctx, t)
 }
