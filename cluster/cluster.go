@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/cluster/link"
+	"github.com/lockcached/lockcached/cluster/slots"
 	"github.com/lockcached/lockcached/server"
 	"github.com/lockcached/lockcached/stats"
 )
@@ -114,25 +115,25 @@ func (n *Node) Fields() []stats.Field {
 		{Name: "slots_without_owner", Text: strconv.Itoa(owned[""])},
 	}
 	for _, m := range members {
-		fields = append(fields, stats.Field{Name: "node_" + m.Name, Text: n.row(m.Name, m.Incarnation, owned[m.Incarnation], m.Clients, m.Link, m.Version, m.Leaving)})
+		fields = append(fields, stats.Field{Name: "node_" + m.Name, Text: n.row(m, owned[m.Incarnation])})
 	}
 	return fields
 }
 
 // row shows a node in one word.
-func (n *Node) row(name, incarnation string, owned int, clients, address, version string, leaving bool) string {
+func (n *Node) row(m slots.Member, owned int) string {
 	state := "member"
-	if leaving {
+	if m.Leaving {
 		state = "leaving"
 	}
 	heard := time.Duration(0)
 	n.mu.Lock()
-	p := n.peers[incarnation]
+	p := n.peers[m.Incarnation]
 	n.mu.Unlock()
 	if p != nil {
 		last, _ := p.Heard()
 		heard = time.Since(last)
 	}
 	return fmt.Sprintf("state=%s,slots=%d,heard_ms=%d,clients=%s,link=%s,version=%s",
-		state, owned, heard.Milliseconds(), clients, address, version)
+		state, owned, heard.Milliseconds(), m.Clients, m.Link, m.Version)
 }

@@ -15,7 +15,7 @@ func (in *incarnation) handOver(ctx context.Context, members []Member) {
 		in.count, in.stable = len(members), time.Now()
 	}
 	leaving := in.node.leaving.Load()
-	_, present, _ := in.view.now()
+	_, present := in.view.now()
 	if !in.alone(present) || !leaving && time.Since(in.stable) < balanceAfter {
 		return
 	}
@@ -57,7 +57,7 @@ func (in *incarnation) give(ctx context.Context, present *assignment, slots []in
 	after := present
 	for n := 0; err == nil && n < giveTries && after.revision == present.revision; n++ {
 		in.swap(ctx, present, present.with(to.Incarnation, slots), engine.CreatedAt(in.view.memberKey(to.Incarnation), to.created))
-		_, after, _ = in.view.now()
+		_, after = in.view.now()
 	}
 	given := set(nil)
 	for _, slot := range slots {

@@ -67,11 +67,16 @@ func (in *incarnation) guardAt(revision int64) []engine.Cond {
 	}
 }
 
-// Refresh implements journal.Membership. It reads member and map in one step.
-func (in *incarnation) Refresh(ctx context.Context) error {
+// txn carries out a transaction, or gives up after the patience.
+func (in *incarnation) txn(ctx context.Context, t engine.Txn) (engine.Outcome, error) {
 	ctx, stop := context.WithTimeout(ctx, patience)
 	defer stop()
-	r, err := in.node.config.Engine.Txn(ctx, engine.Txn{Then: []engine.Op{
+	return in.node.config.Engine.Txn(ctx, t)
+}
+
+// Refresh implements journal.Membership. It reads member and map in one step.
+func (in *incarnation) Refresh(ctx context.Context) error {
+	r, err := in.txn(ctx, engine.Txn{Then: []engine.Op{
 		engine.Get(in.view.memberKey(in.self.Incarnation)),
 		engine.Get(in.view.mapKey()),
 	}})
@@ -92,7 +97,7 @@ func (in *incarnation) Refresh(ctx context.Context) error {
 // learn takes over what is known of the map by now. If somebody else has been given a slot that
 // this incarnation serves, it is over: what it has not committed yet must never be.
 func (in *incarnation) learn() error {
-	_, present, _ := in.view.now()
+	_, present := in.view.now()
 	for slot := range Count {
 		if in.node.serving[slot].Load() && present.owner(slot) != in.self.Incarnation {
 			return nodejournal.ErrFenced
@@ -114,7 +119,7 @@ func (in *incarnation) join(ctx context.Context) error {
 	if _, err := in.view.read(ctx); err != nil {
 		return err
 	}
-	members, _, _ := in.view.now()
+	members, _ := in.view.now()
 	key := in.view.memberKey(in.self.Incarnation)
 	var then []engine.Op
 	for _, m := range members {
@@ -185,7 +190,7 @@ func (in *incarnation) watch(ctx context.Context, news <-chan engine.Change, tic
 
 // step does what follows from the present view.
 func (in *incarnation) step(ctx context.Context) error {
-	members, present, _ := in.view.now()
+	members, present := in.view.now()
 	if _, alive := in.view.member(in.self.Incarnation); !alive {
 		return nodejournal.ErrFenced
 	}
@@ -230,12 +235,10 @@ func (in *incarnation) firstMap(ctx context.Context, members []Member) {
 // owner believes what it has read, never what it thinks to have written. If the engine does not
 // answer nothing is known, and the next step begins from what is read.
 func (in *incarnation) swap(ctx context.Context, from, next *assignment, also ...engine.Cond) {
-	trying, stop := context.WithTimeout(ctx, patience)
-	_, err := in.node.config.Engine.Txn(trying, engine.Txn{
+	_, err := in.txn(ctx, engine.Txn{
 		If:   append(in.guardAt(from.revision), also...),
 		Then: []engine.Op{engine.Put(in.view.mapKey(), next.encode())},
 	})
-	stop()
 	if err != nil {
 		in.node.config.Logger.Debug().Err(err).Msg("the map may not have changed")
 	}
@@ -247,9 +250,7 @@ func (in *incarnation) swap(ctx context.Context, from, next *assignment, also ..
 
 func (in *incarnation) announceLeaving(ctx context.Context) {
 	in.self.Leaving = true
-	ctx, stop := context.WithTimeout(ctx, patience)
-	defer stop()
-	_, err := in.node.config.Engine.Txn(ctx, engine.Txn{
+	_, err := in.txn(ctx, engine.Txn{
 		If:   in.Guard()[:1],
 		Then: []engine.Op{engine.Put(in.view.memberKey(in.self.Incarnation), in.self.encode())},
 	})
@@ -272,6 +273,6 @@ func (in *incarnation) alone(present *assignment) bool {
 
 // isFree reports whether no chain names the incarnation.
 func (in *incarnation) isFree() bool {
-	_, present, _ := in.view.now()
+	_, present := in.view.now()
 	return !present.names()[in.self.Incarnation]
 }

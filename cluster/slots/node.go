@@ -78,7 +78,7 @@ func (n *Node) Where(key []byte) (m Member, local, known bool) {
 	if in == nil {
 		return m, false, false
 	}
-	_, present, _ := in.view.now()
+	_, present := in.view.now()
 	owner := present.owner(slot)
 	if owner == in.self.Incarnation {
 		return m, false, false
@@ -107,7 +107,7 @@ func (n *Node) Members() []Member {
 	if in == nil {
 		return nil
 	}
-	members, _, _ := in.view.now()
+	members, _ := in.view.now()
 	return members
 }
 
@@ -118,7 +118,7 @@ func (n *Node) Slots() map[string]int {
 	if in == nil {
 		return count
 	}
-	_, present, _ := in.view.now()
+	_, present := in.view.now()
 	for slot := range Count {
 		count[present.owner(slot)]++
 	}

@@ -64,10 +64,8 @@ func (in *incarnation) accuse(ctx context.Context, m Member, members []Member) {
 	if in.isVouchedFor(ctx, m, members) {
 		return
 	}
-	ctx, stop := context.WithTimeout(ctx, patience)
-	defer stop()
 	key := in.view.memberKey(m.Incarnation)
-	r, err := in.node.config.Engine.Txn(ctx, engine.Txn{
+	r, err := in.txn(ctx, engine.Txn{
 		If:   append(in.Guard(), engine.CreatedAt(key, m.created)),
 		Then: []engine.Op{engine.Delete(key)},
 	})

@@ -36,7 +36,7 @@ func (in *incarnation) takeOver(ctx context.Context, members []Member, present *
 
 // adoptOwn begins to serve the slots that the map gives to this incarnation.
 func (in *incarnation) adoptOwn(ctx context.Context) {
-	_, present, _ := in.view.now()
+	_, present := in.view.now()
 	var mine []int
 	for slot := range Count {
 		if present.owner(slot) == in.self.Incarnation && !in.node.serving[slot].Load() {
@@ -79,7 +79,7 @@ func (in *incarnation) readChains(ctx context.Context, present *assignment, slot
 	told := make(map[link]map[string]adopted) // what counts for a link, by key
 	read := make(map[string]bool)
 	for _, slot := range slots {
-		for _, l := range present.Chains[slot] {
+		for _, l := range earlier(present.Chains[slot]) {
 			if read[l.Incarnation] {
 				continue
 			}
@@ -93,7 +93,7 @@ func (in *incarnation) readChains(ctx context.Context, present *assignment, slot
 	}
 	holds = make(map[string]adopted)
 	for _, slot := range slots {
-		for _, l := range present.Chains[slot] {
+		for _, l := range earlier(present.Chains[slot]) {
 			for key, a := range told[l] {
 				switch {
 				case Of([]byte(key)) != slot:
@@ -107,6 +107,9 @@ func (in *incarnation) readChains(ctx context.Context, present *assignment, slot
 	}
 	return holds, tokens, nil
 }
+
+// earlier is a chain without its owner, who has written nothing about the slot yet.
+func earlier(chain []link) []link { return chain[:len(chain)-1] }
 
 func set(slots []int) *[Count]bool {
 	var s [Count]bool
@@ -178,7 +181,7 @@ func remaining(expires, at time.Duration) time.Duration {
 // wantShorter asks for a checkpoint if there are chains that end with this incarnation and have
 // others before it.
 func (in *incarnation) wantShorter() {
-	_, present, _ := in.view.now()
+	_, present := in.view.now()
 	if len(in.longChains(present)) > 0 {
 		select {
 		case in.wanted <- struct{}{}:
@@ -226,7 +229,7 @@ func (in *incarnation) shorten(ctx context.Context) {
 // shortenOnce writes a checkpoint, and in the same step makes all chains that end with this
 // incarnation that incarnation alone. Then it deletes the journals that nobody needs any more.
 func (in *incarnation) shortenOnce(ctx context.Context) error {
-	_, before, _ := in.view.now()
+	_, before := in.view.now()
 	slots := in.longChains(before)
 	if len(slots) == 0 {
 		return nil
@@ -244,7 +247,7 @@ func (in *incarnation) shortenOnce(ctx context.Context) error {
 	if err := in.Refresh(ctx); err != nil {
 		return err
 	}
-	_, after, _ := in.view.now()
+	_, after := in.view.now()
 	in.forget(ctx, before, after)
 	in.node.tell()
 	return nil
@@ -258,12 +261,10 @@ func (in *incarnation) forget(ctx context.Context, before, after *assignment) {
 		if _, alive := in.view.member(incarnation); alive || still[incarnation] {
 			continue
 		}
-		trying, stop := context.WithTimeout(ctx, patience)
-		_, err := in.node.config.Engine.Txn(trying, engine.Txn{
+		_, err := in.txn(ctx, engine.Txn{
 			If:   in.Guard(),
 			Then: nodejournal.Forget(in.node.config.Prefix, incarnation),
 		})
-		stop()
 		if err != nil {
 			in.node.config.Logger.Debug().Err(err).Msg("a journal is left that nobody needs")
 		}

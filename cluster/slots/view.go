@@ -16,11 +16,10 @@ type view struct {
 	mu      sync.Mutex // guards what follows
 	members map[string]Member
 	present *assignment
-	changed chan struct{} // closed at the next change
 }
 
 func newView(e engine.Engine, prefix string) *view {
-	return &view{engine: e, prefix: prefix, members: make(map[string]Member), present: new(assignment), changed: make(chan struct{})}
+	return &view{engine: e, prefix: prefix, members: make(map[string]Member), present: new(assignment)}
 }
 
 func (v *view) memberKey(incarnation string) string { return v.prefix + "member/" + incarnation }
@@ -67,7 +66,6 @@ func (v *view) setMap(p engine.Pair) error {
 	if a.revision >= v.present.revision {
 		v.present = a
 	}
-	v.tell()
 	return nil
 }
 
@@ -83,7 +81,6 @@ func (v *view) apply(c engine.Change) error {
 		case isMember && e.Deleted:
 			v.mu.Lock()
 			delete(v.members, incarnation)
-			v.tell()
 			v.mu.Unlock()
 		case isMember:
 			m, err := decodeMember(e.Pair, incarnation)
@@ -92,27 +89,20 @@ func (v *view) apply(c engine.Change) error {
 			}
 			v.mu.Lock()
 			v.members[incarnation] = m
-			v.tell()
 			v.mu.Unlock()
 		}
 	}
 	return nil
 }
 
-// tell wakes those who wait for a change. The caller has the mutex.
-func (v *view) tell() {
-	close(v.changed)
-	v.changed = make(chan struct{})
-}
-
-// now returns the present view, and a channel that is closed when there is another.
-func (v *view) now() (members []Member, present *assignment, changed <-chan struct{}) {
+// now returns the present view.
+func (v *view) now() (members []Member, present *assignment) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, m := range v.members {
 		members = append(members, m)
 	}
-	return byName(members), v.present, v.changed
+	return byName(members), v.present
 }
 
 // member returns a member by its incarnation.

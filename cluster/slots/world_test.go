@@ -325,7 +325,7 @@ func (w *world) problem() string {
 		if n.dead || in == nil {
 			continue
 		}
-		_, present, _ := in.view.now()
+		_, present := in.view.now()
 		for slot := range Count {
 			if len(present.Chains[slot]) != 1 {
 				return fmt.Sprintf("chain of slot %d by %s: %v", slot, n.name, present.Chains[slot])
