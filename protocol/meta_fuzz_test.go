@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -9,7 +10,7 @@ import (
 // what the words say: no flag twice, no unknown flag, numbers and key as written.
 func FuzzMetaFlags(f *testing.F) {
 	for _, flags := range []string{
-		"", "v", "s v t k O1", "T30 N30 R30 E7 C9", "ME W200 w p", "MD D5 J7 N0", "b k", "b b", "q I x F5",
+		"", "v", "s v t k O1", "T30 N30 R30 E7 C9", "ME W200 w p", "ME W0+ c", "ME W5++", "MD D5 J7 N0", "b k", "b b", "q I x F5",
 		"T-1", "Tx", "T", "C18446744073709551615", "C18446744073709551616", "Panything Lanything", "  v   t  ", "\x7f", "~", "@",
 	} {
 		f.Add("Zm9v", flags)
@@ -71,8 +72,15 @@ func checkMetaNumber(t *testing.T, line string, word []byte, m *Meta) {
 			t.Errorf("%q: %s was taken for %d", line, word, got)
 		}
 	}
+	arg := word[1:]
+	if word[0] == 'W' {
+		var goesOn bool
+		if arg, goesOn = bytes.CutSuffix(arg, []byte{'+'}); goesOn != m.GoesOn {
+			t.Errorf("%q: %s goes on: %t", line, word, m.GoesOn)
+		}
+	}
 	if got, ok := unsigned[word[0]]; ok {
-		if n, valid := parseUint(word[1:]); !valid || n != got {
+		if n, valid := parseUint(arg); !valid || n != got {
 			t.Errorf("%q: %s was taken for %d", line, word, got)
 		}
 	}
