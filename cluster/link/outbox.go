@@ -50,7 +50,8 @@ func (o *outbox) close() {
 	o.wake()
 }
 
-// run sends frames until the outbox is closed or a write fails.
+// run sends frames until the outbox is closed or a write fails. Two buffers take turns: one is
+// filled while the other one is sent.
 func (o *outbox) run(to io.Writer) error {
 	var spare []byte
 	for range o.more {
@@ -63,11 +64,11 @@ func (o *outbox) run(to io.Writer) error {
 			return nil
 		case len(frames) > maxUnsent:
 			return errUnread
-		case len(frames) == 0:
-			continue
 		}
-		if _, err := to.Write(frames); err != nil {
-			return err
+		if len(frames) > 0 {
+			if _, err := to.Write(frames); err != nil {
+				return err
+			}
 		}
 		spare = nil
 		if cap(frames) <= keptBuffer {
