@@ -133,8 +133,32 @@ func (p *Process) Printed() string {
 
 // FreePort returns a free TCP port on loopback. Another process may take it first; then the
 // server fails to start, and says so.
-func FreePort() (int, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+func FreePort() (int, error) { return FreePorts(1) }
+
+// FreePorts returns the first of n successive free ports.
+func FreePorts(n int) (int, error) {
+	const tries = 100
+	for range tries {
+		first, err := freePort(0)
+		if err != nil {
+			return 0, err
+		}
+		free := 1
+		for ; free < n; free++ {
+			if _, err := freePort(first + free); err != nil {
+				break
+			}
+		}
+		if free == n {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("no %d free ports in a row", n)
+}
+
+// freePort returns port if it is free, or any free port for 0.
+func freePort(port int) (int, error) {
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {
 		return 0, err
 	}
