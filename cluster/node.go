@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"net"
 	"sync"
@@ -51,6 +52,7 @@ const beatInterval = 150 * time.Millisecond
 // Node as its Cluster, and then call Run. Its methods may be called from any goroutine.
 type Node struct {
 	config  Config
+	process string // names this process on links
 	journal *journal.Journal
 	slots   *slots.Node
 	locks   *locks.Manager
@@ -80,6 +82,7 @@ func New(c Config) *Node {
 	}
 	n := &Node{
 		config:   c,
+		process:  c.Name + "/" + rand.Text(),
 		peers:    make(map[string]*peer),
 		passed:   make(map[*server.Call]*passage),
 		sessions: make(map[uint64]*server.Remote),
@@ -183,7 +186,7 @@ func (n *Node) peer(m slots.Member) *peer {
 		return p
 	}
 	p := &peer{config: link.Config{
-		Self: n.slots.Incarnation(), Node: m.Incarnation,
+		Self: n.process, Node: m.Incarnation,
 		Dial:         func(ctx context.Context) (net.Conn, error) { return n.dial(ctx, m.Link) },
 		BeatInterval: beatInterval, Silence: n.config.Suspect, Logger: n.config.Logger,
 	}}

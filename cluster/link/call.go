@@ -31,6 +31,8 @@ var (
 	// ErrUnconfirmed: perhaps carried out, but no quorum has confirmed it. A grant is taken
 	// back if it turns out to have been kept.
 	ErrUnconfirmed = errors.New("link: no quorum")
+	// ErrRefused: not carried out, and no node would.
+	ErrRefused = errors.New("link: not a request for another node")
 	// ErrUnsent: not carried out, because the node could not be reached.
 	ErrUnsent = errors.New("link: the node cannot be reached")
 	// ErrLost: perhaps carried out. The connection was lost before the reply came.
@@ -39,7 +41,7 @@ var (
 
 // outcomes are the errors that a reply can carry, by their number on the wire. Every other
 // error is told as ErrUnconfirmed.
-var outcomes = [...]error{nil, ErrMoved, ErrUnconfirmed}
+var outcomes = [...]error{nil, ErrMoved, ErrRefused, ErrUnconfirmed}
 
 func outcomeOf(err error) byte {
 	for i, known := range outcomes {

@@ -15,7 +15,7 @@ import (
 type kind uint8
 
 const (
-	hello    kind = iota + 1 // first on a connection: version (2), the sender, whom it wants to reach
+	hello    kind = iota + 1 // first on a connection; id is its number. Version (2), the sender, whom it wants to reach
 	call                     // id of the call; session (8), claim (16), waited (8), client, the request
 	reply                    // id of the call; outcome (1), granted (1), token (8), the reply
 	hurry                    // id of the call: its client has sent more
@@ -29,7 +29,7 @@ const (
 )
 
 const (
-	version    = 1
+	version    = 2
 	headerSize = 4 + 1 + 8
 	// maxFrame is the largest frame, in bytes: the largest item that a server can be told to
 	// store (1 GiB) does not pass, but all that it accepts by default and much more.

@@ -1,8 +1,10 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -253,5 +255,91 @@ func TestAnotherIncarnation(t *testing.T) {
 		if len(r.got) != 1 || r.got[0].Err == nil {
 			t.Errorf("%+v", r.got)
 		}
+	})
+}
+
+// dialFar makes a connection to a far end by hand.
+func dialFar(t *testing.T, far *Far) (near net.Conn, ended <-chan error) {
+	near, end := net.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- far.Serve(t.Context(), end) }()
+	go func() { _, _ = io.Copy(io.Discard, near) }()
+	return near, done
+}
+
+// sendOn sends a hello of that number and a request. A far end that has gone reads neither.
+func sendOn(near net.Conn, number uint64, request string) {
+	c := Config{Self: "a", Node: "b1"}
+	frames := appendFrame(nil, hello, number, c.hello)
+	_, _ = near.Write(appendFrame(frames, call, 1, ask(1, request).appendTo))
+}
+
+// What a sender has sent on an earlier connection is not carried out when it has made another one,
+// in whatever order they are read: it has told its clients that it is lost.
+func TestEarlierConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(host)
+		far := &Far{Self: func() string { return "b1" }, Host: h, Silence: silence}
+		first, firstEnded := dialFar(t, far)
+		sendOn(first, 5, "first")
+		h.wants(t, "open client", "client first")
+		second, secondEnded := dialFar(t, far)
+		sendOn(second, 7, "second")
+		h.wants(t, "open client", "client second")
+		_, _ = first.Write(appendFrame(nil, call, 2, ask(1, "delete").appendTo))
+		h.wants(t, "client close")
+		if err := <-firstEnded; err != errSucceeded {
+			t.Errorf("the first ended with %v", err)
+		}
+		between, betweenEnded := dialFar(t, far)
+		sendOn(between, 6, "between")
+		h.wants(t)
+		if err := <-betweenEnded; err != errSucceeded {
+			t.Errorf("the one between ended with %v", err)
+		}
+		_ = second.Close()
+		<-secondEnded
+		h.wants(t, "client close")
+		late, lateEnded := dialFar(t, far)
+		sendOn(late, 6, "late")
+		h.wants(t)
+		if err := <-lateEnded; err != errSucceeded {
+			t.Errorf("the late one ended with %v", err)
+		}
+	})
+}
+
+// stopped is a connection whose reader is stopped for a while, and does not notice its deadline.
+type stopped struct {
+	net.Conn
+	sent *bytes.Reader
+	wake chan struct{}
+}
+
+func (s *stopped) Read(b []byte) (n int, err error) {
+	if s.sent.Len() < 40 { // behind the hello
+		<-s.wake
+	}
+	return s.sent.Read(b[:1])
+}
+
+// A far end that was stopped carries out nothing of what it finds when it goes on.
+func TestFarEndWasStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(host)
+		far := &Far{Self: func() string { return "b1" }, Host: h, Silence: silence}
+		c := Config{Self: "a", Node: "b1"}
+		frames := appendFrame(appendFrame(nil, hello, 1, c.hello), call, 1, ask(1, "delete").appendTo)
+		near, end := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, near) }()
+		s := &stopped{end, bytes.NewReader(frames), make(chan struct{})}
+		ended := make(chan error, 1)
+		go func() { ended <- far.Serve(t.Context(), s) }()
+		time.Sleep(2 * silence)
+		close(s.wake)
+		if err := <-ended; err != errPaused {
+			t.Errorf("ended with %v", err)
+		}
+		h.wants(t)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -12,7 +13,7 @@ import (
 
 // Config is what a Peer needs to know. All fields are required.
 type Config struct {
-	Self string // the incarnation of this node
+	Self string // names this process of the node; none ever has the name of another
 	Node string // the incarnation that is to be reached; another one turns the connection away
 	Dial func(ctx context.Context) (net.Conn, error)
 	// BeatInterval is the time between two beats, Silence how long a connection lives on which
@@ -20,6 +21,13 @@ type Config struct {
 	BeatInterval, Silence time.Duration
 	Logger                zerolog.Logger
 }
+
+// connections numbers the connections that this process makes: the far end drops what is left
+// of earlier ones.
+var connections atomic.Uint64
+
+// noNumber is the number of a connection that only probes, and succeeds no other.
+const noNumber = 0
 
 func (c *Config) hello(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, version)
@@ -36,7 +44,7 @@ func Probe(ctx context.Context, c Config) error {
 	if end, ok := ctx.Deadline(); ok {
 		_ = nc.SetDeadline(end)
 	}
-	if _, err := nc.Write(appendFrame(appendFrame(nil, hello, 0, c.hello), beat, 1, nil)); err != nil {
+	if _, err := nc.Write(appendFrame(appendFrame(nil, hello, noNumber, c.hello), beat, 1, nil)); err != nil {
 		return err
 	}
 	f, err := (&frameReader{from: nc}).next()
@@ -173,7 +181,7 @@ func (p *Peer) converse(ctx context.Context, nc net.Conn) (heard bool, err error
 	defer stop()
 	context.AfterFunc(ctx, func() { _ = nc.Close() })
 	out := newOutbox()
-	out.add(hello, 0, p.config.hello)
+	out.add(hello, connections.Add(1), p.config.hello)
 	p.mu.Lock()
 	p.out = out
 	p.mu.Unlock()

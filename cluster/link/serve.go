@@ -33,16 +33,24 @@ type Session interface {
 	Close()
 }
 
-// Far is what the far end of links needs to know. All fields are required.
+// Far is what the far end of links needs to know. All fields but the last are required.
 type Far struct {
 	Self    func() string // the present incarnation of this node
 	Host    Host
 	Silence time.Duration // as in Config
+
+	senders senders
 }
 
-// errStranger is returned for a connection that is meant for another incarnation, or that speaks
-// another version.
-var errStranger = errors.New("link: the connection is not meant for this node")
+// Why a connection is closed whose frames could still be read.
+var (
+	// errStranger: it is meant for another incarnation, or speaks another version.
+	errStranger = errors.New("link: the connection is not meant for this node")
+	// errSucceeded: the sender has made a newer one.
+	errSucceeded = errors.New("link: the sender has given the connection up")
+	// errPaused: nothing was read for so long that the sender must have given it up.
+	errPaused = errors.New("link: this end was silent for too long")
+)
 
 // Serve serves a connection that another node has made, until it ends, and closes it.
 func (far *Far) Serve(ctx context.Context, nc net.Conn) error {
@@ -56,6 +64,7 @@ func (far *Far) Serve(ctx context.Context, nc net.Conn) error {
 		stop()
 	})
 	err := s.read(nc)
+	far.senders.leave(s.sender)
 	for _, session := range s.sessions {
 		session.Close()
 	}
@@ -69,6 +78,8 @@ func (far *Far) Serve(ctx context.Context, nc net.Conn) error {
 type served struct {
 	far      *Far
 	self     string // the incarnation that the connection is meant for
+	sender   *sender
+	number   uint64
 	out      *outbox
 	sessions map[uint64]Session
 
@@ -80,15 +91,18 @@ func (s *served) read(nc net.Conn) error {
 	r := frameReader{from: nc}
 	greeted := false
 	for {
-		_ = nc.SetReadDeadline(time.Now().Add(s.far.Silence))
+		began := time.Now()
+		_ = nc.SetReadDeadline(began.Add(s.far.Silence))
 		f, err := r.next()
 		switch {
 		case err != nil:
 			return err
+		case time.Since(began) > s.far.Silence:
+			return errPaused // before the deadline was noticed, a frame was there
 		case f.kind == beat: // answered here, whatever the calls wait for
 			s.out.add(answer, f.id, nil)
 		case f.kind == hello && !greeted:
-			if err := s.meet(f.body); err != nil {
+			if err := s.meet(f); err != nil {
 				return err
 			}
 			greeted = true
@@ -104,22 +118,39 @@ func (s *served) read(nc net.Conn) error {
 
 // meet checks that the connection is meant for this incarnation: what is meant for an earlier
 // one must not be carried out.
-func (s *served) meet(b []byte) error {
-	f := body{left: b}
-	v, from, to := f.uint16(), f.text(), f.text()
-	if err := f.err(); err != nil {
+func (s *served) meet(f frame) error {
+	b := body{left: f.body}
+	v, from, to := b.uint16(), b.text(), b.text()
+	if err := b.err(); err != nil {
 		return err
 	}
 	if s.self = to; v != version || to != s.far.Self() {
 		return fmt.Errorf("%w: version %d from %s for %s", errStranger, v, from, to)
 	}
+	if s.number = f.id; s.number != noNumber {
+		s.sender = s.far.senders.meet(from, s.number)
+	}
 	return nil
 }
 
+// take carries a frame out, unless the sender has made another connection: it has told its clients
+// already that what it sent on this one is lost.
 func (s *served) take(f frame) error {
-	if s.self != s.far.Self() { // what was asked of an earlier incarnation is not carried out
-		return errStranger
+	if s.sender == nil {
+		return errFrame // a probe has nothing else to say
 	}
+	s.sender.mu.Lock()
+	defer s.sender.mu.Unlock()
+	switch {
+	case s.self != s.far.Self(): // what was asked of an earlier incarnation is not carried out
+		return errStranger
+	case s.number != s.sender.latest:
+		return errSucceeded
+	}
+	return s.carryOut(f)
+}
+
+func (s *served) carryOut(f frame) error {
 	switch f.kind {
 	case call:
 		return s.call(f)
