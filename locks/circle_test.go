@@ -126,6 +126,22 @@ func TestNoCircle(t *testing.T) {
 			_, err := a.waitByName("b")
 			want(t, "wait", err, ErrQueued)
 		},
+		"all-locks-were-flushed-by-the-server": func(t *testing.T, a, b *client) {
+			must(t, a.add("other", time.Hour))
+			a.m.FlushAfter(time.Second)
+			pass(time.Second)
+			must(t, a.add("a", time.Hour))
+			must(t, b.add("b", time.Hour))
+			_, err := a.waitByName("b")
+			want(t, "wait", err, ErrQueued)
+		},
+		"all-locks-were-flushed-by-another-node": func(t *testing.T, a, b *client) {
+			a.m.FlushAfter(0)
+			must(t, a.add("a", time.Hour))
+			must(t, b.add("b", time.Hour))
+			_, err := a.waitByName("b")
+			want(t, "wait", err, ErrQueued)
+		},
 		"a-lock-of-b-was-compared-and-deleted-by-another": func(t *testing.T, a, b *client) {
 			must(t, b.add("other", time.Hour))
 			c := newClient(a.m, "c")

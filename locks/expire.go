@@ -72,10 +72,13 @@ func (m *Manager) expireDue() (next time.Duration) {
 	now := m.now()
 	next = ttl.Forever
 	if at := time.Duration(m.flushAt.Load()); at != 0 {
-		if at > now {
+		switch {
+		case at > now:
 			next = at
-		} else if m.flushAt.CompareAndSwap(int64(at), 0) { // if not, a later flush has replaced it
-			m.flushNow(nil)
+		case m.strict && m.JournalErr() != nil:
+			next = now + restsFor
+		case m.flushAt.CompareAndSwap(int64(at), 0): // if not, a later flush has replaced it
+			m.flushNow(new(Session))
 		}
 	}
 	for _, sh := range m.shards {
@@ -143,7 +146,8 @@ func (sh *shard) expireOne(now time.Duration) bool {
 	return sh.forget(now)
 }
 
-// restsFor is how late Run may act on what has become due while the key was not Owned.
+// restsFor is how late Run may act on what has become due while the key was not Owned, or while
+// nothing could be confirmed.
 const restsFor = 100 * time.Millisecond
 
 // forgetEvery is how late Run may forget clients that do not come back. With many of

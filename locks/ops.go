@@ -246,11 +246,12 @@ func (sh *shard) flush(by *Session, now time.Duration) {
 	sh.settle(0)
 }
 
-// FlushAfter flushes when delay is over. A later flush, delayed or not, replaces one that
-// is pending.
+// FlushAfter flushes when delay is over, as a client of its own, so that the holders may be at
+// work: see claimant.shared. A later flush, delayed or not, replaces one that is pending. What
+// is due while a node of a cluster has no quorum waits for that.
 func (m *Manager) FlushAfter(delay time.Duration) {
 	if delay <= 0 {
-		_, _ = m.Flush(nil)
+		_, _ = m.Flush(new(Session))
 		return
 	}
 	at := expiresAt(delay, m.now())
