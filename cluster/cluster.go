@@ -1,9 +1,10 @@
 package cluster
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,7 +54,7 @@ func (n *Node) withdraw(key []byte, token uint64) {
 	}
 }
 
-// FlushAll implements server.Cluster. Unless all nodes have done it, the error says which has
+// FlushAll implements server.Cluster. Unless all nodes have done it, the error says which have
 // not.
 func (n *Node) FlushAll(delay time.Duration) error {
 	if err := n.journal.Confirm(n.journal.Mark()); err != nil {
@@ -61,12 +62,12 @@ func (n *Node) FlushAll(delay time.Duration) error {
 	}
 	var all sync.WaitGroup
 	var mu sync.Mutex
-	var errs []error
+	var failed []string
 	note := func(name string, err error) {
 		if err != nil {
 			mu.Lock()
 			defer mu.Unlock()
-			errs = append(errs, fmt.Errorf("not flushed at node %s", name))
+			failed = append(failed, name)
 		}
 	}
 	for _, m := range n.slots.Members() {
@@ -81,7 +82,11 @@ func (n *Node) FlushAll(delay time.Duration) error {
 		})
 	}
 	all.Wait()
-	return errors.Join(errs...)
+	if len(failed) == 0 {
+		return nil
+	}
+	slices.Sort(failed)
+	return fmt.Errorf("not flushed at %s", strings.Join(failed, ", "))
 }
 
 // Owner implements server.Cluster.

@@ -26,12 +26,16 @@ func (r remote) Do(c link.Call, done func(link.Reply)) {
 	})
 }
 
+// linkError tells a front what became of a request. Whatever is not known to be without effect
+// may have been carried out.
 func linkError(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, locks.ErrMoved):
 		return link.ErrMoved
+	case errors.Is(err, server.ErrNotPassed):
+		return link.ErrRefused
 	}
 	return link.ErrUnconfirmed
 }

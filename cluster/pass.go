@@ -15,6 +15,7 @@ var (
 	errNoQuorum = errors.New("no quorum")
 	errLost     = errors.New("owner lost, outcome unknown")
 	errGone     = errors.New("the client has gone")
+	errRefused  = errors.New("the owner does not know this request")
 )
 
 // retryPause is the pause before a node is asked again that has answered, but does not serve the
@@ -108,6 +109,8 @@ func (p *passage) answered(began time.Time, r server.Reply) {
 		p.done(server.Reply{Err: errLost})
 	case errors.Is(r.Err, link.ErrLost):
 		p.again(time.Since(began), errNoQuorum)
+	case errors.Is(r.Err, link.ErrRefused), errors.Is(r.Err, server.ErrNotPassed):
+		p.done(server.Reply{Err: errRefused}) // it may be of another version
 	case errors.Is(r.Err, link.ErrUnconfirmed):
 		p.done(server.Reply{Err: errNoQuorum})
 	default:

@@ -39,8 +39,8 @@ type remoteCall struct {
 	done     func(Reply)
 }
 
-// errNotPassed is the reply to what no front passes on.
-var errNotPassed = errors.New("not a request for another node")
+// ErrNotPassed is the reply to what no front passes on. It is not carried out.
+var ErrNotPassed = errors.New("not a request for another node")
 
 // OpenRemote returns a session for a client of another node; client is its address. The session
 // ends with Close or Shutdown.
@@ -152,7 +152,7 @@ func (c *conn) handleText(text []byte) {
 	err := c.readText(text, q)
 	c.beginReply()
 	if !c.handle(q, err) {
-		c.member.remote.fails(errNotPassed)
+		c.member.remote.fails(ErrNotPassed)
 	}
 	c.endReply()
 	c.in.Close()

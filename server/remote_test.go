@@ -85,7 +85,7 @@ func TestRemote(t *testing.T) {
 		r.do("quit")
 		r.do("")
 		r.do("set item 0 0 100")
-		r.gets("VALUE lock 0 1|x|END", "END", "ERROR", errNotPassed.Error(), "CLIENT_ERROR bad command line format", "SERVER_ERROR out of memory storing object")
+		r.gets("VALUE lock 0 1|x|END", "END", "ERROR", ErrNotPassed.Error(), "CLIENT_ERROR bad command line format", "SERVER_ERROR out of memory storing object")
 		if s.counts.total.Load() != 0 || len(s.conns) != 0 {
 			t.Error("counted as a connection of this node")
 		}
@@ -266,4 +266,12 @@ func TestRemotesPassLocksOn(t *testing.T) {
 	}
 	all.Wait()
 	must(t, s.Shutdown(t.Context()))
+}
+
+// Whatever an error says, its answer is one line.
+func TestFaultIsOneLine(t *testing.T) {
+	err := errors.Join(errors.New("not flushed at a"), errors.New("not flushed\r\nat b"))
+	if got := faultOf(err).Line; got != "SERVER_ERROR not flushed at a not flushed at b" {
+		t.Errorf("got %q", got)
+	}
 }

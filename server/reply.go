@@ -1,6 +1,8 @@
 package server
 
 import (
+	"strings"
+
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
 )
@@ -21,7 +23,8 @@ func faultOf(err error) *protocol.Fault {
 	if f, ok := faults[err]; ok {
 		return f
 	}
-	return &protocol.Fault{Line: "SERVER_ERROR " + err.Error()} // an ErrJournal and its cause
+	// An ErrJournal and its cause, or what other nodes have said: in one line, whatever it is.
+	return &protocol.Fault{Line: "SERVER_ERROR " + strings.Join(strings.Fields(err.Error()), " ")}
 }
 
 // metaWords has the word for each sentinel error of locks in replies to meta commands. Other
