@@ -128,6 +128,9 @@ func (j *Journal) Now() time.Duration { return j.config.Clock().Boot }
 // Waits reports whether Commit may take as long as the disk does.
 func (j *Journal) Waits() bool { return j.config.Fsync == Always }
 
+// Limit says that locks of any size can be kept.
+func (j *Journal) Limit() int { return 0 }
+
 // Strict reports that reads and refusals promise nothing: nobody else can have changed what
 // this process knows.
 func (j *Journal) Strict() bool { return false }

@@ -85,7 +85,7 @@ func (sh *shard) isClosed(c *Put, now time.Duration) bool {
 	if !sh.settling(now) && (len(sh.closed) == 0 || sh.closed[stringOf(c.Key)] == nil) {
 		return false
 	}
-	return sh.isClaim(c)
+	return sh.m.isClaim(c)
 }
 
 // settling reports whether all locks that nobody holds are closed because the server has

@@ -33,6 +33,7 @@ type nodeJournal struct {
 	*history
 	born  time.Time
 	round chan struct{} // full while a round is under way
+	limit int           // bytes of a lock
 
 	mu      sync.Mutex // taken before that of history
 	next    uint64     // number of the next round
@@ -116,6 +117,7 @@ func (j *nodeJournal) Err() error {
 func (j *nodeJournal) Commit() error            { return j.Confirm(j.Mark()) }
 func (j *nodeJournal) Pending() bool            { return true }
 func (j *nodeJournal) Waits() bool              { return j.slow > 0 }
+func (j *nodeJournal) Limit() int               { return j.limit }
 func (j *nodeJournal) Strict() bool             { return true }
 func (j *nodeJournal) Doubtful([]byte) bool     { return j.Err() != nil }
 func (j *nodeJournal) SaveClasses([]byte) error { return nil }

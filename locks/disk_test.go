@@ -172,6 +172,8 @@ func (d *disk) apply(e *journal.Entry) {
 
 func (p *process) Waits() bool { return p.slow > 0 }
 
+func (p *process) Limit() int { return 0 }
+
 func (p *process) Err() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

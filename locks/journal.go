@@ -31,6 +31,8 @@ type Journal interface {
 	// every reply about a key waits for Confirm, whatever it says.
 	Strict() bool
 	Waits() bool
+	// Limit is how many bytes of key and value a lock may have to be kept; 0 if any may.
+	Limit() int
 	Err() error
 	Checkpoint(walk func(emit func(*journal.Entry)) error) error
 	WantsCheckpoint() <-chan struct{}

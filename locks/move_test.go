@@ -512,3 +512,51 @@ func TestAdopt(t *testing.T) {
 		}
 	})
 }
+
+// A delayed flush that is due without a quorum frees nothing before there is one again.
+func TestDelayedFlushWithoutQuorum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := cluster(t, Config{}, time.Millisecond)
+		must(t, newClient(a.Manager, "holder").add(key, time.Hour))
+		must(t, a.Commit())
+		next := newClient(a.Manager, "next").wait(t, key, time.Hour, time.Hour)
+		a.FlushAfter(time.Second)
+		a.journal.lose(true)
+		_ = a.Commit()
+		pass(10 * time.Second)
+		wantOwner(t, a.Manager, key, "holder")
+		wantOutcomes(t, []*place{next}, "waits")
+		a.journal.lose(false)
+		must(t, a.Commit())
+		pass(time.Second)
+		wantOwner(t, a.Manager, key, "next")
+		wantOutcomes(t, []*place{next}, "granted")
+	})
+}
+
+// A lock whose value is too large for the journal is refused, and an item is not.
+func TestTooLargeForTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := cluster(t, Config{LockKeys: []Pattern{MustPattern("lock*")}}, time.Millisecond)
+		a.journal.limit = 100
+		store := func(op Op, key string, size int) error {
+			_, err := a.Put(&Put{Op: op, Key: []byte(key), Value: make([]byte, size), Lease: time.Hour, Session: new(Session)})
+			return err
+		}
+		large := 100 - len("lock:1") + 1
+		want(t, "a claim too large", store(Add, "lock:1", large), ErrTooLarge)
+		must(t, store(Add, "lock:1", large-1))
+		want(t, "a renewal too large", store(Set, "lock:1", large), ErrTooLarge)
+		want(t, "an append too large", store(Append, "lock:1", 1), ErrNotStored)
+		must(t, store(Set, "lock:1", large-1))
+		must(t, store(Add, "item", 1000))
+		if n := a.Totals().TooLarge; n != 2 {
+			t.Errorf("%d are counted", n)
+		}
+		p := new(place)
+		_, err := a.PutOrWait(&Put{Op: Add, Key: []byte("lock:1"), Value: make([]byte, large), Lease: time.Hour, Session: new(Session)},
+			&Wait{For: time.Hour, Waiter: p, Waiting: &p.Waiting})
+		want(t, "a wait for what is too large", err, ErrTooLarge)
+		must(t, a.Commit())
+	})
+}

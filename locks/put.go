@@ -82,6 +82,15 @@ func (m *Manager) fits(c *Put, size int) bool {
 	return total <= m.config.ItemSizeMax
 }
 
+// fitsJournal reports whether a lock with a value of that size can be kept.
+func (m *Manager) fitsJournal(key []byte, size int) bool {
+	if m.journal == nil {
+		return true
+	}
+	limit := m.journal.Limit()
+	return limit == 0 || len(key)+size <= limit
+}
+
 // Put carries out a storage command. A refusal is ErrNotStored, ErrExists or
 // ErrNotFound.
 func (m *Manager) Put(c *Put) (Stored, error) { return m.PutOrWait(c, nil) }
@@ -90,7 +99,7 @@ func (m *Manager) Put(c *Put) (Stored, error) { return m.PutOrWait(c, nil) }
 // then PutOrWait returns ErrQueued, and the result comes through the wait's Waiter. It
 // reads wait, which may be nil, only until it returns.
 func (m *Manager) PutOrWait(c *Put, wait *Wait) (Stored, error) {
-	if !m.fits(c, len(c.Value)) {
+	if !m.fits(c, len(c.Value)) || m.isClaim(c) && !m.fitsJournal(c.Key, len(c.Value)) {
 		m.Oversize(c.Key, c.Op == Set)
 		return Stored{}, ErrTooLarge
 	}
@@ -179,14 +188,14 @@ func (sh *shard) putOn(it *item, c *Put, hash uint64, wait *Wait, now time.Durat
 
 // isClaim reports whether a Put is an add that makes a lock, not an ordinary item. If the
 // lease is over, the item is stored and gone at once: that is not a lock.
-func (sh *shard) isClaim(c *Put) bool {
-	return c.Op == Add && c.Lease > 0 && sh.m.matches.match(c.Key)
+func (m *Manager) isClaim(c *Put) bool {
+	return c.Op == Add && c.Lease > 0 && m.matches.match(c.Key)
 }
 
 // create stores under a key that is free: a grant if it is a claim. since is when the
 // claimant began to wait at another node, 0 if it did not.
 func (sh *shard) create(c *Put, hash uint64, since, now time.Duration) (Stored, error) {
-	isClaim := sh.isClaim(c)
+	isClaim := sh.m.isClaim(c)
 	if isClaim && sh.m.journal != nil {
 		if err := sh.m.JournalErr(); err != nil {
 			return Stored{}, err
@@ -237,15 +246,15 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 		sh.release(it, c.Session, now)
 		return Stored{CAS: sh.m.nextToken(), Size: int32(len(c.Value))}, nil
 	}
-	if joins && !sh.m.fits(c, len(it.Value())+len(c.Value)) {
-		return Stored{}, ErrNotStored
-	}
-	if err := sh.keepable(it, false); err != nil {
-		return Stored{}, err
-	}
 	growth := len(c.Value)
 	if !joins {
 		growth -= len(it.Value())
+	}
+	if err := sh.outgrows(it, c, growth); err != nil {
+		return Stored{}, err
+	}
+	if err := sh.keepable(it, false); err != nil {
+		return Stored{}, err
 	}
 	sh.table.Use(it, now)
 	if growth > 0 && !sh.evict(int64(growth), it) { // a renewal that does not grow needs no room
@@ -269,6 +278,21 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 	sh.counts.TotalItems++
 	sh.settle(settleStep)
 	return Stored{CAS: it.CAS(), Size: int32(len(it.Value()))}, nil
+}
+
+// outgrows returns why a value must not grow by so many bytes, nil if it may.
+func (sh *shard) outgrows(it *item, c *Put, growth int) error {
+	joins := c.Op == Append || c.Op == Prepend
+	size := len(it.Value()) + growth
+	fits := (!joins || sh.m.fits(c, size)) && (!held(it) || sh.m.fitsJournal(it.Key(), size))
+	switch {
+	case fits:
+		return nil
+	case joins:
+		return ErrNotStored
+	}
+	sh.counts.TooLarge++
+	return ErrTooLarge
 }
 
 // overwrite stores the new value and, unless that is joined to the old one, the flags.

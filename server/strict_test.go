@@ -84,6 +84,7 @@ func (q *quorum) Err() error {
 func (q *quorum) Commit() error                                              { return q.Confirm(q.Mark()) }
 func (q *quorum) Pending() bool                                              { return true }
 func (q *quorum) Waits() bool                                                { return true }
+func (q *quorum) Limit() int                                                 { return 0 }
 func (q *quorum) Strict() bool                                               { return true }
 func (q *quorum) Doubtful([]byte) bool                                       { return false }
 func (q *quorum) Now() time.Duration                                         { return 0 }

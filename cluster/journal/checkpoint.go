@@ -80,9 +80,11 @@ type checkpoint struct {
 }
 
 func (c *checkpoint) add(e *journal.Entry) {
-	c.buf = e.Append(c.buf)
-	if len(c.buf) >= maxBatch {
+	batches := pack([][]byte{c.buf}, e)
+	c.buf = batches[0]
+	if len(batches) > 1 {
 		c.err = c.flush()
+		c.buf = append(c.buf, batches[1]...)
 	}
 }
 

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -106,6 +107,9 @@ func (j *Journal) Replay(func(*journal.Entry)) (journal.Recovered, error) {
 // Strict says that reads and refusals have to be confirmed, too.
 func (j *Journal) Strict() bool { return true }
 
+// Limit is how many bytes of key and value a lock may have: an entry goes into one transaction.
+func (j *Journal) Limit() int { return maxEntry }
+
 // Waits says that Commit takes its time.
 func (j *Journal) Waits() bool { return true }
 
@@ -113,16 +117,27 @@ func (j *Journal) Waits() bool { return true }
 func (j *Journal) Append(e *journal.Entry) (number uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	last := len(j.pending) - 1
-	if last < 0 || len(j.pending[last]) >= maxBatch {
-		j.pending, last = append(j.pending, nil), last+1
-	}
-	j.pending[last] = e.Append(j.pending[last])
+	j.pending = pack(j.pending, e)
 	if !e.Chosen {
 		j.tokens = max(j.tokens, e.Token)
 	}
 	j.want()
 	return j.next.number
+}
+
+// pack adds an entry to the last batch or, if that would be too large then, to one more.
+func pack(batches [][]byte, e *journal.Entry) [][]byte {
+	last := len(batches) - 1
+	if last < 0 {
+		return append(batches, e.Append(nil))
+	}
+	before := len(batches[last])
+	both := e.Append(batches[last])
+	if before == 0 || len(both) <= maxBatch {
+		batches[last] = both
+		return batches
+	}
+	return append(batches, bytes.Clone(both[before:]))
 }
 
 // Mark returns the number of the round that confirms what is known now.

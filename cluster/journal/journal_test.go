@@ -310,6 +310,18 @@ func TestStopsDuringARound(t *testing.T) {
 	})
 }
 
+// A node whose engine ends tells its clients of the quorum, too.
+func TestEngineEnds(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.live("a1")
+		_ = w.node.Close()
+		n := w.Append(put("k", 1))
+		if err := w.Confirm(n); err != ErrNoQuorum || w.Err() != ErrNoQuorum {
+			t.Errorf("%v, then %v", err, w.Err())
+		}
+	})
+}
+
 // A map that has changed is read, and the same batch is written by that.
 func TestMapChanges(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
@@ -335,6 +347,31 @@ func TestManyEntries(t *testing.T) {
 			want = append(want, fmt.Sprint("+k", i, "-", i))
 		}
 		if err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		w.wants("a1", strings.Join(want, " "))
+	})
+}
+
+// Entries of the largest size that Limit allows are kept, whatever comes before them, and can be
+// written into a checkpoint.
+func TestLargestEntries(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.live("a1")
+		var want []string
+		var holds []*journal.Entry
+		for i, size := range []int{10, maxBatch - 100, w.Limit() - 250, w.Limit() - 250, 10, 200} {
+			e := put(strings.Repeat("k", 249)+fmt.Sprint(i), uint64(i))
+			e.Value, e.Claim = bytes.Repeat([]byte("v"), size), [16]byte{1}
+			w.Append(e)
+			holds = append(holds, e)
+			want = append(want, fmt.Sprint("+", string(e.Key), i))
+		}
+		if err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		w.wants("a1", strings.Join(want, " "))
+		if err := w.Checkpoint(walk(func() {}, holds...)); err != nil {
 			t.Fatal(err)
 		}
 		w.wants("a1", strings.Join(want, " "))
@@ -439,6 +476,26 @@ func TestWantsCheckpoint(t *testing.T) {
 			if err := w.Commit(); err != nil || n > 100 {
 				t.Fatal(n, err)
 			}
+		}
+	})
+}
+
+// An idle node's journal stays short, because batches count even if they are empty.
+func TestIdleNodeWantsCheckpoints(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.live("a1")
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		select {
+		case <-w.WantsCheckpoint():
+		case <-ctx.Done():
+			t.Fatalf("%d batches", len(w.fake.Pairs(prefix+"journal/")))
+		}
+		if err := w.Checkpoint(walk(func() {})); err != nil {
+			t.Error(err)
+		}
+		if n := len(w.fake.Pairs(prefix + "journal/")); n > 10 {
+			t.Errorf("%d batches are left", n)
 		}
 	})
 }

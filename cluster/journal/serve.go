@@ -13,7 +13,13 @@ const (
 	// left of leases from the latest one.
 	signOfLife = time.Second
 	retryGap   = 10 * time.Millisecond // between a try that has failed and the next
-	maxBatch   = 256 << 10             // bytes of entries, after which the next batch begins
+	maxBatch   = 256 << 10             // bytes of entries in a batch, unless it has only one
+	// What a transaction has beside an entry's key and value takes much less than the rest.
+	maxEntry = engine.MaxBytes - 4<<10
+	// batchCost is how many bytes a batch counts beside its entries: each is a key in the engine,
+	// and has to be read at a take-over. An idle node writes less than 40 minutes of empty ones
+	// before it makes a checkpoint.
+	batchCost = 2 << 10
 )
 
 // Serve carries out the rounds of one incarnation until the context is done or the incarnation
@@ -21,10 +27,10 @@ const (
 func (j *Journal) Serve(ctx context.Context, member Membership) error {
 	j.begin(ctx, member)
 	err := j.rounds(ctx, member)
-	if ctx.Err() != nil {
-		j.end(ErrNoQuorum) // clients are told so, not that a context was canceled
+	if errors.Is(err, ErrFenced) {
+		j.end(ErrFenced)
 	} else {
-		j.end(err)
+		j.end(ErrNoQuorum) // clients are told so, not what happened to a context or the engine
 	}
 	return err
 }
@@ -94,7 +100,7 @@ func (j *Journal) succeed(r *round, batches []*batch) {
 	j.began = time.Time{}
 	close(r.done)
 	for _, b := range batches {
-		j.grown += int64(headerSize + len(b.entries))
+		j.grown += int64(batchCost + len(b.entries))
 	}
 	if j.grown > max(checkpointBytes, checkpointFactor*j.size) && !j.frozen.Load() {
 		signal(j.wants)
