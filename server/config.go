@@ -15,6 +15,10 @@ type Config struct {
 	Locks *locks.Manager
 	// Cluster passes on the requests about keys that other nodes serve; nil for one server.
 	Cluster Cluster
+	// Pause, in a cluster, is for how long this process may stand still without other nodes taking
+	// over. After that, releases that name no token are refused among the input that was there by
+	// then. 0 means 1.5 s.
+	Pause time.Duration
 	// MaxConns bounds the connections served at a time. A further one is answered
 	// "ERROR Too many open connections". 0 means DefaultMaxConns.
 	MaxConns int

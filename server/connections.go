@@ -29,6 +29,10 @@ func (s *Server) register(c *conn) bool {
 	if len(s.conns) == 1 {
 		s.alone = make(chan struct{})
 		go s.sweep(s.alone)
+		if s.config.Cluster != nil {
+			s.pauses.looked.Store(s.now())
+			go s.watchPauses(s.alone)
+		}
 	}
 	return true
 }

@@ -12,6 +12,7 @@ type member struct {
 	session uint64  // of a client that has sent requests for other nodes, or 0
 	client  string  // its address
 	moved   bool    // another node turned out to serve the key of the present request
+	arrival arrival // of a client's requests
 }
 
 // isFront reports whether requests are passed on; isRemote, whether they were.
@@ -26,6 +27,10 @@ func (m *member) close() {
 
 // runInCluster is run in a cluster: requests about keys that other nodes serve are passed on.
 func (c *conn) runInCluster(q *protocol.Request) (goesOn bool) {
+	if c.isFront() && releasesBlindly(q) && c.mayBeOld() {
+		c.fault(q, errOld)
+		return true
+	}
 	if c.isFront() && hasSeveralKeys(q) {
 		return c.getSeveral(q)
 	}

@@ -42,6 +42,7 @@ type Server struct {
 	crawler   atomic.Bool // enabled: items can be listed
 	sessions  atomic.Uint64
 	confirms  confirms
+	pauses    pauses
 
 	mu        sync.Mutex // guards what follows
 	loop      *loop      // started when there is a socket to serve
@@ -89,6 +90,7 @@ func New(c Config) *Server {
 		unfinished: protocol.NewAllowance(c.Locks.Config().MemoryLimit),
 		unread:     protocol.NewAllowance(unreadShare * c.Locks.Config().MemoryLimit),
 	}
+	s.pauses.longest = int64(c.Pause)
 	s.crawler.Store(!c.Settings.NoLRUCrawler)
 	s.verbosity.Store(int32(c.Settings.Verbosity))
 	s.detail.init(c.Settings.StatKeyPrefix, c.Settings.DetailEnabled)
@@ -100,6 +102,7 @@ func (c *Config) setDefaults() {
 	c.KeepAlive = cmp.Or(c.KeepAlive, DefaultKeepAlive)
 	c.UserTimeout = cmp.Or(c.UserTimeout, DefaultUserTimeout)
 	c.justGranted = cmp.Or(c.justGranted, defaultJustGranted)
+	c.Pause = cmp.Or(c.Pause, defaultPause)
 	c.SendTimeout = cmp.Or(c.SendTimeout, DefaultSendTimeout)
 	c.RequestTimeout = cmp.Or(c.RequestTimeout, DefaultRequestTimeout)
 	c.Settings.Threads = cmp.Or(c.Settings.Threads, runtime.GOMAXPROCS(0))

@@ -86,8 +86,10 @@ func (s *stream) readLast() bool {
 // read waits for input and reads it, or sets readErr.
 func (s *stream) read() {
 	c := s.conn
+	c.willRead()
 	n, err := s.nc.Read(c.in.Space())
 	c.received(n)
+	c.hasRead(s.conn.srv.pauses.isFresh(c.srv.now())) // more may be in the layers below
 	c.readErr = nil
 	if n == 0 {
 		c.readErr = err

@@ -132,9 +132,11 @@ func (s *socket) receive() bool {
 	c := s.conn
 	c.readErr = nil
 	space := c.in.Space()
+	c.willRead()
 	n, err := transfer(syscall.SYS_READ, s.fd, space)
 	switch {
 	case err == syscall.EAGAIN:
+		c.hasRead(true)
 		s.input = noInput
 		c.in.Release()
 		return false
@@ -146,6 +148,7 @@ func (s *socket) receive() bool {
 		return false
 	}
 	c.received(n)
+	c.hasRead(n < len(space))
 	s.rest -= n
 	switch { // on a stream socket, a short read has read everything
 	case s.input == inputEnds:

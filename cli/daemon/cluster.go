@@ -155,7 +155,7 @@ func (s *service) join(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("--cluster: %w", err), node.Close())
 	}
 	s.node = node
-	c.server.Cluster = node
+	c.server.Cluster, c.server.Pause = node, c.cluster.suspect
 	c.locks.Journal, c.locks.Owned, c.locks.Withdraw = node.Journal(), node.Owned, node.Withdraw
 	return nil
 }

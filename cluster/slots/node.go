@@ -137,7 +137,7 @@ func (n *Node) Incarnation() string {
 // incarnation that has lived for healthy.
 const (
 	minPause = time.Second
-	maxPause = 30 * time.Second
+	maxPause = 10 * time.Second
 	healthy  = time.Minute
 )
 

@@ -313,3 +313,40 @@ func (w *world) heal(name string) {
 	n.silent = false
 	w.mu.Unlock()
 }
+
+// A node that was fenced comes back as another incarnation, and serves within 20 seconds, however
+// often that has happened before. After a healthy minute it comes back as soon as the first time.
+func TestFencedNodeComesBack(t *testing.T) {
+	bubble(t, three, func(t *testing.T, w *world) {
+		w.settled()
+		a := w.nodes["a"]
+		comesBack := func() (after time.Duration) {
+			t.Helper()
+			before, fenced := a.Incarnation(), time.Now()
+			w.fake.Do(engine.Txn{Then: []engine.Op{engine.Delete("/test/member/" + before)}})
+			for a.Incarnation() == before || a.Incarnation() == "" {
+				time.Sleep(time.Millisecond)
+			}
+			after = time.Since(fenced)
+			for w.share()["a"] < Count/6 {
+				time.Sleep(time.Millisecond)
+			}
+			if ready := time.Since(fenced); ready > 20*time.Second {
+				t.Errorf("ready after %v", ready)
+			}
+			return after
+		}
+		var pauses []time.Duration
+		for range 7 {
+			pauses = append(pauses, comesBack())
+		}
+		if pauses[0] > minPause+time.Second || pauses[6] < 2*minPause {
+			t.Errorf("it came back after %v", pauses)
+		}
+		time.Sleep(healthy)
+		if after := comesBack(); after > minPause+time.Second {
+			t.Errorf("after a healthy minute it came back after %v", after)
+		}
+		w.settled()
+	})
+}

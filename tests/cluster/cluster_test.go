@@ -209,3 +209,33 @@ func TestRollingRestart(t *testing.T) {
 		<-stopped
 	}
 }
+
+// A release that lay in the socket of a stopped node, and names no token, does not end the hold of
+// whoever was granted the lock meanwhile.
+func TestBareDeleteAtStoppedNode(t *testing.T) {
+	t.Parallel()
+	n := startNodes(t)
+	const key = "lock:job"
+	owner := n.owner(key)
+	front := n.others(owner)[0]
+	at, before := n.dial(owner), n.dial(front)
+	before.send("add "+key+" 0 600 5", "alice")
+	before.gets("STORED")
+	token := at.token(key, "alice")
+	n.signal(front, syscall.SIGSTOP)
+	before.send("delete " + key)
+	n.awaitLoss(owner, front)
+	at.send("md "+key+" C"+token, "add "+key+" 0 600 3", "bob")
+	at.gets("HD", "STORED")
+	token = at.token(key, "bob")
+	n.signal(front, syscall.SIGCONT)
+	if line := before.line(); !strings.HasPrefix(line, "SERVER_ERROR") {
+		t.Errorf("the stopped node answers %q", line)
+	}
+	if got := at.token(key, "bob"); got != token {
+		t.Errorf("token %s, then %s", token, got)
+	}
+	n.awaitSlots()
+	before.send("add "+key+" 0 600 5", "alice")
+	before.gets("NOT_STORED")
+}

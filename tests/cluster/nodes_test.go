@@ -169,6 +169,12 @@ func (n *nodes) awaitSlots() {
 	})
 }
 
+// awaitLoss waits until a node knows that another one is no member any more.
+func (n *nodes) awaitLoss(at, lost string) {
+	n.t.Helper()
+	testenv.Eventually(n.t, lost+" is fenced", func() bool { return n.cluster(at)["node_"+lost] == "" })
+}
+
 // owner returns the node that serves a key.
 func (n *nodes) owner(key string) (name string) {
 	n.t.Helper()
