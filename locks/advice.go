@@ -113,7 +113,7 @@ func (m *Manager) Retry(key []byte, s *Session) (time.Duration, error) {
 	if !m.owns(key) {
 		return 0, ErrMoved
 	}
-	now := m.now()
+	now := sh.now(nil)
 	it := sh.find(hash, key, now)
 	switch {
 	case it == nil:

@@ -150,7 +150,7 @@ func set(m *Manager, key, value string, lease time.Duration) error {
 // value reads an item; ok is false if there is none.
 func value(m *Manager, key string) (value string, ok bool) {
 	var r reading
-	err := m.Get([]byte(key), &r)
+	err := m.Get([]byte(key), nil, &r)
 	return r.value, err == nil
 }
 

@@ -94,7 +94,7 @@ const batch = 128
 func (m *Manager) expireShard(sh *shard) time.Duration {
 	for {
 		sh.mu.Lock()
-		now := m.now()
+		now := sh.now(nil)
 		more, next := sh.expireBatch(now), sh.nextDue(now)
 		sh.unlock()
 		if !more {

@@ -35,7 +35,7 @@ func (m *Manager) Held(n int, pattern *Pattern) []NamedLock {
 			continue
 		}
 		sh.forgetAll()
-		now := m.now()
+		now := sh.now(nil)
 		l := sh.present(key, sh.find(hash, key, now), nil, now)
 		sh.unlock()
 		if l.Held || l.Waiters() > 0 || l.Delay > 0 {

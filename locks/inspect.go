@@ -50,7 +50,7 @@ func (m *Manager) Lookup(key []byte, s *Session) (l Lock, err error) {
 		return Lock{}, ErrMoved
 	}
 	sh.forgetAll()
-	now := m.now()
+	now := sh.now(nil)
 	it := sh.find(hash, key, now)
 	l = sh.present(key, it, s, now)
 	l.Record = sh.record(key, it)
@@ -300,7 +300,7 @@ func (m *Manager) Dump(r Viewer, more func() bool) {
 	for _, sh := range m.shards {
 		for cursor, done := uint32(0), false; !done; done = cursor == 0 {
 			sh.mu.Lock()
-			cursor = sh.dump(cursor, r, m.now())
+			cursor = sh.dump(cursor, r, sh.now(nil))
 			sh.mu.Unlock()
 			if !more() {
 				return

@@ -184,7 +184,7 @@ func (sh *shard) forget(now time.Duration) bool {
 
 // forgetAll is forgetBatch until there are no more. It unlocks the shard in between.
 func (sh *shard) forgetAll() {
-	for !sh.forgetBatch(sh.m.now()) {
+	for !sh.forgetBatch(sh.now(nil)) {
 		sh.yield()
 	}
 }
@@ -219,7 +219,22 @@ type Session struct {
 	// overtaken is the hash of the latest key for which it polls in vain while others
 	// that came later are queued: see UnaskedWait.
 	overtaken uint64
-	self      *claimant // made when it is needed
+	self      *claimant     // made when it is needed
+	at        time.Duration // as in SetTime
+}
+
+// SetTime tells when the session's next requests had arrived, on the clock of Now. They are
+// carried out as of then, so that one look at the clock is enough for many requests. It must
+// not be earlier than their arrival, or a lease would begin before its request. With 0, each
+// request is carried out as of the moment when its turn comes.
+func (s *Session) SetTime(t time.Duration) { s.at = t }
+
+// Lag is how far the session's time lies back.
+func (m *Manager) Lag(s *Session) time.Duration {
+	if s.at == 0 {
+		return 0
+	}
+	return m.now() - s.at
 }
 
 // maxLines bounds the lines a session is remembered in: a connection that many
@@ -257,7 +272,7 @@ func (m *Manager) Close(s *Session) {
 
 func (m *Manager) leave(s *Session, l *line, closed bool) {
 	l.shard.mu.Lock()
-	l.shard.leave(l, s, closed, m.now())
+	l.shard.leave(l, s, closed, l.shard.now(nil))
 	l.shard.tidy(l)
 	l.shard.mu.Unlock()
 }

@@ -135,6 +135,9 @@ func (m *Manager) Config() Config { return m.config }
 // no lease.
 func (m *Manager) now() time.Duration { return time.Since(m.epoch) }
 
+// Now is the Manager's clock, for Session.SetTime.
+func (m *Manager) Now() time.Duration { return m.now() }
+
 // startClock starts the clock above 0, which stands for "not held", "not free"; if there
 // is a journal, at the time of the journal's clock, so that times are the same on both.
 func (m *Manager) startClock() {

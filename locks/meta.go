@@ -101,7 +101,7 @@ func (m *Manager) Look(l *Look, r Viewer) error {
 			sh.unlock()
 			return ErrMoved
 		}
-		err := sh.look(l, hash, r, m.now())
+		err := sh.look(l, hash, r, sh.now(l.Session))
 		sh.unlock()
 		if err != errNoRoom {
 			return err
@@ -174,7 +174,7 @@ func (m *Manager) Inspect(key []byte, r Viewer) error {
 	if !m.owns(key) {
 		return ErrMoved
 	}
-	now := m.now()
+	now := sh.now(nil)
 	it := sh.find(hash, key, now)
 	if it == nil {
 		return ErrNotFound
@@ -192,7 +192,7 @@ func (m *Manager) Count(d *Delta, r Viewer) error {
 			sh.unlock()
 			return ErrMoved
 		}
-		err := sh.count(d, hash, r, m.now())
+		err := sh.count(d, hash, r, sh.now(d.Session))
 		sh.unlock()
 		if err != errNoRoom {
 			return err
@@ -253,7 +253,7 @@ func (m *Manager) Remove(r *Removal) error {
 	sh.mu.Lock()
 	err := ErrMoved
 	if m.owns(r.Key) {
-		err = sh.remove(r, hash, m.now())
+		err = sh.remove(r, hash, sh.now(r.Session))
 	}
 	sh.unlock()
 	return err
@@ -294,7 +294,7 @@ func (sh *shard) noteOverrun(key []byte, token uint64, taken bool) {
 		return
 	}
 	if token == past.ExpiredToken() || token == 0 && !taken {
-		sh.happenedTo(past, ledger.Overran, sh.m.now())
+		sh.happenedTo(past, ledger.Overran, sh.now(nil))
 	}
 }
 

@@ -140,6 +140,6 @@ func (sh *shard) countHold(it *item) {
 	if held(it) {
 		c := it.Attached.past.Metrics()
 		c.Held++
-		c.Oldest = max(c.Oldest, sh.m.now()-it.Attached.since)
+		c.Oldest = max(c.Oldest, sh.now(nil)-it.Attached.since)
 	}
 }

@@ -484,7 +484,7 @@ func (w *world) checkHolder(l *modelLock) {
 	}
 	if l.isItem {
 		var r reading
-		if err := w.m.Get([]byte(l.key), &r); err != nil || r.value != l.owner || got.Held {
+		if err := w.m.Get([]byte(l.key), nil, &r); err != nil || r.value != l.owner || got.Held {
 			w.t.Errorf("%s is %q, %v; held: %v", l.key, r.value, err, got.Held)
 		}
 		l.token = r.cas

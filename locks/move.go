@@ -24,7 +24,7 @@ func (m *Manager) Adopt(e *journal.Entry, lease time.Duration) {
 	sh, hash := m.shardOf(e.Key)
 	sh.mu.Lock()
 	defer sh.unlock()
-	now := m.now()
+	now := sh.now(nil)
 	if it := sh.table.Find(hash, e.Key); it != nil {
 		sh.forgetItem(it, now)
 	}
@@ -88,7 +88,7 @@ func (sh *shard) disownItems(match func(key []byte) bool) {
 				found = append(found, it)
 			}
 		})
-		now := sh.m.now()
+		now := sh.now(nil)
 		for _, it := range found {
 			sh.forgetItem(it, now)
 		}
@@ -110,7 +110,7 @@ func (sh *shard) forgetItem(it *item, now time.Duration) {
 // disownLine sends away all who wait in a line. It unlocks the shard in between.
 func (sh *shard) disownLine(l *line) {
 	for n := 1; !l.Empty(); n++ {
-		now := sh.m.now()
+		now := sh.now(nil)
 		if w := l.Queue.First(); w != nil {
 			l.Queue.Remove(w)
 			sh.leftQueue(w.X)

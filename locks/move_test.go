@@ -31,7 +31,7 @@ func requests(m *Manager, s *Session) map[string]func() error {
 		"prepend":   put(Prepend, 0),
 		"cas":       put(CompareAndSwap, time.Hour),
 		"wait":      func() error { _, err := (&client{m: m}).tryWait(key, time.Hour, time.Hour); return err },
-		"get":       func() error { return m.Get(k, new(reading)) },
+		"get":       func() error { return m.Get(k, nil, new(reading)) },
 		"gat":       func() error { return renew(m, &Renewal{Key: k, Lease: time.Hour, Reader: new(reading)}) },
 		"touch":     func() error { return m.Touch(k, time.Hour) },
 		"delete":    func() error { return remove(m, key) },

@@ -15,15 +15,16 @@ type Item = store.Item[hold]
 // nothing that takes long.
 type Reader interface{ Item(it *Item) }
 
-// Get shows the item of the key, or returns ErrNotFound.
-func (m *Manager) Get(key []byte, r Reader) error {
+// Get shows the item of the key, or returns ErrNotFound. by is who asks, nil if that is not
+// known.
+func (m *Manager) Get(key []byte, by *Session, r Reader) error {
 	sh, hash := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.unlock()
 	if !m.owns(key) {
 		return ErrMoved
 	}
-	now := m.now()
+	now := sh.now(by)
 	sh.counts.CmdGet++
 	it := sh.find(hash, key, now)
 	if it == nil {
@@ -60,7 +61,7 @@ func (m *Manager) Renew(r *Renewal) (Renewed, error) {
 	if !m.owns(r.Key) {
 		return Renewed{}, ErrMoved
 	}
-	now := m.now()
+	now := sh.now(r.Session)
 	sh.counts.CmdTouch++
 	it := sh.find(hash, r.Key, now)
 	if it == nil {
@@ -132,7 +133,7 @@ func (m *Manager) Arith(d *Delta) (n, cas uint64, err error) {
 	if !m.owns(d.Key) {
 		return 0, 0, ErrMoved
 	}
-	now := m.now()
+	now := sh.now(d.Session)
 	it := sh.find(hash, d.Key, now)
 	if n, err = sh.arith(it, d, now); err == nil {
 		cas = it.CAS()
@@ -218,7 +219,7 @@ func (m *Manager) Flush(by *Session) (entry uint64, err error) {
 func (m *Manager) flushNow(by *Session) (entry uint64) {
 	for _, sh := range m.shards {
 		sh.mu.Lock()
-		sh.flush(by, m.now())
+		sh.flush(by, sh.now(nil))
 		entry = max(entry, sh.ended)
 		sh.unlock()
 	}

@@ -113,7 +113,7 @@ func (m *Manager) PutOrWait(c *Put, wait *Wait) (Stored, error) {
 			sh.unlock()
 			return Stored{}, ErrMoved
 		}
-		done, err := sh.put(c, hash, wait, m.now())
+		done, err := sh.put(c, hash, wait, sh.now(c.Session))
 		sh.unlock()
 		if err != errNoRoom {
 			if err != nil {
@@ -378,7 +378,7 @@ func (m *Manager) failed(key []byte, isSet bool, count func(*Counts)) {
 	if !m.owns(key) {
 		return
 	}
-	now := m.now()
+	now := sh.now(nil)
 	if it := sh.find(hash, key, now); isSet && it != nil && !held(it) {
 		sh.end(it, release, now)
 	}

@@ -47,7 +47,7 @@ func (m *Manager) restore(e *journal.Entry) {
 	sh, hash := m.shardOf(e.Key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.putBack(e, hash, expires, m.now())
+	sh.putBack(e, hash, expires, sh.now(nil))
 }
 
 // putBack makes an item of a hold that has begun earlier. The key has none.

@@ -55,6 +55,8 @@ type shard struct {
 
 	foundExpired, foundFlushed bool // by the latest find
 
+	latest time.Duration // what now has returned last
+
 	view  View          // shown to a Viewer; kept here to save an allocation
 	entry journal.Entry // passed to the journal; kept here for the same reason
 	wrote uint64        // number of the latest entry
@@ -96,6 +98,21 @@ func (sh *shard) unlock() {
 	sh.m.report(lost)
 	sh.m.reportCircles(circles)
 	sh.m.gather(grown)
+}
+
+// now is the time of the present critical section, which works on behalf of s; nil if that
+// is not known. The time of a session's requests may lie a little back, but a shard's time
+// never goes back.
+func (sh *shard) now(s *Session) time.Duration {
+	at := time.Duration(0)
+	if s != nil {
+		at = s.at
+	}
+	if at == 0 {
+		at = sh.m.now()
+	}
+	sh.latest = max(sh.latest, at)
+	return sh.latest
 }
 
 // find returns the live item of the key, or nil. An item found expired is ended
@@ -377,7 +394,7 @@ func (sh *shard) evict(need int64, keep *item) bool {
 			sh.settle(0)
 			return false
 		}
-		now := sh.m.now()
+		now := sh.now(nil)
 		if it.Expires() <= now {
 			sh.counts.reclaimed(it)
 		} else {

@@ -228,7 +228,7 @@ func (m *Manager) GiveUp(w *Waiting, gone bool) (decided bool) {
 	l := w.line
 	l.Queue.Remove(&w.node)
 	sh.leftQueue(w)
-	now := m.now()
+	now := sh.now(nil)
 	if !gone {
 		sh.timedOut(w, now)
 	}
@@ -273,7 +273,7 @@ func (m *Manager) endHoldIf(key []byte, why ending, meant func(it *item) bool) (
 	if !m.owns(key) {
 		return nil, ErrMoved
 	}
-	now := m.now()
+	now := sh.now(nil)
 	if it := sh.find(hash, key, now); it != nil && held(it) && meant(it) {
 		sh.end(it, why, now)
 	}
@@ -393,7 +393,7 @@ func (m *Manager) EndWaits() {
 	for _, sh := range m.shards {
 		for more := true; more; {
 			sh.mu.Lock()
-			more = sh.endWaits(m.now())
+			more = sh.endWaits(sh.now(nil))
 			sh.unlock()
 		}
 	}

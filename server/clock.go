@@ -32,3 +32,10 @@ func (s *seldom) due() (missed int, ok bool) {
 func (s *Server) now() int64 { return int64(time.Since(s.started)) }
 
 func lease(exptime int64) time.Duration { return protocol.Lease(exptime, time.Now) }
+
+// lease is the lease that the present request asks for. It begins at the session's time, and
+// ends at the date if exptime is one.
+func (c *conn) lease(exptime int64) time.Duration { return protocol.Lease(exptime, c.wallTime) }
+
+// wallTime is the session's time on the wall clock.
+func (c *conn) wallTime() time.Time { return time.Now().Add(-c.srv.locks.Lag(&c.session)) }

@@ -64,12 +64,12 @@ func (c *conn) getOne(q *protocol.Request, key []byte) (err error) {
 		c.getReserved(q, key)
 		return nil
 	case q.Verb == protocol.Gat || q.Verb == protocol.Gats:
-		d := lease(q.Exptime)
+		d := c.lease(q.Exptime)
 		_, err = c.srv.locks.Renew(&locks.Renewal{Key: key, Lease: d, Session: &c.session, Reader: c})
 		hit = err == nil
 		c.promise(key, err)
 	default:
-		err = c.srv.locks.Get(key, c)
+		err = c.srv.locks.Get(key, &c.session, c)
 		hit = err == nil
 		c.promiseSight(key, err)
 	}
@@ -115,7 +115,7 @@ func (c *conn) store(q *protocol.Request) bool {
 		Key:        q.Key,
 		Value:      q.Value,
 		Flags:      q.Flags,
-		Lease:      lease(q.Exptime),
+		Lease:      c.lease(q.Exptime),
 		Dated:      protocol.IsDate(q.Exptime),
 		Compare:    q.CAS,
 		HasCompare: q.CAS != 0,
@@ -151,7 +151,7 @@ func (c *conn) store(q *protocol.Request) bool {
 }
 
 func (c *conn) touch(q *protocol.Request) {
-	d := lease(q.Exptime)
+	d := c.lease(q.Exptime)
 	renewed, err := c.srv.locks.Renew(&locks.Renewal{Key: q.Key, Lease: d, Session: &c.session})
 	if err != nil {
 		c.refuse(q, err)
@@ -184,7 +184,13 @@ func (c *conn) arith(q *protocol.Request) {
 		c.fault(q, protocol.ErrReserved)
 		return
 	}
-	err := c.count(q, &locks.Delta{Key: q.Key, By: q.Delta, Decr: q.Verb == protocol.Decr, Compare: q.CAS})
+	err := c.count(q, &locks.Delta{
+		Key:     q.Key,
+		By:      q.Delta,
+		Decr:    q.Verb == protocol.Decr,
+		Compare: q.CAS,
+		Session: &c.session,
+	})
 	if err != nil {
 		c.refuse(q, err)
 	}
@@ -194,7 +200,7 @@ func (c *conn) arith(q *protocol.Request) {
 // count answers incr and decr, unless it returns an error.
 func (c *conn) count(q *protocol.Request, d *locks.Delta) error {
 	if q.Create {
-		d.Vivify, d.Initial, d.Binary, d.Session = true, q.Initial, q.Unprintable, &c.session
+		d.Vivify, d.Initial, d.Binary = true, q.Initial, q.Unprintable
 		return c.srv.locks.Count(d, (*counter)(c))
 	}
 	n, cas, err := c.srv.locks.Arith(d)
@@ -211,7 +217,7 @@ type counter conn
 func (a *counter) View(v *locks.View) {
 	q := &a.work.req
 	if v.Made {
-		v.Touch(lease(q.Exptime))
+		v.Touch((*conn)(a).lease(q.Exptime))
 	}
 	a.out.Number(&q.Head, v.Number, v.Item.CAS())
 }

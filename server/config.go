@@ -51,6 +51,9 @@ type Config struct {
 	// NoDump refuses the commands that list keys: "stats cachedump", "stats held",
 	// "stats detail" and the dumps of "lru_crawler" (memcached's -X).
 	NoDump bool
+	// NoBatchCalls reads and writes each socket with a system call of its own, even where the
+	// kernel would do that for many sockets with one call.
+	NoBatchCalls bool
 	// Shutdown is called for the shutdown command. If it is nil, the command is not
 	// enabled (memcached's -A enables it).
 	Shutdown func(graceful bool)

@@ -147,9 +147,19 @@ func (c *conn) flush() error {
 		return nil
 	}
 	c.beforeAnswers()
-	n, err := c.out.Flush(c)
+	n, err := c.transport.write(c.out.Bytes())
+	return c.flushed(n, err)
+}
+
+// flushed records that the first n bytes of the collected replies were sent. After an error the
+// others are dropped, since the connection is then useless.
+func (c *conn) flushed(n int, err error) error {
+	c.out.Drop()
 	if n > 0 {
 		c.bytesWritten.Add(uint64(n))
+	}
+	if err != nil && err != errCut && err != errUnread {
+		c.writeErr = err
 	}
 	return err
 }
@@ -160,15 +170,6 @@ func (c *conn) flushIfMany() error {
 		return nil
 	}
 	return c.flush()
-}
-
-// Write sends b. Replies are flushed to it.
-func (c *conn) Write(b []byte) (int, error) {
-	n, err := c.transport.write(b)
-	if err != nil && err != errCut && err != errUnread {
-		c.writeErr = err
-	}
-	return n, err
 }
 
 // received records that n bytes were read into the space of c.in.

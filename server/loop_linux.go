@@ -46,9 +46,9 @@ type loop struct {
 
 const (
 	// maxEvents bounds how many sockets with events are taken from epoll at a time.
-	maxEvents = 16
+	maxEvents = maxOps
 	// For a batch of manyEvents it is worth waking another thread.
-	manyEvents = 8
+	manyEvents = maxEvents
 	// A sleep of less than shortSleep costs more than it saves. After one, the leader
 	// polls up to maxLooks times before it sleeps, and lets other threads run in between.
 	shortSleep = 100 * time.Microsecond
@@ -178,37 +178,44 @@ type worker struct {
 	unsent []*socket // have had their turn, with replies still to send
 	sent   int       // how many of unsent are done
 	later  []*socket // have more to do than fits one turn
+	bulk   bulk
 
 	retired bool // it has a successor, and only finishes its batch
 }
 
 // turn is a socket that is to be attended to, and its events, 0 if there are none.
 type turn struct {
-	socket *socket
-	events uint32
+	socket  *socket
+	events  uint32
+	claimed bool // by the worker
 }
 
 // run serves until stop, or until a successor serves in its place.
 func (w *worker) run() {
 	for w.handleBatch() {
-		if w.retired {
+		if w.retired || !w.fill() {
 			w.leave()
 			return
 		}
-		w.takeLead()
-		if w.leads && !w.loop.collect(w) {
-			w.passLead() // so that the others end, too
-			return
-		}
-		for _, s := range w.later {
-			w.batch = append(w.batch, turn{s, 0})
-		}
-		clear(w.later)
-		w.later = w.later[:0]
-		if len(w.batch) >= manyEvents {
-			w.passLead()
-		}
 	}
+}
+
+// fill makes the next batch. It reports false when the loop has ended.
+func (w *worker) fill() bool {
+	w.takeLead()
+	if w.leads && !w.loop.collect(w) {
+		w.passLead() // so that the others end, too
+		return false
+	}
+	for _, s := range w.later {
+		w.batch = append(w.batch, turn{socket: s})
+	}
+	clear(w.later)
+	w.later = w.later[:0]
+	if len(w.batch) >= manyEvents {
+		w.passLead()
+	}
+	return true
 }
 
 // takeLead makes the worker lead, if no other one does. If another one leads, and w has
@@ -281,8 +288,10 @@ func (w *worker) retire() {
 	go successor.run()
 }
 
-// leave ends a retired worker: others serve what it has put off.
+// leave ends a worker: others serve what it has put off.
 func (w *worker) leave() {
+	w.loop.srv.aios.give(w.bulk.aio)
+	w.bulk.aio = nil
 	for _, s := range w.later {
 		w.loop.post(s)
 	}
@@ -293,20 +302,30 @@ func (w *worker) leave() {
 // the worker has a successor, because it had to wait for a client.
 func (w *worker) handleBatch() bool {
 	for w.next < len(w.batch) {
-		t := w.batch[w.next]
+		if w.next == w.bulk.readTo {
+			w.readAhead()
+		}
+		t := &w.batch[w.next]
+		w.bulk.present = w.next - w.bulk.readAt
 		w.next++
-		if !t.socket.attend(w, t.events) {
+		if t.claimed && !t.socket.attend() {
 			return false
 		}
 	}
 	w.commit()
 	for w.sent < len(w.unsent) {
+		if w.sent == w.bulk.sentTo {
+			w.sendAhead()
+		}
 		s := w.unsent[w.sent]
+		sent := w.bulk.result(w.sent - w.bulk.sentAt)
 		w.sent++
+		s.endSend(sent)
 		if !s.endTurn() {
 			return false
 		}
 	}
+	w.bulk.readTo, w.bulk.sentTo = 0, 0
 	clear(w.batch)
 	w.batch, w.next = w.batch[:0], 0
 	clear(w.unsent)
@@ -327,7 +346,7 @@ func (l *loop) collect(w *worker) bool {
 		if int(e.Fd) == l.bell {
 			l.takeMail(w)
 		} else if s := l.socks[e.Fd]; s != nil {
-			w.batch = append(w.batch, turn{s, e.Events})
+			w.batch = append(w.batch, turn{socket: s, events: e.Events})
 		}
 	}
 	if l.closed && l.poll >= 0 {
@@ -342,7 +361,7 @@ func (l *loop) takeMail(w *worker) {
 	_, _ = unix.Read(l.bell, count[:])
 	l.rung = false
 	for _, s := range l.mail {
-		w.batch = append(w.batch, turn{s, 0})
+		w.batch = append(w.batch, turn{socket: s})
 	}
 	clear(l.mail)
 	l.mail = l.mail[:0]

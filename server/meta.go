@@ -37,7 +37,7 @@ func (c *conn) metaDelete(q *protocol.Request) {
 		Invalidate: m.Has('I'),
 		Empty:      m.Has('x'),
 		Flags:      q.Flags,
-		Lease:      lease(m.TTL),
+		Lease:      c.lease(m.TTL),
 		HasLease:   m.Has('T'),
 		NewCAS:     m.NewCAS,
 	})
@@ -57,7 +57,7 @@ func (c *conn) metaArith(q *protocol.Request) {
 		Decr:    m.Mode == 'D' || m.Mode == '-',
 		Session: &c.session,
 		Touch:   m.Has('T'),
-		Lease:   lease(m.TTL),
+		Lease:   c.lease(m.TTL),
 		Compare: m.Compare,
 		NewCAS:  m.NewCAS,
 		Vivify:  m.Has('N'),
@@ -86,7 +86,7 @@ func (a *counted) View(v *locks.View) {
 		c.metaHit(m.Has('v'), len(value))
 	}
 	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
-		metaTouch(v, m, flag)
+		c.metaTouch(v, m, flag)
 		if quiet {
 			continue
 		}

@@ -17,7 +17,7 @@ func (c *conn) metaGet(q *protocol.Request) {
 		Key:     q.Key,
 		Session: &c.session,
 		Touch:   m.Has('T'),
-		Lease:   lease(m.TTL),
+		Lease:   c.lease(m.TTL),
 		Unseen:  m.Has('u'),
 		Vivify:  m.Has('N'),
 		NewCAS:  m.NewCAS,
@@ -48,9 +48,9 @@ func (a *looked) View(v *locks.View) {
 	withValue := m.Has('v') && !(m.Has('C') && m.Compare == v.Item.CAS())
 	c.metaHit(withValue, len(v.Item.Value()))
 	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
-		metaTouch(v, m, flag)
+		c.metaTouch(v, m, flag)
 		if flag[0] == 'R' && m.Recache != 0 {
-			v.Recache(lease(m.Recache))
+			v.Recache(c.lease(m.Recache))
 		}
 		c.metaShow(v, flag)
 	}

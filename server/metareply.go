@@ -37,12 +37,12 @@ func (c *conn) metaEcho(q *protocol.Request, flag []byte) {
 
 // metaTouch carries out a flag that gives the item a new lease. If there are several, the
 // last one counts.
-func metaTouch(v *locks.View, m *protocol.Meta, flag []byte) {
+func (c *conn) metaTouch(v *locks.View, m *protocol.Meta, flag []byte) {
 	switch {
 	case flag[0] == 'T':
-		v.Touch(lease(m.TTL))
+		v.Touch(c.lease(m.TTL))
 	case flag[0] == 'N' && v.Made:
-		v.Touch(lease(m.Vivify))
+		v.Touch(c.lease(m.Vivify))
 	}
 }
 

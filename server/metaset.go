@@ -11,7 +11,7 @@ import (
 // metaSet answers ms. In add mode it is a claim, and may wait.
 func (c *conn) metaSet(q *protocol.Request) bool {
 	put := &c.work.put
-	fillPut(put, q)
+	c.fillPut(put, q)
 	put.Session = &c.session
 	wait, fault := c.waitFor(q, put)
 	if fault != nil {
@@ -39,14 +39,14 @@ func (c *conn) metaSet(q *protocol.Request) bool {
 }
 
 // fillPut translates an ms into a locks.Put.
-func fillPut(put *locks.Put, q *protocol.Request) {
+func (c *conn) fillPut(put *locks.Put, q *protocol.Request) {
 	m := &q.Meta
 	*put = locks.Put{
 		Op:         metaOp(m),
 		Key:        q.Key,
 		Value:      q.Value,
 		Flags:      q.Flags,
-		Lease:      lease(m.TTL),
+		Lease:      c.lease(m.TTL),
 		Dated:      protocol.IsDate(m.TTL),
 		Compare:    m.Compare,
 		HasCompare: m.Compare != 0,
@@ -58,7 +58,7 @@ func fillPut(put *locks.Put, q *protocol.Request) {
 		WithRetry:  m.Has('d'),
 	}
 	if put.Vivify && (put.Op == locks.Append || put.Op == locks.Prepend) {
-		put.Lease = lease(m.Vivify)
+		put.Lease = c.lease(m.Vivify)
 	}
 }
 

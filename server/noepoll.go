@@ -3,6 +3,7 @@
 package server
 
 import (
+	"errors"
 	"net"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,13 @@ import (
 type loop struct{}
 
 func (*loop) stop() {}
+
+// aios are never lent to anybody: see loop.
+type aios struct{}
+
+func (*aios) refuse(error)   {}
+func (*aios) refusal() error { return errors.New("this system has none") }
+func (*aios) close()         {}
 
 func (*Server) welcomeSocket(net.Conn, net.Listener) (served bool, err error) { return false, nil }
 

@@ -206,10 +206,23 @@ func (c *conn) keepPromises() error {
 	if err != nil && !c.takeBack(faultOf(err)) {
 		return errUnkept
 	}
+	c.promisesKept()
+	return nil
+}
+
+// promisesKept is called when the collected replies may be sent.
+func (c *conn) promisesKept() {
 	c.kept = false
 	c.begun = 0
 	c.forgetPromises()
-	return nil
+}
+
+// mayBeSent reports whether keepPromises has nothing to do.
+func (c *conn) mayBeSent() bool {
+	if c.srv.strict {
+		return c.promises == nil || c.promises.areConfirmed(c.srv.locks)
+	}
+	return c.kept || !c.srv.locks.Pending()
 }
 
 // confirm is for strict mode.

@@ -43,6 +43,7 @@ type Server struct {
 	sessions  atomic.Uint64
 	confirms  confirms
 	pauses    pauses
+	aios      aios
 
 	mu        sync.Mutex // guards what follows
 	loop      *loop      // started when there is a socket to serve
@@ -91,6 +92,9 @@ func New(c Config) *Server {
 		unread:     protocol.NewAllowance(unreadShare * c.Locks.Config().MemoryLimit),
 	}
 	s.pauses.longest = int64(c.Pause)
+	if c.NoBatchCalls {
+		s.aios.refuse(errBatchCallsOff)
+	}
 	s.crawler.Store(!c.Settings.NoLRUCrawler)
 	s.verbosity.Store(int32(c.Settings.Verbosity))
 	s.detail.init(c.Settings.StatKeyPrefix, c.Settings.DetailEnabled)
@@ -233,12 +237,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 func (s *Server) stopLoop() {
+	s.aios.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.loop != nil {
 		s.loop.stop()
 	}
 }
+
+var errBatchCallsOff = errors.New("turned off")
+
+// BatchCalls returns nil if many sockets are read and written with one system call, and
+// otherwise why not.
+func (s *Server) BatchCalls() error { return s.aios.refusal() }
 
 // ServeTLS is Serve for clients that speak TLS. A handshake keeps no other client waiting.
 func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error { return s.serve(l, config) }

@@ -121,6 +121,7 @@ func (s *socket) claim() bool {
 
 // detach has a new goroutine run the worker, so that this goroutine may wait.
 func (s *socket) detach() {
+	s.conn.session.SetTime(0)
 	if w := s.worker; w != nil {
 		s.worker = nil
 		go w.run()
@@ -200,7 +201,9 @@ func (s *socket) waitForRoom() bool {
 func (s *socket) writeNow(b []byte) (int, error) { return transfer(syscall.SYS_WRITE, s.fd, b) }
 
 func (s *socket) passLead() {
+	s.conn.session.SetTime(0)
 	if s.worker != nil {
+		s.worker.bulk.time = 0
 		s.worker.passLead()
 	}
 }

@@ -88,6 +88,7 @@ func (s *Server) settings() []field {
 	l.zero("num_napi_ids")
 	l.text("memory_file", "NULL")
 	l.text("client_flags_size", "4")
+	l.text("batch_calls", yesNo(s.BatchCalls() == nil))
 	return l
 }
 

@@ -7,12 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attend gives the connection its turn, because of the events of its socket, or without
-// events because of mail. It reports false when it had to wait: then another goroutine runs
-// the worker.
-func (s *socket) attend(w *worker, events uint32) bool {
+// begin makes w attend to the connection, because of the events of its socket, or without
+// events because of mail. It reports false if another goroutine does already.
+func (s *socket) begin(w *worker, events uint32) bool {
 	if !s.claim() {
-		return true
+		return false
 	}
 	s.worker = w
 	switch {
@@ -21,6 +20,13 @@ func (s *socket) attend(w *worker, events uint32) bool {
 	case events != 0:
 		s.expectInput()
 	}
+	return true
+}
+
+// attend gives the connection its turn. It reports false when it had to wait: then another
+// goroutine runs the worker.
+func (s *socket) attend() bool {
+	w := s.worker
 	if s.turn() && s.worker == w && s.conn.out.Buffered() > 0 {
 		w.unsent = append(w.unsent, s)
 		return true
@@ -35,7 +41,7 @@ func (s *socket) expectInput() {
 	}
 }
 
-// endTurn ends the turn that attend began. It sends the replies, and then closes the
+// endTurn ends the turn that begin began. It sends the replies, and then closes the
 // connection or leaves it unattended; if something has happened meanwhile it first gives
 // the connection another turn. It reports false when another goroutine runs the worker.
 func (s *socket) endTurn() bool {
@@ -91,12 +97,16 @@ func (s *socket) takeTurn() bool {
 	if c.finishing.Load() && s.stage == serving {
 		// A client that keeps sending must not keep the server from shutting down.
 		s.stage = lastInput
-		s.rest = s.unread()
+		s.rest = s.unread() + s.readAhead().n
 	}
-	if c.parked == nil && !s.again {
-		if !s.receive() {
-			return c.readErr == nil
-		}
+	c.session.SetTime(0)
+	switch {
+	case c.parked != nil:
+	case s.again:
+		c.session.SetTime(c.srv.locks.Now())
+	case !s.receive():
+		return c.readErr == nil
+	default:
 		c.heard()
 		c.lastRead.Store(s.loop.now.Load())
 	}
@@ -126,14 +136,13 @@ func (s *socket) takeTurn() bool {
 	}
 }
 
-// receive reads what has arrived. It reports false if there is nothing, with readErr set if
+// receive takes what has arrived. It reports false if there is nothing, with readErr set if
 // nothing more will arrive.
 func (s *socket) receive() bool {
 	c := s.conn
 	c.readErr = nil
 	space := c.in.Space()
-	c.willRead()
-	n, err := transfer(syscall.SYS_READ, s.fd, space)
+	n, limit, err := s.read(space)
 	switch {
 	case err == syscall.EAGAIN:
 		c.hasRead(true)
@@ -148,11 +157,11 @@ func (s *socket) receive() bool {
 		return false
 	}
 	c.received(n)
-	c.hasRead(n < len(space))
+	c.hasRead(n < limit)
 	s.rest -= n
 	switch { // on a stream socket, a short read has read everything
 	case s.input == inputEnds:
-	case n < len(space):
+	case n < limit:
 		s.input = noInput
 	default:
 		s.input = moreInput

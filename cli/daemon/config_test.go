@@ -233,6 +233,8 @@ func TestAccepted(t *testing.T) {
 		}, []any{byte('|'), true}},
 		{"-A", func(c *config) any { return c.shutdownCommand }, true},
 		{"-F", func(c *config) any { return c.server.NoFlush }, true},
+		{"--disable-batch-calls", func(c *config) any { return c.server.NoBatchCalls }, true},
+		{"", func(c *config) any { return c.server.NoBatchCalls }, false},
 		{"-B ascii", func(c *config) any { return c.server.Settings.Protocol }, "ascii"},
 		{"-B binary", func(c *config) any { return c.server.Settings.Protocol }, "binary"},
 		{"-B binary", func(c *config) any { return c.server.Dialects }, protocol.BinaryOnly},

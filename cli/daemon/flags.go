@@ -75,6 +75,8 @@ var flags = []flag{
 		usage: "cut off a client that reads no replies for that long (default: 30s)"},
 	{long: "request-timeout", arg: "duration", section: connections, set: interval(requestTimeout),
 		usage: "cut off a client that pauses within a request for that long (default: 1m)"},
+	{long: "disable-batch-calls", section: connections, set: on(noBatchCalls),
+		usage: "a system call for each socket, as where Linux AIO is forbidden"},
 	{short: "o", long: "extended", arg: "option", many: true, section: connections, set: setSuboption,
 		usage: "idle_timeout=<seconds> closes silent ones; ssl_... sets up TLS"},
 

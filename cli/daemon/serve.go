@@ -137,7 +137,7 @@ func (s *service) start(ctx context.Context, manager *locks.Manager, listeners [
 		Pprof:     c.pprof,
 		Logger:    s.log,
 	})
-	s.logStart(listeners)
+	s.logStart(srv, listeners)
 	return srv
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // logStart logs that the server serves, and at level debug its settings.
-func (s *service) logStart(listeners []listener) {
+func (s *service) logStart(srv *server.Server, listeners []listener) {
 	addrs := make([]string, len(listeners))
 	for i, l := range listeners {
 		addrs[i] = l.Addr().String()
@@ -24,12 +24,16 @@ func (s *service) logStart(listeners []listener) {
 	if dir := s.config.journal.Dir; dir != "" {
 		e.Str("data", dir)
 	}
+	noBatchCalls := srv.BatchCalls()
+	if noBatchCalls != nil {
+		e.Str("batch_calls", "no: "+noBatchCalls.Error())
+	}
 	e.Msg("serving")
-	s.logSettings()
+	s.logSettings(noBatchCalls == nil)
 }
 
 // logSettings writes one line with all settings in effect.
-func (s *service) logSettings() {
+func (s *service) logSettings(batchCalls bool) {
 	c := s.config
 	e := s.log.Debug().
 		Str("memcached_version", server.Version).
@@ -45,6 +49,7 @@ func (s *service) logSettings() {
 		Dur("send_timeout_ms", c.server.SendTimeout).
 		Dur("request_timeout_ms", c.server.RequestTimeout).
 		Int("backlog", c.server.Settings.Backlog).
+		Bool("batch_calls", batchCalls).
 		Int("reqs_per_event", c.server.Settings.ReqsPerEvent).
 		Str("protocol", c.server.Settings.Protocol).
 		Bool("flush_all", !c.server.NoFlush).

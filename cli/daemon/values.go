@@ -33,6 +33,7 @@ func reqsPerEvent(c *config) *int              { return &c.server.Settings.ReqsP
 func chunkSize(c *config) *int                 { return &c.server.Settings.ChunkSize }
 func noEvict(c *config) *bool                  { return &c.locks.NoEvict }
 func noDump(c *config) *bool                   { return &c.server.NoDump }
+func noBatchCalls(c *config) *bool             { return &c.server.NoBatchCalls }
 func noFlush(c *config) *bool                  { return &c.server.NoFlush }
 func casDisabled(c *config) *bool              { return &c.server.Settings.CASDisabled }
 func daemonOf(c *config) *bool                 { return &c.daemon }
