@@ -168,6 +168,14 @@ func (s *transcript) name() string {
 	return strings.TrimSuffix(filepath.Base(s.path), ".txt")
 }
 
+// pauses tells how long the pauses are together.
+func (s *transcript) pauses() (sum time.Duration) {
+	for _, step := range s.steps {
+		sum += step.pause
+	}
+	return sum
+}
+
 // longestPause tells how long a server without virtual time would be idle.
 func (s *transcript) longestPause() time.Duration {
 	var longest time.Duration

@@ -25,7 +25,9 @@ func TestTranscriptsThroughAFront(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPlayer(startFront(t, script))
 				defer p.hangUpAll()
-				p.play(t, script)
+				if err := p.play(script); err != nil {
+					t.Fatal(err)
+				}
 			})
 		})
 	}

@@ -38,17 +38,17 @@ func newPlayer(peer peer) *player {
 }
 
 // play stops at the first reply that is not the expected one.
-func (p *player) play(t *testing.T, s *transcript) {
-	t.Helper()
+func (p *player) play(s *transcript) error {
 	for i := range s.steps {
 		step := &s.steps[i]
 		if err := p.do(step); err != nil {
-			t.Fatalf("%s:%d: %s: %v", s.path, step.line, step.source, err)
+			return fmt.Errorf("%s:%d: %s: %w", s.path, step.line, step.source, err)
 		}
 		if err := p.check(step.replies); err != nil {
-			t.Fatalf("%s:%d: after %s: %v", s.path, step.line, step.source, err)
+			return fmt.Errorf("%s:%d: after %s: %w", s.path, step.line, step.source, err)
 		}
 	}
+	return nil
 }
 
 // rewrite plays a transcript and replaces its replies by those that came. Replies that fit
@@ -271,14 +271,15 @@ func (p *player) mend(old []reply, all map[string]heard) []reply {
 
 // expectNothingMore stops sending and reads to the end: whatever a server has left to say
 // comes before it closes.
-func (p *player) expectNothingMore(t *testing.T) {
-	t.Helper()
+func (p *player) expectNothingMore() error {
+	var errs []error
 	for name, c := range p.clients {
 		if err := p.hangUp(name, "half-close"); err != nil {
 			continue // the server was faster
 		}
 		if err := c.expectEnd(errClosed, p.peer.patience); err != nil {
-			t.Errorf("%s at the end: %v", name, err)
+			errs = append(errs, fmt.Errorf("%s at the end: %w", name, err))
 		}
 	}
+	return errors.Join(errs...)
 }

@@ -26,7 +26,9 @@ func TestTranscripts(t *testing.T) {
 					p.rewrite(t, script)
 					return
 				}
-				p.play(t, script)
+				if err := p.play(script); err != nil {
+					t.Fatal(err)
+				}
 			})
 		})
 	}
@@ -42,7 +44,9 @@ func TestTranscriptsByteAtATime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPlayer(startLockcached(t, script, true))
 				defer p.hangUpAll()
-				p.play(t, script)
+				if err := p.play(script); err != nil {
+					t.Fatal(err)
+				}
 			})
 		})
 	}
