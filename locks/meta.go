@@ -289,6 +289,9 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 // noteOverrun counts a release that failed because the lease of its hold had ended. It knows
 // one by the token of the expired hold or, without a token, by the lock not being held.
 func (sh *shard) noteOverrun(key []byte, token uint64, taken bool) {
+	if !sh.expired {
+		return
+	}
 	past := sh.ledger.Known(key)
 	if past == nil || past.ExpiredToken() == 0 {
 		return

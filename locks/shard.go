@@ -55,7 +55,8 @@ type shard struct {
 
 	foundExpired, foundFlushed bool // by the latest find
 
-	latest time.Duration // what now has returned last
+	latest  time.Duration // what now has returned last
+	expired bool          // the lease of some hold has ended: a release may come after its own
 
 	view  View          // shown to a Viewer; kept here to save an allocation
 	entry journal.Entry // passed to the journal; kept here for the same reason
@@ -260,6 +261,7 @@ var kinds = [...]ledger.Kind{
 func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 	// A lease that ended while the server was down did not last until now.
 	took := min(now, it.Expires()) - it.Attached.since
+	sh.expired = sh.expired || why == expiry
 	sh.happened(it, &ledger.Event{Kind: kinds[why], Now: now, Took: took, Token: it.CAS()})
 }
 

@@ -68,15 +68,14 @@ type aioEvent struct {
 
 // aioOp is struct iocb of linux/aio_abi.h.
 type aioOp struct {
-	number   uint64
-	reserved uint64
-	code     uint16
-	priority int16
-	fd       uint32
-	memory   uint64 // an address that the garbage collector does not see
-	length   uint64
-	offset   int64
-	unused   [2]uint64
+	number uint64
+	_      uint64 // a key, which the kernel sets to 0, and flags
+	code   uint16
+	_      int16 // a priority
+	fd     uint32
+	memory uint64 // an address that the garbage collector does not see
+	length uint64
+	_      [3]uint64 // an offset, which must be 0 for sockets, and what is for other operations
 }
 
 // Operations of an aioOp.

@@ -56,13 +56,21 @@ func (b *batcher) letGo() {
 	}
 }
 
-// clients returns n clients that are served already.
+// clients returns n clients whose sockets the loop watches.
 func (b *batcher) clients(n int) (list []*socketClient) {
 	b.t.Helper()
-	for i := range n {
+	for range n {
 		list = append(list, b.dial())
-		eventually(b.t, "a connection", func() bool { return b.connections() >= i+1 })
 	}
+	eventually(b.t, "the loop knows the sockets", func() bool {
+		known := 0
+		b.srv.eachConn(func(c *conn) {
+			if c.transport.(*socket).state.Load() == unattended {
+				known++
+			}
+		})
+		return known == n
+	})
 	b.settle()
 	return list
 }
