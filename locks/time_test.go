@@ -29,6 +29,55 @@ func TestSessionTime(t *testing.T) {
 	})
 }
 
+// Every request is carried out as of the session's time: before the end of a lease that is over now.
+func TestRequestsHaveTheSessionsTime(t *testing.T) {
+	k := []byte(key)
+	requests := map[string]func(m *Manager, s *Session) error{
+		"get":    func(m *Manager, s *Session) error { return m.Get(k, s, new(reading)) },
+		"touch":  func(m *Manager, s *Session) error { return renew(m, &Renewal{Key: k, Lease: time.Minute, Session: s}) },
+		"delete": func(m *Manager, s *Session) error { return m.Remove(&Removal{Key: k, Session: s}) },
+		"mg":     func(m *Manager, s *Session) error { return m.Look(&Look{Key: k, Session: s}, viewing{}) },
+		"ma":     func(m *Manager, s *Session) error { return m.Count(&Delta{Key: k, By: 1, Session: s}, viewing{}) },
+		"replace": func(m *Manager, s *Session) error {
+			_, err := m.Put(&Put{Op: Replace, Key: k, Value: []byte("2"), Lease: time.Minute, Session: s})
+			return notFound(err)
+		},
+		"incr": func(m *Manager, s *Session) error {
+			_, _, err := m.Arith(&Delta{Key: k, By: 1, Session: s})
+			return err
+		},
+	}
+	for name, request := range requests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := NewManager(Config{})
+				a := newClient(m, "1")
+				must(t, a.add(key, 3*time.Second))
+				then := m.Now()
+				time.Sleep(3 * time.Second)
+				must(t, a.at(then, func() error { return request(m, &a.session) }))
+
+				m = NewManager(Config{})
+				a = newClient(m, "1")
+				must(t, a.add(key, 3*time.Second))
+				time.Sleep(3 * time.Second)
+				want(t, "now", request(m, &a.session), ErrNotFound)
+			})
+		})
+	}
+}
+
+func notFound(err error) error {
+	if err == ErrNotStored {
+		return ErrNotFound
+	}
+	return err
+}
+
+type viewing struct{}
+
+func (viewing) View(*View) {}
+
 // What one session has seen to be over is over for all, whatever their time.
 func TestTimeNeverGoesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

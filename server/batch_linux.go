@@ -57,7 +57,7 @@ func (b *bulk) result(number int) result {
 }
 
 // readAhead begins the turns of the next sockets of the batch, and reads what has arrived for
-// them. Those that will not read first get nothing.
+// those whose turns begin with a read.
 func (w *worker) readAhead() {
 	b := &w.bulk
 	b.readAt, b.readTo = w.next, min(w.next+maxOps, len(w.batch))
@@ -86,8 +86,8 @@ func (s *socket) readsFirst() bool {
 	return s.conn.parked == nil && !s.again && s.conn.in.Buffered() == 0
 }
 
-// readAhead is what readAhead has read for the socket, until it is taken.
-func (s *socket) readAhead() result {
+// ahead is what readAhead has read for the present turn of the socket, until it is taken.
+func (s *socket) ahead() result {
 	if s.worker == nil {
 		return result{}
 	}
@@ -98,7 +98,7 @@ func (s *socket) readAhead() result {
 // nothing more had arrived. It sets the session's time.
 func (s *socket) read(space []byte) (n, limit int, err error) {
 	session, locks := &s.conn.session, s.loop.srv.locks
-	got := s.readAhead()
+	got := s.ahead()
 	if !got.done {
 		s.conn.willRead()
 		n, err = transfer(syscall.SYS_READ, s.fd, space)
@@ -115,12 +115,10 @@ func (s *socket) read(space []byte) (n, limit int, err error) {
 	return n, slotSize, got.err
 }
 
-// maxAhead is the most bytes, of one socket, that sendAhead sends: it would keep the others
-// waiting for too long.
+// maxAhead bounds the bytes that sendAhead sends to one socket: more would keep the others waiting.
 const maxAhead = 16 << 10
 
-// sendAhead sends the replies of the next sockets in unsent for which no more than that remains
-// to be done.
+// sendAhead sends the replies of the next sockets in unsent whose promises are kept.
 func (w *worker) sendAhead() {
 	b := &w.bulk
 	b.sentAt, b.sentTo = w.sent, min(w.sent+maxOps, len(w.unsent))

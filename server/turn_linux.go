@@ -97,7 +97,7 @@ func (s *socket) takeTurn() bool {
 	if c.finishing.Load() && s.stage == serving {
 		// A client that keeps sending must not keep the server from shutting down.
 		s.stage = lastInput
-		s.rest = s.unread() + s.readAhead().n
+		s.rest = s.unread() + s.ahead().n
 	}
 	c.session.SetTime(0)
 	switch {
