@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -113,11 +114,14 @@ func (n *Node) Fields() []stats.Field {
 		quorum = "1"
 	}
 	fields := []stats.Field{
+		{Name: "cluster", Text: cmp.Or(n.ID(), "-")},
 		{Name: "node", Text: n.config.Name},
 		{Name: "quorum", Text: quorum},
 		{Name: "members", Text: strconv.Itoa(len(members))},
 		{Name: "slots_owned", Text: strconv.Itoa(owned[n.slots.Incarnation()])},
 		{Name: "slots_without_owner", Text: strconv.Itoa(owned[""])},
+		{Name: "patience_ms", Text: strconv.FormatInt(n.config.Patience.Milliseconds(), 10)},
+		{Name: "suspect_ms", Text: strconv.FormatInt(n.config.Suspect.Milliseconds(), 10)},
 	}
 	for _, m := range members {
 		fields = append(fields, stats.Field{Name: "node_" + m.Name, Text: n.row(m, owned[m.Incarnation])})

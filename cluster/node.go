@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -57,6 +58,7 @@ type Node struct {
 	slots   *slots.Node
 	locks   *locks.Manager
 	server  *server.Server
+	id      atomic.Value // of the cluster, a string
 
 	mu       sync.Mutex // guards what follows
 	peers    map[string]*peer
@@ -121,6 +123,7 @@ func (n *Node) Run(ctx context.Context, m *locks.Manager, s *server.Server, link
 	n.running = ctx
 	n.mu.Unlock()
 	var all sync.WaitGroup
+	all.Go(func() { n.identify(ctx) })
 	all.Go(func() { n.slots.Run(ctx) })
 	all.Go(func() { n.accept(ctx, links) })
 	all.Go(func() { n.keepPeers(ctx) })

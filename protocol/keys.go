@@ -23,6 +23,7 @@ const (
 	HeldTopic          // lockcached:held:LIMIT, a list of the locks that are held
 	VersionTopic       // lockcached:version[:KEY], of the server; KEY lets clients choose the server
 	OwnerTopic         // lockcached:owner:KEY, which node of a cluster serves a key
+	ClusterTopic       // lockcached:cluster, the nodes of the cluster
 )
 
 const waitOption = "wait="
@@ -35,6 +36,7 @@ var topics = map[string]Topic{
 	"held":    HeldTopic,
 	"version": VersionTopic,
 	"owner":   OwnerTopic,
+	"cluster": ClusterTopic,
 }
 
 // ReservedKey is a parsed reserved key.
@@ -112,3 +114,7 @@ func VersionKey(key string) string { return ReservedPrefix + "version:" + key }
 // OwnerKey is the key to read for the node of a cluster that serves a key. Outside of a cluster
 // it is a miss.
 func OwnerKey(key string) string { return ReservedPrefix + "owner:" + key }
+
+// ClusterKey is the key to read for what a node knows of its cluster. Outside of a cluster it is
+// a miss.
+const ClusterKey = ReservedPrefix + "cluster"

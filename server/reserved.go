@@ -55,6 +55,14 @@ func (c *conn) ownerValue(key []byte) (value []byte, ok bool) {
 	return []byte(owner), owner != ""
 }
 
+// clusterValue is what "stats cluster" tells: a line for each field.
+func (c *conn) clusterValue() (value []byte, ok bool) {
+	if c.srv.config.Cluster == nil {
+		return nil, false
+	}
+	return rows(c.srv.config.Cluster.Fields()), true
+}
+
 // getReserved answers a get of a reserved key, as an item; what does not exist is a miss.
 func (c *conn) getReserved(q *protocol.Request, key []byte) {
 	if value, ok := c.reservedValue(key); ok {
@@ -67,8 +75,11 @@ func (c *conn) getReserved(q *protocol.Request, key []byte) {
 // reservedValue is the value of a reserved key; ok is false if there is none.
 func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 	asked, _ := protocol.ParseKey(key)
-	if asked.Topic == protocol.VersionTopic {
+	switch asked.Topic {
+	case protocol.VersionTopic:
 		return []byte(Release), true
+	case protocol.ClusterTopic:
+		return c.clusterValue()
 	}
 	name := asked.Name
 	if len(name) == 0 {

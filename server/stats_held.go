@@ -44,11 +44,16 @@ func (c *conn) heldValue(limitWord []byte) (value []byte, ok bool) {
 		return nil, false
 	}
 	c.transport.passLead()
+	return rows(c.srv.heldTable(limit, nil)), true
+}
+
+// rows is the value of a reserved key that lists fields: a line for each, with LF between them.
+func rows(fields []field) []byte {
 	var b bytes.Buffer
-	for _, f := range c.srv.heldTable(limit, nil) {
+	for _, f := range fields {
 		b.WriteString(f.Name + " " + f.Text + "\n")
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), true
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 func parseHeldLimit(word []byte) (limit int, ok bool) {

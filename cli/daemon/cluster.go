@@ -138,11 +138,12 @@ func (c *config) finishCluster() error {
 }
 
 // join makes this server a node of the cluster, if it shall be one.
-func (s *service) join(ctx context.Context) error {
+func (s *service) join(ctx context.Context, listeners []listener) error {
 	c := s.config
 	if len(c.cluster.nodes) == 0 {
 		return nil
 	}
+	c.cluster.clients = c.cluster.clientAddress(listeners)
 	s.log.Info().Str("node", c.cluster.node).Msg("waiting for a majority of the cluster")
 	ctx, stop := s.untilStopped(ctx)
 	defer stop()

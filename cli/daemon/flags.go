@@ -138,7 +138,7 @@ var flags = []flag{
 	{long: "cluster-login", arg: "file", section: clustering, set: text(clusterLogin, "a file name"),
 		usage: "a line user:password for that etcd"},
 	{long: "cluster-clients", arg: "addr", section: clustering, set: setClusterClients,
-		usage: "HOST:PORT at which clients reach this node, for \"stats cluster\""},
+		usage: "HOST:PORT at which clients reach this node (default: where it listens)"},
 	{long: "cluster-tls-cert", arg: "file", section: clustering, set: text(clusterCert, "a file name"),
 		usage: "certificate of this node, for both ends of a connection between nodes"},
 	{long: "cluster-tls-key", arg: "file", section: clustering, set: text(clusterKey, "a file name"),

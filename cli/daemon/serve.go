@@ -53,7 +53,7 @@ func serve(c *config, log zerolog.Logger, signals <-chan os.Signal, ready func()
 		return err
 	}
 	defer s.metrics.close()
-	if err := s.join(context.Background()); err != nil {
+	if err := s.join(context.Background(), listeners); err != nil {
 		return err
 	}
 	manager, err := s.recoverLocks() // clients that connect meanwhile have to wait
