@@ -43,7 +43,7 @@ func (c *Client) obtain(ctx context.Context, key string, o options) (*Lock, erro
 	if err := cmp.Or(checkKey(key), o.check()); err != nil {
 		return nil, err
 	}
-	s, err := c.serverOf(key)
+	s, err := c.home(key)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (cl *claim) takeTurn(ctx context.Context) (pass func(), err error) {
 			return pass, err
 		}
 	}
-	err = cl.client.do(cl.patience, key, func() error { return cl.client.look(&cl.hold) })
+	err = cl.client.do(cl.patience, key, func(s *peer) error { return s.look(&cl.hold) })
 	switch {
 	case errors.Is(err, memcache.ErrCacheMiss):
 		return func() {}, nil

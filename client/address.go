@@ -125,15 +125,23 @@ func isHostName(host string) bool {
 // to verify. It also does what NewSelector does. It is for a *memcache.Client that is
 // brought along, as memcache.NewFromSelector takes it, and for Config.Selector.
 func NewServerList(servers ...string) (memcache.ServerSelector, error) {
-	list := &serverList{make([]net.Addr, len(servers))}
+	addrs, err := parseServers(servers)
+	if err != nil {
+		return nil, err
+	}
+	return NewSelector(&serverList{addrs}), nil
+}
+
+func parseServers(servers []string) ([]net.Addr, error) {
+	addrs := make([]net.Addr, len(servers))
 	for i, server := range servers {
 		addr, err := ParseServer(server)
 		if err != nil {
 			return nil, fmt.Errorf("%q %w", server, err)
 		}
-		list.addrs[i] = addr
+		addrs[i] = addr
 	}
-	return NewSelector(list), nil
+	return addrs, nil
 }
 
 // serverList spreads keys over servers.

@@ -33,6 +33,7 @@ type claim struct {
 	open      int       // tries that were granted, or may have been
 	late      bool      // some of these had no answer, and may be granted yet
 	unsettled bool      // we have not looked since
+	renewing  uint64    // the CAS id with which a renewal was sent to confirm the grant, or 0
 	queued    bool      // it has waited in line
 	asked     string    // the reserved key of the latest wait, with a Memcache of the caller's
 	contested bool      // it was refused, or waited
@@ -73,32 +74,35 @@ func (cl *claim) item() (*memcache.Item, error) {
 
 // add claims the lock without asking to wait in line.
 func (cl *claim) add() error {
-	return cl.client.do(cl.patience, cl.hold.key, func() error {
-		if ours, err := cl.settle(); err != nil || ours {
+	return cl.client.doAtOwner(cl.patience, cl.hold.key, func(s *peer) error {
+		if ours, err := cl.settle(s); err != nil || ours {
 			return err
 		}
 		item, err := cl.item()
 		if err != nil {
 			return err
 		}
-		return cl.try(func() error { return cl.client.mc.Add(item) })
+		return cl.try(s, func() error { return s.mc.Add(item) })
 	})
 }
 
 // settle finds out what became of a try whose answer was lost: whether the lock is
 // ours. If it is somebody else's, that was a refusal, unless the claim was to wait.
-func (cl *claim) settle() (ours bool, err error) {
+func (cl *claim) settle(s *peer) (ours bool, err error) {
 	if !cl.unsettled {
 		return false, nil
 	}
 	asked := time.Now()
-	err = cl.client.look(&cl.hold)
+	err = s.look(&cl.hold)
+	if err == nil && cl.kind == lockcached {
+		err = cl.confirm(s)
+	}
 	held := errors.Is(err, ErrLost)
 	switch {
 	case err == nil:
 		return true, nil
 	case held || errors.Is(err, memcache.ErrCacheMiss):
-		cl.unsettled = false
+		cl.unsettled, cl.renewing = false, 0
 		cl.sent = asked // a grant that comes now began later
 		if held && cl.chosen != Queue {
 			return false, memcache.ErrNotStored
@@ -108,8 +112,31 @@ func (cl *claim) settle() (ours bool, err error) {
 	return false, err
 }
 
+// confirm renews the hold that a look has found. A server takes a grant back if it sees that the
+// answer did not arrive, but only by the CAS id of the grant: once a renewal has changed that, the
+// hold is ours. If it is gone that is memcache.ErrCacheMiss, or ErrLost if somebody else has it.
+func (cl *claim) confirm(s *peer) error {
+	lease := func(sent time.Time) (int32, error) { return exptime(cl.ttl, cl.kind, sent) }
+	for {
+		if cl.renewing != 0 && cl.renewing != cl.hold.cas && cl.open == 1 {
+			return nil // only the answer was lost; and there is no other try that was granted since
+		}
+		cl.renewing, cl.sent = cl.hold.cas, time.Now()
+		err := s.tryReplace(&cl.hold, cl.hold.owner, lease, cl.sent)
+		switch {
+		case errors.Is(err, ErrLost):
+			return memcache.ErrCacheMiss
+		case !errors.Is(err, memcache.ErrCASConflict):
+			return err
+		}
+		if err := s.look(&cl.hold); err != nil {
+			return err
+		}
+	}
+}
+
 // try sends the claim once.
-func (cl *claim) try(send func() error) error {
+func (cl *claim) try(s *peer, send func() error) error {
 	now := time.Now()
 	if cl.open == 0 {
 		cl.sent = now
@@ -123,14 +150,15 @@ func (cl *claim) try(send func() error) error {
 	case isNotStored(err) && cl.open > 0:
 		// A try that was thought to be lost may have come through meanwhile.
 		cl.unsettled = true
-		if ours, lookErr := cl.settle(); lookErr != nil || ours {
+		if ours, lookErr := cl.settle(s); lookErr != nil || ours {
 			return lookErr
 		}
 	case isUnsent(err):
 	case isFault(err) || errors.Is(err, errInterrupted):
 		cl.open++
 		cl.unsettled = true
-		cl.late = cl.late || !isBusy(err)
+		// In a cluster SERVER_ERROR does not say that it was not granted.
+		cl.late = cl.late || !isBusy(err) || s.fleet != nil
 	}
 	if cl.opts.hasty {
 		return unable(err)
@@ -141,15 +169,14 @@ func (cl *claim) try(send func() error) error {
 // wait claims the lock and waits in the server's line, for as long as one request may
 // take. What an attempt has achieved stays: a line that is connected, a look.
 func (cl *claim) wait(ctx context.Context) error {
-	s := cl.server
-	return cl.client.repeat(cl.patience, s, cl.hold.key, func() error {
-		ours, err := cl.prepare()
+	return cl.client.repeat(cl.patience, cl.hold.key, cl.place, func(s *peer) error {
+		ours, err := cl.prepare(s)
 		if err != nil || ours {
 			return err
 		}
 		cl.queued = true
 		p := s.bypass() // the wait is no probe: others would wait for its end
-		err = cl.try(func() error { return cl.send(ctx) })
+		err = cl.try(s, func() error { return cl.send(ctx, s) })
 		if s.leave(p, err) {
 			s.onAway(s)
 		}
@@ -157,12 +184,21 @@ func (cl *claim) wait(ctx context.Context) error {
 	})
 }
 
+// place is the server in whose line the claim waits: where it has its place already, as long as
+// the connection lasts.
+func (cl *claim) place() (*peer, error) {
+	if cl.line != nil && cl.line.isConnected() {
+		return cl.line.server, nil
+	}
+	return cl.client.route(cl.patience, cl.hold.key)
+}
+
 // prepare makes sure that the claim may be sent: that it was not granted already, and
 // that it is lockcached that gets it.
-func (cl *claim) prepare() (ours bool, err error) {
-	c, s := cl.client, cl.server
+func (cl *claim) prepare(s *peer) (ours bool, err error) {
+	c := cl.client
 	if cl.unsettled {
-		err := s.attempt(cl.patience, func() (err error) { ours, err = cl.settle(); return err })
+		err := s.attempt(cl.patience, func() (err error) { ours, err = cl.settle(s); return err })
 		if err != nil || ours {
 			return ours, err
 		}
@@ -226,7 +262,7 @@ func (cl *claim) slice(ctx context.Context) slice {
 }
 
 // send makes one request that waits in line.
-func (cl *claim) send(ctx context.Context) error {
+func (cl *claim) send(ctx context.Context, at *peer) error {
 	item, err := cl.item()
 	if err != nil {
 		return err
@@ -235,7 +271,7 @@ func (cl *claim) send(ctx context.Context) error {
 	if cl.client.config.Memcache != nil {
 		item = waiting(item, s)
 		cl.asked = item.Key
-		return cl.client.mc.Add(item)
+		return at.mc.Add(item)
 	}
 	return cl.line.add(ctx, item, s)
 }

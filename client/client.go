@@ -18,6 +18,7 @@ type Client struct {
 	mc       *memcache.Client
 	dialer   Dialer
 	selector memcache.ServerSelector // nil if it is not known
+	fleet    *fleet                  // the nodes of a cluster; nil for single servers
 	turns    turns
 	memories *memories
 	attached sync.Map // see Attached
@@ -44,7 +45,13 @@ func New(c Config) (*Client, error) {
 		peers:    make(map[string]*peer),
 	}
 	client.closing, client.close = context.WithCancelCause(context.Background())
-	if client.mc == nil {
+	switch {
+	case len(c.Cluster) > 0:
+		var err error
+		if client.fleet, err = newFleet(client, c.Cluster); err != nil {
+			return nil, fmt.Errorf("client: Config.Cluster: %w", err)
+		}
+	case client.mc == nil:
 		list, err := NewServerList(c.Servers...)
 		if err != nil {
 			return nil, fmt.Errorf("client: Config.Servers: %w", err)
@@ -69,8 +76,11 @@ func (c *Client) Close() error {
 	defer c.mu.Unlock()
 	for _, s := range c.peers {
 		s.dropLines()
+		if c.fleet != nil {
+			_ = s.mc.Close()
+		}
 	}
-	if c.config.Memcache != nil {
+	if c.config.Memcache != nil || c.fleet != nil {
 		return nil
 	}
 	return c.mc.Close()
@@ -96,8 +106,11 @@ func (c *Client) background(do func(context.Context)) {
 // unknownServers stands for all servers of a Memcache whose selector is not known.
 const unknownServers = "of Config.Memcache"
 
-// serverOf is the server where a key lives.
+// serverOf is the server where a key lives. In a cluster it is the node to ask about it.
 func (c *Client) serverOf(key string) (*peer, error) {
+	if c.fleet != nil {
+		return c.fleet.pick(key), nil
+	}
 	name := unknownServers
 	var addr net.Addr
 	if c.selector != nil {
@@ -107,12 +120,43 @@ func (c *Client) serverOf(key string) (*peer, error) {
 		}
 		name = addr.String()
 	}
+	return c.peerOf(name, func() *peer {
+		return &peer{name: name, addr: addr, mc: c.mc, onAway: c.lost, strayed: make(chan struct{}, 1)}
+	}), nil
+}
+
+// peerOf returns the server of that name, which build makes the first time.
+func (c *Client) peerOf(name string, build func() *peer) *peer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.peers[name] == nil {
-		c.peers[name] = &peer{name: name, addr: addr, onAway: c.lost, strayed: make(chan struct{}, 1)}
+		c.peers[name] = build()
 	}
-	return c.peers[name], nil
+	return c.peers[name]
+}
+
+// route is serverOf for what is worth asking which node of a cluster serves the key.
+func (c *Client) route(ctx context.Context, key string) (*peer, error) {
+	if c.fleet != nil {
+		c.fleet.locate(ctx, key)
+	}
+	return c.serverOf(key)
+}
+
+// home is the server that a claim belongs to, whichever node of a cluster it is sent to.
+func (c *Client) home(key string) (*peer, error) {
+	if c.fleet != nil {
+		return c.fleet.whole, nil
+	}
+	return c.serverOf(key)
+}
+
+// hopeless reports whether all that could be tried instead of a server fails at once, too.
+func (c *Client) hopeless(s *peer) bool {
+	if c.fleet != nil {
+		return c.fleet.hopeless()
+	}
+	return s.hopeless()
 }
 
 // lost follows the loss of a server: the idle connections to it are dead, too, and

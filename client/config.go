@@ -15,13 +15,24 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// Config is what a Client needs to know. Either Servers or Memcache is required.
+// Config is what a Client needs to know. One of Servers, Cluster and Memcache is required.
 type Config struct {
 	// Servers are host:port or paths of Unix sockets; see ParseServer. Keys are spread
 	// over several by gomemcache's hash, by their order: all clients have to list them in
 	// the same one. A name is looked up for each connection, and all its addresses are
 	// tried; they must belong to the same server.
 	Servers []string
+	// Cluster are addresses of nodes of one lockcached cluster, as ParseServer reads them, in any
+	// order. The nodes tell about each other, so that one suffices; but a Client begins with
+	// those that are listed, and one of them has to be there then.
+	//
+	// It is a field of its own because a list does not show what it is. Several servers share
+	// the keys among themselves, and the nodes of a cluster serve every key together. If a list
+	// of servers were taken for a cluster by one client and not by another, both could get the
+	// same lock. So it is said, and it is checked: every connection begins with the question
+	// which cluster this is, and a server that belongs to none, or to another one than the
+	// first, gets no request.
+	Cluster []string
 	// Memcache is used instead of Servers; it stays the caller's, who closes it. Waits
 	// in line are cut into slices shorter than its Timeout. When a server is lost, its
 	// idle connections are closed.
@@ -30,7 +41,9 @@ type Config struct {
 	// not concern the others. With nil all servers of Memcache share their fate.
 	Selector memcache.ServerSelector
 	// Timeout bounds one request, not the wait in line. 0 means that of Memcache, or
-	// memcache.DefaultTimeout.
+	// memcache.DefaultTimeout; with Cluster it means DefaultClusterTimeout, and should be longer
+	// than the cluster's patience (--cluster-patience): for so long a node tries to have a
+	// request answered whose owner was lost.
 	Timeout time.Duration
 	// MaxIdleConns bounds, with Servers, the idle connections to one server. 0 means
 	// memcache.DefaultMaxIdleConns.
@@ -66,6 +79,8 @@ type Config struct {
 const (
 	DefaultTTL   = 30 * time.Second
 	DefaultTries = 5
+	// DefaultClusterTimeout is the default patience of a cluster, and a second.
+	DefaultClusterTimeout = 3 * time.Second
 )
 
 const (
@@ -76,8 +91,10 @@ const (
 // check fills in the defaults and says what is wrong.
 func (c *Config) check() error {
 	switch {
-	case len(c.Servers) == 0 && c.Memcache == nil:
-		return errors.New("client: Config.Servers is empty, and there is no Config.Memcache")
+	case len(c.Cluster) > 0 && (len(c.Servers) > 0 || c.Memcache != nil):
+		return errors.New("client: Config.Cluster excludes Config.Servers and Config.Memcache")
+	case len(c.Servers) == 0 && len(c.Cluster) == 0 && c.Memcache == nil:
+		return errors.New("client: Config.Servers is empty, and there is neither Config.Cluster nor Config.Memcache")
 	case len(c.Servers) > 0 && c.Memcache != nil:
 		return errors.New("client: Config.Servers and Config.Memcache exclude each other")
 	case c.Selector != nil && c.Memcache == nil:
@@ -93,6 +110,9 @@ func (c *Config) check() error {
 	}
 	if c.Memcache != nil {
 		c.Timeout = cmp.Or(c.Timeout, c.Memcache.Timeout)
+	}
+	if len(c.Cluster) > 0 {
+		c.Timeout = cmp.Or(c.Timeout, DefaultClusterTimeout)
 	}
 	c.Timeout = cmp.Or(c.Timeout, memcache.DefaultTimeout)
 	c.TTL = cmp.Or(c.TTL, DefaultTTL)

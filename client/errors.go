@@ -33,6 +33,8 @@ var (
 	ErrRefused = errors.New("client: server refuses the connection")
 	// ErrPlain: the server is a plain memcached, which cannot do that.
 	ErrPlain = errors.New("client: server is a plain memcached")
+	// ErrNoNode: a server in Config.Cluster is no node of a cluster.
+	ErrNoNode = errors.New("client: server is no node of a cluster")
 	// ErrMisrouted: the selector of Config.Memcache sends reserved keys to other
 	// servers than the locks they are about. See NewSelector and NewServerList.
 	ErrMisrouted = errors.New("client: reserved keys are sent to another server; the Memcache needs the selector of client.NewSelector")

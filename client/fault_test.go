@@ -263,8 +263,8 @@ func unansweredClaim(t *testing.T, c *Client, key string) *claim {
 	is(t, "begin", c.begin(), nil)
 	item, err := cl.item()
 	is(t, "the item", err, nil)
-	err = cl.try(func() error {
-		if err := c.mc.Add(item); err != nil {
+	err = cl.try(server, func() error {
+		if err := server.mc.Add(item); err != nil {
 			t.Error(err)
 		}
 		return io.EOF

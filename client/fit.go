@@ -59,11 +59,7 @@ func infoIn(items map[string]*memcache.Item, key string) *Info {
 
 // toldOnLine asks by stats.
 func (c *Client) toldOnLine(ctx context.Context, key string) (info *Info, err error) {
-	s, err := c.serverOf(key)
-	if err != nil {
-		return nil, err
-	}
-	err = c.do(ctx, key, func() error {
+	err = c.do(ctx, key, func(s *peer) error {
 		l := c.takeLine(s)
 		if err := l.greet(); err != nil {
 			return err

@@ -37,6 +37,7 @@ func (cl *claim) granted(asking, life context.Context) (*Lock, error) {
 	l.timer = time.AfterFunc(time.Until(expires.Add(-margin(l.ttl))), l.expire)
 	l.mu.Unlock()
 	if cl.opts.keepAlive {
+		cl.client.warnOfTTL(l.hold.key, l.ttl)
 		cl.client.pending.Go(l.keepAlive)
 	} else {
 		close(l.keeper)

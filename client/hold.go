@@ -12,15 +12,15 @@ import (
 type hold struct {
 	key, owner string
 	cas        uint64 // of the item; 0 if it is not known
-	// ending is the CAS id with which a release was sent that had no answer, or 0: as
-	// long as the item has that id, the release may be carried out yet.
+	// ending is the CAS id with which a release was sent that had no answer, or
+	// SERVER_ERROR, or 0: as long as the item has that id, the release may be carried out yet.
 	ending uint64
 }
 
 // look reads the lock: memcache.ErrCacheMiss says that it is free, ErrLost that it is
 // somebody else's.
-func (c *Client) look(h *hold) error {
-	item, err := c.mc.Get(h.key)
+func (s *peer) look(h *hold) error {
+	item, err := s.mc.Get(h.key)
 	switch {
 	case err != nil:
 		return err
@@ -50,10 +50,10 @@ func (c *Client) swap(ctx context.Context, h *hold, lease lease) (sent time.Time
 
 // replace is swap with another value, after which the hold is not ours to swap.
 func (c *Client) replace(ctx context.Context, h *hold, value string, lease lease) (sent time.Time, err error) {
-	err = c.do(ctx, h.key, func() error {
+	err = c.doAtOwner(ctx, h.key, func(s *peer) error {
 		for {
 			if h.cas == 0 {
-				err := c.look(h)
+				err := s.look(h)
 				if errors.Is(err, memcache.ErrCacheMiss) {
 					return ErrLost
 				}
@@ -62,7 +62,7 @@ func (c *Client) replace(ctx context.Context, h *hold, value string, lease lease
 				}
 			}
 			sent = time.Now()
-			err := c.tryReplace(h, value, lease, sent)
+			err := s.tryReplace(h, value, lease, sent)
 			if !errors.Is(err, memcache.ErrCASConflict) {
 				return err
 			}
@@ -74,18 +74,18 @@ func (c *Client) replace(ctx context.Context, h *hold, value string, lease lease
 
 // tryReplace sends a cas once, for an item whose CAS id is known. Then it is not any
 // more, for gomemcache does not tell it.
-func (c *Client) tryReplace(h *hold, value string, lease lease, now time.Time) error {
+func (s *peer) tryReplace(h *hold, value string, lease lease, now time.Time) error {
 	n, err := lease(now)
 	if err != nil {
 		return err
 	}
-	err = c.mc.CompareAndSwap(&memcache.Item{Key: h.key, Value: []byte(value), Expiration: n, CasID: h.cas})
+	err = s.mc.CompareAndSwap(&memcache.Item{Key: h.key, Value: []byte(value), Expiration: n, CasID: h.cas})
 	switch {
 	case errors.Is(err, memcache.ErrCacheMiss) || errors.Is(err, memcache.ErrNotStored):
 		err = ErrLost
 	case err == nil:
 		h.ending = 0
-	case n < 0 && isAway(err) && !isUnsent(err):
+	case n < 0 && isFault(err) && !isUnsent(err):
 		h.ending = h.cas
 	}
 	h.cas = 0

@@ -12,6 +12,7 @@ import (
 type Info struct {
 	Key    string
 	Server string // where it lives: host:port, or the path of a Unix socket
+	Node   string // in a cluster, the node that serves it; "" if it is not known
 	Held   bool
 	Owner  string        // the value of the holder, "-" if there is none
 	Token  uint64        // of the present hold, 0 if there is none
@@ -39,7 +40,7 @@ func (c *Client) Info(ctx context.Context, key string) (Info, error) {
 	if err := checkKey(key); err != nil {
 		return Info{}, err
 	}
-	s, err := c.serverOf(key)
+	s, err := c.route(ctx, key)
 	if err != nil {
 		return Info{}, err
 	}
@@ -51,6 +52,11 @@ func (c *Client) Info(ctx context.Context, key string) (Info, error) {
 		return Info{}, fmt.Errorf("%w: nothing is known of %s", ErrPlain, key)
 	}
 	info.Server = s.name
+	if c.fleet != nil {
+		if p := c.fleet.ownerOf(key, time.Now()); p != nil {
+			info.Server, info.Node = p.name, p.nodeName()
+		}
+	}
 	return *info, nil
 }
 

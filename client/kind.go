@@ -30,7 +30,7 @@ func (s *peer) isA(k kind) {
 }
 
 // A maker makes a request: Client.do or Client.once.
-type maker func(ctx context.Context, key string, request func() error) error
+type maker func(ctx context.Context, key string, request request) error
 
 // kindOf tells what the server of a key is. It is asked once, and again after it was
 // away: somebody may have put another one in its place.
@@ -39,8 +39,8 @@ func (c *Client) kindOf(ctx context.Context, s *peer, key string, by maker) (kin
 		return k, nil
 	}
 	var k kind
-	err := by(ctx, key, func() (err error) {
-		k, err = c.askKind(key)
+	err := by(ctx, key, func(s *peer) (err error) {
+		k, err = c.askKind(s, key)
 		return err
 	})
 	if err != nil {
@@ -51,8 +51,8 @@ func (c *Client) kindOf(ctx context.Context, s *peer, key string, by maker) (kin
 }
 
 // askKind asks the server of a key what it is.
-func (c *Client) askKind(key string) (kind, error) {
-	_, err := c.mc.Get(c.versionKey(key))
+func (c *Client) askKind(s *peer, key string) (kind, error) {
+	_, err := s.mc.Get(c.versionKey(key))
 	switch {
 	case err == nil:
 		return lockcached, nil

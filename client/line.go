@@ -86,7 +86,7 @@ func (l *line) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	if used {
 		return nil, net.ErrClosed
 	}
-	conn, err := l.client.dialer.DialContext(ctx, network, addr)
+	conn, err := l.server.dial(ctx, network, addr, &l.client.dialer)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (l *line) greet() error {
 // or ctx ends.
 func (l *line) add(ctx context.Context, item *memcache.Item, s slice) error {
 	stop := context.AfterFunc(ctx, l.hangUp)
-	done := l.watchPulse(item.Key)
+	done := l.beginWait(item.Key)
 	err := l.send(item, s)
 	done()
 	calledOff := !stop()
@@ -179,6 +179,23 @@ func (l *line) add(ctx context.Context, item *memcache.Item, s slice) error {
 		return why
 	}
 	return err
+}
+
+// beginWait has the server asked whether it is there, once the wait takes long. The caller calls
+// done when the wait is over.
+func (l *line) beginWait(key string) (done func()) {
+	if f := l.client.fleet; f != nil {
+		return f.heed(l.server)
+	}
+	return l.watchPulse(key)
+}
+
+// dial connects to the server.
+func (s *peer) dial(ctx context.Context, network, addr string, by *Dialer) (net.Conn, error) {
+	if s.fleet != nil {
+		return s.fleet.dial(ctx, s)
+	}
+	return by.DialContext(ctx, network, addr)
 }
 
 func (l *line) send(item *memcache.Item, s slice) error {

@@ -103,14 +103,14 @@ func (c *Client) noteHold(ctx context.Context, key string, took time.Duration) {
 		return
 	}
 	stat := booksOf(key) + statSuffix
-	err := c.once(context.WithoutCancel(ctx), key, func() error {
-		item, err := c.mc.Get(stat)
+	err := c.once(context.WithoutCancel(ctx), key, func(s *peer) error {
+		item, err := s.mc.Get(stat)
 		if err != nil && !errors.Is(err, memcache.ErrCacheMiss) {
 			return err
 		}
 		h := parseHolds(item).with(took)
 		c.memories.of(key, func(m *memory) { m.known, m.noted = h.count, time.Now() })
-		return c.mc.Set(&memcache.Item{Key: stat, Value: []byte(h.String()), Expiration: statExpiration})
+		return s.mc.Set(&memcache.Item{Key: stat, Value: []byte(h.String()), Expiration: statExpiration})
 	})
 	if err != nil {
 		c.log.Debug("hold time not noted", "key", key, "error", err)
@@ -153,8 +153,8 @@ func (l *local) pause(cl *claim) (time.Duration, error) {
 	c, key := cl.client, cl.hold.key
 	stat, wait := booksOf(key)+statSuffix, booksOf(key)+waitSuffix
 	var items map[string]*memcache.Item
-	err := c.once(cl.patience, key, func() (err error) {
-		items, err = c.mc.GetMulti([]string{key, stat, wait})
+	err := c.once(cl.patience, key, func(s *peer) (err error) {
+		items, err = s.mc.GetMulti([]string{key, stat, wait})
 		return err
 	})
 	switch {
@@ -197,10 +197,10 @@ func (l *local) age(lock *memcache.Item, now time.Time) time.Duration {
 // was lost may have been carried out.
 func (l *local) count(cl *claim) {
 	key := booksOf(cl.hold.key) + waitSuffix
-	_ = cl.client.once(cl.patience, cl.hold.key, func() error { // uncounted we only ask a little too often
-		_, err := cl.client.mc.Increment(key, 1)
+	_ = cl.client.once(cl.patience, cl.hold.key, func(s *peer) error { // uncounted we only ask a little too often
+		_, err := s.mc.Increment(key, 1)
 		if errors.Is(err, memcache.ErrCacheMiss) {
-			err = cl.client.mc.Add(&memcache.Item{Key: key, Value: []byte("1"), Expiration: waitExpiration})
+			err = s.mc.Add(&memcache.Item{Key: key, Value: []byte("1"), Expiration: waitExpiration})
 		}
 		return err
 	})
@@ -210,8 +210,8 @@ func (l *local) done(ctx context.Context, cl *claim) {
 	if !l.counted {
 		return
 	}
-	_ = cl.client.once(context.WithoutCancel(ctx), cl.hold.key, func() error { // the count begins anew soon
-		_, err := cl.client.mc.Decrement(booksOf(cl.hold.key)+waitSuffix, 1)
+	_ = cl.client.once(context.WithoutCancel(ctx), cl.hold.key, func(s *peer) error { // the count begins anew soon
+		_, err := s.mc.Decrement(booksOf(cl.hold.key)+waitSuffix, 1)
 		return err
 	})
 }

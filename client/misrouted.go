@@ -46,11 +46,11 @@ func (c *Client) spreads(ctx context.Context, length int) bool {
 func (c *Client) finds(ctx context.Context, key string) (found bool, err error) {
 	trial := memcache.Item{Key: key, Value: []byte(key), Expiration: int32(routeLease / time.Second)}
 	sent := time.Now()
-	err = c.once(ctx, key, func() error {
-		if err := c.mc.Add(waiting(&trial, slice{last: true})); err != nil {
+	err = c.once(ctx, key, func(s *peer) error {
+		if err := s.mc.Add(waiting(&trial, slice{last: true})); err != nil {
 			return err
 		}
-		err := c.mc.Delete(key)
+		err := s.mc.Delete(key)
 		found = err == nil
 		if errors.Is(err, memcache.ErrCacheMiss) && time.Since(sent) < routeLease/2 {
 			return nil // or it may be over

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bradfitz/gomemcache/memcache"
+
 	"github.com/lockcached/lockcached/client/internal/ctxtime"
 )
 
@@ -23,8 +25,11 @@ import (
 // all fail at once, but for a probe after a second, then after 2, 4, 8, 10.
 type peer struct {
 	name   string
-	addr   net.Addr    // nil with a Memcache of the caller's
-	onAway func(*peer) // called when the gate closes
+	addr   net.Addr         // nil with a Memcache of the caller's
+	mc     *memcache.Client // makes requests there
+	onAway func(*peer)      // called when the gate closes
+	fleet  *fleet           // that it is a node of; nil for a single server
+	seed   bool             // Config.Cluster names it
 
 	mu      sync.Mutex // guards what follows
 	kind    kind
@@ -42,6 +47,12 @@ type peer struct {
 	strays  []*stray         // the oldest first
 	watched bool             // somebody watches the strays, and hears of strayed
 	strayed chan struct{}    // has room for one
+
+	// Of a node of a cluster:
+	node     string            // its name, as it was told
+	troubled time.Time         // when it last gave no answer, or SERVER_ERROR
+	busy     int               // requests and waits under way
+	conns    map[*tracked]bool // to it
 }
 
 // Why a request was not made.
@@ -67,6 +78,9 @@ func (s *peer) attempt(ctx context.Context, request func() error) error {
 	p, err := s.enter(ctx)
 	if err != nil {
 		return err
+	}
+	if s.fleet != nil {
+		defer s.fleet.heed(s)()
 	}
 	err = request()
 	if s.leave(p, err) {
@@ -155,6 +169,9 @@ func (s *peer) leave(p pass, err error) (closed bool) {
 	if away {
 		s.cause = err
 	}
+	if away || isBusy(err) {
+		s.troubled = time.Now()
+	}
 	s.met = s.met || !away && !errors.Is(err, errInterrupted)
 	switch {
 	case p.probe && away:
@@ -172,6 +189,26 @@ func (s *peer) leave(p pass, err error) (closed bool) {
 		s.probe = nil
 	}
 	return closed
+}
+
+func (s *peer) isAway() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.away
+}
+
+// forgive opens the gate although the server is away.
+func (s *peer) forgive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away, s.broken, s.failed = false, false, 0
+	s.returns++
+}
+
+func (s *peer) answered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.met = true
 }
 
 func (s *peer) hasAnswered() bool {

@@ -45,6 +45,9 @@ func (o *outage) most(window time.Duration) (most int) {
 	return most
 }
 
+// at is a request that does not care where it is made.
+func at(do func() error) request { return func(*peer) error { return do() } }
+
 // newBareClient is for tests that make no real request.
 func newBareClient(t *testing.T) *Client { return newClient(t, Config{}, "127.0.0.1:1") }
 
@@ -60,7 +63,7 @@ func TestAwayForASecond(t *testing.T) {
 			for i := range goroutines {
 				all.Go(func() {
 					time.Sleep(time.Duration(i) * 20 * time.Millisecond) // all through the outage
-					if err := c.do(t.Context(), "k", o.request); err != nil {
+					if err := c.do(t.Context(), "k", at(o.request)); err != nil {
 						t.Error(err)
 					}
 				})
@@ -83,7 +86,7 @@ func TestAllFailTogether(t *testing.T) {
 		for range 50 {
 			all.Go(func() {
 				first := true
-				err := c.do(t.Context(), "k", func() error {
+				err := c.do(t.Context(), "k", func(*peer) error {
 					if first {
 						first = false
 						time.Sleep(time.Millisecond) // so that all are on their way
@@ -114,7 +117,7 @@ func TestThousandClients(t *testing.T) {
 		for range clients {
 			c := newBareClient(t)
 			all.Go(func() {
-				if err := c.do(t.Context(), "k", o.request); err != nil {
+				if err := c.do(t.Context(), "k", at(o.request)); err != nil {
 					t.Error(err)
 				}
 				back[min(time.Since(begun)/(100*time.Millisecond), 19)].Add(1)
@@ -150,7 +153,7 @@ func TestGoneForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newBareClient(t)
 		o := &outage{until: time.Now().Add(time.Hour)}
-		err := c.do(t.Context(), "k", o.request)
+		err := c.do(t.Context(), "k", at(o.request))
 		var fault *FaultError
 		if !errors.As(err, &fault) || !errors.Is(err, ErrUnavailable) || !errors.Is(err, io.EOF) {
 			t.Fatal(err)
@@ -160,7 +163,7 @@ func TestGoneForGood(t *testing.T) {
 		}
 		for range 100_000 {
 			begun := time.Now()
-			is(t, "the next", c.do(t.Context(), "k", o.request), ErrUnavailable)
+			is(t, "the next", c.do(t.Context(), "k", at(o.request)), ErrUnavailable)
 			if took := time.Since(begun); took > 3*time.Millisecond { // which only a probe takes
 				t.Fatalf("it took %v", took)
 			}
@@ -170,7 +173,7 @@ func TestGoneForGood(t *testing.T) {
 			t.Errorf("%d probes in 100 s", n)
 		}
 		o.until = time.Now()
-		for c.do(t.Context(), "k", o.request) != nil {
+		for c.do(t.Context(), "k", at(o.request)) != nil {
 			time.Sleep(time.Millisecond)
 		}
 		if took := time.Since(o.until); took > 13*time.Second {

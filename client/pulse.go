@@ -81,8 +81,8 @@ func (c *Client) feelPulse(s *peer) {
 		return
 	}
 	for key, found := s.awaited(); found; key, found = s.awaited() {
-		err := c.do(c.closing, key, func() error {
-			_, err := c.askKind(key)
+		err := c.do(c.closing, key, func(s *peer) error {
+			_, err := c.askKind(s, key)
 			return err
 		})
 		if fault, isFault := errors.AsType[*FaultError](err); isFault && fault.Gone {

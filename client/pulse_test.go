@@ -78,7 +78,7 @@ func TestSilentPath(t *testing.T) {
 			path.silent.Store(true)
 			began := time.Now()
 			err := <-failed
-			if took := time.Since(began); !errors.Is(err, client.ErrUnavailable) || took > 6*time.Second {
+			if took := time.Since(began); !errors.Is(err, client.ErrUnavailable) || took > 7*time.Second {
 				t.Errorf("after %v: %v", took, err)
 			}
 			path.silent.Store(false)

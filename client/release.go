@@ -23,8 +23,8 @@ func (c *Client) Release(ctx context.Context, key string, token uint64) error {
 		return err
 	}
 	var h hold
-	err := c.do(ctx, key, func() error {
-		item, err := c.mc.Get(key)
+	err := c.do(ctx, key, func(s *peer) error {
+		item, err := s.mc.Get(key)
 		if err == nil {
 			h = hold{key: key, owner: string(item.Value), cas: item.CasID}
 		}
@@ -49,16 +49,16 @@ func (c *Client) Release(ctx context.Context, key string, token uint64) error {
 // had no answer, and finds it gone, has succeeded.
 func (c *Client) releaseByID(ctx context.Context, h *hold) error {
 	id, inDoubt := h.cas, false
-	return c.do(ctx, h.key, func() error {
+	return c.do(ctx, h.key, func(s *peer) error {
 		h.cas = id
-		err := c.tryReplace(h, h.owner, released, time.Now())
+		err := s.tryReplace(h, h.owner, released, time.Now())
 		switch {
 		case inDoubt && (errors.Is(err, ErrLost) || errors.Is(err, memcache.ErrCASConflict)):
 			return nil
 		case errors.Is(err, memcache.ErrCASConflict):
 			return ErrLost
 		}
-		inDoubt = inDoubt || isAway(err) && !isUnsent(err)
+		inDoubt = inDoubt || isFault(err) && !isUnsent(err)
 		return err
 	})
 }

@@ -11,34 +11,44 @@ import (
 
 // do makes a request about a key, and again while the server is away or busy. The
 // request must be one that may be made twice.
-func (c *Client) do(ctx context.Context, key string, request func() error) error {
-	s, err := c.serverOf(key)
-	if err != nil {
-		return err
-	}
-	return c.repeat(ctx, s, key, func() error { return s.attempt(ctx, request) })
+func (c *Client) do(ctx context.Context, key string, request request) error {
+	return c.repeat(ctx, key, func() (*peer, error) { return c.serverOf(key) }, attempted(ctx, request))
 }
+
+// doAtOwner is do for a request about a lock, which is to go straight to the owner of the key.
+func (c *Client) doAtOwner(ctx context.Context, key string, request request) error {
+	return c.repeat(ctx, key, func() (*peer, error) { return c.route(ctx, key) }, attempted(ctx, request))
+}
+
+// attempted is the attempt to make a request.
+func attempted(ctx context.Context, r request) request {
+	return func(s *peer) error { return s.attempt(ctx, func() error { return r(s) }) }
+}
+
+// A request is made at the server that it is handed.
+type request func(s *peer) error
 
 // once makes a request that must not be made twice, or is not worth it.
-func (c *Client) once(ctx context.Context, key string, request func() error) error {
+func (c *Client) once(ctx context.Context, key string, request request) error {
 	s, err := c.serverOf(key)
 	if err != nil {
 		return err
 	}
-	return s.attempt(ctx, request)
+	return s.attempt(ctx, func() error { return request(s) })
 }
 
-// repeat makes attempts until one is no fault, all tries are used up, or ctx ends.
-func (c *Client) repeat(ctx context.Context, s *peer, key string, attempt func() error) error {
-	call := call{client: c, server: s, key: key, begun: time.Now()}
-	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, call.try(attempt) },
+// repeat makes attempts until one is no fault, all tries are used up, or ctx ends. Each is
+// made where at says.
+func (c *Client) repeat(ctx context.Context, key string, at func() (*peer, error), attempt request) error {
+	call := call{client: c, key: key, begun: time.Now()}
+	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, call.try(at, attempt) },
 		backoff.WithBackOff(&call), backoff.WithMaxTries(uint(c.config.Tries)), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, pause time.Duration) { call.note(ctx, err, pause) }))
 	if err == nil && (call.fault == nil || !errors.Is(call.outcome, errInterrupted)) {
 		return call.outcome
 	}
-	if call.tries >= c.config.Tries {
-		s.giveUp(call.tries)
+	if call.tries >= c.config.Tries && c.fleet == nil { // a fleet finds out by itself
+		call.server.giveUp(call.tries)
 	}
 	return call.failed(ctx)
 }
@@ -47,7 +57,7 @@ func (c *Client) repeat(ctx context.Context, s *peer, key string, attempt func()
 // server's, since they are the same for all who want something from it.
 type call struct {
 	client  *Client
-	server  *peer
+	server  *peer // of the latest try
 	key     string
 	begun   time.Time
 	tries   int
@@ -56,17 +66,24 @@ type call struct {
 }
 
 // try makes an attempt. Its error is a fault, which makes backoff go on.
-func (c *call) try(attempt func() error) error {
-	c.outcome = attempt()
+func (c *call) try(at func() (*peer, error), attempt request) error {
+	s, err := at()
+	if err != nil {
+		c.outcome = err
+		return nil
+	}
+	c.server = s
+	c.outcome = attempt(s)
 	if !isFault(c.outcome) {
 		return nil
 	}
 	c.fault = c.outcome
+	c.client.fleet.failed(c.key)
 	if errors.Is(c.outcome, errBroken) {
 		return backoff.Permanent(c.outcome)
 	}
 	c.tries++
-	if c.server.hopeless() {
+	if c.client.hopeless(s) {
 		return backoff.Permanent(c.outcome)
 	}
 	return c.outcome
@@ -75,8 +92,13 @@ func (c *call) try(attempt func() error) error {
 // Reset is for backoff. A call is used but once.
 func (*call) Reset() {}
 
-// NextBackOff is the pause before the next try.
-func (c *call) NextBackOff() time.Duration { return c.server.nextTry(c.tries - 1) }
+// NextBackOff is the pause before the next try. In a cluster that goes elsewhere.
+func (c *call) NextBackOff() time.Duration {
+	if c.client.fleet != nil {
+		return pauseAfter(c.tries - 1)
+	}
+	return c.server.nextTry(c.tries - 1)
+}
 
 // note tells the world about a retry.
 func (c *call) note(ctx context.Context, err error, pause time.Duration) {
@@ -87,9 +109,13 @@ func (c *call) note(ctx context.Context, err error, pause time.Duration) {
 
 // failed is the error of a call that got no answer.
 func (c *call) failed(ctx context.Context) error {
-	c.client.observed.failed(c.server.name)
-	err := &FaultError{Server: c.server.name, Tries: c.tries, Spent: time.Since(c.begun),
-		Gone: c.server.hasAnswered() && isAway(c.fault), Err: c.fault}
+	server := c.server
+	if c.client.fleet != nil {
+		server = c.client.fleet.whole
+	}
+	c.client.observed.failed(server.name)
+	err := &FaultError{Server: server.name, Tries: c.tries, Spent: time.Since(c.begun),
+		Gone: server.hasAnswered() && isAway(c.fault), Err: c.fault}
 	if cause := context.Cause(ctx); cause != nil {
 		return fmt.Errorf("%w: %w", cause, err)
 	}

@@ -64,7 +64,11 @@ func (c *Client) Go(ctx context.Context, work func(context.Context)) error {
 func (c *Client) Read(ctx context.Context, keys ...string) (map[string]*memcache.Item, error) {
 	var servers []*peer
 	of := make(map[*peer][]string)
-	for _, key := range keys {
+	for i, key := range keys {
+		if c.fleet != nil && i > 0 {
+			of[servers[0]] = append(of[servers[0]], key) // any node answers for all
+			continue
+		}
 		s, err := c.serverOf(key)
 		if err != nil {
 			return nil, err
@@ -76,8 +80,8 @@ func (c *Client) Read(ctx context.Context, keys ...string) (map[string]*memcache
 	}
 	found := make(map[string]*memcache.Item)
 	for _, s := range servers {
-		err := c.do(ctx, of[s][0], func() error {
-			items, err := c.mc.GetMulti(of[s])
+		err := c.do(ctx, of[s][0], func(at *peer) error {
+			items, err := at.mc.GetMulti(of[s])
 			for key, item := range items {
 				found[key] = item
 			}
@@ -95,12 +99,12 @@ func (c *Client) Read(ctx context.Context, keys ...string) (map[string]*memcache
 // it, that is ErrUnable. While the server is away it is repeated, so that it may be
 // carried out twice.
 func (c *Client) Write(ctx context.Context, item *memcache.Item) error {
-	return c.do(ctx, item.Key, func() (err error) {
+	return c.do(ctx, item.Key, func(s *peer) (err error) {
 		for range 2 { // somebody may have deleted it in that moment
-			if err = c.mc.Set(item); err != nil {
+			if err = s.mc.Set(item); err != nil {
 				return unable(err)
 			}
-			if err = c.mc.Touch(item.Key, item.Expiration); !errors.Is(err, memcache.ErrCacheMiss) {
+			if err = s.mc.Touch(item.Key, item.Expiration); !errors.Is(err, memcache.ErrCacheMiss) {
 				return err
 			}
 		}

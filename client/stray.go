@@ -191,8 +191,8 @@ func (c *Client) glanceAt(ctx context.Context, strays []*stray, gone map[*stray]
 	}
 	now := time.Now()
 	var items map[string]*memcache.Item
-	err := c.once(ctx, keys[0], func() (err error) {
-		items, err = c.mc.GetMulti(keys)
+	err := c.once(ctx, keys[0], func(s *peer) (err error) {
+		items, err = s.mc.GetMulti(keys)
 		return err
 	})
 	if err != nil {
@@ -214,7 +214,7 @@ func (c *Client) glanceAt(ctx context.Context, strays []*stray, gone map[*stray]
 // sendAway releases a lock that was granted to a stray, if it is still as it was seen.
 func (c *Client) sendAway(ctx context.Context, s *stray, cas uint64) error {
 	h := &hold{key: s.key, owner: s.owner, cas: cas}
-	err := c.once(ctx, s.key, func() error { return c.tryReplace(h, h.owner, released, time.Now()) })
+	err := c.once(ctx, s.key, func(s *peer) error { return s.tryReplace(h, h.owner, released, time.Now()) })
 	switch {
 	case errors.Is(err, memcache.ErrCASConflict):
 		return nil // the next look tells
