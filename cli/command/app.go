@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,7 +40,7 @@ func (a *App) complain(answers []answer) error {
 	for _, x := range answers {
 		if x.err != nil {
 			failed = true
-			fmt.Fprintf(a.Stderr, "lockcached: %s: %v\n", x.server, x.err)
+			fmt.Fprintf(a.Stderr, "lockcached: %s: %v\n", cmp.Or(x.name, x.server), x.err)
 		}
 	}
 	if failed {

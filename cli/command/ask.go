@@ -15,6 +15,7 @@ import (
 // An answer is what a server replied to a request, or why it did not.
 type answer struct {
 	server string
+	name   string   // what it is called in messages
 	lines  []string // without the one that ends a list
 	took   time.Duration
 	err    error
@@ -35,7 +36,7 @@ func (r *remote) askAll(line string) []answer {
 func (r *remote) ask(server, line string) answer {
 	began := time.Now()
 	lines, err := r.converse(server, line)
-	return answer{server, lines, time.Since(began), err}
+	return answer{server: server, name: r.called(server), lines: lines, took: time.Since(began), err: err}
 }
 
 // A wireError is an error line of a server.

@@ -89,6 +89,7 @@ var lockOrders = map[string]order{
 	"key":     byText("key"),
 	"owner":   byText("owner"),
 	"server":  byText("server"),
+	"node":    byText("node"),
 	"age":     largestFirst(func(lock fields) float64 { return float64(lock.ms("age_ms")) }),
 	"ttl":     smallestFirst(timeLeft),
 	"queued":  largestFirst(func(lock fields) float64 { return float64(lock.count("queued")) }),

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/cli/internal/argv"
@@ -38,10 +39,11 @@ type claimCommand struct {
 	verbose  bool
 	key      string
 	log      zerolog.Logger
+	client   *client.Client
 }
 
 func newClaimCommand() claimCommand {
-	return claimCommand{ttl: client.DefaultTTL, conflict: exitNotTaken}
+	return claimCommand{remote: newRemote(), ttl: client.DefaultTTL, conflict: exitNotTaken}
 }
 
 // options are the flags that say how to claim. Their letters are those of flock(1).
@@ -122,24 +124,49 @@ func (l *claimCommand) obtain(a *App, signals <-chan os.Signal, opts ...client.O
 	if l.verbose {
 		l.log = logging.New(a.Stderr, logging.Auto, zerolog.DebugLevel)
 	}
+	if err := l.connect(); err != nil {
+		return nil, nil, err
+	}
 	if l.isNested() {
+		_ = l.client.Close()
 		return nil, nil, exit.With(exitNotTaken, fmt.Errorf(
 			"%s: lock not obtained: the lockcached lock that this command runs under has it, and waiting for that would never end", l.key))
 	}
-	c, err := client.New(client.Config{
-		Servers: l.servers, TLS: l.tls, User: l.user, Password: l.password,
-		TTL: l.ttl, Owner: l.owner, Strategy: l.strategy, Logger: slog.New(zerolog.NewSlogHandler(l.log)),
-	})
+	lock, err := l.askUntilSignal(a, signals, opts)
 	if err != nil {
-		return nil, nil, l.notTaken(err)
-	}
-	lock, err := l.askUntilSignal(a, c, signals, opts)
-	if err != nil {
-		_ = c.Close() // releases the lock if it was granted all the same
+		_ = l.client.Close() // releases the lock if it was granted all the same
 		return nil, nil, l.notTaken(err)
 	}
 	l.log.Info().Str("key", l.key).Uint64("token", lock.Token()).Str("owner", lock.Owner()).Msg("lock taken")
-	return c, lock, nil
+	return l.client, lock, nil
+}
+
+// connect makes the client, of single servers or of a cluster.
+func (l *claimCommand) connect() error {
+	if err := l.discover(); err != nil {
+		return err
+	}
+	c := l.config()
+	c.TTL, c.Owner, c.Strategy, c.Logger = l.ttl, l.owner, l.strategy, slog.New(zerolog.NewSlogHandler(l.log))
+	var err error
+	if l.client, err = client.New(c); err != nil {
+		return l.notTaken(err)
+	}
+	return nil
+}
+
+// reconnect makes another client if the servers turn out to be nodes of a cluster: none of them had
+// said so before.
+func (l *claimCommand) reconnect() error {
+	if l.isCluster() {
+		return nil
+	}
+	before := l.client
+	if err := l.discover(); err != nil || !l.isCluster() {
+		return err
+	}
+	_ = before.Close()
+	return l.connect()
 }
 
 // isNested reports whether one of the "lockcached lock" commands that this process runs under has
@@ -149,16 +176,21 @@ func (l *claimCommand) isNested() bool {
 	if len(owners) == 0 {
 		return false
 	}
+	isOurs := func(item *memcache.Item) bool { return item != nil && slices.Contains(owners, string(item.Value)) }
+	if l.isCluster() {
+		found, _ := l.client.Read(context.Background(), l.key)
+		return isOurs(found[l.key])
+	}
 	return slices.ContainsFunc(l.servers, func(server string) bool {
 		mc := l.memcached(server)
 		defer mc.Close()
-		item, err := mc.Get(l.key)
-		return err == nil && slices.Contains(owners, string(item.Value))
+		item, _ := mc.Get(l.key) // nil with an error
+		return isOurs(item)
 	})
 }
 
 // askUntilSignal takes the lock, unless a signal comes first.
-func (l *claimCommand) askUntilSignal(a *App, c *client.Client, signals <-chan os.Signal, opts []client.Option) (*client.Lock, error) {
+func (l *claimCommand) askUntilSignal(a *App, signals <-chan os.Signal, opts []client.Option) (*client.Lock, error) {
 	ctx, interrupt := context.WithCancelCause(context.Background())
 	var watch sync.WaitGroup
 	granted := make(chan struct{})
@@ -175,7 +207,7 @@ func (l *claimCommand) askUntilSignal(a *App, c *client.Client, signals <-chan o
 			}
 		}
 	})
-	lock, err := l.ask(ctx, a, c, opts)
+	lock, err := l.ask(ctx, a, opts)
 	close(granted)
 	watch.Wait()
 	if err == nil && ctx.Err() != nil { // granted and interrupted at the same moment

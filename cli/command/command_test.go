@@ -76,7 +76,7 @@ func TestCommandRefusals(t *testing.T) {
 		{"ls --timeout 0", "--timeout 0: should be longer than 0"},
 		{"ls lock:* job:*", "job:*: is one word too many: lockcached ls takes one pattern"},
 		{"ls [a", "pattern [a: \"[a\" is no glob"},
-		{"ls --sort color", "--sort color: should be one of age, key, owner, "},
+		{"ls --sort color", "--sort color: should be one of age, key, node, owner, "},
 		{"ls --sevrer x", "--sevrer: unknown flag (did you mean --server?); lockcached ls -h lists"},
 		{"ls -p 1", "-p: is a flag of the server; lockcached ls -h lists those of lockcached ls"},
 		{"-p 1 ls", "-p: is a flag of the server; lockcached ls -h lists those of lockcached ls"},

@@ -144,6 +144,9 @@ func keys(options []option, words []string) (all []string) {
 		return nil
 	}
 	r.timeout = keysTimeout
+	if r.spread() != nil {
+		return nil
+	}
 	locks, _ := r.held(choice{limit: mostKeys})
 	for _, lock := range locks {
 		all = append(all, lock.text("key"))

@@ -58,7 +58,7 @@ func (f fields) ms(name string) time.Duration {
 
 // textual are the names of values that are text even if they look like numbers. A token is text
 // because JSON readers with only one kind of number would round it.
-var textual = []string{"key", "owner", "server", "token", "version", "lockcached_version"}
+var textual = []string{"key", "owner", "server", "node", "token", "version", "lockcached_version"}
 
 // MarshalJSON writes an object with the names in order. A number stays a number if every reader
 // can represent it.

@@ -116,6 +116,10 @@ func (l *lockCommand) run(a *App, args arguments) error {
 	}
 	defer c.Close()
 	l.granted = time.Now()
+	if l.isCluster() && l.ttl < client.LeastClusterTTL && !l.quiet {
+		fmt.Fprintf(a.Stderr, "lockcached: %s: a TTL of less than %s is too short for a fail-over: if a node is lost, the lock may be, too\n",
+			l.key, client.LeastClusterTTL)
+	}
 	child, err := startProgram(path, command, l.environment(lock))
 	if err != nil {
 		_ = lock.Unlock() // if that fails, the lease ends soon

@@ -17,10 +17,15 @@ func isKnown(lock fields) bool {
 
 // look asks all servers about a lock, since clients in other languages distribute keys over servers
 // in ways of their own. It returns the replies of servers that know the lock; if there are none,
-// all replies.
+// all replies. Of a cluster the owner alone is asked.
 func (r *remote) look(key string) (locks []fields, answers []answer) {
 	all, known := []fields{}, []fields{}
-	answers = r.askAll("stats lock " + key)
+	question := "stats lock " + key
+	if r.isCluster() {
+		answers = []answer{r.askOwner(key, question)}
+	} else {
+		answers = r.askAll(question)
+	}
 	for i := range answers {
 		x := &answers[i]
 		told := parseStats(x.lines)
@@ -30,7 +35,7 @@ func (r *remote) look(key string) (locks []fields, answers []answer) {
 		if x.err != nil {
 			continue
 		}
-		lock := append(fields{{"key", key}, {"server", x.server}}, told...)
+		lock := append(r.origin(key, x.server), told...)
 		all = append(all, lock)
 		if isKnown(lock) {
 			known = append(known, lock)

@@ -18,6 +18,8 @@ PATTERN is a glob that the keys have to match, such as 'lock:*'. A lock that is 
 server's --lock-delay or --settle has no owner; its TTL is how much longer it stays closed.
 On a terminal the list is made to fit: TOKEN and then other columns are left out, and keys and owners
 are cut in the middle. In a pipe, and with --json, nothing is left out.
+
+Of a cluster one node suffices: the others are asked, too, and NODE says which one serves the lock.
 `
 
 func newList() task { return &lsCommand{remote: newRemote(), choice: choice{limit: 100}} }
@@ -28,6 +30,9 @@ func (l *lsCommand) options() []option {
 
 func (l *lsCommand) run(a *App, args arguments) error {
 	if err := cmp.Or(l.takePattern("ls", args), l.finish()); err != nil {
+		return err
+	}
+	if err := l.spread(); err != nil {
 		return err
 	}
 	locks, answers := l.held(l.choice)
@@ -53,12 +58,20 @@ func (r *remote) held(c choice) (locks []fields, answers []answer) {
 			x.err = errNoList
 		}
 		for _, f := range parseStats(x.lines) {
-			lock := append(fields{{"key", f.name}, {"server", x.server}}, parsePairs(f.text, ",")...)
-			locks = append(locks, lock)
+			locks = append(locks, append(r.origin(f.name, x.server), parsePairs(f.text, ",")...))
 		}
 	}
 	slices.SortStableFunc(locks, c.order())
 	return locks[:min(len(locks), c.limit)], answers
+}
+
+// origin is what every lock in an answer begins with: its key, and where it lives.
+func (r *remote) origin(key, server string) fields {
+	origin := fields{{"key", key}, {"server", server}}
+	if name := r.nodes.names[server]; name != "" {
+		origin = append(origin, field{"node", name})
+	}
+	return origin
 }
 
 // errNoList is the error for a server that does not know the request.
@@ -72,7 +85,7 @@ func (r *remote) settling(answers []answer) (notices []string) {
 		}
 		totals := parseStats(r.ask(x.server, "stats locks").lines)
 		if d := totals.ms("settling_ms"); d > 0 {
-			notices = append(notices, x.server+": no lock is granted for another "+about(d)+", after the start (--settle)")
+			notices = append(notices, r.called(x.server)+": no lock is granted for another "+about(d)+", after the start (--settle)")
 		}
 	}
 	return notices

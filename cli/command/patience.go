@@ -23,10 +23,10 @@ const (
 
 // ask claims the lock. If the server goes away, it keeps trying as long as the wait lasts. If the
 // server has never answered, it keeps trying only if the wait has no end, and only for patience.
-func (l *claimCommand) ask(ctx context.Context, a *App, c *client.Client, opts []client.Option) (*client.Lock, error) {
+func (l *claimCommand) ask(ctx context.Context, a *App, opts []client.Option) (*client.Lock, error) {
 	o := outage{begun: time.Now()}
 	for {
-		lock, err := l.claim(ctx, c, o.begun, opts)
+		lock, err := l.claim(ctx, o.begun, opts)
 		fault, isAway := errors.AsType[*client.FaultError](err)
 		switch {
 		case !isAway:
@@ -50,18 +50,21 @@ func (l *claimCommand) ask(ctx context.Context, a *App, c *client.Client, opts [
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
+		if err := l.reconnect(); err != nil {
+			return nil, err
+		}
 	}
 }
 
 // claim claims the lock once. It fails when the server goes away.
-func (l *claimCommand) claim(ctx context.Context, c *client.Client, begun time.Time, opts []client.Option) (*client.Lock, error) {
+func (l *claimCommand) claim(ctx context.Context, begun time.Time, opts []client.Option) (*client.Lock, error) {
 	if l.noWait {
-		return c.TryLock(ctx, l.key, opts...)
+		return l.client.TryLock(ctx, l.key, opts...)
 	}
 	if l.waits {
 		opts = append(opts, client.Wait(max(0, l.wait-time.Since(begun))))
 	}
-	return c.Lock(ctx, l.key, opts...)
+	return l.client.Lock(ctx, l.key, opts...)
 }
 
 func (l *claimCommand) isWorthWaiting(o *outage) bool {

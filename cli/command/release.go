@@ -2,14 +2,17 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/cli/internal/term"
+	"github.com/lockcached/lockcached/client"
 )
 
 // A releaseCommand is "lockcached release".
@@ -43,15 +46,10 @@ func (r *releaseCommand) run(a *App, args arguments) error {
 	if err = cmp.Or(err, r.check(key), r.finish()); err != nil {
 		return err
 	}
-	answers := make([]answer, len(r.servers))
-	released := []fields{}
-	for i, server := range r.servers {
-		done, err := r.release(server, key)
-		answers[i] = answer{server: server, err: err}
-		if done != nil {
-			released = append(released, done)
-		}
+	if err := r.discover(); err != nil {
+		return err
 	}
+	released, answers := r.releaseAll(key)
 	err = a.print(r.json, released, func() string { return receipt(released) })
 	if err = cmp.Or(err, a.complain(answers)); err != nil {
 		return err
@@ -60,6 +58,50 @@ func (r *releaseCommand) run(a *App, args arguments) error {
 		return fmt.Errorf("%s: %w", term.Printable(key), r.missing())
 	}
 	return nil
+}
+
+// releaseAll ends the hold at all servers, or in the cluster.
+func (r *releaseCommand) releaseAll(key string) (released []fields, answers []answer) {
+	released = []fields{} // not nil, which JSON writes as null
+	note := func(server string, done fields, err error) {
+		answers = append(answers, answer{server: server, err: err})
+		if done != nil {
+			released = append(released, done)
+		}
+	}
+	if r.isCluster() {
+		done, err := r.releaseInCluster(key)
+		note(strings.Join(r.servers, ","), done, err)
+		return released, answers
+	}
+	for _, server := range r.servers {
+		done, err := r.release(server, key)
+		note(server, done, err)
+	}
+	return released, answers
+}
+
+// releaseInCluster ends the hold in a cluster, whose nodes pass the release on. It goes by the token
+// in any case: if the answer is lost it is repeated, and then a bare delete could end the next hold.
+func (r *releaseCommand) releaseInCluster(key string) (done fields, err error) {
+	err = r.inCluster(func(ctx context.Context, c *client.Client) error {
+		for {
+			found, err := c.Read(ctx, key)
+			item := found[key]
+			if err != nil || item == nil || !r.force && item.CasID != r.token {
+				return err
+			}
+			switch err := c.Release(ctx, key, item.CasID); {
+			case err == nil:
+				done = fields{{"key", key}, {"owner", string(item.Value)}, {"token", fmt.Sprint(item.CasID)}}
+				return nil
+			case !errors.Is(err, client.ErrLost):
+				return err
+			}
+			// it was renewed, or somebody else has it now
+		}
+	})
+	return done, err
 }
 
 func (r *releaseCommand) check(key string) error {
@@ -82,7 +124,11 @@ func (r *releaseCommand) missing() error {
 func receipt(released []fields) string {
 	t := newTable()
 	for _, f := range released {
-		t.row("released "+term.Printable(f.text("key")), "owner "+ownerOf(f), "token "+f.text("token"), "on "+f.text("server"))
+		row := []string{"released " + term.Printable(f.text("key")), "owner " + ownerOf(f), "token " + f.text("token")}
+		if server := f.text("server"); server != "" { // or it was somewhere in a cluster
+			row = append(row, "on "+server)
+		}
+		t.row(row...)
 	}
 	return t.String()
 }

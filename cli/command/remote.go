@@ -23,6 +23,7 @@ const defaultTimeout = 3 * time.Second
 type remote struct {
 	access
 	servers []string // host:port, or the path of a Unix socket
+	nodes   nodes    // the cluster that they belong to, once discover has found out
 	timeout time.Duration
 	json    bool
 }

@@ -19,6 +19,9 @@ func (s *showCommand) run(a *App, args arguments) error {
 	if err = cmp.Or(err, s.finish()); err != nil {
 		return err
 	}
+	if err := s.discover(); err != nil {
+		return err
+	}
 	locks, answers := s.look(key)
 	if err := a.show(s.json, locks); err != nil {
 		return err
@@ -58,7 +61,11 @@ func (s *showCommand) unknown(key string, locks []fields) error {
 // portrait describes a lock in words. It leaves out what a plain memcached does not know.
 func portrait(lock fields) string {
 	t := newTable()
-	t.row("lock", term.Printable(lock.text("key"))+" on "+lock.text("server"))
+	place := lock.text("server")
+	if node := lock.text("node"); node != "" {
+		place = "node " + node + " (" + place + ")"
+	}
+	t.row("lock", term.Printable(lock.text("key"))+" on "+place)
 	t.row("  holder", holder(lock))
 	if lock.text("waiters") == "" {
 		return t.String()

@@ -25,7 +25,8 @@ type topCommand struct {
 
 const topNotes = `
 It redraws until q or Ctrl-C is pressed. Without a terminal, or with --json, it prints once. PATTERN
-is a glob that the keys have to match, such as 'lock:*'. The list is that of lockcached ls.
+is a glob that the keys have to match, such as 'lock:*'. The list is that of lockcached ls; of a
+cluster it is that of all nodes, of which one suffices.
 `
 
 const defaultInterval = 2 * time.Second
@@ -47,6 +48,9 @@ func (w *topCommand) run(a *App, args arguments) error {
 	}
 	if screen, ok := a.Stdout.(*os.File); ok && term.Is(screen) && term.Is(os.Stdin) && !w.json {
 		return w.watch(a, screen)
+	}
+	if err := w.spread(); err != nil {
+		return err
 	}
 	locks, answers := w.held(w.choice)
 	err := a.print(w.json, locks, func() string { return w.summary(w.take()) + "\n\n" + w.table(locks, a.columns()).String() })
@@ -114,6 +118,7 @@ const headRows = 5
 // frame is the text on the screen.
 func (w *topCommand) frame(columns, rows int) string {
 	var b strings.Builder
+	trouble := w.spread()
 	fmt.Fprintf(&b, "%s   every %s   %s   q quits\n", strings.Join(w.servers, " "), about(w.interval), time.Now().Format(time.TimeOnly))
 	b.WriteString(w.summary(w.take()) + "\n")
 	fitting := w.choice
@@ -121,8 +126,11 @@ func (w *topCommand) frame(columns, rows int) string {
 	locks, answers := w.held(fitting)
 	for _, x := range answers {
 		if x.err != nil {
-			fmt.Fprintf(&b, "%s: %v\n", x.server, x.err)
+			fmt.Fprintf(&b, "%s: %v\n", x.name, x.err)
 		}
+	}
+	if trouble != nil {
+		fmt.Fprintf(&b, "%v\n", trouble)
 	}
 	b.WriteString("\n" + w.table(locks, columns).String())
 	return b.String()
