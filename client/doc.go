@@ -66,6 +66,25 @@
 // and order. While one is away, or its name is not known, the locks of the others stay
 // where they are, and its own are ErrUnavailable.
 //
+// # Clusters
+//
+// Config.Cluster names nodes of a lockcached cluster, instead of Servers. They serve every key
+// together, so that the loss of a node is not the loss of its locks. A request about a lock goes
+// straight to the node that owns the key, and to another one, which passes it on, if the owner
+// is not known, gives no answer, or answers SERVER_ERROR. The tries are as many as at a single
+// server, at the same pauses, and are logged; a node that falls silent in the middle of a request
+// or a wait is found out in about two seconds. The nodes tell which others there are.
+//
+// A claim without an answer may have been granted, and the node may be taking the grant back
+// because the answer did not arrive. So a claim that a look finds granted counts as held only
+// once it has been renewed. A release without an answer is repeated by the CAS id: it never ends
+// the hold of a successor.
+//
+// A fail-over takes time: nodes have a patience with each other, two seconds, suspect each
+// other, and hold an election. KeepAlive begins a renewal so early that all of it fits before
+// the last third of the lease. With a TTL of less than LeastClusterTTL there is not enough time;
+// that is logged as a warning. Without KeepAlive the TTL has to allow for it.
+//
 // # Faults
 //
 // That others have a lock is no fault: it is ErrHeld, when the time to wait is over.
@@ -108,5 +127,5 @@
 //     Semaphore had to decide): here it is given back.
 //
 // What a lock cannot be: reentrant, shared by readers, or held on several servers. Each
-// lock lives on one server, chosen by its key.
+// lock lives on one server, chosen by its key; what outlives a server is a cluster.
 package client

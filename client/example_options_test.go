@@ -172,3 +172,20 @@ func ExampleConfig() {
 	// {"level":"WARN","msg":"retry","key":"lock:report","server":"fake:11211","attempt":1}
 	// true
 }
+
+// The nodes of a cluster serve every key together: give as many addresses as there are, so that
+// one of them is there when the program starts.
+func ExampleConfig_cluster() {
+	c, err := client.New(client.Config{Cluster: []string{"node-a:11211", "node-b:11211", "node-c:11211"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	err = c.Do(context.Background(), "lock:report", func(ctx context.Context) error {
+		return nil // the work, which goes on if a node is lost
+	}, client.TTL(30*time.Second), client.Wait(10*time.Second))
+	if err != nil {
+		fmt.Println("not done:", err)
+	}
+}

@@ -29,6 +29,7 @@ type fleet struct {
 	mu       sync.Mutex // guards what follows
 	cluster  string     // its id, "" until a node has told it
 	members  []*peer    // as a node has told, less those that are seeds
+	told     time.Time  // when, or when we last asked
 	patience time.Duration
 	suspect  time.Duration
 	owners   *simplelru.LRU[string, owner]
@@ -49,6 +50,9 @@ const (
 	// shunFor is how long a node is passed over that gave no answer, or SERVER_ERROR, while
 	// others have done neither.
 	shunFor = 10 * time.Second
+	// rosterFor is how long the nodes are remembered by a Client that makes requests, if it makes
+	// no connection meanwhile, before it asks again.
+	rosterFor = 10 * time.Second
 	// probePause is the shortest pause between two looks whether a node is still away.
 	probePause = 20 * time.Millisecond
 )
@@ -100,6 +104,7 @@ func (f *fleet) nodes() []*peer {
 // answer.
 func (f *fleet) pick(key string) *peer {
 	now := time.Now()
+	f.refresh(now)
 	if p := f.ownerOf(lockOf(key), now); p != nil {
 		if h := p.health(now); h.class == well {
 			return p
@@ -113,6 +118,23 @@ func (f *fleet) pick(key string) *peer {
 		}
 	}
 	return best
+}
+
+// refresh asks which nodes there are, in the background, if we were told long ago.
+func (f *fleet) refresh(now time.Time) {
+	f.mu.Lock()
+	due := !f.told.IsZero() && now.Sub(f.told) > rosterFor
+	if due {
+		f.told = now
+	}
+	f.mu.Unlock()
+	if !due || f.client.begin() != nil {
+		return
+	}
+	go func() {
+		defer f.client.pending.Done()
+		_, _ = f.now(f.client.closing) // if it fails we know what we knew
+	}()
 }
 
 // ownerOf is the owner of a key, nil if it is not known.

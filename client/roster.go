@@ -178,9 +178,13 @@ func (f *fleet) learn(p *peer, r *roster) error {
 	if f.cluster != "" && f.cluster != r.cluster {
 		return fmt.Errorf("%w: %s", errOtherCluster, r.cluster)
 	}
-	f.cluster, f.members = r.cluster, members
+	f.cluster, f.members, f.told = r.cluster, members, time.Now()
 	f.whole.answered()
 	if r.patience > 0 && r.suspect > 0 {
+		if r.patience != f.patience && r.patience >= f.client.config.Timeout {
+			f.client.log.Warn("Config.Timeout is not longer than the patience of the cluster: nodes are given up too soon",
+				"timeout_ms", f.client.config.Timeout.Milliseconds(), "patience_ms", r.patience.Milliseconds())
+		}
 		f.patience, f.suspect = r.patience, r.suspect
 	}
 	return nil

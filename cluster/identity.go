@@ -17,11 +17,12 @@ const idKey = "id"
 // identifyPause is the pause after the engine has refused to tell the id.
 const identifyPause = time.Second
 
-// identify learns the id of the cluster.
-func (n *Node) identify(ctx context.Context) {
+// Identify learns the id of the cluster, which takes a majority. Run does it in the background, but a
+// node that knows the id before its first client comes can tell it to all.
+func (n *Node) Identify(ctx context.Context) error {
 	key := n.config.Prefix + idKey
 	made := rand.Text()
-	for {
+	for n.ID() == "" {
 		o, err := engine.Settle(ctx, n.config.Engine, engine.Txn{
 			If:   []engine.Cond{engine.Absent(key)},
 			Then: []engine.Op{engine.Put(key, []byte(made)), engine.Get(key)},
@@ -29,14 +30,15 @@ func (n *Node) identify(ctx context.Context) {
 		})
 		if err == nil && len(o.Got) == 1 && len(o.Got[0]) == 1 {
 			n.id.Store(string(o.Got[0][0].Value))
-			return
+			break
 		}
 		select {
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		case <-time.After(identifyPause):
 		}
 	}
+	return nil
 }
 
 // ID is the id of the cluster, "" until it is known.

@@ -123,7 +123,7 @@ func (n *Node) Run(ctx context.Context, m *locks.Manager, s *server.Server, link
 	n.running = ctx
 	n.mu.Unlock()
 	var all sync.WaitGroup
-	all.Go(func() { n.identify(ctx) })
+	all.Go(func() { _ = n.Identify(ctx) })
 	all.Go(func() { n.slots.Run(ctx) })
 	all.Go(func() { n.accept(ctx, links) })
 	all.Go(func() { n.keepPeers(ctx) })

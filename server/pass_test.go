@@ -322,13 +322,13 @@ func TestStatsCluster(t *testing.T) {
 	inCluster(t, locks.Config{}, func(t *testing.T, both *twoNodes) {
 		c := connect(t, both.near.srv)
 		both.move("lost", nil)
-		c.send("stats cluster", "mg lockcached:owner:x v", "mg lockcached:owner:lost v", "get lockcached:owner:")
-		c.gets("STAT node near", "END", "VA 3", "far", "EN", "END")
+		c.send("stats cluster", "mg lockcached:owner:x v", "mg lockcached:owner:lost v", "get lockcached:owner:", "get lockcached:cluster")
+		c.gets("STAT node near", "END", "VA 3", "far", "EN", "END", "VALUE lockcached:cluster 0 9", "node near", "END")
 	})
 	bubble(t, Config{}, func(t *testing.T, s *Server) {
 		c := connect(t, s)
-		c.send("stats cluster", "get lockcached:owner:x")
-		c.gets("ERROR", "END")
+		c.send("stats cluster", "get lockcached:owner:x", "get lockcached:cluster")
+		c.gets("ERROR", "END", "END")
 	})
 }
 

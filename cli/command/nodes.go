@@ -38,7 +38,7 @@ func (r *remote) discover() error {
 		switch {
 		case x.err == errUnknown:
 			single = x.server
-		case x.err != nil || id == "":
+		case x.err != nil || id == "" || id == "-": // or it does not know yet
 			continue
 		case found.id != "" && found.id != id:
 			return exit.Refuse("--server "+x.server, "is a node of another cluster than "+node)
@@ -61,8 +61,9 @@ func (r *remote) discover() error {
 func (r *remote) askUntilKnown(line string) func(yield func(answer) bool) {
 	return func(yield func(answer) bool) {
 		answers := make(chan answer, len(r.servers))
+		asking := *r // which stays as it is for those that are late
 		for _, server := range r.servers {
-			go func() { answers <- r.ask(server, line) }()
+			go func() { answers <- asking.ask(server, line) }()
 		}
 		var late <-chan time.Time
 		for range r.servers {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,6 +60,9 @@ func newClusterNode(ctx context.Context, c *config, log zerolog.Logger) (cluster
 		Clock:    func() time.Duration { return journal.Machine().Boot },
 		Logger:   log,
 	})
+	if err := node.Identify(ctx); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
 	return &etcdNode{node, e}, nil
 }
 
