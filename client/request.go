@@ -67,13 +67,10 @@ type call struct {
 
 // try makes an attempt. Its error is a fault, which makes backoff go on.
 func (c *call) try(at func() (*peer, error), attempt request) error {
-	s, err := at()
-	if err != nil {
-		c.outcome = err
+	if c.server, c.outcome = at(); c.outcome != nil {
 		return nil
 	}
-	c.server = s
-	c.outcome = attempt(s)
+	c.outcome = attempt(c.server)
 	if !isFault(c.outcome) {
 		return nil
 	}
@@ -83,7 +80,7 @@ func (c *call) try(at func() (*peer, error), attempt request) error {
 		return backoff.Permanent(c.outcome)
 	}
 	c.tries++
-	if c.client.hopeless(s) {
+	if c.client.hopeless(c.server) {
 		return backoff.Permanent(c.outcome)
 	}
 	return c.outcome
