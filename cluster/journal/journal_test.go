@@ -200,6 +200,21 @@ func TestReadsAreConfirmed(t *testing.T) {
 	})
 }
 
+// A read is not confirmed by a transaction that was under way: it may have been carried out before.
+func TestReadsAreConfirmedByLaterTransactions(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		m := w.live("a1")
+		carried := make(chan struct{}, 10)
+		w.fake.Carried(func(string, engine.Txn, engine.Outcome) { carried <- struct{}{} })
+		w.Append(put("k", 1))
+		<-carried // and its answer is on its way
+		m.fence()
+		if err := w.Confirm(w.Mark()); !errors.Is(err, ErrFenced) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // An answer that is lost, or a transaction that is carried out twice or late, does no harm.
 func TestFaultsOnTheWay(t *testing.T) {
 	for name, fault := range map[string]enginetest.Fault{
@@ -421,6 +436,41 @@ func TestCheckpoint(t *testing.T) {
 		w.Freeze(true)
 		if err := w.Checkpoint(walk(func() {})); err != errFrozen {
 			t.Errorf("frozen: %v", err)
+		}
+	})
+}
+
+// What was appended during the walk of a checkpoint is in the journal when the checkpoint counts:
+// the walk may have seen its effects already.
+func TestCheckpointCountsLast(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.live("a1")
+		w.Append(put("old", 1))
+		if err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		k, batches, counted := keys{prefix, "a1"}, 0, false
+		w.node.SetFault(func(x engine.Txn) enginetest.Fault {
+			if strings.HasPrefix(x.Then[0].Key, k.batches()) {
+				return enginetest.Fault{Late: 100 * time.Millisecond} // the head overtakes it if it can
+			}
+			return enginetest.Fault{}
+		})
+		w.fake.Carried(func(_ string, x engine.Txn, _ engine.Outcome) {
+			for _, op := range x.Then {
+				switch {
+				case op.Kind == engine.OpPut && strings.HasPrefix(op.Key, k.batches()):
+					batches++
+				case op.Kind == engine.OpPut && op.Key == k.head():
+					counted = true
+					if batches == 0 {
+						t.Error("the checkpoint counts before what was appended")
+					}
+				}
+			}
+		})
+		if err := w.Checkpoint(walk(func() { w.Append(end("old", 1)) }, put("old", 1))); err != nil || !counted {
+			t.Errorf("counted %v, %v", counted, err)
 		}
 	})
 }

@@ -29,8 +29,8 @@ type world struct {
 	mu    sync.Mutex // guards what follows
 	nodes map[string]*node
 	held  map[string]uint64 // holds that were confirmed and not released since, by their tokens
-	token uint64
-	deaf  string // a node that does not hear node a
+	last  map[string]uint64 // the latest token of each key
+	deaf  string            // a node that does not hear node a
 }
 
 // node is a process of the cluster.
@@ -51,7 +51,7 @@ type node struct {
 func bubble(t *testing.T, names []string, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, fake: enginetest.New(), began: time.Now(), names: names, nodes: make(map[string]*node), held: make(map[string]uint64)}
+		w := &world{t: t, fake: enginetest.New(), began: time.Now(), names: names, nodes: make(map[string]*node), held: make(map[string]uint64), last: make(map[string]uint64)}
 		for _, name := range names {
 			w.start(name)
 		}
@@ -151,8 +151,9 @@ func (p *pulse) Probe(_ context.Context, m Member) bool { return p.find(m.Incarn
 type table struct {
 	node *node
 
-	mu    sync.Mutex // guards holds
+	mu    sync.Mutex // guards what follows
 	holds map[string]hold
+	token uint64 // the latest
 }
 
 type hold struct {
@@ -170,7 +171,11 @@ func (l *table) Adopt(e *journal.Entry, lease time.Duration) {
 	l.holds[string(e.Key)] = h
 }
 
-func (l *table) RaiseToken(uint64) {}
+func (l *table) RaiseToken(n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.token = max(l.token, n)
+}
 
 func (l *table) Barrier() {
 	l.mu.Lock()
@@ -206,6 +211,8 @@ func (l *table) EachHold(emit func(*journal.Entry)) {
 var (
 	errMoved = errors.New("moved")
 	errTaken = errors.New("taken")
+
+	errNoOwner = errors.New("nobody serves it")
 )
 
 // claim grants a lock, for ever or with a lease, and returns when that is confirmed.
@@ -219,10 +226,8 @@ func (l *table) claim(key string, lease time.Duration) (token uint64, err error)
 	if _, taken := l.holds[key]; taken {
 		mark, err = l.node.journal.Mark(), errTaken
 	} else {
-		l.node.world.mu.Lock()
-		l.node.world.token++
-		h := hold{token: l.node.world.token}
-		l.node.world.mu.Unlock()
+		l.token++
+		h := hold{token: l.token}
 		if lease != 0 {
 			h.expires = time.Now().Add(lease)
 		}
@@ -264,9 +269,12 @@ func (w *world) owner(key string) *node {
 	return nil
 }
 
+// mostTries bounds how long a request looks for an owner that confirms it: some minutes.
+const mostTries = 10_000
+
 // claim claims a lock wherever it is served, and returns when it has been granted or refused.
 func (w *world) claim(key string, lease time.Duration) error {
-	for {
+	for range mostTries {
 		if n := w.owner(key); n != nil {
 			token, err := n.locks.claim(key, lease)
 			switch {
@@ -279,16 +287,20 @@ func (w *world) claim(key string, lease time.Duration) error {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	return errNoOwner
 }
 
-// granted checks that nobody else has the lock by now.
+// granted checks that nobody else has the lock by now, and that its tokens rise.
 func (w *world) granted(key string, token uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if other := w.held[key]; other != 0 {
 		w.t.Errorf("%s is granted by token %d, and held by %d", key, token, other)
 	}
-	w.held[key] = token
+	if token <= w.last[key] {
+		w.t.Errorf("%s is granted by token %d, after %d", key, token, w.last[key])
+	}
+	w.held[key], w.last[key] = token, token
 }
 
 // release releases a lock that was granted.
@@ -297,12 +309,13 @@ func (w *world) release(key string) {
 	token := w.held[key]
 	delete(w.held, key) // it may be over from now on
 	w.mu.Unlock()
-	for {
+	for range mostTries {
 		if n := w.owner(key); n != nil && n.locks.release(key, token) == nil {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	w.t.Errorf("%s cannot be released: %v", key, errNoOwner)
 }
 
 // settled waits until every slot is served by one node, and every chain is short.
