@@ -19,10 +19,15 @@ type actor struct {
 	rec    *recording
 	rng    *rand.Rand
 	number int
-	keys   []string
+	table  int
+	epoch  int64
+	keys   []string // of the table in the epoch
 	conn   *client
+	addr   string        // where conn leads
 	opened time.Duration // when conn was dialled
 	claims int
+
+	troubled bool // the latest request failed: the actor only looks, until that succeeds
 
 	refused bool          // on this connection: claims may wait a moment unasked from then on
 	recent  []*history.Op // on this connection: the server may doubt that the answers arrived
@@ -31,6 +36,7 @@ type actor struct {
 	holds  map[string]string // value by lock, as far as it knows
 
 	ops    []*history.Op
+	asked  map[*history.Op]string // the address, of what was not answered
 	lost   []lostOp
 	cuts   int
 	faults []string
@@ -39,13 +45,14 @@ type actor struct {
 // A lostOp is a request during which the connection broke by itself.
 type lostOp struct {
 	*history.Op
+	addr   string
 	opened time.Duration // when the connection was dialled
 }
 
-func (rec *recording) newActor(rng *rand.Rand, keys []string) *actor {
+func (rec *recording) newActor(rng *rand.Rand, table int) *actor {
 	return &actor{
-		rec: rec, rng: rng, number: rec.nextClient(), keys: keys,
-		tokens: make(map[string]uint64), holds: make(map[string]string),
+		rec: rec, rng: rng, number: rec.nextClient(), table: table, keys: rec.keysOf(table, 0),
+		tokens: make(map[string]uint64), holds: make(map[string]string), asked: make(map[*history.Op]string),
 	}
 }
 
@@ -53,19 +60,26 @@ const (
 	breakOnce   = 100 // a client breaks its connection once in so many requests, and grants
 	abandonOnce = 200 // in so many turns a holder leaves its lock to expire
 	breather    = 4 * time.Millisecond
+
+	afterTrouble = 200 * time.Millisecond // the longest pause after a request that failed
 )
 
 // run acts until the round is over.
 func (a *actor) run() {
-	for a.rec.now() < a.rec.over {
+	for int64(a.rec.now()) < a.rec.over.Load() {
 		time.Sleep(within(a.rng, breather))
+		a.turnPage()
 		if a.conn == nil && !a.connect() {
 			continue
 		}
 		key := a.keys[a.rng.IntN(len(a.keys))]
-		if _, ok := a.holds[key]; ok {
+		switch _, holds := a.holds[key]; {
+		case a.troubled:
+			time.Sleep(within(a.rng, afterTrouble))
+			a.gets(key)
+		case holds:
 			a.asHolder(key)
-		} else {
+		default:
 			a.asStranger(key)
 		}
 	}
@@ -74,14 +88,23 @@ func (a *actor) run() {
 	}
 }
 
-// connect reports whether it succeeded. The server may be dead just now.
+// turnPage goes on to the keys of the present epoch.
+func (a *actor) turnPage() {
+	if epoch := a.rec.epoch.Load(); epoch != a.epoch {
+		a.epoch, a.keys = epoch, a.rec.keysOf(a.table, epoch)
+		clear(a.holds)
+		clear(a.tokens)
+	}
+}
+
+// connect connects to some node, and reports whether it succeeded. The server may be dead just now.
 func (a *actor) connect() bool {
-	opened := a.rec.now()
-	conn, err := dial(a.rec.addr)
+	opened, addr := a.rec.now(), a.rec.addrs[a.rng.IntN(len(a.rec.addrs))]
+	conn, err := a.rec.dial(addr)
 	if err != nil {
 		return false
 	}
-	a.conn, a.opened, a.refused = conn, opened, false
+	a.conn, a.addr, a.opened, a.refused = conn, addr, opened, false
 	return true
 }
 
@@ -210,7 +233,7 @@ func (a *actor) look(key, request string) {
 func (a *actor) perform(op *history.Op, request string) (reply, bool) {
 	op.Client, op.Cut, op.Call = a.number, history.Never, a.rec.now()
 	a.ops = append(a.ops, op)
-	err := a.conn.send(request, answerWithin)
+	err := a.conn.send(request, a.rec.patience)
 	if err == nil && chance(a.rng, breakOnce) {
 		a.leaveDuring(op)
 		return reply{}, false
@@ -224,6 +247,11 @@ func (a *actor) perform(op *history.Op, request string) (reply, bool) {
 		return reply{}, false
 	}
 	op.Return, op.Token = a.rec.now(), r.token()
+	if r.word() == "SERVER_ERROR" && a.rec.isCluster() {
+		a.fail(op, r)
+		return reply{}, false
+	}
+	a.troubled = false
 	var ok bool
 	if op.Result, ok = results[r.word()]; !ok {
 		a.faults = append(a.faults, fmt.Sprintf("%s was answered %q", strings.TrimSpace(request), r.words))
@@ -254,6 +282,7 @@ var results = map[string]history.Result{
 func (a *actor) leaveDuring(op *history.Op) {
 	time.Sleep(within(a.rng, 3*time.Millisecond))
 	op.Cut = a.rec.now()
+	a.asked[op] = a.addr
 	a.leave(chance(a.rng, 2))
 }
 
@@ -289,10 +318,34 @@ func (a *actor) left() {
 
 // lose records a request during which the connection broke by itself.
 func (a *actor) lose(op *history.Op, err error) {
+	a.asked[op] = a.addr
+	if a.troubled = a.rec.isCluster(); a.troubled && !a.rec.smooth && errors.Is(err, os.ErrDeadlineExceeded) {
+		a.conn.reset() // it may be stopped
+		a.left()
+		return
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		a.faults = append(a.faults, fmt.Sprintf("no answer within %v: %s %v", answerWithin, op.Key, op))
 	}
-	a.lost = append(a.lost, lostOp{op, a.opened})
+	a.lost = append(a.lost, lostOp{op, a.addr, a.opened})
 	a.conn.reset()
 	a.left()
+}
+
+// failures are what a node may say of a request, beside an answer.
+var failures = map[string]bool{
+	"no quorum":                                       true,
+	"no quorum: other nodes have taken over":          true,
+	"owner lost, outcome unknown":                     true,
+	"this node has stood still, nothing was released": true,
+}
+
+// fail records a request that a node could not answer. The client goes on to another node.
+func (a *actor) fail(op *history.Op, r reply) {
+	op.Result, op.Token = history.Unknown, 0
+	a.asked[op], a.troubled = a.addr, true
+	if said := strings.Join(r.words[1:], " "); !failures[said] || a.rec.smooth {
+		a.faults = append(a.faults, fmt.Sprintf("%s %v was answered SERVER_ERROR %s", op.Key, op, said))
+	}
+	a.leave(false)
 }

@@ -76,6 +76,7 @@ type fenceCrew struct {
 	paused   int
 	killed   int
 	waking   sync.WaitGroup
+	door     net.Listener // of the resource, closed at the end; nil if somebody else closes it
 }
 
 // A hand is a worker as a process.
@@ -159,6 +160,9 @@ func (c *fenceCrew) stop() {
 		p.Stop()
 	}
 	c.workers = nil
+	if c.door != nil {
+		c.door.Close()
+	}
 }
 
 // serve answers workers: a line for each line.

@@ -6,8 +6,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockcached/lockcached/internal/torture/history"
@@ -51,17 +51,16 @@ func historyRound(ctx context.Context, t *trial) (outcome, error) {
 // recordAndJudge lets clients loose on the server, which they reach at addr, kills it that
 // many times meanwhile, and judges what they saw.
 func recordAndJudge(ctx context.Context, t *trial, s *server, addr string, kills int) (outcome, error) {
-	rec := &recording{began: time.Now(), addr: addr, name: t.name}
+	rec := newRecording(t.name, addr)
 	length := pick(t, 1500*time.Millisecond, 3*time.Second, 4*time.Second)
 	tables := pick(t, 10, 60, 100)
-	rec.over = length
+	rec.over.Store(int64(length))
 
 	var wg sync.WaitGroup
 	var actors []*actor
 	for table := range tables {
-		keys := rec.keysOf(table)
 		for range clientsPerTable {
-			a := rec.newActor(t.split(), keys)
+			a := rec.newActor(t.split(), table)
 			actors = append(actors, a)
 			wg.Go(a.run)
 		}
@@ -71,15 +70,16 @@ func recordAndJudge(ctx context.Context, t *trial, s *server, addr string, kills
 	if err != nil {
 		return outcome{}, err
 	}
-	rec.deaths = append(rec.deaths, history.Never)
-	return judge(t, rec.collect(actors), kills)
+	o, err := judge(t, rec, rec.collect(actors))
+	o.count("kill -9 of the server", kills)
+	return o, err
 }
 
 // killServer kills the server that many times while the clients are at work, and starts it
 // again.
 func (rec *recording) killServer(ctx context.Context, rng *rand.Rand, s *server, times int) error {
 	for i := range times {
-		part := rec.over / time.Duration(times)
+		part := time.Duration(rec.over.Load()) / time.Duration(times)
 		at := time.Duration(i)*part + within(rng, part)
 		select {
 		case <-ctx.Done():
@@ -87,7 +87,7 @@ func (rec *recording) killServer(ctx context.Context, rng *rand.Rand, s *server,
 		case <-time.After(at - rec.now()):
 		}
 		s.crash()
-		rec.deaths = append(rec.deaths, rec.now())
+		rec.died(s.addr)
 		if err := s.again(ctx); err != nil {
 			return err
 		}
@@ -97,22 +97,50 @@ func (rec *recording) killServer(ctx context.Context, rng *rand.Rand, s *server,
 
 // A recording is what the clients of a round have done.
 type recording struct {
-	began  time.Time
-	over   time.Duration // when the clients stop
-	addr   string
-	name   string          // of the round: begins its keys
-	deaths []time.Duration // when the server was dead for certain; the last is Never
+	began time.Time
+	over  atomic.Int64 // when the clients stop, on their clock
+	addrs []string
+	name  string // of the round: begins its keys
+	epoch atomic.Int64
+	cluster
 
 	mu     sync.Mutex // guards what follows
 	number int        // of clients
+	deaths map[string][]time.Duration
 }
+
+// cluster is how clients behave towards a server that is one of several nodes; zero for another.
+type cluster struct {
+	patience time.Duration // for an answer, beyond the wait that was asked for; then they go elsewhere
+	smooth   bool          // no request may fail
+	dial     func(addr string) (*client, error)
+}
+
+func newRecording(name string, addrs ...string) *recording {
+	return &recording{
+		began: time.Now(), addrs: addrs, name: name, deaths: make(map[string][]time.Duration),
+		cluster: cluster{patience: answerWithin, dial: dial},
+	}
+}
+
+// isCluster reports whether clients may go on to another node.
+func (rec *recording) isCluster() bool { return len(rec.addrs) > 1 }
 
 // now is the clock of all clients.
 func (rec *recording) now() time.Duration { return time.Since(rec.began) }
 
-func (rec *recording) keysOf(table int) (keys []string) {
+// died records that the server at that address is dead for certain.
+func (rec *recording) died(addr string) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.deaths[addr] = append(rec.deaths[addr], rec.now())
+}
+
+// keysOf returns the keys of a table in an epoch. In each there are new ones, so that no history
+// becomes too hard to judge.
+func (rec *recording) keysOf(table int, epoch int64) (keys []string) {
 	for i := range keysPerTable {
-		key := fmt.Sprintf("%s:%d:%d", rec.name, table, i)
+		key := fmt.Sprintf("%s:%d:%d:%d", rec.name, epoch, table, i)
 		if i > 0 {
 			key = policy + key
 		}
@@ -146,7 +174,7 @@ func (rec *recording) collect(actors []*actor) (all collected) {
 		all.faults = append(all.faults, a.faults...)
 		all.cuts += a.cuts
 		for _, op := range a.lost {
-			death := rec.deathAfter(op.opened)
+			death := rec.deathAfter(op.addr, op.opened)
 			if death == history.Never {
 				all.faults = append(all.faults, fmt.Sprintf("a connection broke though the server lived: %s %v", op.Key, op))
 			}
@@ -154,7 +182,7 @@ func (rec *recording) collect(actors []*actor) (all collected) {
 		}
 		for _, op := range a.ops {
 			if op.Result == history.Unknown {
-				op.Return = rec.deathAfter(op.Call)
+				rec.leaveOpen(op, a.asked[op])
 				all.open++
 			}
 			if !void[op] {
@@ -165,16 +193,30 @@ func (rec *recording) collect(actors []*actor) (all collected) {
 	return all
 }
 
-// deathAfter is when the server died next; Never if it lived on.
-func (rec *recording) deathAfter(call time.Duration) time.Duration {
-	i := slices.IndexFunc(rec.deaths, func(death time.Duration) bool { return death > call })
-	return rec.deaths[i]
+// leaveOpen records until when a request may have been carried out whose answer did not come. In
+// a cluster another node may do that, or take a grant back, after its front has died.
+func (rec *recording) leaveOpen(op *history.Op, addr string) {
+	if !rec.isCluster() {
+		op.Return = rec.deathAfter(addr, op.Call)
+		return
+	}
+	op.Return, op.Waits, op.Cut = history.Never, true, op.Call
+}
+
+// deathAfter is when the server at that address died next; Never if it lived on.
+func (rec *recording) deathAfter(addr string, call time.Duration) time.Duration {
+	for _, death := range rec.deaths[addr] {
+		if death > call {
+			return death
+		}
+	}
+	return history.Never
 }
 
 // judge has the checker judge what was recorded.
-func judge(t *trial, all collected, killed int) (o outcome, err error) {
+func judge(t *trial, rec *recording, all collected) (o outcome, err error) {
 	began := time.Now()
-	checker := history.Checker{Patience: patience, Workers: 2}
+	checker := history.Checker{Patience: patience, Workers: 2, PerKey: rec.isCluster()}
 	verdict := checker.Check(all.ops)
 	took := time.Since(began)
 
@@ -182,7 +224,6 @@ func judge(t *trial, all collected, killed int) (o outcome, err error) {
 	o.count("locks judged", verdict.Keys)
 	o.count("requests without an answer", all.open)
 	o.count("connections broken by clients", all.cuts)
-	o.count("kill -9 of the server", killed)
 	o.most("longest time to judge a round, s", took.Seconds())
 	o.Undecided = len(verdict.Undecided)
 	for _, fault := range all.faults {

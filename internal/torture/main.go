@@ -108,9 +108,9 @@ type scenario struct {
 	round   func(context.Context, *trial) (outcome, error)
 }
 
-var allScenarios = []*scenario{
+var allScenarios = append([]*scenario{
 	historyScenario, crashScenario, damageScenario, fenceScenario, soakScenario, termScenario,
-}
+}, clusterScenarios...)
 
 func scenarioNames() (names []string) {
 	for _, s := range allScenarios {

@@ -5,6 +5,7 @@ package main
 import (
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/lockcached/lockcached/cli"
@@ -33,10 +34,17 @@ func tinyTrial(t *testing.T) *trial {
 	}
 }
 
+// clusterVariable makes TestScenarios play those with clusters, which take longer. CI plays their
+// short form instead.
+const clusterVariable = "LOCKCACHED_CLUSTER_SCENARIOS"
+
 // Each scenario in its smallest form finds nothing, and has something to show.
 func TestScenarios(t *testing.T) {
 	for _, s := range allScenarios {
 		t.Run(s.name, func(t *testing.T) {
+			if slices.Contains(clusterScenarios, s) && os.Getenv(clusterVariable) == "" {
+				t.Skip("set " + clusterVariable + " to play it; scripts/torture --short does, too")
+			}
 			t.Parallel()
 			o, err := s.round(t.Context(), tinyTrial(t))
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +26,7 @@ func sharedNow() time.Duration {
 // A worker locks, writes to the resource and releases, again and again. It may stand still
 // at any point without noticing.
 type worker struct {
-	server   string
+	servers  []string // nodes of a cluster, or one server
 	number   string
 	conn     *client
 	resource net.Conn
@@ -39,14 +40,14 @@ func newWorker(args []string) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &worker{server: args[0], number: args[2], resource: resource, answers: bufio.NewScanner(resource)}, nil
+	return &worker{servers: strings.Split(args[0], ","), number: args[2], resource: resource, answers: bufio.NewScanner(resource)}, nil
 }
 
 // run works until the process is killed or the resource is gone.
 func (w *worker) run() (err error) {
 	for {
 		if w.conn == nil {
-			if w.conn, err = dial(w.server); err != nil {
+			if w.conn, err = dial(w.servers[rand.N(len(w.servers))]); err != nil {
 				w.conn = nil
 				time.Sleep(10 * time.Millisecond) // the server is about to start
 				continue
@@ -57,7 +58,7 @@ func (w *worker) run() (err error) {
 			return err
 		}
 		if err != nil && err != errStale {
-			w.conn.reset() // the server was killed
+			w.conn.reset() // the server was killed, or others may know more
 			w.conn = nil
 		}
 	}
@@ -71,6 +72,9 @@ func (w *worker) work(key string) error {
 	}
 	r, err := w.conn.ask(metaAdd(key, fenceLease, "worker-"+w.number, wait), answerWithin)
 	token := r.token()
+	if err == nil && r.word() == "SERVER_ERROR" {
+		err = errTrouble
+	}
 	if err != nil || token == 0 {
 		return err
 	}
@@ -115,6 +119,7 @@ func (w *worker) write(key string, token uint64) error {
 
 var (
 	errStale    = errors.New("the resource has seen a larger token")
+	errTrouble  = errors.New("the node cannot answer")
 	errResource = errors.New("the resource is gone")
 )
 

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -135,13 +137,30 @@ func (p *Process) Printed() string {
 // server fails to start, and says so.
 func FreePort() (int, error) { return FreePorts(1) }
 
+// Several ports in a row are looked for between these two, below the ports that systems give to
+// connections: those may be taken by one while their server is restarted.
+const (
+	lowestPort  = 12_000
+	highestPort = 32_000
+)
+
+// nextPort is where they are looked for. It begins anywhere, since several programs may run, and goes
+// on, so that the next ones are others.
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(highestPort - lowestPort)) }
+
 // FreePorts returns the first of n successive free ports.
 func FreePorts(n int) (int, error) {
-	const tries = 100
+	const tries = 1000
 	for range tries {
-		first, err := freePort(0)
+		first := 0
+		if n > 1 {
+			first = lowestPort + int(nextPort.Add(uint32(n))%(highestPort-lowestPort))
+		}
+		first, err := freePort(first)
 		if err != nil {
-			return 0, err
+			continue
 		}
 		free := 1
 		for ; free < n; free++ {

@@ -39,6 +39,7 @@ type Checker struct {
 	Patience time.Duration // for each key
 	Workers  int           // keys checked at a time; 0 is one
 	Floor    uint64        // a token below all that will be granted
+	PerKey   bool          // tokens rise for each key, not over all: the server is a cluster
 }
 
 // Check judges a history. The locks in it are free at its beginning.
@@ -50,7 +51,14 @@ func (c *Checker) Check(ops []*Op) Verdict {
 		}
 		byKey[op.Key] = append(byKey[op.Key], op)
 	}
-	v := Verdict{Keys: len(byKey), Findings: c.tokens(ops)}
+	v := Verdict{Keys: len(byKey)}
+	if c.PerKey {
+		for _, key := range slices.Sorted(maps.Keys(byKey)) {
+			v.Findings = append(v.Findings, (&Checker{}).tokens(byKey[key])...)
+		}
+	} else {
+		v.Findings = c.tokens(ops)
+	}
 	var (
 		mu   sync.Mutex // guards v
 		wg   sync.WaitGroup
@@ -125,8 +133,8 @@ func (c *Checker) checkKey(ops []*Op) (porcupine.CheckResult, *porcupine.Lineari
 	return result, &info
 }
 
-// tokens checks that each grant's token is above those of all grants, of any
-// lock, that had been answered before it was asked for.
+// tokens checks that each grant's token is above those of all of these grants, of
+// whatever lock, that had been answered before it was asked for.
 func (c *Checker) tokens(ops []*Op) (found []Violation) {
 	var grants []*Op
 	for _, op := range ops {

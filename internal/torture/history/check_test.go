@@ -118,6 +118,20 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// In a cluster, the tokens of different keys have nothing to do with each other.
+func TestTokensPerKey(t *testing.T) {
+	for _, test := range []struct {
+		key  string
+		want int
+	}{{"other", 0}, {"k", 1}} {
+		c := Checker{Patience: time.Minute, PerKey: true}
+		v := c.Check([]*Op{at(claim("a", 1, 5), 0, 0.5), at(on(test.key, claim("b", 9, 4)), 2, 3)})
+		if len(v.Findings) < test.want || test.want == 0 && len(v.Findings) > 0 {
+			t.Errorf("%s: %d findings, want %d", test.key, len(v.Findings), test.want)
+		}
+	}
+}
+
 // A second history goes on where the first one ended, as far as tokens go.
 func TestTokensRiseFromHistoryToHistory(t *testing.T) {
 	c := Checker{Patience: time.Minute}

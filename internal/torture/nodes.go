@@ -1,0 +1,194 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lockcached/lockcached/internal/bench/rig"
+)
+
+// nodes are the servers of a cluster.
+type nodes struct {
+	all []*node
+	rec *recording // nil until there are clients
+}
+
+// A node is one of them. While it is down its Process has ended.
+type node struct {
+	*server
+	name string
+	down bool
+}
+
+const (
+	slotsOfCluster = 256
+	// Nobody is waited for longer than this: a busy machine may stand still for long.
+	clusterPatience = 3 * time.Minute
+)
+
+// startNodes starts a cluster of three nodes and waits until they serve all keys.
+func startNodes(ctx context.Context, t *trial, flags ...string) (*nodes, error) {
+	c := new(nodes)
+	var members []string
+	for _, name := range []string{"a", "b", "c"} {
+		port, err := rig.FreePorts(3)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, fmt.Sprintf("%s=127.0.0.1:%d", name, port))
+		c.all = append(c.all, &node{name: name, server: &server{
+			program: t.program, port: port + 2, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port+2)),
+		}})
+	}
+	for _, n := range c.all {
+		n.flags = append([]string{
+			"--cluster", strings.Join(members, ","), "--node", n.name, "--data", filepath.Join(t.dir, n.name), "-c", "10000",
+			"--wait", policy + "*=300ms",
+		}, flags...)
+	}
+	return c, c.startAll(ctx)
+}
+
+// startAll starts all nodes, which wait for each other.
+func (c *nodes) startAll(ctx context.Context) error {
+	for _, n := range c.all {
+		if err := n.launch(); err != nil {
+			return err
+		}
+		n.down = false
+	}
+	for _, n := range c.all {
+		if err := n.ready(ctx); err != nil {
+			return fmt.Errorf("node %s: %w", n.name, err)
+		}
+	}
+	return c.awaitSlots(ctx)
+}
+
+// stop ends all nodes.
+func (c *nodes) stop() {
+	for _, n := range c.all {
+		if n.Process != nil {
+			_ = n.Signal(syscall.SIGCONT)
+			n.crash()
+		}
+	}
+}
+
+func (c *nodes) addrs() (addrs []string) {
+	for _, n := range c.all {
+		addrs = append(addrs, n.addr)
+	}
+	return addrs
+}
+
+// kill kills a node.
+func (c *nodes) kill(n *node) {
+	n.crash()
+	n.down = true
+	c.rec.died(n.addr)
+}
+
+// restart starts a node that is down.
+func (c *nodes) restart(ctx context.Context, n *node) error {
+	if err := n.again(ctx); err != nil {
+		return fmt.Errorf("node %s: %w", n.name, err)
+	}
+	n.down = false
+	return c.awaitSlots(ctx)
+}
+
+// stats reads "stats cluster" at a node.
+func (n *node) stats() (map[string]string, error) {
+	conn, err := dial(n.addr)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.reset()
+	if err := conn.send("stats cluster\r\n", answerWithin); err != nil {
+		return nil, err
+	}
+	values := make(map[string]string)
+	for {
+		line, err := conn.line()
+		words := strings.Fields(line)
+		if err != nil || len(words) != 3 {
+			return values, err
+		}
+		values[words[1]] = words[2]
+	}
+}
+
+// await waits for a condition of the cluster.
+func (c *nodes) await(ctx context.Context, what string, holds func() bool) error {
+	ctx, stop := context.WithTimeoutCause(ctx, clusterPatience, errors.New("not so within "+clusterPatience.String()))
+	defer stop()
+	for !holds() {
+		if err := rig.Sleep(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// awaitSlots waits until the nodes that run are all members, and serve all keys.
+func (c *nodes) awaitSlots(ctx context.Context) error {
+	return c.await(ctx, "every key has an owner", func() bool {
+		owned, running := 0, 0
+		for _, n := range c.all {
+			if n.down {
+				continue
+			}
+			running++
+			values, err := n.stats()
+			here, _ := strconv.Atoi(values["slots_owned"])
+			if owned += here; err != nil || here == 0 {
+				return false
+			}
+		}
+		return owned == slotsOfCluster && running > 0
+	})
+}
+
+// awaitLoss waits until the other nodes take one for lost.
+func (c *nodes) awaitLoss(ctx context.Context, lost *node) error {
+	return c.await(ctx, "node "+lost.name+" is taken for lost", func() bool {
+		for _, n := range c.all {
+			if n == lost || n.down {
+				continue
+			}
+			if values, err := n.stats(); err != nil || values["node_"+lost.name] != "" {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// choose returns the node that a fault happens to: any, or the engine's leader if that is known.
+func (c *nodes) choose(rng *rand.Rand, leader bool) *node {
+	if leader {
+		values, err := c.all[0].stats()
+		i := slices.IndexFunc(c.all, func(n *node) bool { return n.name == values["engine_leader"] })
+		if err == nil && i >= 0 {
+			return c.all[i]
+		}
+	}
+	return c.all[rng.IntN(len(c.all))]
+}
+
+// others are the nodes beside one.
+func (c *nodes) others(n *node) []*node {
+	return slices.DeleteFunc(slices.Clone(c.all), func(other *node) bool { return other == n })
+}
