@@ -38,6 +38,7 @@ type actor struct {
 	ops    []*history.Op
 	asked  map[*history.Op]string // the address, of what was not answered
 	lost   []lostOp
+	ghosts int
 	cuts   int
 	faults []string
 }
@@ -252,6 +253,7 @@ func (a *actor) perform(op *history.Op, request string) (reply, bool) {
 		return reply{}, false
 	}
 	a.troubled = false
+	a.ghost(op)
 	var ok bool
 	if op.Result, ok = results[r.word()]; !ok {
 		a.faults = append(a.faults, fmt.Sprintf("%s was answered %q", strings.TrimSpace(request), r.words))
@@ -259,6 +261,27 @@ func (a *actor) perform(op *history.Op, request string) (reply, bool) {
 	}
 	a.remember(op)
 	return r, true
+}
+
+// The longest that a claim takes unless it is repeated, on a machine that is not too busy, beside the
+// time for which it may wait in line.
+const (
+	longestClaim = 150 * time.Millisecond
+	longestWait  = 310 * time.Millisecond
+)
+
+// ghost records that a claim which took long may have been granted, and the grant have ended, before
+// what it was told: if a front does not get the owner's answer it asks the next owner. The claim does
+// not know of that grant, and does nothing under it.
+func (a *actor) ghost(op *history.Op) {
+	took := op.Return - op.Call
+	if op.Kind != history.Claim || !a.rec.isCluster() || took < longestClaim || op.Waits && took < longestClaim+longestWait {
+		return
+	}
+	ghost := *op
+	ghost.Result, ghost.Token, ghost.Waits, ghost.Cut = history.Unknown, 0, true, op.Call
+	a.ops = append(a.ops, &ghost)
+	a.ghosts++
 }
 
 // remember keeps the requests whose answers the server may doubt to have arrived: the

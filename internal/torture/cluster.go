@@ -129,7 +129,7 @@ func guardResource(t *trial, rec *recording, workers int) (*fenceCrew, error) {
 	}
 	r := newResource()
 	go r.serve(door)
-	crew := &fenceCrew{args: []string{strings.Join(rec.addrs, ","), door.Addr().String()}, resource: r, rng: t.split(), door: door}
+	crew := &fenceCrew{args: []string{strings.Join(rec.addrs, ","), door.Addr().String()}, within: rec.within, resource: r, rng: t.split(), door: door}
 	for range workers {
 		if err := crew.hire(); err != nil {
 			crew.stop()

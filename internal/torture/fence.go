@@ -69,6 +69,7 @@ func fenceRound(ctx context.Context, t *trial) (o outcome, err error) {
 // A fenceCrew is the workers of a round.
 type fenceCrew struct {
 	args     []string // where the server and the resource are
+	within   []string // the command that runs workers elsewhere; none here
 	resource *resource
 	rng      *rand.Rand
 	workers  []hand
@@ -87,7 +88,7 @@ type hand struct {
 
 // hire starts one more worker.
 func (c *fenceCrew) hire() error {
-	p, err := startRole(workerRole, append(c.args, strconv.Itoa(c.hired))...)
+	p, err := startRole(c.within, workerRole, append(c.args, strconv.Itoa(c.hired))...)
 	if err != nil {
 		return err
 	}

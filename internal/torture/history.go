@@ -114,6 +114,7 @@ type cluster struct {
 	patience time.Duration // for an answer, beyond the wait that was asked for; then they go elsewhere
 	smooth   bool          // no request may fail
 	dial     func(addr string) (*client, error)
+	within   []string // the command that runs programs where the clients are
 }
 
 func newRecording(name string, addrs ...string) *recording {
@@ -162,6 +163,7 @@ func (rec *recording) nextClient() int {
 type collected struct {
 	ops    []*history.Op
 	open   int // requests without an answer
+	ghosts int // claims that may have been granted more than once
 	cuts   int // connections that clients broke
 	faults []string
 }
@@ -173,6 +175,7 @@ func (rec *recording) collect(actors []*actor) (all collected) {
 	for _, a := range actors {
 		all.faults = append(all.faults, a.faults...)
 		all.cuts += a.cuts
+		all.ghosts += a.ghosts
 		for _, op := range a.lost {
 			death := rec.deathAfter(op.addr, op.opened)
 			if death == history.Never {
@@ -181,8 +184,8 @@ func (rec *recording) collect(actors []*actor) (all collected) {
 			void[op.Op] = death < op.Call // the server was dead when it was sent
 		}
 		for _, op := range a.ops {
-			if op.Result == history.Unknown {
-				rec.leaveOpen(op, a.asked[op])
+			if addr, open := a.asked[op]; open {
+				rec.leaveOpen(op, addr)
 				all.open++
 			}
 			if !void[op] {
@@ -220,11 +223,14 @@ func judge(t *trial, rec *recording, all collected) (o outcome, err error) {
 	verdict := checker.Check(all.ops)
 	took := time.Since(began)
 
-	o.count("requests judged", len(all.ops))
+	o.count("requests judged", len(all.ops)-all.ghosts)
 	o.count("locks judged", verdict.Keys)
 	o.count("requests without an answer", all.open)
 	o.count("connections broken by clients", all.cuts)
 	o.most("longest time to judge a round, s", took.Seconds())
+	if rec.isCluster() {
+		o.count("claims that a node may have repeated", all.ghosts)
+	}
 	o.Undecided = len(verdict.Undecided)
 	for _, fault := range all.faults {
 		o.find("%s", fault)

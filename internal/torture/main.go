@@ -105,12 +105,16 @@ type scenario struct {
 	name    string
 	promise string  // what it tries to break
 	share   float64 // of the time of a long run
+	root    bool    // only root can play it
 	round   func(context.Context, *trial) (outcome, error)
 }
 
 var allScenarios = append([]*scenario{
 	historyScenario, crashScenario, damageScenario, fenceScenario, soakScenario, termScenario,
-}, clusterScenarios...)
+}, append(clusterScenarios, partScenario)...)
+
+// isForRoot reports whether only root can play it, and this is somebody else.
+func (s *scenario) isForRoot() bool { return s.root && os.Geteuid() != 0 }
 
 func scenarioNames() (names []string) {
 	for _, s := range allScenarios {
@@ -119,16 +123,24 @@ func scenarioNames() (names []string) {
 	return names
 }
 
-// chooseScenarios returns the scenarios of these names, or all.
+// chooseScenarios returns the scenarios of these names, or all that this user can play.
 func chooseScenarios(names string) ([]*scenario, error) {
 	if names == "" {
-		return allScenarios, nil
+		return slices.DeleteFunc(slices.Clone(allScenarios), func(s *scenario) bool {
+			if s.isForRoot() {
+				fmt.Fprintf(os.Stderr, "torture: %s is for root, and left out\n", s.name)
+			}
+			return s.isForRoot()
+		}), nil
 	}
 	var chosen []*scenario
 	for name := range strings.SplitSeq(names, ",") {
 		i := slices.Index(scenarioNames(), name)
 		if i < 0 {
 			return nil, fmt.Errorf("-scenarios: %q is none of %s", name, strings.Join(scenarioNames(), ","))
+		}
+		if allScenarios[i].isForRoot() {
+			return nil, fmt.Errorf("-scenarios: %s makes network namespaces, so only root can play it", name)
 		}
 		chosen = append(chosen, allScenarios[i])
 	}

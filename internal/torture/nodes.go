@@ -52,12 +52,16 @@ func startNodes(ctx context.Context, t *trial, flags ...string) (*nodes, error) 
 		}})
 	}
 	for _, n := range c.all {
-		n.flags = append([]string{
-			"--cluster", strings.Join(members, ","), "--node", n.name, "--data", filepath.Join(t.dir, n.name), "-c", "10000",
-			"--wait", policy + "*=300ms",
-		}, flags...)
+		n.flags = append(nodeFlags(t, strings.Join(members, ","), n.name), flags...)
 	}
 	return c, c.startAll(ctx)
+}
+
+// nodeFlags are the flags of a node.
+func nodeFlags(t *trial, members, name string) []string {
+	return []string{
+		"--cluster", members, "--node", name, "--data", filepath.Join(t.dir, name), "-c", "10000", "--wait", policy + "*=300ms",
+	}
 }
 
 // startAll starts all nodes, which wait for each other.
@@ -111,7 +115,7 @@ func (c *nodes) restart(ctx context.Context, n *node) error {
 
 // stats reads "stats cluster" at a node.
 func (n *node) stats() (map[string]string, error) {
-	conn, err := dial(n.addr)
+	conn, err := n.connect()
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 
 	"github.com/lockcached/lockcached/internal/bench/rig"
 )
@@ -19,13 +18,14 @@ const (
 	rabbleRole = "rabble"
 )
 
-// startRole starts this program in a role.
-func startRole(role string, args ...string) (*rig.Process, error) {
+// startRole starts this program in a role, by a command that runs programs elsewhere, or here if
+// within is nil.
+func startRole(within []string, role string, args ...string) (*rig.Process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, args...)
+	cmd := commandWithin(within, self, args)
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	return rig.Start(cmd)
 }

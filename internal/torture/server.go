@@ -3,11 +3,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,9 +28,12 @@ type program struct {
 type server struct {
 	*rig.Process
 	program program
+	host    string // "" is 127.0.0.1
 	port    int
 	addr    string // host:port
 	flags   []string
+	within  []string                      // the command that runs the program elsewhere; none here
+	dial    func(string) (*client, error) // nil from here
 }
 
 // start runs the program on a free port and waits until it answers.
@@ -91,19 +96,33 @@ func (s *server) over() bool {
 
 // launch starts the program and does not wait.
 func (s *server) launch() error {
-	args := []string{"-l", "127.0.0.1", "-p", strconv.Itoa(s.port), "--log-format", "json"}
+	args := []string{"-l", cmp.Or(s.host, "127.0.0.1"), "-p", strconv.Itoa(s.port), "--log-format", "json"}
 	if os.Geteuid() == 0 {
 		args = append(args, "-u", "root") // it warns unless told
 	}
-	cmd := exec.Command(s.program.path, append(args, s.flags...)...)
+	cmd := commandWithin(s.within, s.program.path, append(args, s.flags...))
 	cmd.Env = append(os.Environ(), s.program.env...)
 	var err error
 	s.Process, err = rig.Start(cmd)
 	return err
 }
 
+// commandWithin is a program that another command runs, if there is one.
+func commandWithin(within []string, path string, args []string) *exec.Cmd {
+	words := append(append(slices.Clone(within), path), args...)
+	return exec.Command(words[0], words[1:]...)
+}
+
+// connect connects to the server from where its clients are.
+func (s *server) connect() (*client, error) {
+	if s.dial != nil {
+		return s.dial(s.addr)
+	}
+	return dial(s.addr)
+}
+
 func (s *server) probe() error {
-	c, err := dial(s.addr)
+	c, err := s.connect()
 	if err != nil {
 		return err
 	}

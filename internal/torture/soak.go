@@ -121,7 +121,7 @@ func comparePhases(ctx context.Context, t *trial, s *soaked, p *polite, bad int,
 	if err != nil {
 		return err
 	}
-	rabble, err := startRole(rabbleRole, s.addr, strconv.Itoa(bad))
+	rabble, err := startRole(nil, rabbleRole, s.addr, strconv.Itoa(bad))
 	if err != nil {
 		return err
 	}

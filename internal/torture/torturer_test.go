@@ -5,7 +5,7 @@ package main
 import (
 	"math/rand/v2"
 	"os"
-	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lockcached/lockcached/cli"
@@ -42,8 +42,11 @@ const clusterVariable = "LOCKCACHED_CLUSTER_SCENARIOS"
 func TestScenarios(t *testing.T) {
 	for _, s := range allScenarios {
 		t.Run(s.name, func(t *testing.T) {
-			if slices.Contains(clusterScenarios, s) && os.Getenv(clusterVariable) == "" {
+			if strings.HasPrefix(s.name, "cluster-") && os.Getenv(clusterVariable) == "" {
 				t.Skip("set " + clusterVariable + " to play it; scripts/torture --short does, too")
+			}
+			if s.isForRoot() {
+				t.Skip("for root")
 			}
 			t.Parallel()
 			o, err := s.round(t.Context(), tinyTrial(t))
