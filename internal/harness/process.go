@@ -73,16 +73,25 @@ func Start(t *testing.T, flags ...string) *Process {
 // StartAll is Start for processes that wait for each other, each with its own flags.
 func StartAll(t *testing.T, flags ...[]string) (all []*Process) {
 	t.Helper()
-	for _, f := range flags {
+	return StartEach(t, func(_ int, start func()) { start() }, flags...)
+}
+
+// StartEach is StartAll where each process is started by a call of within, which calls start: in
+// the network namespace of a host, for example.
+func StartEach(t *testing.T, within func(i int, start func()), flags ...[]string) (all []*Process) {
+	t.Helper()
+	for i, f := range flags {
 		name := filepath.Join(t.TempDir(), "log")
 		log, err := os.Create(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer log.Close()
-		p := launch(t, log, f...)
-		p.logFile = name
-		all = append(all, p)
+		within(i, func() {
+			p := launch(t, log, f...)
+			p.logFile = name
+			all = append(all, p)
+		})
 	}
 	for _, p := range all {
 		p.awaitPorts()

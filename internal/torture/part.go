@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/bench/rig"
+	"github.com/lockcached/lockcached/internal/lan"
 )
 
 var partScenario = &scenario{
@@ -22,13 +23,13 @@ var partScenario = &scenario{
 
 // partition is a network and the nodes on it.
 type partition struct {
-	*lan
+	*lan.LAN
 	*nodes
 }
 
 func partRound(ctx context.Context, t *trial) (o outcome, err error) {
-	l, err := newLAN(3)
-	defer l.close()
+	l, err := lan.New(hosts)
+	defer l.Close()
 	if err != nil {
 		return o, err
 	}
@@ -40,7 +41,7 @@ func partRound(ctx context.Context, t *trial) (o outcome, err error) {
 		return o, err
 	}
 	rec := newRecording(t.name, c.addrs()...)
-	rec.patience, rec.dial, rec.within = hopAfter, l.dial, l.enters(lanSwitch)
+	rec.patience, rec.dial, rec.within = hopAfter, dialAt(l), l.Within(lan.Switch)
 	p := &partition{l, c}
 	faults := []fault{
 		{"node cut from the others", p.isolated}, {"node that hears no other", p.deaf},
@@ -49,19 +50,31 @@ func partRound(ctx context.Context, t *trial) (o outcome, err error) {
 	return disturbCluster(ctx, t, c, rec, pick(t, faults[:1], faults, repeat(faults, 10)))
 }
 
+const hosts = 3
+
+// dialAt connects from the switch of a network.
+func dialAt(l *lan.LAN) func(addr string) (*client, error) {
+	return func(addr string) (c *client, err error) {
+		if entry := l.Enter(lan.Switch, func() { c, err = dial(addr) }); entry != nil {
+			return nil, entry
+		}
+		return c, err
+	}
+}
+
 // startApart starts a cluster whose nodes are hosts of a network.
-func startApart(ctx context.Context, t *trial, l *lan) (*nodes, error) {
+func startApart(ctx context.Context, t *trial, l *lan.LAN) (*nodes, error) {
 	c := new(nodes)
-	var members, addresses []string
-	for i := range l.hosts {
-		name, addr := string(rune('a'+i)), l.address(i)
-		members, addresses = append(members, fmt.Sprintf("%s=%s:7001", name, addr)), append(addresses, addr)
+	var members []string
+	for i := range hosts {
+		name, addr := string(rune('a'+i)), l.Address(i)
+		members = append(members, fmt.Sprintf("%s=%s:7001", name, addr))
 		c.all = append(c.all, &node{name: name, server: &server{
-			program: t.program, host: addr, port: 11211, addr: addr + ":11211", dial: l.dial,
-			within: l.enters(fmt.Sprint(i)),
+			program: t.program, host: addr, port: 11211, addr: addr + ":11211", dial: dialAt(l),
+			within: l.Within(i),
 		}})
 	}
-	cert, key, err := certificate(t.dir, addresses)
+	cert, key, err := l.Certificate(t.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +99,7 @@ func (p *partition) one(rng *rand.Rand) (one int, others []int) {
 // cut has each of these pairs cut, the first from what the second sends.
 func (p *partition) cut(pairs ...[2]int) error {
 	for _, pair := range pairs {
-		if err := p.deafen(pair[0], pair[1]); err != nil {
+		if err := p.Deafen(pair[0], pair[1]); err != nil {
 			return err
 		}
 	}
@@ -98,7 +111,7 @@ func (p *partition) heals(ctx context.Context, after time.Duration) error {
 	if err := rig.Sleep(ctx, after); err != nil {
 		return err
 	}
-	if err := p.heal(); err != nil {
+	if err := p.Heal(); err != nil {
 		return err
 	}
 	return p.awaitSlots(ctx)

@@ -239,3 +239,34 @@ func TestBareDeleteAtStoppedNode(t *testing.T) {
 	before.send("add "+key+" 0 600 5", "alice")
 	before.gets("NOT_STORED")
 }
+
+// What is under way when its owner is lost: reads and claims are repeated at the next owner, and of a
+// release nobody knows.
+func TestRequestsUnderWay(t *testing.T) {
+	t.Parallel()
+	n := startNodes(t)
+	const key = "lock:job"
+	owner := n.owner(key)
+	front := n.others(owner)[0]
+	c := n.dial(front)
+	c.send("add "+key+" 0 600 5", "alice")
+	c.gets("STORED")
+	token := c.token(key, "alice")
+	n.signal(owner, syscall.SIGSTOP)
+	requests := []string{"gets " + key, "delete " + key, "touch " + key + " 600", "md " + key + " C" + token, "add " + key + " 0 600 3\r\nbob"}
+	conns := make([]*conn, len(requests))
+	for i, request := range requests {
+		conns[i] = n.dial(front)
+		conns[i].send(request)
+	}
+	testenv.Eventually(t, "the requests are on their way", func() bool { return n.parked(front) == len(requests) })
+	n.kill(owner)
+	conns[0].gets("VALUE "+key+" 0 5 "+token, "alice", "END")
+	for _, c := range conns[1:4] {
+		c.gets("SERVER_ERROR owner lost, outcome unknown")
+	}
+	conns[4].gets("NOT_STORED")
+	if got := c.token(key, "alice"); got != token {
+		t.Errorf("the token was %s, and is %s", token, got)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/harness"
+	"github.com/lockcached/lockcached/internal/lan"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -22,6 +24,7 @@ type nodes struct {
 	t     *testing.T
 	flags map[string][]string
 	all   map[string]*harness.Process
+	lan   *lan.LAN // whose hosts they are; nil for this one
 }
 
 var names = []string{"a", "b", "c"}
@@ -53,7 +56,7 @@ func (n *nodes) startAll() {
 	for _, name := range names {
 		flags = append(flags, n.flags[name])
 	}
-	for i, p := range harness.StartAll(n.t, flags...) {
+	for i, p := range harness.StartEach(n.t, n.within, flags...) {
 		n.all[names[i]] = p
 	}
 }
@@ -90,6 +93,23 @@ func isFree(port int) bool {
 		_ = l.Close()
 	}
 	return err == nil
+}
+
+// within starts a process on its host.
+func (n *nodes) within(i int, start func()) {
+	if n.lan == nil {
+		start()
+	} else if err := n.lan.Enter(i, start); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// address is where clients reach a node.
+func (n *nodes) address(name string) string {
+	if n.lan == nil {
+		return n.all[name].Address()
+	}
+	return net.JoinHostPort(n.lan.Address(slices.Index(names, name)), n.all[name].Port())
 }
 
 // stopAll ends what still runs. Without a majority the rest cannot leave in an orderly way.
@@ -147,12 +167,16 @@ func isStopped(t *testing.T, pid int) bool {
 func (n *nodes) cluster(name string) map[string]string {
 	n.t.Helper()
 	values := make(map[string]string)
-	for _, line := range harness.Ask(n.t, n.all[name].Address(), "stats cluster") {
-		if words := strings.Fields(line); len(words) == 3 {
-			values[words[1]] = words[2]
+	c := n.dial(name)
+	defer c.close()
+	c.send("stats cluster")
+	for {
+		words := strings.Fields(c.line())
+		if len(words) != 3 {
+			return values
 		}
+		values[words[1]] = words[2]
 	}
-	return values
 }
 
 // awaitSlots waits until the nodes that run serve all slots.
@@ -167,6 +191,20 @@ func (n *nodes) awaitSlots() {
 		}
 		return owned == 256
 	})
+}
+
+// parked is how many connections of a node wait for something.
+func (n *nodes) parked(name string) (waiting int) {
+	n.t.Helper()
+	c := n.dial(name)
+	defer c.close()
+	c.send("stats conns")
+	for line := c.line(); line != "END"; line = c.line() {
+		if strings.HasSuffix(line, ":state conn_waiting") {
+			waiting++
+		}
+	}
+	return waiting
 }
 
 // awaitLoss waits until a node knows that another one is no member any more.
@@ -212,7 +250,14 @@ type conn struct {
 
 func (n *nodes) dial(name string) *conn {
 	n.t.Helper()
-	c, err := net.Dial("tcp", n.all[name].Address())
+	var c net.Conn
+	var err error
+	dial := func() { c, err = net.Dial("tcp", n.address(name)) }
+	if n.lan == nil {
+		dial()
+	} else if entry := n.lan.Enter(lan.Switch, dial); entry != nil {
+		n.t.Fatal(entry)
+	}
 	if err != nil {
 		n.t.Fatal(err)
 	}

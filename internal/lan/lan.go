@@ -1,6 +1,6 @@
-//go:build linux
-
-package main
+// Package lan makes networks out of network namespaces, whose links can be cut. It needs root, and the
+// command ip.
+package lan
 
 import (
 	"crypto/ecdsa"
@@ -16,27 +16,29 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// A lan is a network of hosts, each a network namespace, on one switch. Clients are at the switch, and
+// A LAN is a network of hosts, each a network namespace, on one switch. Clients are at the switch, and
 // reach every host, whatever is cut between hosts.
-type lan struct {
+type LAN struct {
 	prefix string // of the namespaces' names
 	hosts  []string
 	cuts   [][2]string // namespace, and address from which it takes nothing
 }
 
-const lanSwitch = "switch"
+// Switch stands for the switch where a host is asked for.
+const Switch = -1
 
-// newLAN makes a network of so many hosts. Close it even after an error.
-func newLAN(hosts int) (*lan, error) {
-	l := &lan{prefix: fmt.Sprintf("torture-%d-", os.Getpid())}
-	hub := l.prefix + lanSwitch
+// made counts the networks, for their names.
+var made atomic.Int64
+
+// New makes a network of so many hosts, which are numbered from 0. Close it even after an error.
+func New(hosts int) (*LAN, error) {
+	l := &LAN{prefix: fmt.Sprintf("lan-%d-%d-", os.Getpid(), made.Add(1))}
+	hub := l.namespace(Switch)
 	err := ipAll(
 		[]string{"netns", "add", hub},
 		[]string{"-n", hub, "link", "set", "lo", "up"},
@@ -45,7 +47,7 @@ func newLAN(hosts int) (*lan, error) {
 		[]string{"-n", hub, "link", "set", "lan", "up"},
 	)
 	for i := range hosts {
-		ns, port := fmt.Sprint(l.prefix, i), fmt.Sprint("port", i)
+		ns, port := l.namespace(i), fmt.Sprint("port", i)
 		if err != nil {
 			break
 		}
@@ -55,7 +57,7 @@ func newLAN(hosts int) (*lan, error) {
 			[]string{"-n", ns, "link", "set", "lo", "up"},
 			[]string{"-n", hub, "link", "add", port, "type", "veth", "peer", "name", "cable", "netns", ns},
 			[]string{"-n", hub, "link", "set", port, "master", "lan", "up"},
-			[]string{"-n", ns, "address", "add", l.address(i) + "/24", "dev", "cable"},
+			[]string{"-n", ns, "address", "add", l.Address(i) + "/24", "dev", "cable"},
 			[]string{"-n", ns, "link", "set", "cable", "up"},
 			// What comes from a host can be dropped before it is looked up as local.
 			[]string{"-n", ns, "rule", "add", "pref", "100", "lookup", "local"},
@@ -65,23 +67,32 @@ func newLAN(hosts int) (*lan, error) {
 	return l, err
 }
 
-func (l *lan) close() {
-	for _, ns := range append(l.hosts, l.prefix+lanSwitch) {
+// Close takes the network away.
+func (l *LAN) Close() {
+	for _, ns := range append(l.hosts, l.namespace(Switch)) {
 		_ = ipAll([]string{"netns", "del", ns})
 	}
 }
 
-func (l *lan) address(host int) string { return fmt.Sprint("10.99.0.", host+1) }
+func (l *LAN) namespace(host int) string {
+	if host == Switch {
+		return l.prefix + "switch"
+	}
+	return fmt.Sprint(l.prefix, host)
+}
 
-// deafen lets a host take nothing that another one sends.
-func (l *lan) deafen(host, to int) error {
-	cut := [2]string{l.hosts[host], l.address(to)}
+// Address is the IP address of a host.
+func (l *LAN) Address(host int) string { return fmt.Sprint("10.99.0.", host+1) }
+
+// Deafen lets a host take nothing that another one sends.
+func (l *LAN) Deafen(host, to int) error {
+	cut := [2]string{l.hosts[host], l.Address(to)}
 	l.cuts = append(l.cuts, cut)
 	return ipAll([]string{"-n", cut[0], "rule", "add", "pref", "10", "from", cut[1], "blackhole"})
 }
 
-// heal undoes all cuts.
-func (l *lan) heal() (err error) {
+// Heal undoes all cuts.
+func (l *LAN) Heal() (err error) {
 	for _, cut := range l.cuts {
 		err = errors.Join(err, ipAll([]string{"-n", cut[0], "rule", "del", "pref", "10", "from", cut[1], "blackhole"}))
 	}
@@ -99,58 +110,23 @@ func ipAll(commands ...[]string) error {
 	return nil
 }
 
-// enters is the command that runs a program on a host, or at the switch.
-func (l *lan) enters(host string) []string { return []string{"ip", "netns", "exec", l.prefix + host} }
+// Within is the command that runs a program on a host, or at the switch.
+func (l *LAN) Within(host int) []string { return []string{"ip", "netns", "exec", l.namespace(host)} }
 
-// dial connects from the switch.
-func (l *lan) dial(addr string) (c *client, err error) {
-	entry := enter(l.prefix+lanSwitch, func() { c, err = dial(addr) })
-	if entry != nil {
-		return nil, entry
-	}
-	return c, err
-}
-
-// enter calls do in a network namespace: sockets that it opens belong there for good.
-func enter(ns string, do func()) error {
-	runtime.LockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	there, err := os.Open("/run/netns/" + ns)
-	if err != nil {
-		return err
-	}
-	defer there.Close()
-	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
-		return err
-	}
-	defer func() {
-		// A thread that cannot go back stays locked, and ends with its goroutine.
-		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
-			runtime.UnlockOSThread()
-		}
-	}()
-	do()
-	return nil
-}
-
-// certificate writes a certificate for these addresses, which is its own authority, and its key.
-func certificate(dir string, addresses []string) (cert, key string, err error) {
+// Certificate writes a certificate for all hosts, which is its own authority, and its key.
+func (l *LAN) Certificate(dir string) (cert, key string, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return "", "", err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "torture"},
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "all hosts"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(30 * 24 * time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		IsCA:        true, BasicConstraintsValid: true,
 	}
-	for _, address := range addresses {
-		template.IPAddresses = append(template.IPAddresses, net.ParseIP(address))
+	for host := range l.hosts {
+		template.IPAddresses = append(template.IPAddresses, net.ParseIP(l.Address(host)))
 	}
 	signed, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {
