@@ -345,6 +345,42 @@ func TestClaimSentAgain(t *testing.T) {
 	})
 }
 
+// A claim whose hold another client has stored over does not get that client's hold as its own.
+func TestClaimSentAgainAfterAnotherStored(t *testing.T) {
+	for name, store := range map[string]func(m *Manager, token uint64) error{
+		"cas": func(m *Manager, token uint64) error {
+			_, err := m.Put(&Put{Op: CompareAndSwap, Key: []byte(key), Value: []byte("other"), Lease: time.Hour, Compare: token, Session: new(Session)})
+			return err
+		},
+		"set": func(m *Manager, _ uint64) error { return set(m, key, "other", time.Hour) },
+		"append": func(m *Manager, _ uint64) error {
+			_, err := m.Put(&Put{Op: Append, Key: []byte(key), Value: []byte("other"), Lease: time.Hour, Session: new(Session)})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, _ := cluster(t, Config{}, 0)
+				send := func() (Stored, error) {
+					claim := newClient(a.Manager, "1").claim(key, time.Hour)
+					claim.Claim = ClaimID{1}
+					return a.Put(claim)
+				}
+				done, err := send()
+				must(t, err)
+				must(t, a.Touch([]byte(key), 2*time.Hour)) // leaves it as it is
+				if again, err := send(); err != nil || again.CAS != done.CAS {
+					t.Errorf("after a touch: %+v, %v", again, err)
+				}
+				must(t, store(a.Manager, done.CAS))
+				if again, err := send(); err != ErrNotStored {
+					t.Errorf("%+v, %v", again, err)
+				}
+			})
+		})
+	}
+}
+
 // A single server keeps no ids: nothing is sent again there.
 func TestNoClaimIDsOnOneServer(t *testing.T) {
 	m := NewManager(Config{})

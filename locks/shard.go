@@ -202,8 +202,10 @@ func (sh *shard) insert(c *Put, hash uint64, now time.Duration, pinned bool) *it
 	return it
 }
 
-// setCAS gives a new version its id: asked, or the next token if asked is 0.
+// setCAS gives a new version its id: asked, or the next token if asked is 0. Whoever stored it may be
+// another client, so that it is not what an earlier claim was granted.
 func (sh *shard) setCAS(it *item, asked uint64) {
+	sh.ids.end(it)
 	if asked == 0 {
 		asked = sh.m.nextToken()
 	}

@@ -62,6 +62,10 @@ const (
 	abandonOnce = 200 // in so many turns a holder leaves its lock to expire
 	breather    = 4 * time.Millisecond
 
+	// Of what was not answered in a cluster nobody knows until when it may be carried out. If there is
+	// much of that, a history is too hard to judge.
+	breakRarely = 20 // times rarer
+
 	afterTrouble = 200 * time.Millisecond // the longest pause after a request that failed
 )
 
@@ -235,7 +239,7 @@ func (a *actor) perform(op *history.Op, request string) (reply, bool) {
 	op.Client, op.Cut, op.Call = a.number, history.Never, a.rec.now()
 	a.ops = append(a.ops, op)
 	err := a.conn.send(request, a.rec.patience)
-	if err == nil && chance(a.rng, breakOnce) {
+	if err == nil && chance(a.rng, breakOnce) && (!a.rec.isCluster() || chance(a.rng, breakRarely)) {
 		a.leaveDuring(op)
 		return reply{}, false
 	}

@@ -30,7 +30,7 @@ const (
 	// for it.
 	policy = "policy:"
 
-	patience = 20 * time.Second // of the checker, for each key
+	patience = time.Minute // of the checker, for each key
 )
 
 // historyServer starts the server that has to outlive its clients.

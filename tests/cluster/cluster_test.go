@@ -113,7 +113,7 @@ func TestOwnerStopped(t *testing.T) {
 	default:
 		t.Errorf("the stopped node answers %q", line)
 	}
-	n.awaitSlots()
+	n.awaitReturn(owner)
 	if got := n.dial(owner).token(key, "bob"); got != token {
 		t.Errorf("token %s, and at the node that was stopped %s", token, got)
 	}
@@ -235,7 +235,7 @@ func TestBareDeleteAtStoppedNode(t *testing.T) {
 	if got := at.token(key, "bob"); got != token {
 		t.Errorf("token %s, then %s", token, got)
 	}
-	n.awaitSlots()
+	n.awaitReturn(front)
 	before.send("add "+key+" 0 600 5", "alice")
 	before.gets("NOT_STORED")
 }

@@ -98,7 +98,7 @@ func TestNodeCutOff(t *testing.T) {
 	if err := n.lan.Heal(); err != nil {
 		t.Fatal(err)
 	}
-	n.awaitSlots()
+	n.awaitReturn(owner)
 	if got := n.dial(owner).token(key, "bob"); got != token {
 		t.Errorf("the token is %s, and at the node that was cut off %s", token, got)
 	}

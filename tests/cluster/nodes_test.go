@@ -213,6 +213,16 @@ func (n *nodes) awaitLoss(at, lost string) {
 	testenv.Eventually(n.t, lost+" is fenced", func() bool { return n.cluster(at)["node_"+lost] == "" })
 }
 
+// awaitReturn waits until a node that was fenced is back and serves slots of its own.
+func (n *nodes) awaitReturn(name string) {
+	n.t.Helper()
+	testenv.Eventually(n.t, name+" is back", func() bool {
+		values := n.cluster(name)
+		return values["node_"+name] != "" && values["quorum"] == "1" && values["members"] == "3" && n.cluster(n.others(name)[0])["node_"+name] != ""
+	})
+	n.awaitSlots()
+}
+
 // owner returns the node that serves a key.
 func (n *nodes) owner(key string) (name string) {
 	n.t.Helper()
