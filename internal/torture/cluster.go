@@ -89,7 +89,7 @@ func disturbCluster(ctx context.Context, t *trial, c *nodes, rec *recording, fau
 	rec.over.Store(int64(time.Hour))
 	var clients sync.WaitGroup
 	var actors []*actor
-	for table := range pick(t, 3, 10, 40) {
+	for table := range pick(t, 3, 8, 12) {
 		for range clientsPerTable {
 			a := rec.newActor(t.split(), table)
 			actors = append(actors, a)

@@ -53,7 +53,7 @@ func parseOptions(args []string) (options, error) {
 	o := options{form: long}
 	flags := flag.NewFlagSet("torture", flag.ExitOnError)
 	names := flags.String("scenarios", "", "run these `names` only, separated by commas: "+strings.Join(scenarioNames(), ","))
-	brief := flags.Bool("short", false, "one short round of each: a minute in all")
+	brief := flags.Bool("short", false, "one short round of each: three minutes in all")
 	flags.StringVar(&o.program.path, "server", "lockcached", "`path` of the server to torture")
 	flags.DurationVar(&o.duration, "for", time.Hour, "how long to go on; rounds that have begun are finished")
 	flags.StringVar(&o.dir, "dir", "torture-report", "`directory` of the report, of the state for -resume and of what is kept of findings")

@@ -39,6 +39,12 @@ func TestAnyNode(t *testing.T) {
 		c.gets("DELETED")
 		b.gets("STORED")
 	}
+	for _, front := range []*conn{a, b, c} { // the owner is one of them
+		front.send("add lock:large 0 600 1044471", strings.Repeat("x", 1_044_471))
+		front.gets("SERVER_ERROR object too large for cache")
+	}
+	a.send("add lock:large 0 600 1044470", strings.Repeat("x", 1_044_470))
+	a.gets("STORED")
 	a.send("get lock:1 none lock:2 lock:3", "gets lock:4", "version")
 	a.gets("VALUE lock:1 0 3", "bob", "VALUE lock:2 0 3", "bob", "VALUE lock:3 0 3", "bob", "END")
 	a.line()
