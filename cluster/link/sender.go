@@ -6,8 +6,6 @@ import "sync"
 // on earlier ones is not carried out: the sender has given them up, and has told its clients so.
 // A release that was carried out after all could end the hold of whoever came next.
 type sender struct {
-	name string
-
 	mu     sync.Mutex // guards latest, while a frame is carried out, too
 	latest uint64     // number of a connection
 

@@ -9,14 +9,17 @@ import (
 
 // Enter calls do on a host, or at the switch: processes that it starts and sockets that it opens belong
 // there for good.
-func (l *LAN) Enter(host int, do func()) error {
+func (l *LAN) Enter(host int, do func()) error { return EnterNamespace(l.namespace(host), do) }
+
+// EnterNamespace is Enter for a network namespace by its name.
+func EnterNamespace(name string, do func()) error {
 	runtime.LockOSThread()
 	home, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		return err
 	}
 	defer home.Close()
-	there, err := os.Open("/run/netns/" + l.namespace(host))
+	there, err := os.Open("/run/netns/" + name)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ const Switch = -1
 // made counts the networks, for their names.
 var made atomic.Int64
 
-// New makes a network of so many hosts, which are numbered from 0. Close it even after an error.
+// New makes a network of so many hosts, which are numbered from 0.
 func New(hosts int) (*LAN, error) {
 	l := &LAN{prefix: fmt.Sprintf("lan-%d-%d-", os.Getpid(), made.Add(1))}
 	hub := l.namespace(Switch)
@@ -64,7 +64,11 @@ func New(hosts int) (*LAN, error) {
 			[]string{"-n", ns, "rule", "del", "pref", "0"},
 		)
 	}
-	return l, err
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
 }
 
 // Close takes the network away.

@@ -29,10 +29,10 @@ type partition struct {
 
 func partRound(ctx context.Context, t *trial) (o outcome, err error) {
 	l, err := lan.New(hosts)
-	defer l.Close()
 	if err != nil {
 		return o, err
 	}
+	defer l.Close()
 	c, err := startApart(ctx, t, l)
 	if c != nil {
 		defer c.stop()

@@ -25,10 +25,10 @@ func startApart(t *testing.T) *nodes {
 	testenv.Program(t, "ip")
 	testenv.Root(t, "only root makes network namespaces")
 	l, err := lan.New(len(names))
-	t.Cleanup(l.Close)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(l.Close)
 	n := &nodes{t: t, lan: l, flags: make(map[string][]string), all: make(map[string]*harness.Process)}
 	dir := t.TempDir()
 	cert, key, err := l.Certificate(dir)

@@ -9,16 +9,15 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
-	"golang.org/x/sys/unix"
 
 	"github.com/lockcached/lockcached/internal/harness"
+	"github.com/lockcached/lockcached/internal/lan"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -150,30 +149,7 @@ func ip(t *testing.T, args ...string) {
 
 // enter calls do in the namespace: processes that it starts and sockets that it
 // opens belong there for good.
-func (ns namespace) enter(do func()) error {
-	runtime.LockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	there, err := os.Open("/run/netns/" + string(ns))
-	if err != nil {
-		return err
-	}
-	defer there.Close()
-	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
-		return err
-	}
-	defer func() {
-		// A thread that cannot go back stays locked, and ends with its goroutine.
-		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
-			runtime.UnlockOSThread()
-		}
-	}()
-	do()
-	return nil
-}
+func (ns namespace) enter(do func()) error { return lan.EnterNamespace(string(ns), do) }
 
 // client returns a gomemcache client on that host.
 func (ns namespace) client(t *testing.T, address string) *memcache.Client {
