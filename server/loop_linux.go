@@ -416,7 +416,7 @@ func (l *loop) sleep() {
 // look returns the number of events now in l.events. It does not tell the scheduler, since
 // that would cost more than the call itself.
 func (l *loop) look() int {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_WAIT, uintptr(l.poll), uintptr(unsafe.Pointer(&l.events[0])), maxEvents, 0, 0, 0)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.poll), uintptr(unsafe.Pointer(&l.events[0])), maxEvents, 0, 0, 0)
 	if errno != 0 {
 		return 0
 	}
