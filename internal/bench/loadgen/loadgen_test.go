@@ -179,7 +179,7 @@ func TestAllCommandsOnMemcached(t *testing.T) {
 			testenv.Eventually(t, cell.name()+" is answered", func() bool {
 				measured += 20 * time.Millisecond // a slow machine takes longer to answer at all
 				s, err := measureCell(t.Context(), c.server, cell, measured)
-				if err != nil {
+				if err != nil && !errors.Is(err, errUnanswered) {
 					t.Fatalf("%s: %v", cell.name(), err)
 				}
 				return s.opsPerSecond > 0 && s.cpuPerOp > 0

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -103,11 +104,11 @@ func measureCell(ctx context.Context, server *rig.Memcached, c cell, d time.Dura
 	if stopErr := crew.stop(); err == nil {
 		err = stopErr
 	}
-	if err != nil {
-		return sample{}, err
-	}
-	return s, doAll(server.Addr, w.cleanUp)
+	return s, errors.Join(err, doAll(server.Addr, w.cleanUp))
 }
+
+// errUnanswered is returned for a round that says nothing about speed.
+var errUnanswered = errors.New("no request was answered")
 
 // observe measures for d, after a tenth of it to get up to speed.
 func observe(ctx context.Context, server *rig.Memcached, crew *crew, d time.Duration) (sample, error) {
@@ -128,7 +129,7 @@ func observe(ctx context.Context, server *rig.Memcached, crew *crew, d time.Dura
 		return sample{}, err
 	}
 	if ops == 0 {
-		return sample{}, fmt.Errorf("no request was answered in %v", elapsed)
+		return sample{}, fmt.Errorf("%w in %v", errUnanswered, elapsed)
 	}
 	return sample{
 		opsPerSecond: float64(ops) / elapsed.Seconds(),
