@@ -288,6 +288,12 @@ func (a *actor) ghost(op *history.Op) {
 	a.ghosts++
 }
 
+// isOpen reports whether a request to a cluster has no answer.
+func (a *actor) isOpen(op *history.Op) bool {
+	_, open := a.asked[op]
+	return open && a.rec.isCluster()
+}
+
 // remember keeps the requests whose answers the server may doubt to have arrived: the
 // latest one, and the one before it, since the latest may have been sent before that answer
 // came.

@@ -11,9 +11,10 @@ import (
 	"github.com/lockcached/lockcached/internal/bench/rig"
 )
 
-// A fault happens to a cluster, and is over when do returns: all nodes run, and serve all keys.
+// A fault happens to a cluster, and is over when do returns: all nodes run, and serve all keys. It is
+// reported by its name, and by whether it happened to the engine's leader, as far as that is known.
 type fault struct {
-	name string // for the report
+	name string
 	do   func(ctx context.Context, c *nodes, rng *rand.Rand) error
 }
 

@@ -188,8 +188,14 @@ func (rec *recording) collect(actors []*actor) (all collected) {
 				rec.leaveOpen(op, addr)
 				all.open++
 			}
-			if !void[op] {
-				all.ops = append(all.ops, op)
+			if void[op] {
+				continue
+			}
+			all.ops = append(all.ops, op)
+			if op.Result == history.Unknown && op.Kind == history.Claim && a.isOpen(op) {
+				again := *op // its front may have sent it again: see ghost
+				all.ops = append(all.ops, &again)
+				all.ghosts++
 			}
 		}
 	}

@@ -22,6 +22,7 @@ import (
 type nodes struct {
 	all []*node
 	rec *recording // nil until there are clients
+	led bool       // the node that was chosen last leads the engine, as far as that is known
 }
 
 // A node is one of them. While it is down its Process has ended.
@@ -182,14 +183,14 @@ func (c *nodes) awaitLoss(ctx context.Context, lost *node) error {
 
 // choose returns the node that a fault happens to: any, or the engine's leader if that is known.
 func (c *nodes) choose(rng *rand.Rand, leader bool) *node {
-	if leader {
-		values, err := c.all[0].stats()
-		i := slices.IndexFunc(c.all, func(n *node) bool { return n.name == values["engine_leader"] })
-		if err == nil && i >= 0 {
-			return c.all[i]
-		}
+	values, err := c.all[0].stats()
+	leads := slices.IndexFunc(c.all, func(n *node) bool { return err == nil && n.name == values["engine_leader"] })
+	i := rng.IntN(len(c.all))
+	if leader && leads >= 0 {
+		i = leads
 	}
-	return c.all[rng.IntN(len(c.all))]
+	c.led = i == leads
+	return c.all[i]
 }
 
 // others are the nodes beside one.
