@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// MaxVoters is how many nodes keep the engine's data, at most: the first of a list. More of them
+// make every change slower, and five outlive the loss of two. The other nodes use these.
+const MaxVoters = 5
+
 // Peer is a member of a cluster as others know it.
 type Peer struct {
 	Name    string

@@ -27,10 +27,10 @@ import (
 var (
 	// ErrDataLost says that the member had data before. It cannot come back as itself:
 	// remove it, and add it again.
-	ErrDataLost = errors.New("the directory is empty, but this member was part of the cluster before: remove it and add it again")
+	ErrDataLost = errors.New("the directory is empty, but this member was part of the cluster before: remove it with lockcached cluster remove, and add it again")
 
 	// ErrNotAdded says that a cluster runs that does not expect this member.
-	ErrNotAdded = errors.New("the cluster runs and does not know this member: add it first")
+	ErrNotAdded = errors.New("the cluster runs and does not know this member: add it first, with lockcached cluster add")
 )
 
 // A beginning is how etcd is told to begin. One that has data goes on whatever it is told.

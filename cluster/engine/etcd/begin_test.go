@@ -139,7 +139,7 @@ func TestJoining(t *testing.T) {
 		t.Fatalf("a member that was not added begins with %v", err)
 	}
 	ctx := patient(t)
-	var added Member
+	var added engine.Member
 	testenv.Eventually(t, "a member can be added", func() (ok bool) { // not before all have been connected for some seconds
 		var err error
 		added, err = c.engines[1].AddMember(ctx, all[3].Address)

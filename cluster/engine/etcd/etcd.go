@@ -177,7 +177,7 @@ func (e *Engine) Compact(ctx context.Context, revision int64) error {
 // usable returns an error if the engine is closed.
 func (e *Engine) usable() error {
 	if err := e.Err(); err != nil {
-		return engine.Refused("%w", err)
+		return engine.Refused("%w: %w", engine.ErrClosed, err)
 	}
 	if e.isClosing() {
 		return engine.Refused("%w", engine.ErrClosed)

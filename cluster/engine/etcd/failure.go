@@ -11,7 +11,7 @@ import (
 )
 
 // ErrRemoved says that this member was removed from the cluster.
-var ErrRemoved = errors.New("this member was removed from the cluster")
+var ErrRemoved = errors.New("this member was removed from the cluster; its directory is of no use any more")
 
 // refusals are the errors of etcd after which a transaction has not been carried out and
 // never will be: etcd returns them before it proposes the transaction, or instead of

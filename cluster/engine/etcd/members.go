@@ -4,23 +4,18 @@ import (
 	"context"
 	"io"
 	"net/url"
+	"slices"
+	"strings"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/version"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/lockcached/lockcached/cluster/engine"
 )
 
-// Member is a member of the cluster as all see it.
-type Member struct {
-	ID      uint64
-	Name    string // "" until it has run for the first time
-	Address string // HOST:PORT
-	Learner bool   // it does not vote yet
-}
-
 // Members lists the members, in the order of their ids. It needs a majority.
-func (e *Engine) Members(ctx context.Context) ([]Member, error) {
+func (e *Engine) Members(ctx context.Context) ([]engine.Member, error) {
 	if err := e.usable(); err != nil {
 		return nil, err
 	}
@@ -31,40 +26,46 @@ func (e *Engine) Members(ctx context.Context) ([]Member, error) {
 	return members(answer.Members), nil
 }
 
-func members(from []*etcdserverpb.Member) (made []Member) {
+func members(from []*etcdserverpb.Member) (made []engine.Member) {
 	for _, m := range from {
 		made = append(made, member(m))
 	}
 	return made
 }
 
-func member(m *etcdserverpb.Member) Member {
-	made := Member{ID: m.ID, Name: m.Name, Learner: m.IsLearner}
-	for _, peer := range m.PeerURLs {
-		if u, err := url.Parse(peer); err == nil {
-			made.Address = u.Host
+func member(m *etcdserverpb.Member) engine.Member {
+	made := engine.Member{ID: m.ID, Name: m.Name, Learner: m.IsLearner}
+	made.Address = hostOf(m.PeerURLs)
+	return made
+}
+
+// hostOf is the HOST:PORT of the last of some URLs; there is one.
+func hostOf(urls []string) (address string) {
+	for _, text := range urls {
+		if u, err := url.Parse(text); err == nil {
+			address = u.Host
 		}
 	}
-	return made
+	return address
 }
 
 // AddMember makes a place for a member at an address, HOST:PORT. It does not vote, and
 // counts towards no majority, until it has been started with an empty directory and has
 // caught up. There may be one such member at a time.
-func (e *Engine) AddMember(ctx context.Context, address string) (Member, error) {
+func (e *Engine) AddMember(ctx context.Context, address string) (engine.Member, error) {
 	if err := engine.CheckAddress(address); err != nil {
-		return Member{}, engine.Refused("%w", err)
+		return engine.Member{}, engine.Refused("%w", err)
 	}
 	if err := e.usable(); err != nil {
-		return Member{}, err
+		return engine.Member{}, err
 	}
 	peer, err := e.urlLikeOthers(ctx, address)
 	if err != nil {
-		return Member{}, err
+		return engine.Member{}, err
 	}
 	answer, err := e.client.MemberAddAsLearner(ctx, []string{peer})
 	if err != nil {
-		return Member{}, e.failed(err)
+		return engine.Member{}, e.failed(err)
 	}
 	return member(answer.Member), nil
 }
@@ -98,50 +99,79 @@ func (e *Engine) RemoveMember(ctx context.Context, id uint64) error {
 	return nil
 }
 
-// Status is what one server of etcd says of itself.
-type Status struct {
-	ID      uint64 // of the server
-	Leader  uint64 // the id of the leader that it knows, 0 if there is none
-	Term    uint64
-	Index   uint64 // the latest entry that is committed
-	Applied uint64 // the latest entry that is carried out
-	Learner bool
-	Bytes   int64    // size of the database
-	InUse   int64    // the part of it that is in use
-	Quota   int64    // what Bytes may be
-	Alarms  []string // such as "NOSPACE" for every member that is out of space
-	Version string
-}
-
-// Status asks the local member, or one of those that Dial was given. It needs no majority.
-func (e *Engine) Status(ctx context.Context) (s Status, err error) {
+// Status is that of the local member, or of one of those that Dial was given. It needs no
+// majority.
+func (e *Engine) Status(ctx context.Context) (s engine.Status, err error) {
 	if err := e.usable(); err != nil {
-		return Status{}, err
+		return engine.Status{}, err
 	}
-	endpoints := e.client.Endpoints()
 	if e.local != nil {
-		endpoints = []string{"local"} // which is not looked at
+		return e.local.status(), nil
 	}
-	var answer *clientv3.StatusResponse
-	for _, endpoint := range endpoints {
-		if answer, err = e.client.Status(ctx, endpoint); err == nil {
-			return e.status(ctx, answer), nil
+	for _, endpoint := range e.client.Endpoints() {
+		if s, err = e.statusOf(ctx, endpoint); err == nil {
+			return s, nil
 		}
 	}
-	return Status{}, e.failed(err)
+	return engine.Status{}, e.failed(err)
 }
 
-func (e *Engine) status(ctx context.Context, from *clientv3.StatusResponse) Status {
-	s := Status{
-		ID: from.Header.MemberId, Leader: from.Leader, Term: from.RaftTerm, Index: from.RaftIndex, Applied: from.RaftAppliedIndex,
-		Learner: from.IsLearner, Bytes: from.DbSize, InUse: from.DbSizeInUse, Quota: from.DbSizeQuota, Version: from.Version,
+func (l *local) status() engine.Status {
+	server := l.server()
+	backend := server.Backend()
+	s := engine.Status{
+		ID: uint64(server.MemberID()), Local: true, Cluster: uint64(server.Cluster().ID()), Leader: server.Lead(), Term: server.Term(),
+		Bytes: backend.Size(), InUse: backend.SizeInUse(), Quota: l.config.Quota, Version: version.Version,
 	}
-	if answer, err := e.client.AlarmList(ctx); err == nil {
-		for _, a := range answer.Alarms {
-			s.Alarms = append(s.Alarms, a.Alarm.String())
+	for _, m := range server.Cluster().Members() {
+		s.Members = append(s.Members, engine.Member{ID: uint64(m.ID), Name: m.Name, Address: hostOf(m.PeerURLs), Learner: m.IsLearner})
+	}
+	for _, a := range server.Alarms() {
+		s.Alarms = append(s.Alarms, a.Alarm.String())
+	}
+	s.Alarms = distinct(s.Alarms)
+	return s
+}
+
+// statusOf asks one server.
+func (e *Engine) statusOf(ctx context.Context, endpoint string) (s engine.Status, err error) {
+	from, err := e.client.Status(ctx, endpoint)
+	if err != nil {
+		return s, err
+	}
+	// What that server knows suffices: it is asked when there is no majority, too.
+	list, err := e.client.MemberList(ctx, clientv3.WithSerializable())
+	if err != nil {
+		return s, err
+	}
+	s = engine.Status{
+		ID: from.Header.MemberId, Cluster: from.Header.ClusterId, Leader: from.Leader, Term: from.RaftTerm, Members: members(list.Members),
+		Bytes: from.DbSize, InUse: from.DbSizeInUse, Quota: from.DbSizeQuota, Version: from.Version,
+	}
+	for _, text := range from.Errors { // one for each alarm, with its name in it
+		for _, alarm := range etcdserverpb.AlarmType_name {
+			if strings.Contains(text, alarm) {
+				s.Alarms = append(s.Alarms, alarm)
+			}
 		}
 	}
-	return s
+	s.Alarms = distinct(s.Alarms)
+	return s, nil
+}
+
+func distinct(words []string) []string {
+	slices.Sort(words)
+	return slices.Compact(words)
+}
+
+// Answers reports whether the member at an address answers now.
+func (e *Engine) Answers(ctx context.Context, address string) bool {
+	peer, err := e.urlLikeOthers(ctx, address)
+	if err != nil {
+		return false
+	}
+	_, err = e.client.Status(ctx, peer)
+	return err == nil
 }
 
 // Snapshot writes a backup that etcdutl can restore, and returns its size in bytes. It is

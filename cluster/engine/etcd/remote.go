@@ -29,6 +29,15 @@ const (
 	loginTime   = 10 * time.Second
 )
 
+// URLs are those of nodes that run members, for Dial.
+func URLs(nodes []engine.Peer, files TLS) (urls []string) {
+	for _, n := range nodes {
+		u := Config{TLS: files}.url(n.Address)
+		urls = append(urls, u.String())
+	}
+	return urls
+}
+
 // Dial uses an etcd that runs elsewhere. It connects in the background, and fails only if
 // the configuration is wrong or the login is refused; if there is a login, it waits for the
 // answer, for up to 10 s.
