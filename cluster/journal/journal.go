@@ -13,6 +13,7 @@ import (
 
 	"github.com/lockcached/lockcached/cluster/engine"
 	"github.com/lockcached/lockcached/journal"
+	"github.com/lockcached/lockcached/stats"
 )
 
 // Why something could not be confirmed.
@@ -58,6 +59,7 @@ type Journal struct {
 	life      context.Context
 	why       error     // then: why nothing can be confirmed
 	pending   [][]byte  // encoded entries of the next batches
+	entries   int       // their number
 	tokens    uint64    // the largest
 	next      *round    // the transaction that has not begun
 	current   *round    // the one in flight; nil if there is none
@@ -68,6 +70,7 @@ type Journal struct {
 	grown     int64     // bytes of batches since the checkpoint
 	size      int64     // of the checkpoint, in bytes
 	began     time.Time // when the oldest round that is not confirmed began; zero if there is none
+	counts    Counts
 
 	frozen atomic.Bool // no checkpoints: another node still reads what they would delete
 
@@ -75,9 +78,25 @@ type Journal struct {
 	wants chan struct{}
 }
 
+// Counts is what a Journal has done so far.
+type Counts struct {
+	Commits  stats.Tally // how long rounds took that wrote something
+	Confirms stats.Tally // how long those took that only confirmed
+	Batches  stats.Sizes // entries of a round; one that is only a sign of life is left out
+	Retries  uint64      // tries of transactions after the first
+}
+
+// Counts returns what the journal has done so far.
+func (j *Journal) Counts() Counts {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.counts
+}
+
 // round is a transaction and those who wait for it.
 type round struct {
 	number uint64
+	began  time.Time     // set when it begins
 	done   chan struct{} // closed when the outcome is known
 	err    error         // set before that
 }
@@ -118,6 +137,7 @@ func (j *Journal) Append(e *journal.Entry) (number uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.pending = pack(j.pending, e)
+	j.entries++
 	if !e.Chosen {
 		j.tokens = max(j.tokens, e.Token)
 	}

@@ -78,9 +78,10 @@ func (j *Journal) take(idle bool) (r *round, batches []*batch) {
 		return nil, nil
 	}
 	r = j.next
+	r.began = time.Now()
 	j.current, j.next = r, newRound(r.number+1)
 	if j.began.IsZero() {
-		j.began = time.Now()
+		j.began = r.began
 	}
 	if idle && len(j.pending) == 0 {
 		j.pending = [][]byte{nil}
@@ -88,6 +89,10 @@ func (j *Journal) take(idle bool) (r *round, batches []*batch) {
 	for _, entries := range j.pending {
 		j.seq++
 		batches = append(batches, &batch{j.seq, j.member.Revision(), j.config.Clock(), j.tokens, entries})
+	}
+	if j.entries > 0 {
+		j.counts.Batches.Add(j.entries)
+		j.entries = 0
 	}
 	j.pending = nil
 	return r, batches
@@ -99,6 +104,11 @@ func (j *Journal) succeed(r *round, batches []*batch) {
 	j.current, j.confirmed = nil, r.number
 	j.began = time.Time{}
 	close(r.done)
+	if len(batches) > 0 {
+		j.counts.Commits.Add(time.Since(r.began))
+	} else {
+		j.counts.Confirms.Add(time.Since(r.began))
+	}
 	for _, b := range batches {
 		j.grown += int64(batchCost + len(b.entries))
 	}
@@ -130,7 +140,7 @@ func (j *Journal) fail(why error) {
 			close(r.done)
 		}
 	}
-	j.current, j.next, j.pending = nil, newRound(j.next.number+1), nil
+	j.current, j.next, j.pending, j.entries = nil, newRound(j.next.number+1), nil, 0
 	j.began = time.Time{}
 }
 
@@ -155,6 +165,11 @@ func (j *Journal) write(ctx context.Context, member Membership, batches []*batch
 // conditions do not hold, that is an outcome, too, unless it is the guard that does not hold.
 func (j *Journal) insist(ctx context.Context, member Membership, t engine.Txn) (engine.Outcome, error) {
 	for patience := engine.FirstTry; ; patience = min(2*patience, engine.LastTry) {
+		if patience > engine.FirstTry {
+			j.mu.Lock()
+			j.counts.Retries++
+			j.mu.Unlock()
+		}
 		guarded := t
 		guarded.If = append(member.Guard(), t.If...)
 		r, err := engine.Try(ctx, j.config.Engine, guarded, patience)
