@@ -30,6 +30,7 @@ type incarnation struct {
 	self Member
 	view *view
 
+	tokens uint64       // all tokens are larger
 	known  atomic.Int64 // revision of the latest map by which nothing that is served was lost
 	joined time.Time
 
@@ -116,6 +117,9 @@ func (in *incarnation) learn() error {
 func (in *incarnation) join(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, 10*patience)
 	defer stop()
+	if err := in.prepare(ctx); err != nil {
+		return err
+	}
 	if _, err := in.view.read(ctx); err != nil {
 		return err
 	}
@@ -127,7 +131,7 @@ func (in *incarnation) join(ctx context.Context) error {
 			then = append(then, engine.Delete(in.view.memberKey(m.Incarnation)))
 		}
 	}
-	then = append(then, engine.Put(key, in.self.encode()))
+	then = append(then, engine.Put(key, in.self.encode()), in.self.enroll(in.node.config.Prefix))
 	// The name is new: if an attempt was carried out and its answer lost, it is found below.
 	_, err := in.node.config.Engine.Txn(ctx, engine.Txn{If: []engine.Cond{engine.Absent(key)}, Then: then})
 	if err != nil {
@@ -143,6 +147,24 @@ func (in *incarnation) join(ctx context.Context) error {
 	in.self.created = pair.Created
 	in.joined, in.stable = time.Now(), time.Now()
 	return in.learn()
+}
+
+// prepare makes sure that the engine is the one that it was, and learns above what tokens have to
+// be.
+func (in *incarnation) prepare(ctx context.Context) error {
+	c := &in.node.config
+	if c.Origin != nil {
+		id, err := c.Origin(ctx)
+		if err == nil {
+			err = Prepare(ctx, c.Engine, c.Prefix, id, c.Logger)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	found, err := readOrigin(ctx, c.Engine, c.Prefix)
+	in.tokens = found.Tokens
+	return err
 }
 
 // serve watches what happens to members and map, and does what follows from it.

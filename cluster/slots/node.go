@@ -2,6 +2,7 @@ package slots
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/lockcached/lockcached/cluster/engine"
 	nodejournal "github.com/lockcached/lockcached/cluster/journal"
 	"github.com/lockcached/lockcached/journal"
+	"github.com/lockcached/lockcached/stats"
 )
 
 // Locks are the locks that a node serves. *locks.Manager is one, and says what each method
@@ -45,7 +47,15 @@ type Config struct {
 	Pulse   Pulse
 	// Suspect is the silence after which a member is taken for dead.
 	Suspect time.Duration
-	Logger  zerolog.Logger
+	// Origin returns the id of the engine; see Prepare. nil: it is not looked at.
+	Origin func(ctx context.Context) (id string, err error)
+	Logger zerolog.Logger
+}
+
+// Counts is what has happened to a node since it was started.
+type Counts struct {
+	Fenced    uint64      // incarnations that others have fenced
+	TakeOvers stats.Tally // how long it took to read the locks of slots, up to serving them
 }
 
 // Node is a node of a cluster, one incarnation after the other. Its methods may be called from
@@ -56,8 +66,9 @@ type Node struct {
 	leaving atomic.Bool
 	current atomic.Pointer[incarnation] // nil between two
 
-	mu      sync.Mutex    // guards changed
+	mu      sync.Mutex    // guards what follows
 	changed chan struct{} // closed when Where may have another answer
+	counts  Counts
 }
 
 // New returns a Node that serves nothing before Run is called.
@@ -99,6 +110,19 @@ func (n *Node) tell() {
 	defer n.mu.Unlock()
 	close(n.changed)
 	n.changed = make(chan struct{})
+}
+
+func (n *Node) note(change func(*Counts)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	change(&n.counts)
+}
+
+// Counts returns what has happened so far.
+func (n *Node) Counts() Counts {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.counts
 }
 
 // Members returns the members that the node knows of, itself included, by name.
@@ -150,9 +174,15 @@ func (n *Node) Run(ctx context.Context) {
 		if ctx.Err() != nil || n.leaving.Load() {
 			return
 		}
-		n.config.Logger.Warn().Err(err).Msg("this node is out of the cluster, and joins again")
 		if time.Since(began) > healthy {
 			pause = minPause
+		}
+		log := n.config.Logger.Warn().Dur("again_in_ms", pause)
+		if errors.Is(err, nodejournal.ErrFenced) {
+			n.note(func(c *Counts) { c.Fenced++ })
+			log.Msg("fenced: others have taken this node for dead and serve its slots; it joins again")
+		} else {
+			log.Err(err).Msg("this node is out of the cluster, and joins again")
 		}
 		select {
 		case <-ctx.Done():
@@ -174,6 +204,7 @@ func (n *Node) live(ctx context.Context) error {
 	}
 	n.current.Store(in)
 	defer n.current.Store(nil)
+	n.config.Logger.Info().Str("incarnation", in.self.Incarnation).Msg("joined the cluster")
 	over := make(chan error, 1)
 	workers.Go(func() { over <- n.config.Journal.Serve(ctx, in) })
 	workers.Go(func() { in.shorten(ctx) })

@@ -54,6 +54,7 @@ func (in *incarnation) adoptOwn(ctx context.Context) {
 		return
 	}
 	n := in.node
+	tokens = max(tokens, in.tokens)
 	n.config.Locks.RaiseToken(tokens)
 	n.config.Journal.RaiseToken(tokens)
 	for _, hold := range found {
@@ -63,6 +64,7 @@ func (in *incarnation) adoptOwn(ctx context.Context) {
 		n.serving[slot].Store(true)
 	}
 	n.tell()
+	n.note(func(c *Counts) { c.TakeOvers.Add(time.Since(began)) })
 	n.config.Logger.Info().Int("slots", len(mine)).Int("locks", len(found)).Dur("took_ms", time.Since(began)).Msg("slots taken over")
 }
 
