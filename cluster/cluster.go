@@ -1,18 +1,14 @@
 package cluster
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/lockcached/lockcached/cluster/link"
-	"github.com/lockcached/lockcached/cluster/slots"
 	"github.com/lockcached/lockcached/server"
-	"github.com/lockcached/lockcached/stats"
 )
 
 var _ server.Cluster = (*Node)(nil)
@@ -100,49 +96,4 @@ func (n *Node) Owner(key []byte) string {
 		m.Name, m.Clients = n.config.Name, n.config.Clients
 	}
 	return m.Name + " clients=" + m.Clients
-}
-
-// Quorum reports whether answers about locks can be confirmed.
-func (n *Node) Quorum() bool { return n.journal.Err() == nil }
-
-// Fields implements server.Cluster: the node's own numbers, and a row for each node.
-func (n *Node) Fields() []stats.Field {
-	owned := n.slots.Slots()
-	members := n.slots.Members()
-	quorum := "0"
-	if n.Quorum() {
-		quorum = "1"
-	}
-	fields := []stats.Field{
-		{Name: "cluster", Text: cmp.Or(n.ID(), "-")},
-		{Name: "node", Text: n.config.Name},
-		{Name: "quorum", Text: quorum},
-		{Name: "members", Text: strconv.Itoa(len(members))},
-		{Name: "slots_owned", Text: strconv.Itoa(owned[n.slots.Incarnation()])},
-		{Name: "slots_without_owner", Text: strconv.Itoa(owned[""])},
-		{Name: "patience_ms", Text: strconv.FormatInt(n.config.Patience.Milliseconds(), 10)},
-		{Name: "suspect_ms", Text: strconv.FormatInt(n.config.Suspect.Milliseconds(), 10)},
-	}
-	for _, m := range members {
-		fields = append(fields, stats.Field{Name: "node_" + m.Name, Text: n.row(m, owned[m.Incarnation])})
-	}
-	return fields
-}
-
-// row shows a node in one word.
-func (n *Node) row(m slots.Member, owned int) string {
-	state := "member"
-	if m.Leaving {
-		state = "leaving"
-	}
-	heard := time.Duration(0)
-	n.mu.Lock()
-	p := n.peers[m.Incarnation]
-	n.mu.Unlock()
-	if p != nil {
-		last, _ := p.Heard()
-		heard = time.Since(last)
-	}
-	return fmt.Sprintf("state=%s,slots=%d,heard_ms=%d,clients=%s,link=%s,version=%s",
-		state, owned, heard.Milliseconds(), m.Clients, m.Link, m.Version)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,10 @@ type Config struct {
 	Clients string   // HOST:PORT at which clients do
 	Version string   // of lockcached
 	Nodes   []string // names of the nodes that the cluster begins with
+	// Status tells how the engine is; nil: nobody can tell.
+	Status func(context.Context) (engine.Status, error)
+	// Embedded says that the engine's members are nodes, by the same names.
+	Embedded bool
 	// TLS is for the links: with the certificate that this node shows to both ends, and the
 	// authorities by which it judges others. nil: links are not encrypted.
 	TLS *tls.Config
@@ -60,18 +65,23 @@ type Node struct {
 	server  *server.Server
 	id      atomic.Value // of the cluster, a string
 
-	mu       sync.Mutex // guards what follows
-	peers    map[string]*peer
-	passed   map[*server.Call]*passage
-	sessions map[uint64]*server.Remote // of clients of this node, for keys that came back to it
-	running  context.Context           // while Run runs
+	observer observer
+	leaving  atomic.Bool // Drain was called
+
+	mu        sync.Mutex // guards what follows
+	peers     map[string]*peer
+	forwarded map[string]*atomic.Uint64 // calls passed on, by the name of the node
+	passed    map[*server.Call]*passage
+	sessions  map[uint64]*server.Remote // of clients of this node, for keys that came back to it
+	running   context.Context           // while Run runs
 }
 
 // peer is the link to another incarnation.
 type peer struct {
 	*link.Peer
-	config link.Config
-	stop   context.CancelFunc
+	config    link.Config
+	stop      context.CancelFunc
+	forwarded *atomic.Uint64 // calls passed on to the node, in any of its incarnations
 }
 
 // New returns a Node.
@@ -83,12 +93,14 @@ func New(c Config) *Node {
 		c.Suspect = DefaultSuspect
 	}
 	n := &Node{
-		config:   c,
-		process:  c.Name + "/" + rand.Text(),
-		peers:    make(map[string]*peer),
-		passed:   make(map[*server.Call]*passage),
-		sessions: make(map[uint64]*server.Remote),
+		config:    c,
+		process:   c.Name + "/" + rand.Text(),
+		peers:     make(map[string]*peer),
+		forwarded: make(map[string]*atomic.Uint64),
+		passed:    make(map[*server.Call]*passage),
+		sessions:  make(map[uint64]*server.Remote),
 	}
+	n.observer.node, n.observer.log = n, c.Logger
 	n.journal = journal.New(journal.Config{
 		Engine: c.Engine, Prefix: c.Prefix, Clock: c.Clock, Patience: c.Patience, Logger: c.Logger,
 	})
@@ -101,9 +113,21 @@ func New(c Config) *Node {
 		Locks:   (*held)(n),
 		Pulse:   (*pulse)(n),
 		Suspect: c.Suspect,
+		Origin:  n.origin(),
 		Logger:  c.Logger,
 	})
 	return n
+}
+
+// origin returns how to learn the id of the engine, nil if there is no way.
+func (n *Node) origin() func(ctx context.Context) (id string, err error) {
+	if n.config.Status == nil {
+		return nil
+	}
+	return func(ctx context.Context) (string, error) {
+		s, err := n.config.Status(ctx)
+		return strconv.FormatUint(s.Cluster, 16), err
+	}
 }
 
 // Journal is where the locks of the node are kept.
@@ -127,13 +151,17 @@ func (n *Node) Run(ctx context.Context, m *locks.Manager, s *server.Server, link
 	all.Go(func() { n.slots.Run(ctx) })
 	all.Go(func() { n.accept(ctx, links) })
 	all.Go(func() { n.keepPeers(ctx) })
+	all.Go(func() { n.observer.run(ctx) })
 	<-ctx.Done()
 	_ = links.Close()
 	all.Wait()
 }
 
 // Drain hands all slots over to other nodes. It returns when that is done or the context is.
-func (n *Node) Drain(ctx context.Context) error { return n.slots.Drain(ctx) }
+func (n *Node) Drain(ctx context.Context) error {
+	n.leaving.Store(true)
+	return n.slots.Drain(ctx)
+}
 
 // accept serves the links that other nodes make.
 func (n *Node) accept(ctx context.Context, links net.Listener) {
@@ -158,8 +186,11 @@ func (n *Node) accept(ctx context.Context, links net.Listener) {
 func (n *Node) keepPeers(ctx context.Context) {
 	for {
 		changed := n.slots.Changed()
-		members := make(map[string]bool)
-		for _, m := range n.slots.Members() {
+		members, present := make(map[string]bool), n.slots.Members()
+		if n.slots.Incarnation() != "" && ctx.Err() == nil { // otherwise nothing is known of the others
+			n.observer.logMembers(present)
+		}
+		for _, m := range present {
 			members[m.Incarnation] = true
 			if m.Name != n.config.Name {
 				n.peer(m)
@@ -188,7 +219,10 @@ func (n *Node) peer(m slots.Member) *peer {
 	if p := n.peers[m.Incarnation]; p != nil {
 		return p
 	}
-	p := &peer{config: link.Config{
+	if n.forwarded[m.Name] == nil {
+		n.forwarded[m.Name] = new(atomic.Uint64)
+	}
+	p := &peer{forwarded: n.forwarded[m.Name], config: link.Config{
 		Self: n.process, Node: m.Incarnation,
 		Dial:         func(ctx context.Context) (net.Conn, error) { return n.dial(ctx, m.Link) },
 		BeatInterval: beatInterval, Silence: n.config.Suspect, Logger: n.config.Logger,

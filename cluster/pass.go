@@ -77,6 +77,7 @@ func (p *passage) here() {
 // there passes the call on.
 func (p *passage) there(to *peer) {
 	began := time.Now()
+	to.forwarded.Add(1)
 	c := &link.Call{Session: p.call.Session, Client: p.call.Client, Request: p.call.Text, Claim: p.call.Claim, Waited: p.waited()}
 	id := to.Call(c, func(r link.Reply) {
 		p.answered(began, server.Reply{Text: r.Text, Granted: r.Granted, Token: r.Token, Err: r.Err})
