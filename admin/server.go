@@ -34,6 +34,8 @@ type Config struct {
 	// what was found in it.
 	Journal   *journal.Journal
 	Recovered journal.Recovered
+	// Cluster is what this server is a node of, nil for a single server.
+	Cluster Cluster
 	// Pprof serves profiles below /debug/pprof/. Anyone who can request them can learn keys
 	// and slow the server down.
 	Pprof bool
@@ -63,6 +65,9 @@ const (
 func New(c Config) *Server {
 	s := new(Server)
 	s.Health.Watch("locks", c.Locks.JournalErr)
+	if c.Cluster != nil {
+		s.Health.Watch("cluster", c.Cluster.Health)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics(c))
 	mux.Handle("GET /healthz", &s.Health)
@@ -121,7 +126,12 @@ func metrics(c Config) http.Handler {
 	if c.Journal != nil {
 		registry.MustRegister(journalCollector{c.Journal, c.Recovered})
 	}
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+	gatherers := prometheus.Gatherers{registry}
+	if c.Cluster != nil {
+		registry.MustRegister(clusterCollector{c.Cluster})
+		gatherers = append(gatherers, etcdsOwn{prometheus.DefaultGatherer})
+	}
+	return promhttp.HandlerFor(gatherers, promhttp.HandlerOpts{
 		ErrorLog:            newErrorLog(c.Logger),
 		MaxRequestsInFlight: maxScrapes,
 	})
