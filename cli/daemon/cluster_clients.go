@@ -30,8 +30,8 @@ func (k *clusterConfig) clientAddress(listeners []listener) (address string) {
 // --cluster names.
 func (k *clusterConfig) reachable(at *net.TCPAddr) string {
 	host := at.IP.String()
-	if link, err := k.link(); err == nil && at.IP.IsUnspecified() {
-		host, _, _ = net.SplitHostPort(link)
+	if at.IP.IsUnspecified() {
+		host, _, _ = net.SplitHostPort(k.link())
 	}
 	return net.JoinHostPort(host, strconv.Itoa(at.Port))
 }

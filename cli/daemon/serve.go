@@ -129,14 +129,18 @@ func (s *service) start(ctx context.Context, manager *locks.Manager, listeners [
 		go func() { s.failed <- s.accept(srv, l) }()
 	}
 	go s.feedWatchdog(ctx, manager, srv)
-	s.metrics.serve(admin.Config{
+	metrics := admin.Config{
 		Locks:     manager,
 		Server:    srv,
 		Journal:   s.journal,
 		Recovered: s.recovered,
 		Pprof:     c.pprof,
 		Logger:    s.log,
-	})
+	}
+	if s.node != nil {
+		metrics.Cluster = s.node
+	}
+	s.metrics.serve(metrics)
 	s.logStart(srv, listeners)
 	return srv
 }
@@ -167,8 +171,15 @@ func (s *service) wait() error {
 	if len(s.secrets) > 0 {
 		check = time.Tick(checkInterval)
 	}
+	var removed <-chan struct{} // never, for a single server
+	if s.node != nil {
+		removed = s.node.Done()
+	}
 	for {
 		select {
+		case <-removed:
+			s.log.Warn().Msg("this node was removed from the cluster: stopping")
+			return nil
 		case sig := <-s.signals:
 			if stops(sig) {
 				s.log.Info().Stringer("signal", sig).Msg("stopping")
