@@ -69,7 +69,7 @@ func queries(t *testing.T) (list []string) {
 // TestMonitoringAsksForWhatThereIs checks that a server in use has every metric that the
 // dashboard and the alerts name, and that they name every metric of lockcached.
 func TestMonitoringAsksForWhatThereIs(t *testing.T) {
-	i := start(t, durable(t), 100)
+	i := start(t, everything(t), 100)
 	traffic(t, i)
 	_, told := i.get(t, "/metrics")
 	asked := append(queries(t), regexp.MustCompile(`(?m)^ *#.*`).ReplaceAllString(read(t, "alerts.yml"), ""),
@@ -98,7 +98,7 @@ func TestMonitoringAsksForWhatThereIs(t *testing.T) {
 // TestPromtool has Prometheus' own tool check the alerts, the configuration and the metrics.
 func TestPromtool(t *testing.T) {
 	testenv.Program(t, "promtool")
-	i := start(t, durable(t), 100)
+	i := start(t, everything(t), 100)
 	traffic(t, i)
 	_, told := i.get(t, "/metrics")
 	for _, args := range []string{"check rules alerts.yml", "check config prometheus.yml", "test rules alerts_test.yml", "check metrics"} {
