@@ -25,7 +25,8 @@
 //
 // # Upkeep
 //
-// Every 30 seconds the leader compacts what is older than 30 seconds. A member whose file
+// Every 30 seconds, and whenever a sixteenth of the quota has been written, the leader compacts
+// what is older than the time before. A member whose file
 // is more than half empty, and large, defragments it; the members take turns. If a member
 // is out of space it compacts and defragments at once, and lifts the alarm when there is
 // room again.

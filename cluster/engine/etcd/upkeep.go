@@ -20,6 +20,7 @@ type upkeep struct {
 	quota    int64
 	interval time.Duration
 	previous int64 // the revision of the last round
+	least    int64 // bytes that were in use since then, at least
 	alarmed  bool  // it was logged that the space is used up
 }
 
@@ -48,7 +49,7 @@ func (u *upkeep) run() {
 			return
 		case now := <-ticker.C:
 			u.relieve(ctx)
-			if now.Sub(last) >= u.interval {
+			if now.Sub(last) >= u.interval || u.grows() {
 				last = now
 				u.compact(ctx)
 				u.defragment(now)
@@ -65,6 +66,23 @@ func (u *upkeep) compact(ctx context.Context) {
 		u.compactTo(ctx, u.previous)
 	}
 	u.previous = u.server.KV().Rev()
+}
+
+// A round begins early when what is in use has grown by this part of the quota: at full load,
+// history of half a minute would take more than half of it.
+const grownPart = 16
+
+// grows reports whether history is piling up.
+func (u *upkeep) grows() bool {
+	inUse := u.server.Backend().SizeInUse()
+	if u.least == 0 || inUse < u.least {
+		u.least = inUse
+	}
+	if inUse-u.least < u.quota/grownPart {
+		return false
+	}
+	u.least = inUse
+	return true
 }
 
 func (u *upkeep) compactTo(ctx context.Context, revision int64, options ...clientv3.CompactOption) {

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -108,6 +110,57 @@ func TestFull(t *testing.T) {
 	c.start()
 	for i := range 300 { // many times the quota, but history only
 		testenv.Eventually(t, fmt.Sprintf("put %d", i), func() bool { return put("k") == nil })
+	}
+}
+
+// rounds is $LOCKCACHED_ROUNDS, or a number that keeps the test short.
+func rounds(t *testing.T, few int) int {
+	t.Helper()
+	value := os.Getenv("LOCKCACHED_ROUNDS")
+	if value == "" {
+		return few
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		t.Fatalf("LOCKCACHED_ROUNDS: %v", err)
+	}
+	return n
+}
+
+// TestChurn: under a load such as a node's, which appends batches and deletes those before a
+// checkpoint, the database stays small: many times of what it takes is written. LOCKCACHED_ROUNDS
+// says how often.
+func TestChurn(t *testing.T) {
+	t.Parallel()
+	const (
+		quota = 64 << 20
+		bound = quota / 2 // of the file; what is in use may double until a round has ended
+		live  = 4 << 20   // about what is there at any time
+		piece = 64 << 10
+	)
+	c := newCluster(t, 1, func(c *Config) { c.Quota, c.upkeep = quota, 600*time.Millisecond })
+	c.start()
+	value := make([]byte, piece)
+	seq := 0
+	for round := range rounds(t, 2) {
+		for range 2 * quota / 10 / piece {
+			key := func(n int) string { return fmt.Sprintf("journal/%020d", n) }
+			then := []engine.Op{engine.Put(key(seq), value)}
+			if seq%16 == 15 && seq > live/piece { // a checkpoint
+				then = append(then, engine.DeleteRange(key(0), key(seq-live/piece)))
+			}
+			must(t, c.engines[0], then...)
+			seq++
+		}
+		testenv.Eventually(t, "history is forgotten", func() bool {
+			must(t, c.engines[0], engine.Put("life", nil)) // what is free is counted with the next change
+			status, err := c.engines[0].Status(patient(t))
+			return err == nil && status.InUse < 3*live
+		})
+		status, err := c.engines[0].Status(patient(t))
+		if err != nil || status.Bytes > bound || len(status.Alarms) > 0 {
+			t.Fatalf("round %d: after %d MB the database takes %d MB (%v, %v)", round, seq*piece>>20, status.Bytes>>20, status.Alarms, err)
+		}
 	}
 }
 
