@@ -130,11 +130,10 @@ func (n *nodes) says(asked string, code int, want string, words ...string) {
 	})
 }
 
-// Nodes are replaced one by one, each in another way, while a lock is held. Unless LOCKCACHED_ROUNDS
-// is set only one of them leaves: etcd changes its members when they have been connected for five
-// seconds, and not before.
+// Three nodes are replaced one by one, each in another way, while a lock is held.
 func TestReplaceEach(t *testing.T) {
 	t.Parallel()
+	needsTime(t)
 	n, list := prepare(t, names)
 	n.startThese(names...)
 	c := n.dial("a")
@@ -158,10 +157,6 @@ func TestReplaceEach(t *testing.T) {
 	n.wipe("c")
 	if said := n.refused("c"); !strings.Contains(said, "lockcached cluster add") {
 		t.Error(said)
-	}
-	if os.Getenv("LOCKCACHED_ROUNDS") == "" {
-		n.holds("lock:held", token, "a", "b")
-		return
 	}
 	n.add("a", list, "c")
 
@@ -243,6 +238,7 @@ func TestRedWithoutQuorum(t *testing.T) {
 // Of six nodes, five keep the data. The sixth is a node like the others all the same.
 func TestSixNodes(t *testing.T) {
 	t.Parallel()
+	needsTime(t)
 	six := []string{"a", "b", "c", "d", "e", "f"}
 	n, list := prepare(t, six)
 	n.startThese(six...)
@@ -355,6 +351,15 @@ func TestRestored(t *testing.T) {
 	n.says("a", 1, "node c is missing", "cluster", "status")
 	p.Kill()
 	n.dial("a").token("lock:late", "next")
+}
+
+// needsTime skips a test of half a minute unless LOCKCACHED_ROUNDS is set, as in .ci/run: etcd
+// changes its members only when they have been connected for five seconds.
+func needsTime(t *testing.T) {
+	t.Helper()
+	if os.Getenv("LOCKCACHED_ROUNDS") == "" {
+		t.Skip("LOCKCACHED_ROUNDS is not set")
+	}
 }
 
 // run runs lockcached, and expects an exit code.
