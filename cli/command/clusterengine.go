@@ -5,9 +5,11 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -40,7 +42,15 @@ func (c *clusterCommand) withEngine(ctx context.Context, nodes []engine.Peer, us
 	if err != nil {
 		return err
 	}
-	return errors.Join(use(e), e.Close())
+	err = use(e)
+	if errors.Is(err, context.DeadlineExceeded) {
+		hint := ""
+		if !c.files().Configured() && len(c.external) == 0 {
+			hint = " (do the nodes speak TLS? then --cluster-tls-cert, -key and -ca are missing)"
+		}
+		err = fmt.Errorf("%w; asked %s%s", err, strings.Join(remote.URLs, ", "), hint)
+	}
+	return errors.Join(err, e.Close())
 }
 
 // save writes a snapshot to a file, which is there as a whole or not at all.

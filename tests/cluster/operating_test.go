@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/lockcached/lockcached/internal/harness"
+	"github.com/lockcached/lockcached/internal/testcert"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -288,18 +289,24 @@ func (n *nodes) row(asked, about string) string {
 	return ""
 }
 
-// A backup is restored after all disks were lost: what was held then is held, tokens have not
+// A backup is restored, in a cluster with TLS, after all disks were lost: what was held then is held, tokens have not
 // fallen, and a node of the old cluster cannot take part in the new one.
 func TestRestored(t *testing.T) {
 	t.Parallel()
-	n, list := prepare(t, names)
+	authority := testcert.NewAuthority(t)
+	cert, key := authority.Issue("node")
+	files := []string{"--cluster-tls-cert", cert, "--cluster-tls-key", key, "--cluster-tls-ca", authority.File}
+	n, list := prepare(t, names, files...)
 	n.startThese(names...)
 	c := n.dial("a")
 	c.send("add lock:1 0 600 3", "old", "add lock:2 0 0 3", "old")
 	c.gets("STORED", "STORED")
 	first := c.token("lock:1", "old")
 	file := filepath.Join(t.TempDir(), "backup")
-	n.command("b", 0, "cluster", "backup", file)
+	if said := run(t, 1, "cluster", "backup", file, "--within", "1s", "--server", n.all["b"].Address()); !strings.Contains(said, "do the nodes speak TLS?") {
+		t.Error(said)
+	}
+	n.command("b", 0, append(files, "cluster", "backup", file)...)
 	c.send("add lock:late 0 600 4", "late")
 	c.gets("STORED")
 	late := c.token("lock:late", "late")
@@ -313,9 +320,9 @@ func TestRestored(t *testing.T) {
 	n.wipe("a")
 	n.wipe("b")
 	for _, name := range names {
-		run(t, 0, "cluster", "restore", file, "--cluster", list, "--node", name, "--data", n.data(name))
+		run(t, 0, append(files, "cluster", "restore", file, "--cluster", list, "--node", name, "--data", n.data(name))...)
 	}
-	if said := run(t, 1, "cluster", "restore", file, "--cluster", list, "--node", "a", "--data", n.data("a")); !strings.Contains(said, "not empty") {
+	if said := run(t, 1, append(files, "cluster", "restore", file, "--cluster", list, "--node", "a", "--data", n.data("a"))...); !strings.Contains(said, "not empty") {
 		t.Error(said)
 	}
 	n.startThese(names...)
