@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,14 +65,9 @@ func (c *clusterCommand) setNodes(value string) (err error) {
 	return err
 }
 
-func (c *clusterCommand) setExternal(value string) error {
-	c.external = strings.Split(value, ",")
-	for _, text := range c.external {
-		if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return errors.New("should be URLs such as http://HOST:2379")
-		}
-	}
-	return nil
+func (c *clusterCommand) setExternal(value string) (err error) {
+	c.external, err = engine.ParseURLs(value)
+	return err
 }
 
 func (c *clusterCommand) run(a *App, args arguments) error {

@@ -61,19 +61,21 @@ func (c *clusterCommand) remove(a *App, name string) error {
 
 // change carries out a change of the cluster, over its engine.
 func (c *clusterCommand) change(do func(ctx context.Context, cluster *membership.Cluster) error) error {
+	return c.over(func(ctx context.Context, e clusterEngine) error {
+		return do(ctx, &membership.Cluster{Engine: e, Prefix: engine.KeyPrefix, Nodes: len(c.external) == 0})
+	})
+}
+
+// over does something over the engine, within --within.
+func (c *clusterCommand) over(do func(ctx context.Context, e clusterEngine) error) error {
 	nodes, err := c.enginePeers()
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithTimeout(context.Background(), c.wait)
 	defer stop()
-	return c.withEngine(ctx, nodes, func(e clusterEngine) error {
-		return do(ctx, &membership.Cluster{Engine: e, Prefix: enginePrefix, Nodes: len(c.external) == 0})
-	})
+	return c.withEngine(ctx, nodes, func(e clusterEngine) error { return do(ctx, e) })
 }
-
-// enginePrefix is that of all keys of lockcached in the engine.
-const enginePrefix = "/lockcached/"
 
 // enginePeers are the nodes that are asked, none if the engine is elsewhere.
 func (c *clusterCommand) enginePeers() ([]engine.Peer, error) {
@@ -96,13 +98,7 @@ func (c *clusterCommand) enginePeers() ([]engine.Peer, error) {
 
 // backup saves a snapshot of the engine.
 func (c *clusterCommand) backup(a *App, file string) error {
-	nodes, err := c.enginePeers()
-	if err != nil {
-		return err
-	}
-	ctx, stop := context.WithTimeout(context.Background(), c.wait)
-	defer stop()
-	return c.withEngine(ctx, nodes, func(e clusterEngine) error {
+	return c.over(func(ctx context.Context, e clusterEngine) error {
 		n, err := save(ctx, e, file)
 		if err != nil {
 			return fmt.Errorf("cluster backup %s: %w", file, err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,13 +92,9 @@ func setClusterNode(c *config, value string) error {
 }
 
 func setClusterEngine(c *config, value string) error {
-	for word := range strings.SplitSeq(value, ",") {
-		if u, err := url.Parse(word); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return fmt.Errorf("should be URLs such as http://HOST:2379, not %q", word)
-		}
-	}
 	c.cluster.engine = value
-	return nil
+	_, err := engine.ParseURLs(value)
+	return err
 }
 
 func setClusterClients(c *config, value string) error {

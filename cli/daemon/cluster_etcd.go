@@ -25,9 +25,6 @@ import (
 	"github.com/lockcached/lockcached/server"
 )
 
-// enginePrefix is that of all keys in the engine.
-const enginePrefix = "/lockcached/"
-
 // etcdNode is a node and its engine.
 type etcdNode struct {
 	*cluster.Node
@@ -56,7 +53,7 @@ func newClusterNode(ctx context.Context, c *config, log zerolog.Logger) (cluster
 	}
 	node := cluster.New(cluster.Config{
 		Engine:   e,
-		Prefix:   enginePrefix,
+		Prefix:   engine.KeyPrefix,
 		Name:     k.node,
 		Link:     k.link(),
 		Clients:  k.clients,
@@ -123,7 +120,7 @@ func (k *clusterConfig) dial(ctx context.Context, urls []string, files etcd.TLS,
 		return nil, err
 	}
 	// An answer to anything says that there is a majority.
-	if _, err := engine.Settle(ctx, e, engine.Txn{Then: []engine.Op{engine.Get(enginePrefix)}}); err != nil {
+	if _, err := engine.Settle(ctx, e, engine.Txn{Then: []engine.Op{engine.Get(engine.KeyPrefix)}}); err != nil {
 		return nil, errors.Join(fmt.Errorf("no majority of %s answers: %w", strings.Join(urls, ", "), err), e.Close())
 	}
 	return e, nil

@@ -3,10 +3,14 @@ package engine
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 )
+
+// KeyPrefix is that of all keys of lockcached in an engine.
+const KeyPrefix = "/lockcached/"
 
 // MaxVoters is how many nodes keep the engine's data, at most: the first of a list. More of them
 // make every change slower, and five outlive the loss of two. The other nodes use these.
@@ -41,6 +45,17 @@ func ParsePeers(list string) ([]Peer, error) {
 		peers = append(peers, p)
 	}
 	return peers, nil
+}
+
+// ParseURLs reads a list of addresses of an engine that runs elsewhere.
+func ParseURLs(list string) ([]string, error) {
+	urls := strings.Split(list, ",")
+	for _, text := range urls {
+		if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return nil, fmt.Errorf("should be URLs such as http://HOST:2379, not %q", text)
+		}
+	}
+	return urls, nil
 }
 
 // IsName reports whether a member can have that name.

@@ -129,49 +129,63 @@ type Removed struct {
 // Remove removes a node, by its name, or by its address if it has never run. If it is there it hands
 // its slots over first. Remove refuses what would leave the others without a majority.
 func (c *Cluster) Remove(ctx context.Context, name string) (done Removed, err error) {
-	members, err := c.members(ctx)
+	f, err := c.find(ctx, name)
 	if err != nil {
 		return done, err
 	}
-	census, err := slots.TakeCensus(ctx, c.Engine, c.Prefix)
-	if err != nil {
-		return done, err
-	}
-	known, err := slots.Roster(ctx, c.Engine, c.Prefix)
-	if err != nil {
-		return done, err
-	}
-	voter := -1
-	if c.Nodes {
-		voter = slices.IndexFunc(members, func(m engine.Member) bool { return m.Name == name || m.Name == "" && m.Address == name })
-	}
-	there := slices.IndexFunc(census.Members, func(m slots.Member) bool { return m.Name == name })
-	isKnown := slices.ContainsFunc(known, func(k slots.Known) bool { return k.Name == name && !k.Removed })
-	if voter < 0 && there < 0 && !isKnown {
-		return done, ErrUnknown
-	}
-	if voter >= 0 && !members[voter].Learner {
-		if err := c.keepsQuorum(ctx, members, voter); err != nil {
+	if f.voter >= 0 && !f.members[f.voter].Learner {
+		if err := c.keepsQuorum(ctx, f.members, f.voter); err != nil {
 			return done, err
 		}
 	}
-	if there >= 0 {
-		if err := c.handOver(ctx, census, there); err != nil {
+	if f.there >= 0 {
+		if err := c.handOver(ctx, f.census, f.there); err != nil {
 			return done, err
 		}
 		done.HandedOver = true
 	}
 	if c.Nodes {
-		done.Voters = len(members)
+		done.Voters = len(f.members)
 	}
-	if voter >= 0 {
-		if err := c.removeMember(ctx, members[voter].ID); err != nil {
+	if f.voter >= 0 {
+		if err := c.removeMember(ctx, f.members[f.voter].ID); err != nil {
 			return done, err
 		}
-		done.Ends = there >= 0
+		done.Ends = f.there >= 0
 		done.Voters--
 	}
 	return done, slots.Strike(ctx, c.Engine, c.Prefix, name)
+}
+
+// found is a node, and what is around it.
+type found struct {
+	members []engine.Member
+	voter   int // which of members the node is, -1 if it keeps no data
+	census  slots.Census
+	there   int // which of the census's members it is, -1 if it is not there
+}
+
+func (c *Cluster) find(ctx context.Context, name string) (f found, err error) {
+	if f.members, err = c.members(ctx); err != nil {
+		return f, err
+	}
+	if f.census, err = slots.TakeCensus(ctx, c.Engine, c.Prefix); err != nil {
+		return f, err
+	}
+	known, err := slots.Roster(ctx, c.Engine, c.Prefix)
+	if err != nil {
+		return f, err
+	}
+	f.voter = -1
+	if c.Nodes {
+		f.voter = slices.IndexFunc(f.members, func(m engine.Member) bool { return m.Name == name || m.Name == "" && m.Address == name })
+	}
+	f.there = slices.IndexFunc(f.census.Members, func(m slots.Member) bool { return m.Name == name })
+	isKnown := slices.ContainsFunc(known, func(k slots.Known) bool { return k.Name == name && !k.Removed })
+	if f.voter < 0 && f.there < 0 && !isKnown {
+		return f, ErrUnknown
+	}
+	return f, nil
 }
 
 // keepsQuorum returns an error if the members beside one are not a majority of themselves.
