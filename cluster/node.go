@@ -119,14 +119,18 @@ func New(c Config) *Node {
 	return n
 }
 
+// restoredAhead is how far tokens are put ahead after the engine was restored. They begin at the
+// clock in nanoseconds, so that this is by how much the clocks of machines may differ.
+const restoredAhead = 24 * time.Hour
+
 // origin returns how to learn the id of the engine, nil if there is no way.
-func (n *Node) origin() func(ctx context.Context) (id string, err error) {
+func (n *Node) origin() func(ctx context.Context) (id string, tokens uint64, err error) {
 	if n.config.Status == nil {
 		return nil
 	}
-	return func(ctx context.Context) (string, error) {
+	return func(ctx context.Context) (string, uint64, error) {
 		s, err := n.config.Status(ctx)
-		return strconv.FormatUint(s.Cluster, 16), err
+		return strconv.FormatUint(s.Cluster, 16), n.locks.LatestToken() + uint64(restoredAhead), err
 	}
 }
 

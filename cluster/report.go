@@ -42,7 +42,11 @@ func (n *Node) Fields() []stats.Field {
 	}
 	fields = append(fields, n.engineFields(&seen.engine)...)
 	for _, x := range all {
-		fields = append(fields, stats.Field{Name: "node_" + x.name, Text: n.row(x, &seen.engine, owned)})
+		prefix := "node_"
+		if x.member == nil { // clients need not know of it
+			prefix = "missing_"
+		}
+		fields = append(fields, stats.Field{Name: prefix + x.name, Text: n.row(x, &seen.engine, owned)})
 	}
 	return fields
 }
@@ -100,7 +104,6 @@ func (n *Node) row(x *expected, s *engine.Status, owned map[string]int) string {
 		if x.voter != nil && x.voter.Name == "" {
 			state = "added"
 		}
-		// Without an address, at which clients would look for it.
 		return fmt.Sprintf("state=%s,slots=0,engine=%s", state, role)
 	}
 	state := "member"

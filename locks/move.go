@@ -41,6 +41,10 @@ func (m *Manager) RaiseToken(n uint64) {
 	}
 }
 
+// LatestToken is the largest token that was given here, or at first what tokens begin above: the
+// clock, in nanoseconds.
+func (m *Manager) LatestToken() uint64 { return m.token.Load() }
+
 // Barrier returns when no request is under way about a key that was not Owned when Barrier
 // was called. All that was done about it until then is in the journal's Mark.
 func (m *Manager) Barrier() {

@@ -160,10 +160,18 @@ func (c *clusterCommand) addresses() (nodes []engine.Peer, err error) {
 	return nodes, nil
 }
 
+// nodeName is the name of the node that a field is about, ok if there is one.
+func nodeName(field string) (name string, ok bool) {
+	if name, ok = strings.CutPrefix(field, "node_"); !ok {
+		name, ok = strings.CutPrefix(field, "missing_")
+	}
+	return name, ok
+}
+
 // nodesOf returns a list of fields for each node in an answer to "stats cluster".
 func nodesOf(told fields) (nodes []fields) {
 	for _, f := range told {
-		if name, ok := strings.CutPrefix(f.name, "node_"); ok {
+		if name, ok := nodeName(f.name); ok {
 			nodes = append(nodes, append(fields{{"name", name}}, parsePairs(f.text, ",")...))
 		}
 	}

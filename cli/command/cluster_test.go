@@ -54,7 +54,7 @@ STAT node_b state=member,slots=128,heard_ms=40,clients=127.0.0.1:11212,link=127.
 STAT node_a state=member,slots=128,heard_ms=0,clients=127.0.0.1:11211,link=127.0.0.1:7002,version=0.1.0,engine=leader
 END
 `
-	missing = "STAT node_c state=missing,slots=0,engine=none,clients=,link=\nEND\n"
+	missing = "STAT missing_c state=missing,slots=0,engine=none\nEND\n"
 )
 
 // wire makes the lines of an answer as they are sent.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/lockcached/lockcached/cli/internal/exit"
 	"github.com/lockcached/lockcached/cli/internal/term"
@@ -54,7 +53,7 @@ func (d clusterDocument) MarshalJSON() ([]byte, error) {
 // summaryOf is an answer without the rows of nodes.
 func summaryOf(told fields) (summary fields) {
 	for _, f := range told {
-		if !strings.HasPrefix(f.name, "node_") {
+		if _, ok := nodeName(f.name); !ok {
 			summary = append(summary, f)
 		}
 	}

@@ -154,9 +154,9 @@ func (in *incarnation) join(ctx context.Context) error {
 func (in *incarnation) prepare(ctx context.Context) error {
 	c := &in.node.config
 	if c.Origin != nil {
-		id, err := c.Origin(ctx)
+		id, tokens, err := c.Origin(ctx)
 		if err == nil {
-			err = Prepare(ctx, c.Engine, c.Prefix, id, c.Logger)
+			err = Prepare(ctx, c.Engine, c.Prefix, id, tokens, c.Logger)
 		}
 		if err != nil {
 			return err

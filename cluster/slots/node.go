@@ -47,8 +47,8 @@ type Config struct {
 	Pulse   Pulse
 	// Suspect is the silence after which a member is taken for dead.
 	Suspect time.Duration
-	// Origin returns the id of the engine; see Prepare. nil: it is not looked at.
-	Origin func(ctx context.Context) (id string, err error)
+	// Origin returns what Prepare needs. nil: nobody looks whether the engine was restored.
+	Origin func(ctx context.Context) (id string, tokens uint64, err error)
 	Logger zerolog.Logger
 }
 

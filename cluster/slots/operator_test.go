@@ -88,9 +88,10 @@ func TestRoster(t *testing.T) {
 func TestPreparedAfterRestore(t *testing.T) {
 	bubble(t, three, func(t *testing.T, w *world) {
 		e := w.fake.Node("operator")
+		ahead := uint64(1e18)
 		prepare := func(id string) origin {
 			t.Helper()
-			if err := Prepare(t.Context(), e, testPrefix, id, zerolog.Nop()); err != nil {
+			if err := Prepare(t.Context(), e, testPrefix, id, ahead, zerolog.Nop()); err != nil {
 				t.Fatal(err)
 			}
 			found, err := readOrigin(t.Context(), e, testPrefix)
@@ -112,8 +113,8 @@ func TestPreparedAfterRestore(t *testing.T) {
 			}
 		}
 		restored := prepare("2")
-		if now := uint64(time.Now().UnixNano()); restored.Tokens <= now {
-			t.Errorf("tokens go on above %d, and it is %d", restored.Tokens, now)
+		if restored.Tokens != ahead {
+			t.Errorf("tokens go on above %d", restored.Tokens)
 		}
 		if again := prepare("2"); again != restored {
 			t.Errorf("%v, and then %v", restored, again)
@@ -130,6 +131,7 @@ func TestPreparedAfterRestore(t *testing.T) {
 			}
 			n.locks.mu.Unlock()
 		}
+		ahead++
 		if later := prepare("3"); later.Tokens <= restored.Tokens {
 			t.Errorf("restored once more, tokens go on above %d", later.Tokens)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -19,17 +18,14 @@ type origin struct {
 
 func originKey(prefix string) string { return prefix + "origin" }
 
-// restoredAhead is how far tokens are put ahead of the clock after the engine was restored. They
-// begin at the clock in nanoseconds, so that this is by how much the clocks of machines may differ.
-const restoredAhead = 24 * time.Hour
-
 // Prepare is called before a node joins. id names the engine; one that was restored from a backup
-// has another id than the one that the backup is of.
+// has another id than the one that the backup is of. tokens is larger than all that can have been
+// given so far.
 //
 // A backup revives member keys, by which incarnations that have been fenced since, or go on
 // somewhere, could write again. So before anybody joins, whoever finds the engine restored ends
 // all of them, in one step, and puts tokens ahead of all that may have been given since the backup.
-func Prepare(ctx context.Context, e engine.Engine, prefix, id string, log zerolog.Logger) error {
+func Prepare(ctx context.Context, e engine.Engine, prefix, id string, tokens uint64, log zerolog.Logger) error {
 	for {
 		found, err := readOrigin(ctx, e, prefix)
 		if err != nil {
@@ -41,7 +37,7 @@ func Prepare(ctx context.Context, e engine.Engine, prefix, id string, log zerolo
 		next := origin{Engine: id, Tokens: found.Tokens}
 		then := []engine.Op(nil)
 		if found.pair.Exists() {
-			next.Tokens = max(found.Tokens, uint64(time.Now().Add(restoredAhead).UnixNano()))
+			next.Tokens = max(found.Tokens, tokens)
 			then = append(then, engine.DeletePrefix(newView(e, prefix).memberKey("")))
 		}
 		value, _ := json.Marshal(next) // text and a number cannot fail

@@ -360,8 +360,8 @@ func TestRestored(t *testing.T) {
 	n.dial("a").token("lock:late", "next")
 }
 
-// needsTime skips a test of half a minute unless LOCKCACHED_ROUNDS is set, as in .ci/run: etcd
-// changes its members only when they have been connected for five seconds.
+// needsTime skips a test of many seconds unless LOCKCACHED_ROUNDS is set, as in .ci/run. One reason
+// is that etcd changes its members only when they have been connected for five seconds.
 func needsTime(t *testing.T) {
 	t.Helper()
 	if os.Getenv("LOCKCACHED_ROUNDS") == "" {

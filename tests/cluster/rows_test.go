@@ -24,6 +24,8 @@ var rows = map[string][]string{
 	"a request is under way when its owner is lost":           {"TestRequestsUnderWay"},
 	"a client waits in line":                                  {"TestOwnerKilled"},
 	"a wall clock is wrong":                                   {"TestNobodyReadsTheWallClock"},
+	"a directory is lost":                                     {"TestReplaceEach"},
+	"the engine's database is full":                           {"TestFullEngine"},
 }
 
 // TestRows: each row is played by a test, and each of these tests is there.

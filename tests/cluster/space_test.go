@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -40,8 +39,8 @@ func (l *logBuffer) has(text string) bool {
 	return strings.Contains(l.text.String(), text)
 }
 
-// startNode starts a cluster of one node, whose engine has so much room.
-func startNode(t *testing.T, quota int64, log zerolog.Logger) (n *cluster.Node, m *locks.Manager, e *etcd.Engine) {
+// startAlone starts a cluster of one node, whose engine has so much room.
+func startAlone(t *testing.T, quota int64, log zerolog.Logger) (n *cluster.Node, m *locks.Manager, e *etcd.Engine) {
 	t.Helper()
 	// Nobody else is given the ports of a listener that is closed only when the engine listens.
 	engineAt, links := listen(t), listen(t)
@@ -82,13 +81,11 @@ func listen(t *testing.T) net.Listener {
 
 // A full engine is told by health, metrics and log, and no request about a lock is answered. When
 // there is less in it, the node makes room by itself, and goes on.
-func TestNoSpace(t *testing.T) {
+func TestFullEngine(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("LOCKCACHED_ROUNDS") == "" { // as in .ci/run
-		t.Skip("LOCKCACHED_ROUNDS is not set: this waits for several seconds")
-	}
+	needsTime(t)
 	log := new(logBuffer)
-	n, m, e := startNode(t, 8<<20, zerolog.New(log))
+	n, m, e := startAlone(t, 8<<20, zerolog.New(log))
 	testenv.Eventually(t, "the node is well", func() bool { return n.Health() == nil && n.ClusterStats().Slots == 256 })
 
 	// What is history makes room again; only so much that is there lasts.
