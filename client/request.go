@@ -68,7 +68,7 @@ type call struct {
 // try makes an attempt. Its error is a fault, which makes backoff go on.
 func (c *call) try(at func() (*peer, error), attempt request) error {
 	if c.server, c.outcome = at(); c.outcome != nil {
-		return nil
+		return nil //nolint:nilerr // no server is at fault; outcome tells
 	}
 	c.outcome = attempt(c.server)
 	if !isFault(c.outcome) {
