@@ -16,7 +16,8 @@ import (
 
 const (
 	observeEvery = time.Second            // how old what is told of the engine may be
-	quorumEvery  = 100 * time.Millisecond // how late it is noticed that there is no quorum
+	rosterEvery  = 5 * time.Second        // the same of nodes that are not there, unless members change
+	quorumEvery  = 200 * time.Millisecond // how late it is noticed that there is no quorum
 )
 
 // sight is what was seen of the engine last.
@@ -33,6 +34,9 @@ type observer struct {
 
 	mu   sync.Mutex // guards seen
 	seen sight
+
+	changed    <-chan struct{} // closed when the roster may have changed since
+	rosterRead time.Time       // it was read
 
 	alarms  string          // that were logged
 	members map[string]bool // names that were logged as being there
@@ -78,7 +82,7 @@ func (o *observer) look(ctx context.Context) {
 			now.engine.Leader = 0
 		}
 	}
-	if o.node.Quorum() {
+	if o.node.Quorum() && o.rosterIsOld() {
 		if known, err := slots.Roster(ctx, c.Engine, c.Prefix); err == nil {
 			now.known = known
 		}
@@ -87,6 +91,19 @@ func (o *observer) look(ctx context.Context) {
 	o.seen = now
 	o.mu.Unlock()
 	o.logAlarms(now.engine.Alarms)
+}
+
+// rosterIsOld reports whether it is time to read the roster again, which costs a majority's answer.
+func (o *observer) rosterIsOld() bool {
+	select {
+	case <-o.changed:
+	default:
+		if time.Since(o.rosterRead) < rosterEvery {
+			return false
+		}
+	}
+	o.changed, o.rosterRead = o.node.slots.Changed(), time.Now()
+	return true
 }
 
 func (o *observer) logAlarms(alarms []string) {
