@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/bench/rig"
+	"github.com/lockcached/lockcached/internal/ports"
 )
 
 // nodes are the servers of a cluster.
@@ -43,7 +44,7 @@ func startNodes(ctx context.Context, t *trial, flags ...string) (*nodes, error) 
 	c := new(nodes)
 	var members []string
 	for _, name := range []string{"a", "b", "c"} {
-		port, err := rig.FreePorts(3)
+		port, err := ports.Free(3)
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/bench/rig"
+	"github.com/lockcached/lockcached/internal/ports"
 )
 
 // program is the server to be tortured.
@@ -47,7 +48,7 @@ func (p program) start(ctx context.Context, flags ...string) (*server, error) {
 
 // prepare returns a server that is not running yet.
 func (p program) prepare(flags ...string) (*server, error) {
-	port, err := rig.FreePort()
+	port, err := ports.Free(1)
 	if err != nil {
 		return nil, err
 	}

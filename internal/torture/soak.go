@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/bench/rig"
+	"github.com/lockcached/lockcached/internal/ports"
 )
 
 var soakScenario = &scenario{
@@ -86,7 +87,7 @@ func affordable(conns int) (int, error) {
 }
 
 func startSoaked(ctx context.Context, t *trial, conns int) (*soaked, error) {
-	port, err := rig.FreePort()
+	port, err := ports.Free(1)
 	if err != nil {
 		return nil, err
 	}

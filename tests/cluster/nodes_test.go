@@ -3,19 +3,18 @@ package cluster_test
 import (
 	"bufio"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/lockcached/lockcached/internal/harness"
 	"github.com/lockcached/lockcached/internal/lan"
+	"github.com/lockcached/lockcached/internal/ports"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
@@ -61,38 +60,14 @@ func (n *nodes) startAll() {
 	}
 }
 
-// Pairs of ports are looked for between these two, below the ports that systems give to whoever
-// asks for any: those may be taken by a connection before the node listens.
-const (
-	lowestPort  = 12_000
-	highestPort = 32_000
-)
-
-// nextPort is where the next pair is looked for. It begins anywhere, because several test
-// binaries may run, and goes on, so that no two pairs overlap.
-var nextPort atomic.Uint32
-
-func init() { nextPort.Store(uint32(rand.IntN(highestPort - lowestPort))) }
-
 // freePair returns a port that is free, and so is the next one.
 func freePair(t *testing.T) int {
 	t.Helper()
-	for range (highestPort - lowestPort) / 2 {
-		port := lowestPort + int(nextPort.Add(2)%(highestPort-lowestPort))
-		if isFree(port) && isFree(port+1) {
-			return port
-		}
+	port, err := ports.Free(2)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no two free ports in a row")
-	return 0
-}
-
-func isFree(port int) bool {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err == nil {
-		_ = l.Close()
-	}
-	return err == nil
+	return port
 }
 
 // within starts a process on its host.

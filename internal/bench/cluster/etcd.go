@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lockcached/lockcached/internal/bench/rig"
+	"github.com/lockcached/lockcached/internal/ports"
 )
 
 // memberCommand is the argument by which this program serves as a member of etcd, so that no
@@ -68,7 +69,7 @@ func launchEtcd(_ context.Context, dir string) (*system, error) {
 func planMembers(dir string) (all []member, err error) {
 	var initial []string
 	for i := range members {
-		port, err := rig.FreePorts(2)
+		port, err := ports.Free(2)
 		if err != nil {
 			return nil, err
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/bench/rig"
+	"github.com/lockcached/lockcached/internal/ports"
 	"github.com/lockcached/lockcached/protocol"
 )
 
@@ -21,7 +22,7 @@ import (
 func launchCluster(_ context.Context, dir string) (*system, error) {
 	var nodes, flags []string
 	for i := range members {
-		port, err := rig.FreePorts(2)
+		port, err := ports.Free(2)
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +44,7 @@ func launchNodes(n int, flags func(i int) []string) (*system, error) {
 	s := new(system)
 	var addrs []string
 	for i := range n {
-		port, err := rig.FreePorts(1)
+		port, err := ports.Free(1)
 		if err != nil {
 			return s, err
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lockcached/lockcached/internal/bench/rig"
+	"github.com/lockcached/lockcached/internal/ports"
 )
 
 // A system is a server that grants locks, with a way to ask for them.
@@ -141,7 +142,7 @@ func launchPoolCounter(ctx context.Context, path string, _ int) (*running, error
 func launchEtcd(ctx context.Context, path string, _ int) (*running, error) {
 	var urls [2]string
 	for i := range urls {
-		port, err := rig.FreePort()
+		port, err := ports.Free(1)
 		if err != nil {
 			return nil, err
 		}

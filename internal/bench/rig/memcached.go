@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lockcached/lockcached/internal/ports"
 )
 
 // serverThreads is the number of threads that each server may use.
@@ -28,7 +30,7 @@ type Memcached struct {
 // StartMemcached starts the server at path, which must understand memcached's
 // flags, with room for conns connections, and waits until it answers.
 func StartMemcached(ctx context.Context, path string, conns int) (*Memcached, error) {
-	port, err := FreePort()
+	port, err := ports.Free(1)
 	if err != nil {
 		return nil, err
 	}

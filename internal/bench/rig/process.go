@@ -4,14 +4,10 @@ package rig
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -131,60 +127,4 @@ func (p *Process) Printed() string {
 		return err.Error()
 	}
 	return string(tail)
-}
-
-// FreePort returns a free TCP port on loopback. Another process may take it first; then the
-// server fails to start, and says so.
-func FreePort() (int, error) { return FreePorts(1) }
-
-// Several ports in a row are looked for between these two, below the ports that systems give to
-// connections: those may be taken by one while their server is restarted.
-const (
-	lowestPort  = 12_000
-	highestPort = 32_000
-)
-
-// nextPort is where they are looked for. It begins anywhere, since several programs may run, and goes
-// on, so that the next ones are others.
-var nextPort atomic.Uint32
-
-func init() { nextPort.Store(rand.Uint32N(highestPort - lowestPort)) }
-
-// FreePorts returns the first of n successive free ports.
-func FreePorts(n int) (int, error) {
-	const tries = 1000
-	for range tries {
-		first := 0
-		if n > 1 {
-			first = lowestPort + int(nextPort.Add(uint32(n))%(highestPort-lowestPort))
-		}
-		first, err := freePort(first)
-		if err != nil {
-			continue
-		}
-		free := 1
-		for ; free < n; free++ {
-			if _, err := freePort(first + free); err != nil {
-				break
-			}
-		}
-		if free == n {
-			return first, nil
-		}
-	}
-	return 0, fmt.Errorf("no %d free ports in a row", n)
-}
-
-// freePort returns port if it is free, or any free port for 0.
-func freePort(port int) (int, error) {
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, errors.New("listener without a TCP address")
-	}
-	return addr.Port, nil
 }
