@@ -72,8 +72,8 @@ func (h *host) Hears(incarnation string) bool {
 	if p == nil {
 		return false
 	}
-	last, _ := p.Heard()
-	return time.Since(last) < h.config.Suspect
+	last, refused := p.heard()
+	return !refused && time.Since(last) < h.config.Suspect
 }
 
 // held is a Node as package slots sees its locks.

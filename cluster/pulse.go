@@ -13,9 +13,15 @@ import (
 // pulse is a Node that tells which other nodes it hears.
 type pulse Node
 
-// Heard implements slots.Pulse. A refused connection says that there is no such process.
+// Heard implements slots.Pulse.
 func (p *pulse) Heard(m slots.Member) (last time.Time, refused bool) {
-	last, err := (*Node)(p).peer(m).Heard()
+	return (*Node)(p).peer(m).heard()
+}
+
+// heard tells when the node was heard last. A refused connection says that there is no such
+// process any more.
+func (p *peer) heard() (last time.Time, refused bool) {
+	last, err := p.Heard()
 	return last, errors.Is(err, syscall.ECONNREFUSED)
 }
 
