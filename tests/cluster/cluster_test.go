@@ -250,7 +250,7 @@ func TestBareDeleteAtStoppedNode(t *testing.T) {
 // release nobody knows.
 func TestRequestsUnderWay(t *testing.T) {
 	t.Parallel()
-	n := startNodes(t)
+	n := startNodes(t, "--cluster-patience", "1m") // requests outlast a take-over on a busy machine
 	const key = "lock:job"
 	owner := n.owner(key)
 	front := n.others(owner)[0]

@@ -28,8 +28,8 @@ type nodes struct {
 
 var names = []string{"a", "b", "c"}
 
-// startNodes starts three nodes and waits until they serve all keys.
-func startNodes(t *testing.T) *nodes {
+// startNodes starts three nodes, with more flags, and waits until they serve all keys.
+func startNodes(t *testing.T, more ...string) *nodes {
 	t.Helper()
 	n := &nodes{t: t, flags: make(map[string][]string), all: make(map[string]*harness.Process)}
 	dir := t.TempDir()
@@ -38,9 +38,9 @@ func startNodes(t *testing.T) *nodes {
 		members = append(members, fmt.Sprintf("%s=127.0.0.1:%d", name, freePair(t)))
 	}
 	for _, name := range names {
-		n.flags[name] = []string{
+		n.flags[name] = append([]string{
 			"--cluster", strings.Join(members, ","), "--node", name, "--data", filepath.Join(dir, name), "--drain", "1m",
-		}
+		}, more...)
 	}
 	t.Cleanup(n.stopAll)
 	n.startAll()
