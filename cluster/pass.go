@@ -18,9 +18,13 @@ var (
 	errRefused  = errors.New("the owner does not know this request")
 )
 
-// retryPause is the pause before a node is asked again that has answered, but does not serve the
-// key (yet): its view and this one's differ for a moment.
-const retryPause = 5 * time.Millisecond
+// The pause before a node is asked again that has answered, but does not serve the key (yet): its
+// view and this one's differ for a moment. Each pause is twice as long as the one before, since
+// after the loss of a node all its clients wait for those that take over, and these have work to do.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = 40 * time.Millisecond
+)
 
 // passage is a Call on its way to the owner of its key, wherever that is by then.
 type passage struct {
@@ -30,9 +34,10 @@ type passage struct {
 	mu       sync.Mutex // guards what follows
 	hurry    func()     // of the present try; nil between two
 	cancel   func()
-	hurried  bool      // the client has sent more
-	canceled bool      // the client has gone
-	trouble  time.Time // since when no owner has been found; zero if one has the call
+	hurried  bool          // the client has sent more
+	canceled bool          // the client has gone
+	trouble  time.Time     // since when no owner has been found; zero if one has the call
+	pause    time.Duration // the next one before a try
 	wake     chan struct{}
 }
 
@@ -126,9 +131,10 @@ func (p *passage) again(lasted time.Duration, why error) {
 	p.mu.Lock()
 	p.hurry, p.cancel = nil, nil
 	if p.trouble.IsZero() || lasted > n.config.Patience {
-		p.trouble = time.Now()
+		p.trouble, p.pause = time.Now(), firstPause
 	}
-	left, canceled := n.config.Patience-time.Since(p.trouble), p.canceled
+	left, pause, canceled := n.config.Patience-time.Since(p.trouble), p.pause, p.canceled
+	p.pause = min(2*pause, lastPause)
 	p.mu.Unlock()
 	switch {
 	case canceled:
@@ -143,7 +149,7 @@ func (p *passage) again(lasted time.Duration, why error) {
 		select {
 		case <-changed:
 		case <-p.wake:
-		case <-time.After(min(left, retryPause)):
+		case <-time.After(min(left, pause)):
 		}
 		p.try()
 	}()

@@ -68,11 +68,10 @@ func (in *incarnation) guardAt(revision int64) []engine.Cond {
 	}
 }
 
-// txn carries out a transaction, or gives up after the patience.
+// txn carries out a transaction, or gives up after the patience or when the leader changes: then
+// the next step begins anew, instead of waiting for an answer that may never come.
 func (in *incarnation) txn(ctx context.Context, t engine.Txn) (engine.Outcome, error) {
-	ctx, stop := context.WithTimeout(ctx, patience)
-	defer stop()
-	return in.node.config.Engine.Txn(ctx, t)
+	return engine.Try(ctx, in.node.config.Engine, t, patience)
 }
 
 // Refresh implements journal.Membership. It reads member and map in one step.

@@ -75,10 +75,16 @@ type adopted struct {
 	left  time.Duration // of the lease
 }
 
+// place is a link of a slot's chain. What its journal says of the slot's keys counts there.
+type place struct {
+	slot int
+	link link
+}
+
 // readChains returns the holds of some slots, as the journals in their chains tell them, and the
 // largest token in these.
 func (in *incarnation) readChains(ctx context.Context, present *assignment, slots []int) (holds map[string]adopted, tokens uint64, err error) {
-	told := make(map[link]map[string]adopted) // what counts for a link, by key
+	told := make(map[place]map[string]adopted)
 	read := make(map[string]bool)
 	for _, slot := range slots {
 		for _, l := range earlier(present.Chains[slot]) {
@@ -96,12 +102,10 @@ func (in *incarnation) readChains(ctx context.Context, present *assignment, slot
 	holds = make(map[string]adopted)
 	for _, slot := range slots {
 		for _, l := range earlier(present.Chains[slot]) {
-			for key, a := range told[l] {
-				switch {
-				case Of([]byte(key)) != slot:
-				case a.ended:
+			for key, a := range told[place{slot, l}] {
+				if a.ended {
 					delete(holds, key)
-				default:
+				} else {
 					holds[key] = a
 				}
 			}
@@ -123,9 +127,9 @@ func set(slots []int) *[Count]bool {
 
 // readJournal adds to told what the journal of an incarnation says about the keys of some slots,
 // and returns the largest token that it knows of.
-func (in *incarnation) readJournal(ctx context.Context, present *assignment, incarnation string, slots []int, told map[link]map[string]adopted) (token uint64, err error) {
+func (in *incarnation) readJournal(ctx context.Context, present *assignment, incarnation string, slots []int, told map[place]map[string]adopted) (token uint64, err error) {
 	wanted := set(slots)
-	own := make(map[link]map[string]adopted)
+	own := make(map[place]map[string]adopted)
 	c := &in.node.config
 	left, err := nodejournal.Read(ctx, c.Engine, c.Prefix, incarnation, func(e *journal.Entry, revision int64) {
 		slot := Of(e.Key)
@@ -136,19 +140,20 @@ func (in *incarnation) readJournal(ctx context.Context, present *assignment, inc
 		if !ok {
 			return
 		}
-		if own[l] == nil {
-			own[l] = make(map[string]adopted)
+		at := place{slot, l}
+		if own[at] == nil {
+			own[at] = make(map[string]adopted)
 		}
 		a := adopted{Entry: *e, ended: e.Kind == journal.End}
 		a.Key, a.Value = bytes.Clone(e.Key), bytes.Clone(e.Value)
-		own[l][string(a.Key)] = a
+		own[at][string(a.Key)] = a
 	})
 	if err != nil {
 		return 0, err
 	}
 	now := c.Journal.Now()
-	for l, keys := range own {
-		told[l] = keys
+	for at, keys := range own {
+		told[at] = keys
 		for key, a := range keys {
 			a.left = remaining(a.Expires, left.At)
 			a.Since = now - (left.At - a.Since) // on this node's clock
