@@ -51,8 +51,11 @@ const (
 	DefaultSuspect  = 1500 * time.Millisecond
 )
 
-// beatInterval is the time between two signs of life on a link.
-const beatInterval = 150 * time.Millisecond
+// beatsPerSuspect is how many signs of life a link carries in the time of Config.Suspect.
+const beatsPerSuspect = 5
+
+// acceptPause is the pause after a link that could not be accepted.
+const acceptPause = 100 * time.Millisecond
 
 // Node is a node of a cluster. Create the locks with its Journal and Owned, the server with the
 // Node as its Cluster, and then call Run. Its methods may be called from any goroutine.
@@ -179,7 +182,7 @@ func (n *Node) accept(ctx context.Context, links net.Listener) {
 				return
 			}
 			n.config.Logger.Warn().Err(err).Msg("cannot accept links")
-			time.Sleep(beatInterval)
+			time.Sleep(acceptPause)
 			continue
 		}
 		all.Go(func() { _ = far.Serve(ctx, nc) })
@@ -229,7 +232,7 @@ func (n *Node) peer(m slots.Member) *peer {
 	p := &peer{forwarded: n.forwarded[m.Name], config: link.Config{
 		Self: n.process, Node: m.Incarnation,
 		Dial:         func(ctx context.Context) (net.Conn, error) { return n.dial(ctx, m.Link) },
-		BeatInterval: beatInterval, Silence: n.config.Suspect, Logger: n.config.Logger,
+		BeatInterval: n.config.Suspect / beatsPerSuspect, Silence: n.config.Suspect, Logger: n.config.Logger,
 	}}
 	p.Peer = link.NewPeer(p.config)
 	var ctx context.Context

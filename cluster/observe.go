@@ -17,7 +17,7 @@ import (
 const (
 	observeEvery = time.Second            // how old what is told of the engine may be
 	rosterEvery  = 5 * time.Second        // the same of nodes that are not there, unless members change
-	quorumEvery  = 200 * time.Millisecond // how late it is noticed that there is no quorum
+	quorumEvery  = 500 * time.Millisecond // how late it is noticed that there is no quorum
 )
 
 // sight is what was seen of the engine last.

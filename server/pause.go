@@ -24,7 +24,7 @@ const (
 	// defaultPause is what Config.Pause is by default.
 	defaultPause = 1500 * time.Millisecond
 	// looksPerPause is how often watch looks in the shortest time that counts as a pause.
-	looksPerPause = 10
+	looksPerPause = 5
 	// Input that is read that long after a pause has arrived after it: sockets with input are
 	// read at once.
 	readWithin = 2 * time.Second

@@ -197,7 +197,7 @@ func (k *clusterConfig) checkTLS() error {
 	return nil
 }
 
-// Bounds on times: several beats fit into a suspicion, and etcd refuses elections longer than 50 s.
+// Bounds on times. etcd refuses elections longer than 50 s.
 const (
 	leastSuspect = 500 * time.Millisecond
 	leastTick    = 10 * time.Millisecond
@@ -208,7 +208,7 @@ const (
 func (k *clusterConfig) checkTimes(c *config) error {
 	switch voters := len(k.voters()); {
 	case k.suspect != 0 && k.suspect < leastSuspect:
-		return exit.Refuse("--cluster-suspect "+k.suspect.String(), "should be at least "+leastSuspect.String()+": nodes give a sign of life every 150ms")
+		return exit.Refuse("--cluster-suspect "+k.suspect.String(), "should be at least "+leastSuspect.String()+": nodes would be taken for dead that are only busy")
 	case k.tick != 0 && (k.tick < leastTick || k.tick > mostTick):
 		return exit.Refuse("--cluster-ticks "+k.tick.String(), "should be from "+leastTick.String()+" to "+mostTick.String()+"; elections take ten")
 	case k.engine != "":

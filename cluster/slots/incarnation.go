@@ -12,7 +12,7 @@ import (
 const (
 	// tick is how often a node looks whether others are silent, and whether there is something
 	// to hand over.
-	tick = 100 * time.Millisecond
+	tick = 250 * time.Millisecond
 	// The first map of a cluster waits this long for all nodes that are to be.
 	firstMapPatience = 5 * time.Second
 	// Slots are handed over for balance when the members have been the same for this long.
