@@ -13,7 +13,7 @@ import (
 // a client of another.
 func TestAnyNode(t *testing.T) {
 	t.Parallel()
-	n := startNodes(t)
+	n := startNodes(t, patient...)
 	a, b, c := n.dial("a"), n.dial("b"), n.dial("c")
 	for _, key := range []string{"lock:1", "lock:2", "lock:3", "lock:4", "lock:5"} {
 		a.send("add "+key+" 0 600 5", "alice")
@@ -58,7 +58,7 @@ func TestAnyNode(t *testing.T) {
 // keeps waiting and is served. Then the node comes back.
 func TestOwnerKilled(t *testing.T) {
 	t.Parallel()
-	n := startNodes(t)
+	n := startNodes(t, patient...)
 	const key = "lock:job"
 	owner := n.owner(key)
 	others := n.others(owner)
@@ -75,7 +75,7 @@ func TestOwnerKilled(t *testing.T) {
 		return queued
 	})
 	n.kill(owner)
-	n.awaitSlots() // on a busy machine that may take longer than the patience of a request
+	n.awaitSlots()
 	if got := n.dial(others[1]).token(key, "holder"); got != token {
 		t.Errorf("the token was %s, and is %s", token, got)
 	}
@@ -93,7 +93,7 @@ func TestOwnerKilled(t *testing.T) {
 // A node that is stopped is replaced. When it goes on it answers nothing that others contradict.
 func TestOwnerStopped(t *testing.T) {
 	t.Parallel()
-	n := startNodes(t)
+	n := startNodes(t, patient...)
 	const key = "lock:job"
 	owner := n.owner(key)
 	other := n.dial(n.others(owner)[0])
@@ -161,7 +161,7 @@ func TestNoQuorum(t *testing.T) {
 // All nodes are killed at once: what was held is held when they are back.
 func TestAllKilled(t *testing.T) {
 	t.Parallel()
-	n := startNodes(t)
+	n := startNodes(t, patient...)
 	c := n.dial("a")
 	tokens := make(map[string]string)
 	for _, key := range []string{"lock:1", "lock:2", "lock:3", "lock:4", "lock:5", "lock:6"} {
@@ -185,7 +185,7 @@ func TestAllKilled(t *testing.T) {
 // A node that is told to stop hands over first: clients of the others notice nothing.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
-	n := startNodes(t)
+	n := startNodes(t, patient...)
 	for _, name := range names {
 		done, stopped := make(chan struct{}), make(chan struct{})
 		c := n.dial(n.others(name)[0])
@@ -220,7 +220,7 @@ func TestRollingRestart(t *testing.T) {
 // whoever was granted the lock meanwhile.
 func TestBareDeleteAtStoppedNode(t *testing.T) {
 	t.Parallel()
-	n := startNodes(t)
+	n := startNodes(t, patient...)
 	const key = "lock:job"
 	owner := n.owner(key)
 	front := n.others(owner)[0]
@@ -250,7 +250,7 @@ func TestBareDeleteAtStoppedNode(t *testing.T) {
 // release nobody knows.
 func TestRequestsUnderWay(t *testing.T) {
 	t.Parallel()
-	n := startNodes(t, "--cluster-patience", "1m") // requests outlast a take-over on a busy machine
+	n := startNodes(t, patient...)
 	const key = "lock:job"
 	owner := n.owner(key)
 	front := n.others(owner)[0]

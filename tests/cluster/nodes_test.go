@@ -28,6 +28,10 @@ type nodes struct {
 
 var names = []string{"a", "b", "c"}
 
+// patient are flags for tests that do not expect errors: on a busy machine a take-over may take longer
+// than the default patience.
+var patient = []string{"--cluster-patience", "1m"}
+
 // startNodes starts three nodes, with more flags, and waits until they serve all keys.
 func startNodes(t *testing.T, more ...string) *nodes {
 	t.Helper()

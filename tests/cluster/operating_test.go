@@ -135,7 +135,7 @@ func (n *nodes) says(asked string, code int, want string, words ...string) {
 func TestReplaceEach(t *testing.T) {
 	t.Parallel()
 	needsTime(t)
-	n, list := prepare(t, names)
+	n, list := prepare(t, names, patient...)
 	n.startThese(names...)
 	c := n.dial("a")
 	c.send("add lock:held 0 600 6", "holder")
@@ -241,7 +241,7 @@ func TestSixNodes(t *testing.T) {
 	t.Parallel()
 	needsTime(t)
 	six := []string{"a", "b", "c", "d", "e", "f"}
-	n, list := prepare(t, six)
+	n, list := prepare(t, six, patient...)
 	n.startThese(six...)
 	status := strings.Fields(n.row("a", "f"))
 	if slots, _ := strconv.Atoi(status[2]); status[1] != "member" || slots == 0 || status[5] != "none" {
@@ -296,7 +296,7 @@ func TestRestored(t *testing.T) {
 	authority := testcert.NewAuthority(t)
 	cert, key := authority.Issue("node")
 	files := []string{"--cluster-tls-cert", cert, "--cluster-tls-key", key, "--cluster-tls-ca", authority.File}
-	n, list := prepare(t, names, files...)
+	n, list := prepare(t, names, append(files, patient...)...)
 	n.startThese(names...)
 	c := n.dial("a")
 	c.send("add lock:1 0 600 3", "old", "add lock:2 0 0 3", "old")
