@@ -27,6 +27,11 @@ const circleStands = 2 * time.Second
 type claimant struct {
 	wants *line  // what it waits for, if it asked for that by name
 	wait  uint64 // the number of that wait, or of its latest
+	// holds and inLine are what else the session waits for, if there are policies for fills:
+	// gets that are held back, and the line that it stands in, whoever asked for that.
+	holds  []*Hold
+	inLine *line
+	lost   []lostHold // see isLateRelease
 	// shared says that several clients use the connection, as those of a pool do: the one
 	// that holds a lock need not be the one that waits.
 	shared atomic.Bool
@@ -107,7 +112,7 @@ func (c *claimant) circle(l *line) int {
 // endWait records that c does not wait any more.
 func (m *Manager) endWait(c *claimant) {
 	m.waits.Lock()
-	c.wants = nil
+	c.wants, c.inLine = nil, nil
 	m.waits.Unlock()
 }
 

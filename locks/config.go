@@ -53,6 +53,15 @@ type Config struct {
 	// WaitPolicies let claims wait although their clients have not asked to; the first
 	// match counts.
 	WaitPolicies []WaitPolicy
+	// HoldPolicies, StalePolicies and EarlyPolicies are for keys that several clients compute,
+	// and store after a get has found nothing; of each kind the first match counts. Keys with
+	// such a policy are no locks, unless LockKeys says so; those that LockKeys names have none.
+	HoldPolicies  []HoldPolicy
+	StalePolicies []StalePolicy
+	EarlyPolicies []EarlyPolicy
+	// GuardRelease are the keys of locks that a blind delete does not release if it comes from
+	// a session whose own hold has expired, while another one holds the lock.
+	GuardRelease []Pattern
 	// Settle is how long after the start no lock is granted: holders from before it may
 	// still be at work. Claims are refused, or wait in line.
 	Settle time.Duration

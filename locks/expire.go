@@ -123,6 +123,12 @@ func (sh *shard) expireOne(now time.Duration) bool {
 			sh.table.Postpone(it, now+restsFor)
 			return true
 		}
+		if sh.fillings != nil {
+			if until := sh.keptUntil(it); until > now {
+				sh.table.Postpone(it, until)
+				return true
+			}
+		}
 		sh.counts.reclaimed(it)
 		sh.end(it, expiry, now)
 		return true
@@ -143,6 +149,12 @@ func (sh *shard) expireOne(now time.Duration) bool {
 		}
 		return true
 	}
+	if sh.fillings != nil {
+		if f, due, ok := sh.fillings.due.Top(); ok && due <= now {
+			sh.fillDue(f, now)
+			return true
+		}
+	}
 	return sh.forget(now)
 }
 
@@ -160,7 +172,12 @@ func (sh *shard) nextDue(now time.Duration) time.Duration {
 	_, delay, _ := sh.reopenings.Top()
 	_, lease := sh.table.NextDue()
 	_, until, _ := sh.expected.Top()
-	return min(wait, delay, lease, max(until, now+forgetEvery))
+	next := min(wait, delay, lease, max(until, now+forgetEvery))
+	if sh.fillings != nil {
+		_, fill, _ := sh.fillings.due.Top()
+		next = min(next, fill)
+	}
+	return next
 }
 
 // lostLock is a hold that expired while somebody waited for the lock.

@@ -287,6 +287,9 @@ func (m *Manager) ResetCounters() {
 		sh.mu.Lock()
 		sh.counts.reset()
 		sh.ledger.ResetTotals()
+		if sh.fillings != nil {
+			sh.fillings.book.ResetTotals()
+		}
 		sh.mu.Unlock()
 	}
 	m.peak.Store(m.waiters.Load())

@@ -221,6 +221,7 @@ type Session struct {
 	overtaken uint64
 	self      *claimant     // made when it is needed
 	at        time.Duration // as in SetTime
+	fills     []*filling    // in which it was told a miss; some may be gone
 }
 
 // SetTime tells when the session's next requests had arrived, on the clock of Now. They are
@@ -268,6 +269,7 @@ func (m *Manager) Close(s *Session) {
 		m.leave(s, l, true)
 	}
 	s.lines = nil
+	m.closeFills(s)
 }
 
 func (m *Manager) leave(s *Session, l *line, closed bool) {

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/internal/ttl"
+	"github.com/lockcached/lockcached/stats/fills"
 	"github.com/lockcached/lockcached/stats/ledger"
 )
 
@@ -38,13 +39,17 @@ var (
 // Manager owns all items and locks. Its methods may be called from any
 // goroutine, but those that take a Session only from the session's.
 type Manager struct {
-	config  Config
-	logger  zerolog.Logger
-	seed    maphash.Seed
-	shards  []*shard
-	mask    uint64
-	matches matcher
-	epoch   time.Time // when the Manager's clock began
+	config   Config
+	logger   zerolog.Logger
+	seed     maphash.Seed
+	shards   []*shard
+	mask     uint64
+	matches  matcher
+	guards   bool          // late releases of some locks end no hold
+	hasFills bool          // there are policies for fills
+	mostBeta float64       // of all EarlyPolicies
+	fills    *fills.Shared // what is known of fills; nil if there are no policies for them
+	epoch    time.Time     // when the Manager's clock began
 
 	journal Journal               // nil if locks are kept in memory alone
 	strict  bool                  // as the journal says
@@ -86,12 +91,20 @@ func NewManager(c Config) *Manager {
 		lostLog:   c.Logger.Sample(&zerolog.BurstSampler{Burst: maxLostLogged, Period: time.Second}),
 		seed:      maphash.MakeSeed(),
 		matches:   c.LockKeys,
+		guards:    len(c.GuardRelease) > 0,
+		hasFills:  c.hasFills(),
 		journal:   c.Journal,
 		wake:      make(chan struct{}, 1),
 	}
 	m.strict = m.journal != nil && m.journal.Strict()
 	m.startClock()
 	m.books = ledger.NewShared(c.ClassDelimiter, c.StatsClasses, c.NamedClasses)
+	if m.hasFills {
+		m.fills = fills.NewShared(c.ClassDelimiter, c.StatsClasses)
+		for _, p := range c.EarlyPolicies {
+			m.mostBeta = max(m.mostBeta, p.Beta)
+		}
+	}
 	n := shardCount(min(c.StatsKeys, c.StatsClasses))
 	m.mask = uint64(n - 1)
 	m.limit.Store(c.MemoryLimit)

@@ -25,6 +25,7 @@ type View struct {
 	Binary  bool // the key is shown in base64
 
 	touched bool
+	old     bool // it has expired, and is shown all the same: it stays what it is
 }
 
 // Viewer is shown the item of a meta command. View is called while the shard is locked:
@@ -33,12 +34,16 @@ type Viewer interface{ View(v *View) }
 
 // Touch gives the item a new lease: a renewal if it is a held lock, a release if
 // the lease is over.
-func (v *View) Touch(lease time.Duration) { v.TTL, v.touched = max(lease, 0), true }
+func (v *View) Touch(lease time.Duration) {
+	if !v.old {
+		v.TTL, v.touched = max(lease, 0), true
+	}
+}
 
 // Recache lets the caller win if less than within is left and nobody has won yet. It
 // compares whole seconds, as Seconds returns them.
 func (v *View) Recache(within time.Duration) {
-	if !v.Made && !v.Taken && v.TTL != ttl.Forever && wholeSeconds(v.TTL) < within {
+	if !v.Made && !v.Taken && !v.old && v.TTL != ttl.Forever && wholeSeconds(v.TTL) < within {
 		v.Won = true
 	}
 }
@@ -79,6 +84,24 @@ func (sh *shard) viewOf(it *item, made bool, now time.Duration) *View {
 	return v
 }
 
+// show makes the View one of an item that is shown although nothing can be done with it: it has
+// expired, or is not there any more.
+func (v *View) show() {
+	v.TTL, v.old = max(v.TTL, 0), true
+	v.Stale, v.Taken, v.Won = false, false, false
+}
+
+// ViewOf shows, as Look does, an item with which a held get is answered, since Look has not
+// found it any more.
+func (m *Manager) ViewOf(it *Item, r Viewer) {
+	v := View{Item: it, TTL: ttl.Forever, Binary: it.Has(store.Binary)}
+	if it.Expires() != ttl.Forever {
+		v.TTL = it.Expires() - m.now()
+	}
+	v.show()
+	r.View(&v)
+}
+
 // Look is what mg asks for.
 type Look struct {
 	Key     []byte
@@ -89,6 +112,8 @@ type Look struct {
 	Vivify  bool          // make an empty item if there is none; the Viewer gives it its lease
 	NewCAS  uint64        // the id of the item that is made, if not 0
 	Binary  bool          // the key of the item that is made is shown in base64
+	Fetch   *Fetch        // if there are policies for fills; nil with Vivify
+	Only    uint64        // only this version, if not 0; otherwise nothing happens
 }
 
 // Look shows the item of a key, or returns ErrNotFound. An item made on a miss is a
@@ -113,7 +138,16 @@ func (m *Manager) Look(l *Look, r Viewer) error {
 }
 
 func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (err error) {
-	it := sh.find(hash, l.Key, now)
+	var it *item
+	seen := Present
+	if l.Fetch == nil {
+		it = sh.find(hash, l.Key, now)
+	} else if it, seen = sh.see(l.Fetch, hash, now); seen == Held {
+		return ErrHeld
+	}
+	if l.Only != 0 && (it == nil || it.CAS() != l.Only) {
+		return ErrExists
+	}
 	made := it == nil && l.Vivify
 	if made {
 		it, err = sh.vivify(&Put{Key: l.Key, NewCAS: l.NewCAS, Binary: l.Binary, Lease: ttl.Forever}, hash, now)
@@ -137,6 +171,9 @@ func (sh *shard) look(l *Look, hash uint64, r Viewer, now time.Duration) (err er
 		return err
 	}
 	v := sh.viewOf(it, made, now)
+	if seen == Old {
+		v.show()
+	}
 	r.View(v)
 	if !l.Unseen {
 		it.Mark(store.Fetched)
@@ -228,6 +265,11 @@ func (sh *shard) count(d *Delta, hash uint64, r Viewer, now time.Duration) (err 
 	v.Number = n
 	r.View(v)
 	sh.afterView(v, d.Session, now)
+	if made && sh.fillings != nil {
+		if it = sh.table.Find(hash, d.Key); it != nil {
+			sh.stored(it, d.Session, now)
+		}
+	}
 	return nil
 }
 
@@ -261,6 +303,12 @@ func (m *Manager) Remove(r *Removal) error {
 
 func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 	it := sh.find(hash, r.Key, now)
+	if sh.kept != nil {
+		sh.dropKept(sh.kept, now)
+	}
+	if it == nil || !r.HasCompare || it.CAS() == r.Compare {
+		sh.invalidate(r.Key)
+	}
 	if it == nil {
 		sh.noteOverrun(r.Key, r.Compare, false)
 		sh.counts.DeleteMisses++
@@ -272,6 +320,10 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 		return ErrExists
 	}
 	keeps := r.Invalidate || r.Empty
+	if sh.m.guards && !keeps && !r.HasCompare && sh.isLateRelease(it, r.Session, now) {
+		sh.counts.DeleteMisses++
+		return ErrNotFound
+	}
 	if err := sh.keepable(it, !keeps || r.HasLease && r.Lease <= 0); err != nil {
 		return err
 	}

@@ -54,6 +54,9 @@ func (m *Manager) exchangeNames() {
 		})
 		sh.mu.Unlock()
 	}
+	if m.hasFills {
+		m.fills.EachClass(func(name string, fills uint64) { busy[name] += fills })
+	}
 	lost, got := m.books.Exchange(busy)
 	if len(got) == 0 {
 		return
@@ -91,6 +94,10 @@ func (sh *shard) survey() {
 	sh.forgetAll()
 	sh.ledger.Metrics(func(_ string, c *ClassMetrics) { c.Queued, c.Polling = 0, 0 })
 	sh.eachLine(sh.countWaiters)
+	if sh.fillings != nil {
+		sh.ledger.Metrics(func(_ string, c *ClassMetrics) { c.HeldGets = 0 })
+		eachPart(sh, sh.fillings.byKey, sh.countHeld)
+	}
 	sh.ledger.Metrics(func(_ string, c *ClassMetrics) { c.Held, c.Oldest = 0, 0 })
 	sh.eachPiece(sh.countHold)
 }

@@ -81,6 +81,7 @@ func (sh *shard) disown(match func(key []byte) bool) {
 			sh.forgetClosed(c)
 		}
 	})
+	sh.disownFills(match)
 }
 
 // disownItems forgets the items that match. It unlocks the shard in between.

@@ -44,6 +44,8 @@ type Renewal struct {
 	Lease   time.Duration // from now; zero or less ends what is there
 	Session *Session      // who asks, nil if that is not known
 	Reader  Reader        // is shown the item, unless it is nil
+	Fetch   *Fetch        // of a gat, if there are policies for fills
+	Only    uint64        // only this version, if not 0; otherwise nothing happens
 }
 
 // Renewed is what Renew tells of the item that it has given a new lease.
@@ -62,8 +64,26 @@ func (m *Manager) Renew(r *Renewal) (Renewed, error) {
 		return Renewed{}, ErrMoved
 	}
 	now := sh.now(r.Session)
+	var it *item
+	if r.Fetch == nil {
+		it = sh.find(hash, r.Key, now)
+	} else {
+		var s Sight
+		switch it, s = sh.see(r.Fetch, hash, now); s {
+		case Held:
+			return Renewed{}, ErrHeld
+		case Old: // it stays what it is
+			sh.counts.CmdTouch++
+			sh.counts.TouchHits++
+			r.Reader.Item(it)
+			sh.table.Use(it, now)
+			return Renewed{it.Flags, it.CAS()}, nil
+		}
+	}
+	if r.Only != 0 && (it == nil || it.CAS() != r.Only) {
+		return Renewed{}, ErrExists
+	}
 	sh.counts.CmdTouch++
-	it := sh.find(hash, r.Key, now)
 	if it == nil {
 		sh.counts.TouchMisses++
 		return Renewed{}, ErrNotFound
@@ -92,6 +112,7 @@ func (m *Manager) Touch(key []byte, lease time.Duration) error {
 // keepable that a renewal can be kept.
 func (sh *shard) touch(it *item, lease time.Duration, by *Session, now time.Duration) {
 	if lease <= 0 {
+		sh.invalidate(it.Key())
 		sh.release(it, by, now)
 		return
 	}
@@ -232,8 +253,17 @@ func (sh *shard) flush(by *Session, now time.Duration) {
 		all = append(all, it)
 		return true
 	})
+	if sh.fillings != nil {
+		for _, f := range sh.fillings.byKey {
+			f.invalidate()
+		}
+	}
 	for _, it := range all {
-		if it.Expires() <= now || !sh.m.owns(it.Key()) {
+		if it.Expires() <= now {
+			it.Mark(store.Spent) // it may be kept beyond its expiry
+			continue
+		}
+		if !sh.m.owns(it.Key()) {
 			continue
 		}
 		if held(it) || it.Attached.line != nil {

@@ -160,6 +160,9 @@ func (sh *shard) putOn(it *item, c *Put, hash uint64, wait *Wait, now time.Durat
 		if it != nil && sh.ids.isGrantOf(it, c) {
 			return Stored{CAS: it.CAS(), Size: int32(len(c.Value))}, nil
 		}
+		if it != nil && sh.fillings != nil && sh.fillsEarly(c) {
+			return sh.update(it, c, now) // to its client there is no item
+		}
 		if it != nil || sh.isClosed(c, now) {
 			return Stored{}, sh.refuse(c, hash, wait, it, now)
 		}
@@ -189,7 +192,7 @@ func (sh *shard) putOn(it *item, c *Put, hash uint64, wait *Wait, now time.Durat
 // isClaim reports whether a Put is an add that makes a lock, not an ordinary item. If the
 // lease is over, the item is stored and gone at once: that is not a lock.
 func (m *Manager) isClaim(c *Put) bool {
-	return c.Op == Add && c.Lease > 0 && m.matches.match(c.Key)
+	return c.Op == Add && c.Lease > 0 && m.isLockKey(c.Key)
 }
 
 // create stores under a key that is free: a grant if it is a claim. since is when the
@@ -209,7 +212,11 @@ func (sh *shard) create(c *Put, hash uint64, since, now time.Duration) (Stored, 
 		return Stored{CAS: it.CAS(), Size: int32(len(c.Value)), Entry: sh.wrote}, nil
 	}
 	it := sh.insert(c, hash, now, false)
-	return Stored{CAS: it.CAS(), Size: int32(len(c.Value))}, nil
+	done := Stored{CAS: it.CAS(), Size: int32(len(c.Value))}
+	if sh.fillings != nil {
+		sh.stored(it, c.Session, now)
+	}
+	return done, nil
 }
 
 // compare checks the id that a Put requires. stale says that the item has a later one,
@@ -244,6 +251,8 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 			return Stored{}, err
 		}
 		sh.release(it, c.Session, now)
+		sh.invalidate(c.Key)
+		sh.failedToStore(c.Key, now)
 		return Stored{CAS: sh.m.nextToken(), Size: int32(len(c.Value))}, nil
 	}
 	growth := len(c.Value)
@@ -277,7 +286,11 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 	sh.changed(it, kind, now)
 	sh.counts.TotalItems++
 	sh.settle(settleStep)
-	return Stored{CAS: it.CAS(), Size: int32(len(it.Value()))}, nil
+	done := Stored{CAS: it.CAS(), Size: int32(len(it.Value()))}
+	if sh.fillings != nil && !joins {
+		sh.stored(it, c.Session, now)
+	}
+	return done, nil
 }
 
 // outgrows returns why a value must not grow by so many bytes, nil if it may.
@@ -320,7 +333,7 @@ func (sh *shard) refuse(c *Put, hash uint64, wait *Wait, it *item, now time.Dura
 	if it != nil {
 		sh.table.Use(it, now)
 	}
-	if wait != nil && sh.m.matches.match(c.Key) {
+	if wait != nil && sh.m.isLockKey(c.Key) {
 		if err := sh.enqueue(c, hash, wait, it, now); err != ErrNotStored {
 			return err
 		}
@@ -379,7 +392,12 @@ func (m *Manager) failed(key []byte, isSet bool, count func(*Counts)) {
 		return
 	}
 	now := sh.now(nil)
-	if it := sh.find(hash, key, now); isSet && it != nil && !held(it) {
+	it := sh.find(hash, key, now)
+	if isSet && it != nil && !held(it) {
 		sh.end(it, release, now)
 	}
+	if isSet && sh.kept != nil {
+		sh.dropKept(sh.kept, now)
+	}
+	sh.failedToStore(key, now)
 }

@@ -46,6 +46,9 @@ type shard struct {
 
 	ids *claimIDs // nil outside of clusters
 
+	fillings *fillings // nil without policies for fills
+	kept     *item     // by the latest find: it has expired, but is still there
+
 	closed      map[string]*closedLock // by key
 	closedBytes int64                  // of all closed locks
 	reopenings  store.Heap[*closedLock]
@@ -68,6 +71,9 @@ type shard struct {
 	lost    []lostLock // expired while somebody waited
 	circles []deadlock // deadlocks to be logged
 	last    *Waiting   // end of served
+	decided []decision // gets that are not held any more
+	hurried []*Hold    // gets that are not to be held any more
+	tardy   []lateRelease
 }
 
 func newShard(m *Manager, keys int) *shard {
@@ -81,6 +87,9 @@ func newShard(m *Manager, keys int) *shard {
 	if m.config.Owned != nil {
 		sh.ids = newClaimIDs()
 	}
+	if m.hasFills {
+		sh.fillings = newFillings(m.fills, keys)
+	}
 	return sh
 }
 
@@ -89,12 +98,21 @@ func newShard(m *Manager, keys int) *shard {
 // become contended.
 func (sh *shard) unlock() {
 	if sh.served == nil && sh.lost == nil && sh.circles == nil && !sh.ledger.HasGrown() {
-		sh.mu.Unlock()
-		return
+		if sh.decided == nil && sh.hurried == nil && sh.tardy == nil {
+			sh.mu.Unlock()
+			return
+		}
 	}
+	decided, hurried, tardy := sh.decided, sh.hurried, sh.tardy
+	sh.decided, sh.hurried, sh.tardy = nil, nil, nil
 	served, lost, circles, grown := sh.served, sh.lost, sh.circles, sh.ledger.Grown()
 	sh.served, sh.last, sh.lost, sh.circles = nil, nil, nil, nil
 	sh.mu.Unlock()
+	sh.m.tellHeld(decided)
+	for _, h := range hurried {
+		h.Holder.Hurried()
+	}
+	sh.m.reportTardy(tardy)
 	sh.m.deliver(served)
 	sh.m.report(lost)
 	sh.m.reportCircles(circles)
@@ -118,9 +136,13 @@ func (sh *shard) now(s *Session) time.Duration {
 
 // find returns the live item of the key, or nil. An item found expired is ended
 // on the spot; if that hands the lock over, the new holder's item is found. foundExpired
-// and foundFlushed say what it ended, for the counters.
+// and foundFlushed say what it ended, for the counters. An item that is kept beyond its expiry
+// is not ended, and kept says which.
 func (sh *shard) find(hash uint64, key []byte, now time.Duration) *item {
 	sh.foundExpired, sh.foundFlushed = false, false
+	if sh.fillings != nil {
+		sh.kept = nil
+	}
 	if len(sh.closed) > 0 {
 		sh.openDue(key, now)
 	}
@@ -131,6 +153,10 @@ func (sh *shard) find(hash uint64, key []byte, now time.Duration) *item {
 		}
 		sh.foundFlushed = it.Has(store.Flushed)
 		sh.foundExpired = !sh.foundFlushed
+		if sh.fillings != nil && sh.keeps(it, now) {
+			sh.kept = it
+			return nil
+		}
 		sh.counts.reclaimed(it)
 		sh.end(it, expiry, now)
 	}
@@ -161,6 +187,9 @@ func (sh *shard) grant(c *Put, hash uint64, since, now time.Duration) *item {
 // place that does.
 func (sh *shard) begin(it *item, since time.Duration, by *claimant) {
 	it.Attached.since, it.Attached.by = since, by
+	if sh.m.guards {
+		sh.regains(by, it.Key())
+	}
 }
 
 // leaveLine takes a claimant that was granted the lock out of the lock's line, if there
@@ -187,10 +216,18 @@ func (sh *shard) leaveLine(it *item, c *Put, since, now time.Duration) time.Dura
 // insert adds an item under a key that has none.
 func (sh *shard) insert(c *Put, hash uint64, now time.Duration, pinned bool) *item {
 	expires := expiresAt(c.Lease, now)
+	if sh.fillings != nil {
+		if old := sh.table.Find(hash, c.Key); old != nil {
+			sh.dropKept(old, now)
+		}
+	}
 	it := sh.table.Insert(hash, c.Key, c.Value, expires, now, pinned)
 	it.Flags = c.Flags
 	if c.Binary {
 		it.Mark(store.Binary)
+	}
+	if c.Lease <= 0 {
+		it.Mark(store.Spent)
 	}
 	sh.setCAS(it, c.NewCAS)
 	sh.counts.TotalItems++
@@ -265,6 +302,9 @@ func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 	took := min(now, it.Expires()) - it.Attached.since
 	sh.expired = sh.expired || why == expiry
 	sh.happened(it, &ledger.Event{Kind: kinds[why], Now: now, Took: took, Token: it.CAS()})
+	if why == expiry && sh.m.guards {
+		sh.loses(it)
+	}
 }
 
 // few bounds how many waits one call of succeed ends without a new holder. Run may call
@@ -358,7 +398,7 @@ func (sh *shard) lineOf(key []byte, it *item) *line {
 
 // bytes is how much of the shard's memory counts towards the memory limit.
 func (sh *shard) bytes() int64 {
-	return sh.table.Bytes() + sh.claims + sh.ids.bytes() + sh.lineBytes + sh.closedBytes + sh.ledger.Bytes()
+	return sh.table.Bytes() + sh.claims + sh.ids.bytes() + sh.fillings.size() + sh.lineBytes + sh.closedBytes + sh.ledger.Bytes()
 }
 
 // settleStep is how far, in bytes, a shard's count may differ from its share of

@@ -129,6 +129,9 @@ func (sh *shard) enqueue(c *Put, hash uint64, wait *Wait, it *item, now time.Dur
 	}
 	c.Session.remember(l)
 	c.Session.claimant() // made now, on the session's own goroutine
+	if sh.fillings != nil {
+		sh.standsInLine(w, it)
+	}
 	sh.queued++
 	sh.claims += w.size()
 	sh.settle(settleStep)
@@ -155,7 +158,7 @@ func (sh *shard) leftQueue(w *Waiting) {
 	sh.claims -= w.size()
 	sh.ids.dequeue(w)
 	sh.settle(settleStep)
-	if w.named {
+	if w.named || sh.fillings != nil {
 		sh.m.endWait(w.claim.Session.self)
 	}
 	if w.patient {
@@ -386,7 +389,7 @@ func join(a, b *Waiting) *Waiting {
 	return a
 }
 
-// EndWaits ends all waits without a grant, as when the server shuts down, and
+// EndWaits ends all waits without a grant, and all held gets by a miss, as when the server shuts down, and
 // lets no new one begin.
 func (m *Manager) EndWaits() {
 	m.ending.Store(true)
@@ -401,6 +404,9 @@ func (m *Manager) EndWaits() {
 
 // endWaits ends a batch of waits, and reports whether there may be more.
 func (sh *shard) endWaits(now time.Duration) (more bool) {
+	if sh.endHolds(now) {
+		return true
+	}
 	for range batch {
 		w, _, ok := sh.deadlines.Top()
 		if !ok {

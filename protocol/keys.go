@@ -24,6 +24,8 @@ const (
 	VersionTopic       // lockcached:version[:KEY], of the server; KEY lets clients choose the server
 	OwnerTopic         // lockcached:owner:KEY, which node of a cluster serves a key
 	ClusterTopic       // lockcached:cluster, the nodes of the cluster
+	FillTopic          // lockcached:fill:KEY, what is known of the fills of a key
+	FillsTopic         // lockcached:fills, what is known of all fills
 )
 
 const waitOption = "wait="
@@ -37,6 +39,8 @@ var topics = map[string]Topic{
 	"version": VersionTopic,
 	"owner":   OwnerTopic,
 	"cluster": ClusterTopic,
+	"fill":    FillTopic,
+	"fills":   FillsTopic,
 }
 
 // ReservedKey is a parsed reserved key.
@@ -110,6 +114,12 @@ func HeldKey(limit string) string { return ReservedPrefix + "held:" + limit }
 // VersionKey is the key to read for the version of the server that a key lives on. On
 // memcached it is a miss.
 func VersionKey(key string) string { return ReservedPrefix + "version:" + key }
+
+// FillKey is the key to read for what is known of the fills of a key.
+func FillKey(key string) string { return ReservedPrefix + "fill:" + key }
+
+// FillsKey is the key to read for what is known of all fills.
+const FillsKey = ReservedPrefix + "fills"
 
 // OwnerKey is the key to read for the node of a cluster that serves a key. Outside of a cluster
 // it is a miss.

@@ -13,8 +13,9 @@ import (
 // call is a request that was passed on, or that may be.
 type call struct {
 	Call
-	reply  Reply
-	memory int // bytes of the Text that count towards the limit for requests
+	reply   Reply
+	memory  int  // bytes of the Text that count towards the limit for requests
+	mayHold bool // it may be held back until somebody has stored what it asks for
 }
 
 // uncounted is up to how many bytes of a request are not counted: as many as are read without
@@ -70,6 +71,8 @@ type calls struct {
 
 	left      atomic.Int32  // how many are not answered
 	answered  chan struct{} // closed when none is left
+	mayHold   bool          // one of them may be held back
+	missed    atomic.Bool   // one of those has found nothing: its client has work to do
 	hurried   bool
 	cancelled bool
 }
@@ -85,9 +88,16 @@ func (c *conn) makeCalls(k *calls) {
 	for _, one := range k.list {
 		one.Done = func(r Reply) {
 			one.reply = r
+			if one.mayHold && len(k.list) > 1 && isMiss(r) {
+				k.missed.Store(true)
+				k.hurry()
+			}
 			k.answer()
 		}
 		c.member.cluster.Call(&one.Call)
+	}
+	if k.missed.Load() {
+		k.hurry() // the calls that were not made yet when one had found nothing
 	}
 	if c.finishing.Load() {
 		k.finish()
@@ -104,15 +114,28 @@ func (k *calls) answer() {
 
 func (k *calls) isOver() bool { return k.left.Load() == 0 }
 
-// yields: a claim may wait by a policy of its owner's.
-func (k *calls) yields() bool { return k.list[0].Kind == Claim }
+// yields: a claim may wait, and a get may be held back, by a policy of its owner's.
+func (k *calls) yields() bool { return k.mayHold || k.list[0].Kind == Claim }
 
 func (k *calls) hasten() (ends bool) {
 	if k.yields() && !k.hurried {
 		k.hurried = true
-		k.conn.member.cluster.Hurry(&k.list[0].Call)
+		k.hurry()
 	}
 	return false
+}
+
+// hurry ends all waits that the client has not asked for.
+func (k *calls) hurry() {
+	for _, one := range k.list {
+		k.conn.member.cluster.Hurry(&one.Call)
+	}
+}
+
+// isMiss reports whether the reply to a get of one key says that there is nothing.
+func isMiss(r Reply) bool {
+	items, ok := protocol.CutEndGet(r.Text)
+	return r.Err == nil && ok && len(items) == 0
 }
 
 func (k *calls) finish() { k.cancel() }

@@ -15,6 +15,13 @@ func (c *conn) run(q *protocol.Request) bool {
 
 // carryOut is run for a request that is carried out here.
 func (c *conn) carryOut(q *protocol.Request) bool {
+	if c.srv.fills {
+		return c.runFills(q)
+	}
+	return c.dispatch(q)
+}
+
+func (c *conn) dispatch(q *protocol.Request) bool {
 	switch q.Verb {
 	case protocol.Get, protocol.Gets, protocol.Gat, protocol.Gats:
 		return c.get(q)
@@ -44,6 +51,9 @@ func (c *conn) carryOut(q *protocol.Request) bool {
 func (c *conn) get(q *protocol.Request) bool {
 	for key, rest := q.NextKey(q.Args); len(key) > 0; key, rest = q.NextKey(rest) {
 		if err := c.getOne(q, key); err != nil {
+			if err == locks.ErrHeld {
+				return true
+			}
 			c.refuse(q, err)
 			return !q.More // if the request comes in pieces, the rest would get an END of its own
 		}
@@ -63,6 +73,11 @@ func (c *conn) getOne(q *protocol.Request, key []byte) (err error) {
 	case protocol.IsReserved(key):
 		c.getReserved(q, key)
 		return nil
+	case c.srv.fills:
+		if err = c.getFilled(q, key); err == locks.ErrHeld {
+			return err
+		}
+		hit = err == nil
 	case q.Verb == protocol.Gat || q.Verb == protocol.Gats:
 		d := c.lease(q.Exptime)
 		_, err = c.srv.locks.Renew(&locks.Renewal{Key: key, Lease: d, Session: &c.session, Reader: c})

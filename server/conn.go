@@ -48,6 +48,12 @@ type conn struct {
 	promises *promises // of replies not sent yet; nil if there are none
 	begun    int       // where in out the reply to the present request begins
 
+	holdable   bool        // the present get may be held back
+	holding    *heldGet    // it is, if that waits; nil if there was no reason to
+	answering  *locks.Hold // its requests are read once more
+	group      *heldGet    // quiet gets that wait together, and are not parked yet; nil if there are none
+	groupFills bool        // one of the quiet gets in a row was told a miss, and is to store a value
+
 	unsure    *unsureGrants // nil if there are none
 	finishing atomic.Bool   // handle what has arrived, then close
 	state     atomic.Uint32 // for "stats conns"
@@ -86,6 +92,7 @@ func newConn(s *Server) *conn {
 // end does what remains to be done for a connection that ends, except to close it.
 func (c *conn) end() {
 	_ = c.flush()
+	c.dropGroup()
 	c.requestDue.Store(0)
 	c.forgetPromises()
 	c.withdrawUnsure()

@@ -13,7 +13,7 @@ func (c *conn) metaGet(q *protocol.Request) {
 		c.metaGetReserved(q)
 		return
 	}
-	err := c.srv.locks.Look(&locks.Look{
+	look := &locks.Look{
 		Key:     q.Key,
 		Session: &c.session,
 		Touch:   m.Has('T'),
@@ -22,7 +22,16 @@ func (c *conn) metaGet(q *protocol.Request) {
 		Vivify:  m.Has('N'),
 		NewCAS:  m.NewCAS,
 		Binary:  m.Has('b'),
-	}, (*looked)(c))
+	}
+	var err error
+	if c.srv.fills && !look.Vivify {
+		err = c.lookFilled(q, look)
+	} else {
+		err = c.srv.locks.Look(look, (*looked)(c))
+	}
+	if err == locks.ErrHeld {
+		return
+	}
 	if m.Has('T') {
 		c.promise(q.Key, err)
 	} else {

@@ -71,7 +71,7 @@ func subject(q *protocol.Request) []byte {
 		return q.Key
 	case protocol.Stats:
 		what, args := protocol.NextWord(q.Args)
-		if name, _ := protocol.NextWord(args); string(what) == "lock" && len(name) <= protocol.MaxKey {
+		if name, _ := protocol.NextWord(args); (string(what) == "lock" || string(what) == "fill") && len(name) <= protocol.MaxKey {
 			return name
 		}
 	}
@@ -84,7 +84,7 @@ func subjectOfGet(key []byte) []byte {
 		return key
 	}
 	asked, _ := protocol.ParseKey(key)
-	if asked.Topic == protocol.LockTopic || asked.Topic == protocol.RetryTopic {
+	if asked.Topic == protocol.LockTopic || asked.Topic == protocol.RetryTopic || asked.Topic == protocol.FillTopic {
 		return asked.Name
 	}
 	return nil
@@ -140,8 +140,17 @@ func (c *conn) passOn(q *protocol.Request, key []byte) (goesOn bool) {
 		return false
 	}
 	head := q.Head
-	c.makeCalls(&calls{list: []*call{k}, then: func() bool { return c.relay(&head, k, asked) }})
+	mayHold := c.srv.fills && !isQuietGet(q) && c.srv.locks.MayHold(key) && isGet(q)
+	c.makeCalls(&calls{list: []*call{k}, mayHold: mayHold, then: func() bool { return c.relay(&head, k, asked) }})
 	return true
+}
+
+func isGet(q *protocol.Request) bool {
+	switch q.Verb {
+	case protocol.Get, protocol.Gets, protocol.Gat, protocol.Gats, protocol.MetaGet:
+		return true
+	}
+	return false
 }
 
 // asksToWait reports whether a claim is ready to wait in line.

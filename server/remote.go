@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,8 +25,9 @@ type Remote struct {
 
 	// What follows belongs to that goroutine.
 	present remoteCall
-	pending int  // replies that are not confirmed
-	closed  bool // by Close
+	holds   []*heldGet // gets that are held back
+	pending int        // replies that are not confirmed
+	closed  bool       // by Close
 	ended   bool
 }
 
@@ -81,21 +83,23 @@ func (r *Remote) Do(text []byte, claim locks.ClaimID, waited time.Duration, done
 	r.post(func() { r.do(text, remoteCall{claim: claim, waited: waited, done: done}) })
 }
 
-// Hurry ends a wait in line that the client has not asked for, since it has sent more.
+// Hurry ends a wait that the client has not asked for, since it has sent more.
 func (r *Remote) Hurry() {
 	r.post(func() {
 		if p, waits := r.conn.parked.(*inLine); waits && p.byPolicy {
 			r.giveUp(p, false)
 		}
+		r.leaveHolds(false)
 	})
 }
 
-// Cancel ends a wait in line, since the client has gone.
+// Cancel ends a wait, since the client has gone.
 func (r *Remote) Cancel() {
 	r.post(func() {
 		if p, waits := r.conn.parked.(*inLine); waits {
 			r.giveUp(p, true)
 		}
+		r.leaveHolds(true)
 	})
 }
 
@@ -136,9 +140,61 @@ func (r *Remote) do(text []byte, call remoteCall) {
 		return
 	}
 	r.present = call
+	held := len(r.holds)
 	r.conn.handleText(text)
-	if r.conn.parked == nil {
+	switch {
+	case len(r.holds) > held:
+		if p := r.holds[held]; p.hold.Seal() {
+			r.answerHeld(p)
+		}
+	case r.conn.parked == nil:
 		r.reply()
+	}
+}
+
+// hold puts the present request aside until its answer is not held back any more.
+func (r *Remote) hold(p *heldGet) {
+	call := r.present
+	p.remote = &call
+	r.holds = append(r.holds, p)
+}
+
+// answerHeld answers a request that was put aside.
+func (r *Remote) answerHeld(p *heldGet) {
+	r.holds = slices.DeleteFunc(r.holds, func(o *heldGet) bool { return o == p })
+	present := r.present // of a claim that waits in line
+	r.present = *p.remote
+	if !r.conn.answerHeld(p) {
+		r.fails(ErrNotPassed)
+	}
+	r.reply()
+	r.present = present
+}
+
+// leaveHolds ends the wait of all requests that were put aside.
+func (r *Remote) leaveHolds(gone bool) {
+	for len(r.holds) > 0 {
+		p := r.holds[0]
+		if !p.over.Load() && !r.conn.srv.locks.Leave(p.hold, gone) {
+			p.over.Store(true)
+		} else {
+			p.decided.Wait()
+		}
+		r.answerHeld(p)
+	}
+}
+
+// answerDecided answers the requests that need not be put aside any more.
+func (r *Remote) answerDecided() {
+	for _, p := range slices.Clone(r.holds) {
+		switch {
+		case p.over.Load():
+		case !p.hurry.Load():
+			continue
+		case r.conn.srv.locks.Leave(p.hold, false):
+			p.decided.Wait()
+		}
+		r.answerHeld(p)
 	}
 }
 
@@ -200,6 +256,7 @@ func (r *Remote) giveUp(p *inLine, gone bool) {
 // waitOver answers a claim whose wait has ended.
 func (r *Remote) waitOver() {
 	c := r.conn
+	r.answerDecided()
 	p, waits := c.parked.(*inLine)
 	if !waits || !p.isOver() {
 		return
@@ -265,7 +322,7 @@ func (r *Remote) confirmed(call *remoteCall, err error) {
 // endIfClosed ends a session that was closed and has answered everything.
 func (r *Remote) endIfClosed() {
 	c := r.conn
-	if !r.closed || r.ended || c.parked != nil || r.pending > 0 {
+	if !r.closed || r.ended || c.parked != nil || len(r.holds) > 0 || r.pending > 0 {
 		return
 	}
 	r.ended = true

@@ -61,6 +61,9 @@ func (c *conn) handle(q *protocol.Request, err error) bool {
 	if err == nil {
 		return c.run(q)
 	}
+	if (c.group != nil || c.groupFills) && !c.leaveGroup() {
+		return false
+	}
 	var fault *protocol.Fault
 	if !errors.As(err, &fault) {
 		return c.dismiss(err)

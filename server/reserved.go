@@ -75,17 +75,18 @@ func (c *conn) getReserved(q *protocol.Request, key []byte) {
 // reservedValue is the value of a reserved key; ok is false if there is none.
 func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 	asked, _ := protocol.ParseKey(key)
-	switch asked.Topic {
-	case protocol.VersionTopic:
-		return []byte(Release), true
-	case protocol.ClusterTopic:
-		return c.clusterValue()
-	}
 	name := asked.Name
-	if len(name) == 0 {
+	var fields []field
+	switch {
+	case asked.Topic == protocol.VersionTopic:
+		return []byte(Release), true
+	case asked.Topic == protocol.ClusterTopic:
+		return c.clusterValue()
+	case asked.Topic == protocol.FillsTopic && c.srv.fills:
+		return fieldLine(c.srv.fillTotals()), true
+	case len(name) == 0:
 		return nil, false
 	}
-	var fields []field
 	switch asked.Topic {
 	case protocol.LockTopic:
 		lock, err := c.srv.locks.Lookup(name, &c.session)
@@ -93,17 +94,22 @@ func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 			err = locks.ErrNotFound
 		}
 		c.promiseSight(name, err)
-		fields = lockFields(lock)
+		fields = c.srv.lockFields(lock)
 	case protocol.RetryTopic:
 		wait, err := c.srv.locks.Retry(name, &c.session)
 		c.promiseSight(name, err)
 		return strconv.AppendInt(nil, wait.Milliseconds(), 10), true
 	case protocol.ClassTopic:
-		record, ok := c.srv.locks.Class(string(name))
-		if !ok {
+		if fields = c.srv.classFields(string(name)); fields == nil {
 			return nil, false
 		}
-		fields = classFields(&record)
+	case protocol.FillTopic:
+		if !c.srv.fills {
+			return nil, false
+		}
+		fill, err := c.srv.locks.Fill(name)
+		c.promiseSight(name, err)
+		fields = fillFields(&fill)
 	case protocol.HeldTopic:
 		return c.heldValue(name)
 	case protocol.OwnerTopic:
@@ -111,6 +117,11 @@ func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 	default:
 		return nil, false
 	}
+	return fieldLine(fields), true
+}
+
+// fieldLine shows fields in one line.
+func fieldLine(fields []field) []byte {
 	var line strings.Builder
 	for i, f := range fields {
 		if i > 0 {
@@ -118,5 +129,5 @@ func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 		}
 		line.WriteString(f.Name + "=" + f.Text)
 	}
-	return []byte(line.String()), true
+	return []byte(line.String())
 }

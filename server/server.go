@@ -30,6 +30,7 @@ type Server struct {
 
 	durable bool // locks are kept in a journal
 	strict  bool // every reply about a key is a promise: see promise.go
+	fills   bool // there are policies for fills: see hold.go
 	started time.Time
 	detail  detail
 	counts  counts
@@ -81,6 +82,7 @@ func New(c Config) *Server {
 		itemMax:   c.Locks.Config().ItemSizeMax,
 		durable:   c.Locks.Durable(),
 		strict:    c.Locks.Strict(),
+		fills:     c.Locks.Fills(),
 		started:   time.Now(),
 		guard:     newGuard(),
 		ending:    make(chan struct{}),

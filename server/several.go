@@ -50,18 +50,20 @@ func (c *conn) askForSome(q *protocol.Request, keys []byte, moved bool) (goesOn 
 	}
 	rest := *q
 	rest.Args = bytes.Clone(keys)
-	var k calls
+	k := new(calls)
 	var asked []*call // by key
 	for key, left := rest.NextKey(rest.Args); len(key) > 0 && len(k.list) < maxCalls; key, left = rest.NextKey(left) {
 		var one *call
 		if moved || c.isAway(key) {
 			one = c.newCall(&rest, subjectOfGet(key), rest.AppendGet(nil, key))
+			one.mayHold = c.srv.fills && !protocol.IsReserved(key) && c.srv.locks.MayHold(key)
+			k.mayHold = k.mayHold || one.mayHold
 			k.list = append(k.list, one)
 		}
 		asked, moved = append(asked, one), false
 	}
 	k.then = func() bool { return c.resumeGet(&rest, asked) }
-	c.makeCalls(&k)
+	c.makeCalls(k)
 	return true
 }
 

@@ -22,14 +22,17 @@ func (c *conn) lockStats(q *protocol.Request, what string, name []byte) {
 	case what == "lock" && len(name) > 0:
 		lock, err := c.srv.locks.Lookup(name, &c.session)
 		c.promiseSight(name, err)
-		c.fields(q, lockFields(lock))
+		c.fields(q, c.srv.lockFields(lock))
 	case what == "class" && len(name) > 0:
-		record, ok := c.srv.locks.Class(string(name))
-		if !ok {
-			c.fields(q, nil)
-			return
-		}
-		c.fields(q, classFields(&record))
+		c.fields(q, c.srv.classFields(string(name)))
+	case what == "fills" && c.srv.fills:
+		c.fields(q, c.srv.fillTotals())
+	case what == "fill" && c.srv.fills && len(name) > protocol.MaxKey:
+		c.fault(q, protocol.ErrBadFormat)
+	case what == "fill" && c.srv.fills && len(name) > 0:
+		fill, err := c.srv.locks.Fill(name)
+		c.promiseSight(name, err)
+		c.fields(q, fillFields(&fill))
 	case what == "classes":
 		c.fields(q, c.srv.classTable())
 	case what == "contended":
@@ -51,7 +54,7 @@ func (s *Server) lockTotals() []field {
 	l.num("queued", uint64(t.Queued))
 	l.num("polling", uint64(t.Polling))
 	l.num("queued_bytes", uint64(t.QueuedBytes))
-	l = append(l, t.Counters.Fields()...)
+	l = s.withLate(append(l, t.Counters.Fields()...), &t.Counters)
 	l.num("stats_keys", uint64(t.StatsKeys))
 	l.num("memory_bytes", uint64(t.MemoryBytes))
 	l.num("store_no_memory", t.NoMemory)
@@ -63,7 +66,7 @@ func (s *Server) lockTotals() []field {
 
 // lockFields are the numbers of one lock, with the names that "stats lock" and
 // lockcached:lock: share.
-func lockFields(l locks.Lock) []field {
+func (s *Server) lockFields(l locks.Lock) []field {
 	f := presentFields(&l)
 	f.num("rank", uint64(l.Rank))
 	f.text("retry_ms", ms(l.Retry))
@@ -71,7 +74,15 @@ func lockFields(l locks.Lock) []field {
 	f.text("suggested_wait_ms", ms(l.SuggestedWait))
 	f.text("delay_ms", ms(l.Delay))
 	f.text("settling_ms", ms(l.Settling))
-	return append(f, l.Record.Fields()...)
+	return s.withLate(append(f, l.Record.Fields()...), &l.Counters)
+}
+
+// withLate adds the late releases where they can be refused.
+func (s *Server) withLate(f sheet, c *stats.Counters) sheet {
+	if s.locks.GuardsRelease() {
+		f.num(stats.LateReleases.String(), c.Count(stats.LateReleases))
+	}
+	return f
 }
 
 // presentFields are the present hold and the numbers of waiters.
@@ -98,10 +109,17 @@ func presentFields(l *locks.Lock) (f sheet) {
 	return f
 }
 
-// classFields are the numbers of a class.
-func classFields(r *stats.Record) []field {
-	suggested := sheet{{Name: "suggested_ttl_ms", Text: ms(stats.SuggestedTTL(r.HoldLaw))}}
-	return append(suggested, r.Fields()...)
+// classFields are the numbers of a class, those of its fills behind those of its locks; nil if
+// none are known.
+func (s *Server) classFields(name string) []field {
+	r, isLock := s.locks.Class(name)
+	fills := s.classFillFields(name)
+	if !isLock && fills == nil {
+		return nil
+	}
+	f := sheet{{Name: "suggested_ttl_ms", Text: ms(stats.SuggestedTTL(r.HoldLaw))}}
+	f = s.withLate(append(f, r.Fields()...), &r.Counters)
+	return append(f, fills...)
 }
 
 // These tables are for people and dashboards, so "stats classes" has at most maxRows rows, and

@@ -15,6 +15,7 @@ const (
 	Withdrawn                   // grants taken back because the claimant had gone
 	Overrun                     // releases that came after the hold's own expiry: its lease was too short
 	Deadlocks                   // waits ended because they had closed a cycle
+	LateReleases                // releases of a lock that somebody else held by then, which were refused
 
 	numCounters
 )
@@ -31,6 +32,7 @@ var counterNames = [numCounters]string{
 	Withdrawn:    "withdrawn",
 	Overrun:      "overrun",
 	Deadlocks:    "deadlocks",
+	LateReleases: "late_releases",
 }
 
 // String is the counter's name on the wire.
@@ -49,11 +51,12 @@ func (c *Counters) Merge(o *Counters) {
 	}
 }
 
-// Fields are the counts with their names on the wire.
+// Fields are the counts with their names on the wire, but for LateReleases, which are shown
+// only where they can be refused.
 func (c *Counters) Fields() []Field {
 	f := make([]Field, 0, numCounters)
-	for i, n := range c {
-		f = append(f, countField(counterNames[i], n))
+	for i, n := range c[:LateReleases] {
+		f = append(f, CountField(counterNames[i], n))
 	}
 	return f
 }

@@ -30,6 +30,9 @@ func (r Record) MarshalJSON() ([]byte, error) {
 	type laws struct{ HoldLaw, WaitLaw *Histogram }
 	counts := []byte{'{'}
 	for i, n := range r.Counters {
+		if n == 0 && Counter(i) == LateReleases { // most servers refuse none
+			continue
+		}
 		counts = strconv.AppendQuote(append(counts, ','), Counter(i).key())
 		counts = strconv.AppendUint(append(counts, ':'), n, 10)
 	}

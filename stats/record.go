@@ -81,31 +81,31 @@ func merged(into, h *Histogram) *Histogram {
 // until there was contention to measure it for: a dashboard wants the same names at all
 // times, and nobody wants a guess.
 func (r *Record) Fields() []Field {
-	f := momentsFields("hold", &r.Hold, r.HoldLaw, 50, 90, 99)
-	f = append(f, countField("censored_count", r.Censored.Count()),
-		msField("censored_max_ms", float64(r.Censored.Max())))
-	f = append(f, momentsFields("wait", &r.Wait, r.WaitLaw, 50, 99)...)
-	f = append(f, msField("gap_mean_ms", r.Gap.Mean()))
+	f := MomentsFields("hold", &r.Hold, r.HoldLaw, 50, 90, 99)
+	f = append(f, CountField("censored_count", r.Censored.Count()),
+		MsField("censored_max_ms", float64(r.Censored.Max())))
+	f = append(f, MomentsFields("wait", &r.Wait, r.WaitLaw, 50, 99)...)
+	f = append(f, MsField("gap_mean_ms", r.Gap.Mean()))
 	return append(f, r.Counters.Fields()...)
 }
 
-// momentsFields names what Moments and, if there is one, a Histogram know. Every quantile
+// MomentsFields names what Moments and, if there is one, a Histogram know. Every quantile
 // and mean is within what was observed, which the middle of a bucket or a rounded mean may
 // not be.
-func momentsFields(of string, m *Moments, law *Histogram, percentiles ...int) []Field {
+func MomentsFields(of string, m *Moments, law *Histogram, percentiles ...int) []Field {
 	f := []Field{
-		countField(of+"_count", m.Count()),
-		msField(of+"_mean_ms", within(m.Mean(), float64(m.Min()), float64(m.Max()))),
-		msField(of+"_stddev_ms", m.Stddev()),
+		CountField(of+"_count", m.Count()),
+		MsField(of+"_mean_ms", within(m.Mean(), float64(m.Min()), float64(m.Max()))),
+		MsField(of+"_stddev_ms", m.Stddev()),
 	}
 	for _, p := range percentiles {
 		x := time.Duration(0)
 		if law != nil && law.Quantile(1) > 0 {
 			x = clamp(law.Quantile(float64(p)/100), m.Min(), m.Max())
 		}
-		f = append(f, msField(of+"_p"+strconv.Itoa(p)+"_ms", float64(x)))
+		f = append(f, MsField(of+"_p"+strconv.Itoa(p)+"_ms", float64(x)))
 	}
 	return append(f,
-		msField(of+"_min_ms", float64(m.Min())),
-		msField(of+"_max_ms", float64(m.Max())))
+		MsField(of+"_min_ms", float64(m.Min())),
+		MsField(of+"_max_ms", float64(m.Max())))
 }

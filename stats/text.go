@@ -20,10 +20,12 @@ func AppendMs(dst []byte, ns float64) []byte {
 	return bytes.TrimSuffix(dst, []byte("."))
 }
 
-func msField(name string, ns float64) Field {
+// MsField is the Field of a time in nanoseconds, as milliseconds.
+func MsField(name string, ns float64) Field {
 	return Field{name, string(AppendMs(nil, ns))}
 }
 
-func countField(name string, n uint64) Field {
+// CountField is the Field of a count.
+func CountField(name string, n uint64) Field {
 	return Field{name, strconv.FormatUint(n, 10)}
 }

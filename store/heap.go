@@ -1,6 +1,7 @@
 package store
 
 import (
+	"iter"
 	"time"
 
 	"github.com/lockcached/lockcached/internal/ttl"
@@ -27,6 +28,18 @@ func (h Heap[T]) Top() (x T, due time.Duration, ok bool) {
 		return x, ttl.Forever, false
 	}
 	return h[0].x, h[0].due, true
+}
+
+// All visits the things, what is due early roughly before what is due late. The Heap must not
+// be changed meanwhile.
+func (h Heap[T]) All() iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for i := range h {
+			if !yield(h[i].x) {
+				return
+			}
+		}
+	}
 }
 
 // Due is when the thing at place i is due.

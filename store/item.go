@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"time"
 	"unsafe"
 )
@@ -40,6 +41,7 @@ const (
 	Flushed                   // expired by a flush
 	Pinned                    // never evicted
 	prompt                    // NextDue offers it the moment it expires
+	Spent                     // of no use once it has expired
 )
 
 // Key is the item's key, 1 to 250 bytes.
@@ -65,6 +67,14 @@ func (it *Item[X]) Mark(m Marks) { it.marks |= m &^ (Pinned | prompt) }
 
 // Clear removes marks, but not Pinned.
 func (it *Item[X]) Clear(m Marks) { it.marks &^= m &^ (Pinned | prompt) }
+
+// Clone returns a copy that shares no memory with the item and belongs to no Table. Nothing is
+// attached to it.
+func (it *Item[X]) Clone() *Item[X] {
+	c := &Item[X]{cas: it.cas, expires: it.expires, due: -1, used: it.used, Flags: it.Flags, keyLen: it.keyLen, marks: it.marks}
+	c.data = bytes.Clone(it.data)
+	return c
+}
 
 // LastUse is when the item was last used, in whole seconds on the owner's clock.
 func (it *Item[X]) LastUse() time.Duration { return time.Duration(it.used) * time.Second }

@@ -31,6 +31,7 @@ func TestRefused(t *testing.T) {
 		factor   = "factor must be greater than 1"
 		duration = "should be a duration such as 500ms, 5s or 1m30s"
 		unit     = "a duration needs a unit: "
+		beta     = "beta should be a number from 0 to 100; 1 is usual, more is earlier"
 		endpoint = "should be host, host:port, [IPv6] or [IPv6]:port, such as 127.0.0.1 or [::1]:11211"
 		half     = "cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m"
 		itemSize = "item max size is a number of bytes, with suffix k or m for more, such as 512k"
@@ -80,6 +81,12 @@ func TestRefused(t *testing.T) {
 		{"--lock-keys [a", `"[a"` + glob},
 		{"--wait lock", "should be pattern=duration, such as lock:*=200ms"},
 		{"--wait =1s", `""` + glob}, {"--wait a=", duration}, {"--wait a=1", unit + "1s or 1ms"}, {"--wait a=0", ""}, {"--wait [=1", `"["` + glob},
+		{"--coalesce page", "should be pattern=duration, such as lock:*=200ms"},
+		{"--coalesce page:*=0", ""}, {"--coalesce page:*=400ms", ""}, {"--coalesce a=-1s", duration}, {"--coalesce a=1", unit + "1s or 1ms"},
+		{"--stale a", "should be pattern=duration, such as lock:*=200ms"}, {"--stale a=x", duration}, {"--stale [=1s", `"["` + glob},
+		{"--early a", "should be pattern=beta, such as page:*=1"}, {"--early =1", `""` + glob}, {"--early a=", beta}, {"--early a=1s", beta},
+		{"--early a=-1", beta}, {"--early a=NaN", beta}, {"--early a=101", beta}, {"--early a=0.5", ""}, {"--early a=0", ""},
+		{"--guard-release [", `"["` + glob}, {"--guard-release lock:*,job:*", ""},
 		{"--lock-delay lock", "should be pattern=duration, such as lock:*=200ms"},
 		{"--lock-delay a=", duration}, {"--lock-delay a=1m", ""}, {"--settle soon", duration}, {"--settle 0", ""},
 		{"--data ~", "needs a directory"}, {"--data d --fsync always", ""},

@@ -71,7 +71,7 @@ func TestKubernetesPort(t *testing.T) {
 // TestEveryFlagHasItsVariable sets each variable to nonsense and checks that it
 // is read.
 func TestEveryFlagHasItsVariable(t *testing.T) {
-	anything := map[string]bool{"listen": true, "unix-socket": true, "lock-keys": true, "delimiter": true,
+	anything := map[string]bool{"listen": true, "unix-socket": true, "lock-keys": true, "guard-release": true, "delimiter": true,
 		"user": true, "pidfile": true, "data": true, "memory-file": true, "napi-ids": true,
 		"tls-cert": true, "tls-key": true, "tls-ca": true, "auth-file": true,
 		"cluster-login": true, "cluster-tls-cert": true, "cluster-tls-key": true, "cluster-tls-ca": true}

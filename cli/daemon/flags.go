@@ -32,6 +32,7 @@ const (
 	connections = "Connections"
 	security    = "Who may connect"
 	locking     = "Locks"
+	caching     = "Values that many clients compute"
 	durability  = "Locks that survive a restart"
 	clustering  = "Locks that outlive the machine"
 	commands    = "Commands"
@@ -39,7 +40,7 @@ const (
 	ignoring    = "Accepted as memcached's, without effect"
 )
 
-var sections = []string{listening, memory, connections, security, locking, durability, clustering, commands, process, ignoring}
+var sections = []string{listening, memory, connections, security, locking, caching, durability, clustering, commands, process, ignoring}
 
 // flags are those of memcached 1.6.45, with its meaning and its long names,
 // and our own, which have only long names. -D has no long name in memcached.
@@ -113,6 +114,8 @@ var flags = []flag{
 		usage: "the longest delay before the next try that is advised (default: 1m)"},
 	{long: "lock-delay", arg: "glob=time", many: true, section: locking, set: setLockDelay,
 		usage: "keep a lock closed after an expiry, not after a release (default: none)"},
+	{long: "guard-release", arg: "pattern", many: true, section: locking, set: setGuardRelease,
+		usage: "refuse a delete by a client whose lease is over while another holds the lock"},
 	{long: "settle", arg: "duration", section: locking, set: duration(settle),
 		usage: "grant no locks for that long after the start (default: 0s)"},
 	{short: "D", long: "delimiter", arg: "char", section: locking, set: setDelimiter,
@@ -121,6 +124,13 @@ var flags = []flag{
 		usage: "keys to keep statistics of, besides held locks (default: 10000)"},
 	{long: "stats-classes", arg: "num", section: locking, set: number(statsClasses, 1, "statistics need room for at least 1 class"),
 		usage: "classes of keys to keep statistics of (default: 1000)"},
+
+	{long: "coalesce", arg: "glob=time", many: true, section: caching, set: setCoalesce,
+		usage: "hold back a get while another client computes the value (default: none)"},
+	{long: "stale", arg: "glob=time", many: true, section: caching, set: setStale,
+		usage: "serve an expired value while one client computes the next (default: none)"},
+	{long: "early", arg: "glob=beta", many: true, section: caching, set: setEarly,
+		usage: "let one client compute before the expiry; 1 is usual (default: none)"},
 
 	{long: "data", arg: "dir", section: durability, set: text(dataDir, "a directory"),
 		usage: "keep held locks there, so that they survive a restart (default: none)"},

@@ -85,6 +85,7 @@ func logLocks(e *zerolog.Event, c *config) {
 	for _, d := range c.locks.LockDelays {
 		delays.Stringer(d.Pattern.String(), d.Delay)
 	}
+	logFills(e, c)
 	delimiter := c.locks.ClassDelimiter
 	if delimiter == 0 {
 		delimiter = ':'
@@ -103,6 +104,39 @@ func logLocks(e *zerolog.Event, c *config) {
 		Int("stats_keys", c.locks.StatsKeys).
 		Int("stats_classes", c.locks.StatsClasses).
 		Str("delimiter", string(rune(delimiter)))
+}
+
+// logFills adds the policies for values that clients compute, and for late releases, if there
+// are any.
+func logFills(e *zerolog.Event, c *config) {
+	if policies := c.locks.HoldPolicies; len(policies) > 0 {
+		all := zerolog.Dict()
+		for _, p := range policies {
+			all.Stringer(p.Pattern.String(), p.For)
+		}
+		e.Dict("coalesce", all)
+	}
+	if policies := c.locks.StalePolicies; len(policies) > 0 {
+		all := zerolog.Dict()
+		for _, p := range policies {
+			all.Stringer(p.Pattern.String(), p.For)
+		}
+		e.Dict("stale", all)
+	}
+	if policies := c.locks.EarlyPolicies; len(policies) > 0 {
+		all := zerolog.Dict()
+		for _, p := range policies {
+			all.Float64(p.Pattern.String(), p.Beta)
+		}
+		e.Dict("early", all)
+	}
+	if patterns := c.locks.GuardRelease; len(patterns) > 0 {
+		all := zerolog.Arr()
+		for _, p := range patterns {
+			all.Str(p.String())
+		}
+		e.Array("guard_release", all)
+	}
 }
 
 // logJournal adds the settings of the journal.

@@ -291,6 +291,54 @@ func setLockDelay(c *config, value string) error {
 	return nil
 }
 
+func setCoalesce(c *config, value string) error {
+	pattern, d, err := parsePolicy(value)
+	if err != nil {
+		return err
+	}
+	c.locks.HoldPolicies = append(c.locks.HoldPolicies, locks.HoldPolicy{Pattern: pattern, For: d})
+	return nil
+}
+
+func setStale(c *config, value string) error {
+	pattern, d, err := parsePolicy(value)
+	if err != nil {
+		return err
+	}
+	c.locks.StalePolicies = append(c.locks.StalePolicies, locks.StalePolicy{Pattern: pattern, For: d})
+	return nil
+}
+
+// mostBeta is more than anybody needs: a value that is computed a hundred times as early as usual.
+const mostBeta = 100
+
+// setEarly reads PATTERN=BETA.
+func setEarly(c *config, value string) error {
+	i := strings.LastIndexByte(value, '=')
+	if i < 0 {
+		return errors.New("should be pattern=beta, such as page:*=1")
+	}
+	pattern, err := argv.Pattern(value[:i])
+	if err != nil {
+		return err
+	}
+	beta, err := strconv.ParseFloat(value[i+1:], 64)
+	if err != nil || !(beta >= 0 && beta <= mostBeta) {
+		return fmt.Errorf("beta should be a number from 0 to %d; 1 is usual, more is earlier", mostBeta)
+	}
+	c.locks.EarlyPolicies = append(c.locks.EarlyPolicies, locks.EarlyPolicy{Pattern: pattern, Beta: beta})
+	return nil
+}
+
+func setGuardRelease(c *config, value string) error {
+	pattern, err := argv.Pattern(value)
+	if err != nil {
+		return err
+	}
+	c.locks.GuardRelease = append(c.locks.GuardRelease, pattern)
+	return nil
+}
+
 // parsePolicy reads PATTERN=DURATION. The last = separates them, since keys may contain others.
 func parsePolicy(value string) (pattern locks.Pattern, d time.Duration, err error) {
 	i := strings.LastIndexByte(value, '=')

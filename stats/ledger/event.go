@@ -23,6 +23,7 @@ const (
 	WaitedInVain             // a queued claim got no grant
 	Overran                  // a holder released a hold that had expired
 	Deadlocked               // a wait was ended because it would never have ended
+	CameLate                 // a release by a client whose hold had expired was refused
 	GapEnded                 // a grant ended a gap of Event.Took
 	Changed                  // a hold goes on as it was, with another value, flags or id
 	Came                     // a hold goes on here that began elsewhere
@@ -53,6 +54,7 @@ var counterOf = [numKinds]stats.Counter{
 	WaitedInVain: stats.WaitTimeouts,
 	Overran:      stats.Overrun,
 	Deadlocked:   stats.Deadlocks,
+	CameLate:     stats.LateReleases,
 }
 
 func (k Kind) isCounted() bool { return k < GapEnded }

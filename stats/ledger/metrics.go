@@ -9,13 +9,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/lockcached/lockcached/stats"
+	"github.com/lockcached/lockcached/stats/fills"
 )
 
 // OtherClasses is the name under which ClassMetrics sum up the classes that have no name of
 // their own. A class that is really called that is among them.
 const OtherClasses = "other"
 
-// ClassMetrics is what monitoring is told about a class. Counters and durations never go
+// ClassMetrics is what monitoring is told about a class of locks, or of other keys. Counters and durations never go
 // back, whatever "stats reset" and the bounds on statistics forget; the others are
 // of the present.
 type ClassMetrics struct {
@@ -27,6 +28,10 @@ type ClassMetrics struct {
 
 	Held, Queued, Polling int
 	Oldest                time.Duration // age of the longest present hold
+
+	Fills    fills.Counters
+	Fill     stats.Tally // from a get that was told a miss to the store
+	HeldGets int         // now
 }
 
 // Add adds the numbers of o; the name stays.
@@ -39,6 +44,9 @@ func (c *ClassMetrics) Add(o *ClassMetrics) {
 	c.Queued += o.Queued
 	c.Polling += o.Polling
 	c.Oldest = max(c.Oldest, o.Oldest)
+	c.Fills.Merge(&o.Fills)
+	c.Fill.Merge(&o.Fill)
+	c.HeldGets += o.HeldGets
 }
 
 // metrics is the same for the locks of one Ledger. Classes without a name share one.
@@ -77,6 +85,10 @@ func (l *Ledger) MetricsOf(key []byte) *ClassMetrics {
 	}
 	return &l.others.ClassMetrics
 }
+
+// MetricsOfClass returns the ClassMetrics in which a class counts whose locks, if it has any,
+// the Ledger need not remember. The class gets a name if there are any left.
+func (l *Ledger) MetricsOfClass(name string) *ClassMetrics { return &l.metricsOf(name).ClassMetrics }
 
 // Metrics returns the ClassMetrics in which the lock counts.
 func (p *Past) Metrics() *ClassMetrics { return &p.class.tallied().ClassMetrics }

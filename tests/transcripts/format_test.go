@@ -24,6 +24,7 @@ type transcript struct {
 	flags []string
 	whole bool // what is sent is one packet, not to be cut into bytes
 	late  bool // replies may take a while in virtual time, too
+	alone bool // in a cluster it goes another way
 	steps []step
 }
 
@@ -155,6 +156,8 @@ func (s *transcript) direct(directive string) (err error) {
 		s.whole = true
 	case directive == "late":
 		s.late = true
+	case strings.HasPrefix(directive, "alone — "):
+		s.alone = true
 	case word == "flags" && rest != "":
 		s.flags = strings.Fields(rest)
 	default:

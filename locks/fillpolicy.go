@@ -1,0 +1,96 @@
+package locks
+
+import "time"
+
+// HoldPolicy lets gets of matching keys be held back for up to For while somebody computes
+// the value; StalePolicy serves expired values of matching keys for up to For; EarlyPolicy has
+// somebody compute the value of matching keys before it expires, the earlier the larger Beta
+// is. 0 exempts the keys.
+type (
+	HoldPolicy struct {
+		Pattern Pattern
+		For     time.Duration
+	}
+	StalePolicy struct {
+		Pattern Pattern
+		For     time.Duration
+	}
+	EarlyPolicy struct {
+		Pattern Pattern
+		Beta    float64
+	}
+)
+
+// fillPolicy is what the policies say of one key. The zero fillPolicy leaves it alone.
+type fillPolicy struct {
+	hold, stale time.Duration
+	beta        float64
+}
+
+func (p fillPolicy) isZero() bool { return p == fillPolicy{} }
+
+// How long a filler is given if there is no policy that says how long others may be held:
+// coldFill as long as nothing is known, and mostFill at most, unless values are served stale
+// for a shorter time.
+const (
+	coldFill = time.Second
+	mostFill = time.Minute
+)
+
+// times returns how long a filler is given while little is known, and at most.
+func (p fillPolicy) times() (cold, most time.Duration) {
+	switch {
+	case p.hold > 0:
+		return p.hold / 2, p.hold
+	case p.stale > 0:
+		return min(coldFill, p.stale), p.stale
+	}
+	return coldFill, mostFill
+}
+
+// hasFills reports whether there is any policy for fills.
+func (c *Config) hasFills() bool {
+	return len(c.HoldPolicies)+len(c.StalePolicies)+len(c.EarlyPolicies) > 0
+}
+
+// fillPolicy returns what the policies say of a key: of each kind, the first match counts. A
+// key that LockKeys names is a lock, and is left alone.
+func (m *Manager) fillPolicy(key []byte) (p fillPolicy) {
+	for i := range m.config.HoldPolicies {
+		if x := &m.config.HoldPolicies[i]; x.Pattern.Match(key) {
+			p.hold = x.For
+			break
+		}
+	}
+	for i := range m.config.StalePolicies {
+		if x := &m.config.StalePolicies[i]; x.Pattern.Match(key) {
+			p.stale = x.For
+			break
+		}
+	}
+	for i := range m.config.EarlyPolicies {
+		if x := &m.config.EarlyPolicies[i]; x.Pattern.Match(key) {
+			p.beta = x.Beta
+			break
+		}
+	}
+	if !p.isZero() && len(m.config.LockKeys) > 0 && matcher(m.config.LockKeys).match(key) {
+		return fillPolicy{}
+	}
+	return p
+}
+
+// isLockKey reports whether an add of the key is a claim. Where nobody has said which keys are
+// locks, all are but those with a policy for fills.
+func (m *Manager) isLockKey(key []byte) bool {
+	if m.hasFills && len(m.config.LockKeys) == 0 {
+		return m.fillPolicy(key).isZero()
+	}
+	return m.matches.match(key)
+}
+
+// Fills reports whether there is any policy for fills: then gets are for Fetch.
+func (m *Manager) Fills() bool { return m.hasFills }
+
+// MayHold reports whether gets of the key may be held back.
+func (m *Manager) MayHold(key []byte) bool { return m.fillPolicy(key).hold > 0 }
