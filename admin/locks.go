@@ -54,7 +54,7 @@ type lockCollector struct{ locks *locks.Manager }
 
 func newLockCollector(m *locks.Manager) lockCollector { return lockCollector{m} }
 
-func (lockCollector) Describe(descs chan<- *prometheus.Desc) {
+func (l lockCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, c := range counters {
 		descs <- c.desc
 	}
@@ -65,6 +65,7 @@ func (lockCollector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- oldestHold
 	descs <- waiters
 	descs <- tries
+	fillCollector(l).Describe(descs)
 }
 
 func (l lockCollector) Collect(out chan<- prometheus.Metric) {
@@ -84,6 +85,7 @@ func (l lockCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(waiters, float64(c.Polling), "polling")
 		// A queued claim is one try, with or without a grant at its end.
 		tried := c.Count(stats.Acquired) + c.Count(stats.Refused) + c.Count(stats.WaitTimeouts)
+		fillCollector(l).collect(&c, out)
 		out <- prometheus.MustNewConstSummary(tries, c.Count(stats.Acquired), float64(tried), nil, c.Name)
 	}
 }

@@ -31,7 +31,13 @@ type instance struct {
 
 func start(t *testing.T, c Config, classes int) *instance {
 	t.Helper()
-	config := locks.Config{NamedClasses: classes}
+	page := locks.MustPattern("page:*")
+	config := locks.Config{
+		NamedClasses:  classes,
+		HoldPolicies:  []locks.HoldPolicy{{Pattern: page, For: time.Minute}},
+		StalePolicies: []locks.StalePolicy{{Pattern: page, For: time.Minute}},
+		GuardRelease:  []locks.Pattern{locks.MustPattern("late:*")},
+	}
 	if c.Journal != nil {
 		config.Journal = c.Journal
 	}

@@ -67,3 +67,16 @@ func TestClosedBySettle(t *testing.T) {
 		t.Errorf("lock: %+v", got)
 	}
 }
+
+// TestTopShowsFills: beside the locks, if there are policies for fills.
+func TestTopShowsFills(t *testing.T) {
+	server := clitest.Start(t, "-p-1", "--coalesce", "page:*=1m")
+	defer server.Stop(testSignal)
+	addr := server.Addrs[0]
+	if got := clitest.Execute("top", "--server", addr); got.Code != 0 || !strings.Contains(got.Stdout, "0 being filled, 0 gets held back") {
+		t.Errorf("top: %+v", got)
+	}
+	if got := clitest.Execute("stats", "fill", "page:1", "--server", addr); got.Code != 0 || !strings.Contains(got.Stdout, "computations_saved") {
+		t.Errorf("stats fill: %+v", got)
+	}
+}

@@ -14,7 +14,7 @@ type statsCommand struct{ remote }
 
 const statsNotes = `
 The words are those of the protocol's "stats": locks, lock KEY, class CLASS, classes, contended,
-held, settings, items, conns and others. Without words it prints memcached's counters.
+held, fills, fill KEY, settings, items, conns and others. Without words it prints memcached's counters.
 `
 
 func newStats() task { return &statsCommand{newRemote()} }

@@ -24,6 +24,7 @@ type topCommand struct {
 }
 
 const topNotes = `
+With --coalesce, --stale or --early it also shows how many values are being computed, and what that spares.
 It redraws until q or Ctrl-C is pressed. Without a terminal, or with --json, it prints once. PATTERN
 is a glob that the keys have to match, such as 'lock:*'. The list is that of lockcached ls; of a
 cluster it is that of all nodes, of which one suffices.
@@ -120,9 +121,10 @@ func (w *topCommand) frame(columns, rows int) string {
 	var b strings.Builder
 	trouble := w.spread()
 	fmt.Fprintf(&b, "%s   every %s   %s   q quits\n", strings.Join(w.servers, " "), about(w.interval), time.Now().Format(time.TimeOnly))
-	b.WriteString(w.summary(w.take()) + "\n")
+	summary := w.summary(w.take())
+	b.WriteString(summary + "\n")
 	fitting := w.choice
-	fitting.limit = max(1, min(w.limit, rows-headRows))
+	fitting.limit = max(1, min(w.limit, rows-headRows-strings.Count(summary, "\n")))
 	locks, answers := w.held(fitting)
 	for _, x := range answers {
 		if x.err != nil {
@@ -141,6 +143,7 @@ type sample struct {
 	at       time.Time
 	counts   map[string]uint64
 	settling time.Duration // how much longer a server grants no locks
+	fills    bool          // a server has policies for fills
 }
 
 // take asks all servers what they have counted.
@@ -152,6 +155,12 @@ func (w *topCommand) take() sample {
 			s.counts[f.name] += fields{f}.count(f.name)
 		}
 	}
+	for _, x := range w.askAll("stats fills") {
+		for _, f := range parseStats(x.lines) { // none from a server without such policies
+			s.fills = true
+			s.counts[f.name] += fields{f}.count(f.name)
+		}
+	}
 	return s
 }
 
@@ -159,17 +168,32 @@ func (w *topCommand) take() sample {
 func (w *topCommand) summary(now sample) string {
 	before := w.before
 	w.before = now
+	text := w.locksSummary(now, before)
+	if now.fills {
+		text += fmt.Sprintf("\n%d being filled, %d gets held back", now.counts["filling"], now.counts["held_gets"])
+		text += now.rates(before, "fills", "coalesced", "served_stale", "fell_through", "abandoned")
+	}
+	return text
+}
+
+func (w *topCommand) locksSummary(now, before sample) string {
 	text := fmt.Sprintf("%d held, %d queued, %d polling", now.counts["held"], now.counts["queued"], now.counts["polling"])
 	if now.settling > 0 {
 		text += "; no lock is granted for another " + about(now.settling) + " (--settle)"
 	}
+	return text + now.rates(before, "acquired", "handed_off", "refused", "expired")
+}
+
+// rates says how often a second things have happened since the sample before; nothing if there
+// was none.
+func (s sample) rates(before sample, names ...string) string {
 	if before.at.IsZero() {
-		return text
+		return ""
 	}
-	text += "; a second:"
-	for i, name := range []string{"acquired", "handed_off", "refused", "expired"} {
-		happened := int64(now.counts[name] - before.counts[name]) // negative after "stats reset"
-		perSecond := float64(max(0, happened)) / now.at.Sub(before.at).Seconds()
+	text := "; a second:"
+	for i, name := range names {
+		happened := int64(s.counts[name] - before.counts[name]) // negative after "stats reset"
+		perSecond := float64(max(0, happened)) / s.at.Sub(before.at).Seconds()
 		text += strings.Repeat(",", min(i, 1)) + fmt.Sprintf(" %.4g %s", perSecond, strings.ReplaceAll(name, "_", " "))
 	}
 	return text

@@ -1,0 +1,148 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lockcached/lockcached/locks"
+)
+
+// holding is a configuration with policies for the fills of pages.
+func holding(hold, stale time.Duration) locks.Config {
+	page := locks.MustPattern("page:*")
+	return locks.Config{
+		HoldPolicies:  []locks.HoldPolicy{{Pattern: page, For: hold}},
+		StalePolicies: []locks.StalePolicy{{Pattern: page, For: stale}},
+	}
+}
+
+// TestHeldGetsAtShutdown: all held gets are told the miss, quiet ones too, and the server ends.
+func TestHeldGetsAtShutdown(t *testing.T) {
+	bubbleOf(t, holding(time.Minute, 0), Config{}, func(t *testing.T, s *Server) {
+		filler, held, several, quiet := connect(t, s), connect(t, s), connect(t, s), connect(t, s)
+		filler.send("get page:1")
+		filler.gets("END")
+		held.send("get page:1")
+		several.send("get page:1 page:1 other")
+		quiet.send("mg page:1 v q", "mn")
+		held.gets()
+		several.gets()
+		quiet.gets()
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		held.gets("END")
+		several.gets("END")
+		quiet.gets("MN")
+		if n := s.locks.FillTotals().Held; n != 0 || !held.isClosed() {
+			t.Errorf("%d are held; closed: %v", n, held.isClosed())
+		}
+	})
+}
+
+// TestHeldGetHangsUp: a client that has gone is not counted on.
+func TestHeldGetHangsUp(t *testing.T) {
+	bubbleOf(t, holding(10*time.Second, 0), Config{}, func(t *testing.T, s *Server) {
+		filler, gone, next := connect(t, s), connect(t, s), connect(t, s)
+		filler.send("get page:1")
+		filler.gets("END")
+		gone.send("get page:1")
+		gone.gets()
+		next.send("get page:1 page:2x")
+		next.gets("END") // it fills the second
+		next.send("get page:1")
+		next.gets()
+		gone.hangUp()
+		synctest.Wait()
+		if n := s.locks.FillTotals().Held; n != 1 {
+			t.Errorf("%d are held", n)
+		}
+		filler.hangUp()
+		next.gets("END")
+	})
+}
+
+// TestManyHeldGets answers many at once, each in its dialect, with values of all sizes.
+func TestManyHeldGets(t *testing.T) {
+	for _, size := range []int{1, maxDirect, maxDirect + 1, 300 << 10} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			bubbleOf(t, holding(10*time.Second, 0), Config{}, func(t *testing.T, s *Server) {
+				filler := connect(t, s)
+				filler.send("get page:1")
+				filler.gets("END")
+				var held []*pipeClient
+				for range 50 {
+					held = append(held, connect(t, s))
+				}
+				for _, c := range held {
+					c.send("get page:1")
+				}
+				value := strings.Repeat("x", size)
+				filler.send(fmt.Sprintf("set page:1 0 60 %d", size), value)
+				filler.gets("STORED")
+				for _, c := range held {
+					c.gets(fmt.Sprintf("VALUE page:1 0 %d", size), value, "END")
+					c.send("version")
+					c.gets("VERSION " + Version)
+				}
+				if got := s.locks.FillTotals(); got.Held != 0 || got.Filling != 0 || got.Bytes != 0 {
+					t.Errorf("%+v", got)
+				}
+				before := s.locks.Totals()
+				if before.MemoryBytes > before.Bytes+int64(size)+1000 {
+					t.Errorf("%d bytes count, of which items take %d", before.MemoryBytes, before.Bytes)
+				}
+			})
+		})
+	}
+}
+
+// TestHeldGetsOnSockets holds gets of several kinds on each kind of socket, several rounds on the
+// same connections: with a value, by their own time, by more input.
+func TestHeldGetsOnSockets(t *testing.T) {
+	onSockets(t, func(t *testing.T, network string) {
+		m := locks.NewManager(holding(time.Minute, 0))
+		s, dial := listening(t, network, Config{Locks: m})
+		filler := dial()
+		var held []*socketClient
+		for range 20 {
+			held = append(held, dial())
+		}
+		for round := range 5 {
+			key := fmt.Sprint("page:", round)
+			filler.send("get " + key)
+			filler.gets("END")
+			for i, c := range held {
+				c.send([]string{"get " + key, "gets " + key, "mg " + key + " v q", "get other " + key, "gat 60 " + key}[i%5])
+				if i%5 == 2 {
+					c.send("mn")
+				}
+			}
+			eventually(t, "all are held", func() bool { return s.locks.FillTotals().Held == len(held) })
+			held[0].send("version")
+			held[0].gets("END", "VERSION "+Version)
+			size := 1 << (4 * round)
+			value := strings.Repeat("x", size)
+			filler.send(fmt.Sprintf("set %s 0 60 %d", key, size), value)
+			filler.gets("STORED")
+			for i, c := range held[1:] {
+				switch (i + 1) % 5 {
+				case 1:
+					line, _ := c.in.ReadString('\n')
+					if !strings.HasPrefix(line, fmt.Sprintf("VALUE %s 0 %d ", key, size)) {
+						t.Errorf("got %q", line)
+					}
+					c.gets(value, "END")
+				case 2:
+					c.gets(fmt.Sprint("VA ", size), value, "MN")
+				default:
+					c.gets(fmt.Sprintf("VALUE %s 0 %d", key, size), value, "END")
+				}
+			}
+		}
+	})
+}
