@@ -115,7 +115,7 @@ var flags = []flag{
 	{long: "lock-delay", arg: "glob=time", many: true, section: locking, set: setLockDelay,
 		usage: "keep a lock closed after an expiry, not after a release (default: none)"},
 	{long: "guard-release", arg: "pattern", many: true, section: locking, set: setGuardRelease,
-		usage: "refuse a delete by a client whose lease is over while another holds the lock"},
+		usage: "refuse a late delete while another client holds the lock (default: none)"},
 	{long: "settle", arg: "duration", section: locking, set: duration(settle),
 		usage: "grant no locks for that long after the start (default: 0s)"},
 	{short: "D", long: "delimiter", arg: "char", section: locking, set: setDelimiter,
