@@ -34,8 +34,8 @@ func start(t *testing.T, c Config, classes int) *instance {
 	page := locks.MustPattern("page:*")
 	config := locks.Config{
 		NamedClasses:  classes,
-		HoldPolicies:  []locks.HoldPolicy{{Pattern: page, For: time.Minute}},
-		StalePolicies: []locks.StalePolicy{{Pattern: page, For: time.Minute}},
+		HoldPolicies:  []locks.FillPolicy{{Pattern: page, For: time.Minute}},
+		StalePolicies: []locks.FillPolicy{{Pattern: page, For: time.Minute}},
 		GuardRelease:  []locks.Pattern{locks.MustPattern("late:*")},
 	}
 	if c.Journal != nil {

@@ -54,10 +54,11 @@ type Config struct {
 	// match counts.
 	WaitPolicies []WaitPolicy
 	// HoldPolicies, StalePolicies and EarlyPolicies are for keys that several clients compute,
-	// and store after a get has found nothing; of each kind the first match counts. Keys with
+	// and store after a get has found nothing: while one does, other gets are held back, or are
+	// served the expired value; of each kind the first match counts. Keys with
 	// such a policy are no locks, unless LockKeys says so; those that LockKeys names have none.
-	HoldPolicies  []HoldPolicy
-	StalePolicies []StalePolicy
+	HoldPolicies  []FillPolicy
+	StalePolicies []FillPolicy
 	EarlyPolicies []EarlyPolicy
 	// GuardRelease are the keys of locks that a blind delete does not release if it comes from
 	// a session whose own hold has expired, while another one holds the lock.

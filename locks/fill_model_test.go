@@ -37,11 +37,11 @@ func FuzzFillModel(f *testing.F) {
 // playFills plays with keys of four policies: both, one of them, none.
 func playFills(t *testing.T, seed uint64, steps int, hold, stale time.Duration) {
 	config := Config{
-		HoldPolicies:  []HoldPolicy{{MustPattern("both:*"), hold}, {MustPattern("hold:*"), hold}},
-		StalePolicies: []StalePolicy{{MustPattern("both:*"), stale}, {MustPattern("stale:*"), stale}},
+		HoldPolicies:  []FillPolicy{{MustPattern("both:*"), hold}, {MustPattern("hold:*"), hold}},
+		StalePolicies: []FillPolicy{{MustPattern("both:*"), stale}, {MustPattern("stale:*"), stale}},
 	}
 	bubble(t, config, func(t *testing.T, m *Manager) {
-		w := &fillWorld{t: t, m: m, random: rand.New(rand.NewPCG(seed, 0)), start: time.Now(), coalesces: hold > 0}
+		w := &fillWorld{t: t, m: m, random: rand.New(rand.NewPCG(seed, 0)), start: time.Now()}
 		for _, name := range []string{"both", "hold", "stale"} {
 			k := &fillKey{name: name + ":x"}
 			if name != "stale" {
@@ -71,15 +71,14 @@ func playFills(t *testing.T, seed uint64, steps int, hold, stale time.Duration) 
 }
 
 type fillWorld struct {
-	t         *testing.T
-	m         *Manager
-	random    *rand.Rand
-	start     time.Time
-	keys      []*fillKey
-	clients   []*fillClient
-	coalesces bool
-	stores    int
-	trace     []string
+	t       *testing.T
+	m       *Manager
+	random  *rand.Rand
+	start   time.Time
+	keys    []*fillKey
+	clients []*fillClient
+	stores  int
+	trace   []string
 }
 
 // fillClient is a connection, and what it waits for.
@@ -97,7 +96,6 @@ type fillWait struct {
 	client  *fillClient
 	due     time.Duration
 	want    string // "" as long as it should wait; "miss", or the value
-	gone    bool
 }
 
 func (p *fillWait) Decided()        { p.decided.Store(true) }
@@ -502,12 +500,12 @@ func (w *fillWorld) checkTold(k *fillKey) {
 	var got []string
 	if f := sh.fillings.of([]byte(k.name)); f != nil {
 		for _, t := range f.told {
-			got = append(got, fmt.Sprint((t.since + time.Microsecond).Truncate(10*time.Microsecond), t.late))
+			got = append(got, fmt.Sprint((t.since+time.Microsecond).Truncate(10*time.Microsecond), t.late))
 		}
 	}
 	var wants []string
 	for _, t := range k.told {
-		wants = append(wants, fmt.Sprint((t.since + time.Second + time.Microsecond).Truncate(10*time.Microsecond), t.late)) // the Manager's clock begins at 1 s
+		wants = append(wants, fmt.Sprint((t.since+time.Second+time.Microsecond).Truncate(10*time.Microsecond), t.late)) // the Manager's clock begins at 1 s
 	}
 	if fmt.Sprint(got) != fmt.Sprint(wants) {
 		w.t.Errorf("%s: told %v, want %v", k.name, got, wants)

@@ -273,6 +273,18 @@ func (sh *shard) fillerLeft(f *filling, by *claimant, now time.Duration) {
 	}
 }
 
+// afterPut is called when a storage command was carried out. What joins a value to another one
+// ends no fill.
+func (sh *shard) afterPut(c *Put, hash uint64, joined bool, now time.Duration) {
+	switch it := sh.table.Find(hash, c.Key); {
+	case it == nil: // its exptime was over
+		sh.invalidate(c.Key)
+		sh.failedToStore(c.Key, now)
+	case !joined && !held(it):
+		sh.stored(it, c.Session, now)
+	}
+}
+
 // stored is called when a client has stored a value under the item's key: that ends the fill.
 // All who are held are answered with the value. If it was read before the key was deleted, it
 // has expired for everybody else.

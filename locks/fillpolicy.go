@@ -2,24 +2,19 @@ package locks
 
 import "time"
 
-// HoldPolicy lets gets of matching keys be held back for up to For while somebody computes
-// the value; StalePolicy serves expired values of matching keys for up to For; EarlyPolicy has
-// somebody compute the value of matching keys before it expires, the earlier the larger Beta
-// is. 0 exempts the keys.
-type (
-	HoldPolicy struct {
-		Pattern Pattern
-		For     time.Duration
-	}
-	StalePolicy struct {
-		Pattern Pattern
-		For     time.Duration
-	}
-	EarlyPolicy struct {
-		Pattern Pattern
-		Beta    float64
-	}
-)
+// FillPolicy says for how long something may be done while somebody computes the value of a
+// matching key: gets held back, or the expired value served. 0 exempts the key.
+type FillPolicy struct {
+	Pattern Pattern
+	For     time.Duration
+}
+
+// EarlyPolicy has somebody compute the value of a matching key before it expires, the earlier the
+// larger Beta is. 0 exempts the key.
+type EarlyPolicy struct {
+	Pattern Pattern
+	Beta    float64
+}
 
 // fillPolicy is what the policies say of one key. The zero fillPolicy leaves it alone.
 type fillPolicy struct {

@@ -91,12 +91,13 @@ func (sh *shard) isLateRelease(it *item, s *Session, now time.Duration) bool {
 	sh.happenedTo(past, ledger.Overran, now)
 	sh.happenedTo(past, ledger.CameLate, now)
 	if isFirst {
-		sh.tardy = append(sh.tardy, lateRelease{string(it.Key()), printable(it.Value()), now - it.Attached.since})
+		work := sh.later()
+		work.late = append(work.late, lateRelease{string(it.Key()), printable(it.Value()), now - it.Attached.since})
 	}
 	return true
 }
 
-func (m *Manager) reportTardy(all []lateRelease) {
+func (m *Manager) reportLate(all []lateRelease) {
 	for _, l := range all {
 		m.lostLog.Warn().Str("lock", l.key).Str("owner", l.owner).Dur("held_ms", l.held).
 			Msg("a late delete was refused: the lease of its client had ended, and somebody else holds the lock")

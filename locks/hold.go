@@ -165,6 +165,12 @@ func (sh *shard) released(n int) {
 	sh.settle(settleStep)
 }
 
+// tellLater has those who are concerned told of a decision once the shard is unlocked.
+func (sh *shard) tellLater(d decision) {
+	work := sh.later()
+	work.decided = append(work.decided, d)
+}
+
 // decideMiss ends the wait of one key by a miss.
 func (sh *shard) decideMiss(f *filling, k *heldKey) {
 	k.audience.waiting.Remove(k.index)
@@ -182,7 +188,7 @@ func (sh *shard) decideMiss(f *filling, k *heldKey) {
 // missed tells one of those who are held a miss.
 func (sh *shard) missed(f *filling, k *heldKey, now time.Duration) {
 	sh.decideMiss(f, k)
-	sh.decided = append(sh.decided, decision{key: k})
+	sh.tellLater(decision{key: k})
 }
 
 // fallThrough tells one of those who are held a miss although somebody is computing.
@@ -207,7 +213,7 @@ func (sh *shard) answerAll(f *filling, it *item) {
 	sh.counts.GetHits += uint64(c.plain)
 	sh.countFill(f, fills.Coalesced, n)
 	sh.released(n)
-	sh.decided = append(sh.decided, decision{audience: c})
+	sh.tellLater(decision{audience: c})
 }
 
 // fewHeld is how many gets whoever stores a value answers before its own.
@@ -425,7 +431,8 @@ func (sh *shard) standsInLine(w *Waiting, it *item) {
 	c.inLine = w.line
 	left := maxCircle
 	if h := w.line.holder.heldUpBy(c, &left); h != nil {
-		sh.hurried = append(sh.hurried, h)
+		work := sh.later()
+		work.hurried = append(work.hurried, h)
 	}
 }
 
@@ -452,16 +459,16 @@ func (sh *shard) disownFills(match func(key []byte) bool) {
 	if sh.fillings == nil {
 		return
 	}
-	for _, f := range sh.fillings.byKey {
+	eachPart(sh, sh.fillings.byKey, func(f *filling) {
 		if !match(bytesOf(f.key)) {
-			continue
+			return
 		}
 		for k := f.audience.first(); k != nil; k = f.audience.first() {
 			k.audience.waiting.Remove(k.index)
 			sh.leftAudience(f, k)
 			k.how = Unknown
-			sh.decided = append(sh.decided, decision{key: k})
+			sh.tellLater(decision{key: k})
 		}
 		sh.dropFilling(f)
-	}
+	})
 }

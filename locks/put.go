@@ -151,6 +151,10 @@ func (sh *shard) put(c *Put, hash uint64, wait *Wait, now time.Duration) (Stored
 	if c.WithLine {
 		done.Place = sh.place(c, hash, err == nil, now)
 	}
+	if sh.fillings != nil && err == nil && len(sh.fillings.byKey) > 0 {
+		joined := it != nil && (c.Op == Append || c.Op == Prepend)
+		sh.afterPut(c, hash, joined, now)
+	}
 	return done, err
 }
 
@@ -212,11 +216,7 @@ func (sh *shard) create(c *Put, hash uint64, since, now time.Duration) (Stored, 
 		return Stored{CAS: it.CAS(), Size: int32(len(c.Value)), Entry: sh.wrote}, nil
 	}
 	it := sh.insert(c, hash, now, false)
-	done := Stored{CAS: it.CAS(), Size: int32(len(c.Value))}
-	if sh.fillings != nil {
-		sh.stored(it, c.Session, now)
-	}
-	return done, nil
+	return Stored{CAS: it.CAS(), Size: int32(len(c.Value))}, nil
 }
 
 // compare checks the id that a Put requires. stale says that the item has a later one,
@@ -251,8 +251,6 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 			return Stored{}, err
 		}
 		sh.release(it, c.Session, now)
-		sh.invalidate(c.Key)
-		sh.failedToStore(c.Key, now)
 		return Stored{CAS: sh.m.nextToken(), Size: int32(len(c.Value))}, nil
 	}
 	growth := len(c.Value)
@@ -286,11 +284,7 @@ func (sh *shard) update(it *item, c *Put, now time.Duration) (Stored, error) {
 	sh.changed(it, kind, now)
 	sh.counts.TotalItems++
 	sh.settle(settleStep)
-	done := Stored{CAS: it.CAS(), Size: int32(len(it.Value()))}
-	if sh.fillings != nil && !joins {
-		sh.stored(it, c.Session, now)
-	}
-	return done, nil
+	return Stored{CAS: it.CAS(), Size: int32(len(it.Value()))}, nil
 }
 
 // outgrows returns why a value must not grow by so many bytes, nil if it may.

@@ -71,9 +71,7 @@ type shard struct {
 	lost    []lostLock // expired while somebody waited
 	circles []deadlock // deadlocks to be logged
 	last    *Waiting   // end of served
-	decided []decision // gets that are not held any more
-	hurried []*Hold    // gets that are not to be held any more
-	tardy   []lateRelease
+	more    *moreWork  // what is seldom to be done; nil if there is none
 }
 
 func newShard(m *Manager, keys int) *shard {
@@ -97,22 +95,18 @@ func newShard(m *Manager, keys int) *shard {
 // how their wait ended, logs, and gathers what all shards know of a class that has just
 // become contended.
 func (sh *shard) unlock() {
-	if sh.served == nil && sh.lost == nil && sh.circles == nil && !sh.ledger.HasGrown() {
-		if sh.decided == nil && sh.hurried == nil && sh.tardy == nil {
-			sh.mu.Unlock()
-			return
-		}
+	if sh.served == nil && sh.lost == nil && sh.circles == nil && sh.more == nil && !sh.ledger.HasGrown() {
+		sh.mu.Unlock()
+		return
 	}
-	decided, hurried, tardy := sh.decided, sh.hurried, sh.tardy
-	sh.decided, sh.hurried, sh.tardy = nil, nil, nil
+	more := sh.more
+	sh.more = nil
 	served, lost, circles, grown := sh.served, sh.lost, sh.circles, sh.ledger.Grown()
 	sh.served, sh.last, sh.lost, sh.circles = nil, nil, nil, nil
 	sh.mu.Unlock()
-	sh.m.tellHeld(decided)
-	for _, h := range hurried {
-		h.Holder.Hurried()
+	if more != nil {
+		sh.m.doMore(more)
 	}
-	sh.m.reportTardy(tardy)
 	sh.m.deliver(served)
 	sh.m.report(lost)
 	sh.m.reportCircles(circles)
@@ -132,6 +126,29 @@ func (sh *shard) now(s *Session) time.Duration {
 	}
 	sh.latest = max(sh.latest, at)
 	return sh.latest
+}
+
+// moreWork is work to do once the shard is unlocked, of kinds that are rare.
+type moreWork struct {
+	decided []decision    // gets that are not held any more
+	hurried []*Hold       // gets that are not to be held any more
+	late    []lateRelease // to be logged
+}
+
+// later returns the work to add to.
+func (sh *shard) later() *moreWork {
+	if sh.more == nil {
+		sh.more = new(moreWork)
+	}
+	return sh.more
+}
+
+func (m *Manager) doMore(w *moreWork) {
+	m.tellHeld(w.decided)
+	for _, h := range w.hurried {
+		h.Holder.Hurried()
+	}
+	m.reportLate(w.late)
 }
 
 // find returns the live item of the key, or nil. An item found expired is ended

@@ -15,8 +15,8 @@ import (
 func holding(hold, stale time.Duration) locks.Config {
 	page := locks.MustPattern("page:*")
 	return locks.Config{
-		HoldPolicies:  []locks.HoldPolicy{{Pattern: page, For: hold}},
-		StalePolicies: []locks.StalePolicy{{Pattern: page, For: stale}},
+		HoldPolicies:  []locks.FillPolicy{{Pattern: page, For: hold}},
+		StalePolicies: []locks.FillPolicy{{Pattern: page, For: stale}},
 	}
 }
 

@@ -125,9 +125,9 @@ var flags = []flag{
 	{long: "stats-classes", arg: "num", section: locking, set: number(statsClasses, 1, "statistics need room for at least 1 class"),
 		usage: "classes of keys to keep statistics of (default: 1000)"},
 
-	{long: "coalesce", arg: "glob=time", many: true, section: caching, set: setCoalesce,
+	{long: "coalesce", arg: "glob=time", many: true, section: caching, set: fillPolicy(holdPolicies),
 		usage: "hold back a get while another client computes the value (default: none)"},
-	{long: "stale", arg: "glob=time", many: true, section: caching, set: setStale,
+	{long: "stale", arg: "glob=time", many: true, section: caching, set: fillPolicy(stalePolicies),
 		usage: "serve an expired value while one client computes the next (default: none)"},
 	{long: "early", arg: "glob=beta", many: true, section: caching, set: setEarly,
 		usage: "let one client compute before the expiry; 1 is usual (default: none)"},

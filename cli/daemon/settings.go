@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/journal"
+	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/server"
 )
 
@@ -109,20 +110,8 @@ func logLocks(e *zerolog.Event, c *config) {
 // logFills adds the policies for values that clients compute, and for late releases, if there
 // are any.
 func logFills(e *zerolog.Event, c *config) {
-	if policies := c.locks.HoldPolicies; len(policies) > 0 {
-		all := zerolog.Dict()
-		for _, p := range policies {
-			all.Stringer(p.Pattern.String(), p.For)
-		}
-		e.Dict("coalesce", all)
-	}
-	if policies := c.locks.StalePolicies; len(policies) > 0 {
-		all := zerolog.Dict()
-		for _, p := range policies {
-			all.Stringer(p.Pattern.String(), p.For)
-		}
-		e.Dict("stale", all)
-	}
+	logPolicies(e, "coalesce", c.locks.HoldPolicies)
+	logPolicies(e, "stale", c.locks.StalePolicies)
 	if policies := c.locks.EarlyPolicies; len(policies) > 0 {
 		all := zerolog.Dict()
 		for _, p := range policies {
@@ -137,6 +126,17 @@ func logFills(e *zerolog.Event, c *config) {
 		}
 		e.Array("guard_release", all)
 	}
+}
+
+func logPolicies(e *zerolog.Event, name string, policies []locks.FillPolicy) {
+	if len(policies) == 0 {
+		return
+	}
+	all := zerolog.Dict()
+	for _, p := range policies {
+		all.Stringer(p.Pattern.String(), p.For)
+	}
+	e.Dict(name, all)
 }
 
 // logJournal adds the settings of the journal.

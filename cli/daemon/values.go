@@ -291,22 +291,18 @@ func setLockDelay(c *config, value string) error {
 	return nil
 }
 
-func setCoalesce(c *config, value string) error {
-	pattern, d, err := parsePolicy(value)
-	if err != nil {
-		return err
-	}
-	c.locks.HoldPolicies = append(c.locks.HoldPolicies, locks.HoldPolicy{Pattern: pattern, For: d})
-	return nil
-}
+func holdPolicies(c *config) *[]locks.FillPolicy  { return &c.locks.HoldPolicies }
+func stalePolicies(c *config) *[]locks.FillPolicy { return &c.locks.StalePolicies }
 
-func setStale(c *config, value string) error {
-	pattern, d, err := parsePolicy(value)
-	if err != nil {
+// fillPolicy takes PATTERN=DURATION.
+func fillPolicy(field func(*config) *[]locks.FillPolicy) setter {
+	return func(c *config, value string) error {
+		pattern, d, err := parsePolicy(value)
+		if err == nil {
+			*field(c) = append(*field(c), locks.FillPolicy{Pattern: pattern, For: d})
+		}
 		return err
 	}
-	c.locks.StalePolicies = append(c.locks.StalePolicies, locks.StalePolicy{Pattern: pattern, For: d})
-	return nil
 }
 
 // mostBeta is more than anybody needs: a value that is computed a hundred times as early as usual.
