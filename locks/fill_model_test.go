@@ -551,3 +551,27 @@ func (w *fillWorld) check() {
 		}
 	}
 }
+
+// TestFillMoves has the key that is filled move to another node: who is held is to ask again.
+func TestFillMoves(t *testing.T) {
+	config := Config{HoldPolicies: []FillPolicy{{MustPattern("page:*"), time.Minute}}}
+	bubble(t, config, func(t *testing.T, m *Manager) {
+		key := []byte("page:1")
+		filler, c := new(Session), newFillClient(m)
+		want(t, "the first get", m.Fetch(&Fetch{Key: key, Session: filler}, new(reading)), ErrNotFound)
+		p := &fillWait{client: c}
+		p.hold = NewHold(p, c.session)
+		want(t, "the second", m.Fetch(&Fetch{Key: key, Session: c.session, Back: p}, new(reading)), ErrHeld)
+		p.hold.Seal()
+		m.Disown(func([]byte) bool { return true })
+		synctest.Wait()
+		m.Finish(p.hold)
+		if _, s := p.hold.Take(key); s != Unknown || !p.decided.Load() {
+			t.Errorf("decided: %v, as %d", p.decided.Load(), s)
+		}
+		if got := m.FillTotals(); got.Held+got.Filling != 0 || got.Bytes != 0 {
+			t.Errorf("%+v", got)
+		}
+		m.Close(filler)
+	})
+}

@@ -35,3 +35,20 @@ func TestDogpile(t *testing.T) {
 		}
 	})
 }
+
+// TestDogpileComesLate: a client that has lost its lock does not release it from its next holder,
+// with --guard-release.
+func TestDogpileComesLate(t *testing.T) {
+	t.Parallel()
+	line := python("late_client.py", "dogpile.cache, pylibmc")(t)
+	isHeld := func(t *testing.T, flags ...string) string {
+		host, port, _ := net.SplitHostPort(runServer(t, flags...))
+		return strings.TrimSpace(run(t, line, host, port))
+	}
+	if got := isHeld(t); got != "False" {
+		t.Errorf("held without a guard: %q", got)
+	}
+	if got := isHeld(t, "--guard-release", "_lock*"); got != "True" {
+		t.Errorf("held with a guard: %q", got)
+	}
+}
