@@ -195,6 +195,7 @@ func (c *conn) hold(p *heldGet) (goesOn bool) {
 	}
 	c.parked = p
 	c.state.Store(stateWait)
+	c.in.Release() // nothing is read while the client waits
 	p.behind.Store(p.writer == nil)
 	if !p.hold.Seal() {
 		return true

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -145,4 +146,44 @@ func TestHeldGetsOnSockets(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestHeldGetsTakeLittle bounds what a held get takes beside its connection.
+func TestHeldGetsTakeLittle(t *testing.T) {
+	const n, most = 400, 1500
+	m := locks.NewManager(holding(time.Minute, 0))
+	s, dial := listening(t, "tcp", Config{Locks: m})
+	filler := dial()
+	var held []*socketClient
+	for range n {
+		held = append(held, dial())
+	}
+	for _, key := range []string{"page:1", "page:2"} { // what all have in common is there after the first round
+		before := alive()
+		filler.send("get " + key)
+		filler.gets("END")
+		for _, c := range held {
+			c.send("get " + key)
+		}
+		eventually(t, "all are held", func() bool { return s.locks.FillTotals().Held == n })
+		each := (alive() - before) / n
+		t.Logf("%d bytes for each", each)
+		if key == "page:2" && each > most {
+			t.Errorf("%d bytes for each", each)
+		}
+		filler.send("set "+key+" 0 60 1", "x")
+		filler.gets("STORED")
+		for _, c := range held {
+			c.gets("VALUE "+key+" 0 1", "x", "END")
+		}
+	}
+}
+
+// alive is how many bytes of the heap are in use.
+func alive() int {
+	runtime.GC()
+	runtime.GC() // what is pooled goes with the second
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int(stats.HeapAlloc)
 }
