@@ -120,41 +120,44 @@ func (b *Book) IsOwn(k *Key) bool {
 }
 
 // A filler is given more than the quantile: twice as long as usual is late, a little longer is
-// not. It is given the least time even if values are stored at once, because a busy machine
-// makes everybody late.
+// not. The fewer fills there were, the less is known of the tail. It is given the least time even
+// if values are stored at once, because a busy machine makes everybody late.
 const (
 	margin    = 1.5
+	doubt     = 2 // divided by the number of fills, and added to the margin
 	leastTime = 10 * time.Millisecond
 )
 
 // Time returns how long a filler of the key is given. As long as there were few fills, of the
-// key and of its class, that is cold; it is never more than most.
+// key and of its class, that is no less than cold; it is never more than most.
 func (b *Book) Time(k *Key, cold, most time.Duration) time.Duration {
-	q, known := b.quantile(k)
-	if !known {
-		return min(cold, most)
+	q, n := b.quantile(k)
+	least := leastTime
+	if n < few {
+		least = cold
 	}
-	return min(max(time.Duration(margin*float64(q)), leastTime), most)
+	learned := time.Duration((margin + doubt/float64(max(n, 1))) * float64(q))
+	return min(max(learned, least), most)
 }
 
 // Holds reports whether others should be held for a filler of the key, at most so long: what
 // is asked for is usually stored, and usually within that time.
 func (b *Book) Holds(k *Key, most time.Duration) bool {
-	q, known := b.quantile(k)
+	q, n := b.quantile(k)
 	b.shared.mu.Lock()
 	defer b.shared.mu.Unlock()
-	return k.class.isFilled() && (!known || q <= most)
+	return k.class.isFilled() && (n < few || q <= most)
 }
 
-// quantile is that of the key's fill times or, as long as there were few, of its class's. known
-// is false if there were few of these, too.
-func (b *Book) quantile(k *Key) (q time.Duration, known bool) {
-	if k.Took.Count() >= few {
-		return k.quantile, true
+// quantile is that of the key's fill times or, as long as there were few, of its class's, with
+// the number of these.
+func (b *Book) quantile(k *Key) (q time.Duration, n uint64) {
+	if n := k.Took.Count(); n >= few {
+		return k.quantile, n
 	}
 	b.shared.mu.Lock()
 	defer b.shared.mu.Unlock()
-	return k.class.quantile, k.class.Took.Count() >= few
+	return k.class.quantile, k.class.Took.Count()
 }
 
 // Early decides whether a get of a key should be told a miss although it does not expire

@@ -29,8 +29,11 @@ func TestTime(t *testing.T) {
 		want time.Duration
 	}{
 		{"nothing is known", 0, 0, cold},
+		{"one that took no time", 1, 0, cold},
+		{"one that took half of what it may", 1, cold, most},
 		{"little is known", few - 1, 50 * time.Millisecond, cold},
-		{"it takes 50 ms", few, 50 * time.Millisecond, 75 * time.Millisecond},
+		{"it takes 50 ms", few, 50 * time.Millisecond, 87500 * time.Microsecond},
+		{"it takes 50 ms, always", 200, 50 * time.Millisecond, 75500 * time.Microsecond},
 		{"it takes no time", few, 0, leastTime},
 		{"it takes nearly as long as may be", few, 350 * time.Millisecond, most},
 		{"it takes longer", few, time.Second, most},
