@@ -11,13 +11,16 @@ type batch struct {
 	replies  []byte
 	cas      []int // where in replies there is a CAS value: zeros here, anything from a server
 	ops      int
-	counts   bool // each reply is a counter, higher by ops the next time
+	counts   bool  // each reply is a counter, higher by ops the next time
+	serials  []int // where in requests the serial numbers of keys end that are used once
+	step     int   // by which those are higher the next time
 }
 
 // An exchange is one request and the reply that is due to it.
 type exchange struct {
 	request, reply string
 	binary         bool
+	serialEnd      int // where in request the serial number of a key ends that is used once; 0 if it has none
 }
 
 func newBatch(exchanges ...exchange) batch {
@@ -26,6 +29,9 @@ func newBatch(exchanges ...exchange) batch {
 		if e.binary {
 			e = e.numbered(i)
 			b.cas = append(b.cas, len(b.replies)+casAt)
+		}
+		if e.serialEnd > 0 {
+			b.serials = append(b.serials, len(b.requests)+e.serialEnd)
 		}
 		b.requests = append(b.requests, e.request...)
 		b.replies = append(b.replies, e.reply...)
@@ -49,5 +55,20 @@ func (b *batch) accepts(got []byte, received int) bool {
 func (b *batch) answered() {
 	if b.counts {
 		advance(b.replies, b.ops)
+	}
+	for _, end := range b.serials {
+		raise(b.requests[end-serialDigits:end], b.step)
+	}
+}
+
+// serialDigits is the width of a serial number: enough for what one connection does in a round.
+const serialDigits = 8
+
+// raise adds n to a decimal number, in place: formatting it anew would cost more than sending it.
+func raise(digits []byte, n int) {
+	for i := len(digits) - 1; n > 0; i-- {
+		n += int(digits[i] - '0')
+		digits[i] = byte('0' + n%10)
+		n /= 10
 	}
 }

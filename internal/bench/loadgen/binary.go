@@ -71,6 +71,8 @@ func (binaryDialect) get(key, value string) exchange {
 	}
 }
 
+func (d binaryDialect) release(key string, _ int) exchange { return d.remove(key) }
+
 func (binaryDialect) remove(key string) exchange {
 	return exchange{
 		request: packet(magicRequest, opDelete, 0, "", key, ""),

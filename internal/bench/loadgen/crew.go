@@ -17,7 +17,6 @@ import (
 )
 
 const (
-	workers  = 2
 	pause    = 100 * time.Millisecond // the longest that a worker waits for an event
 	patience = 50                     // pauses in a row without any reply before a worker gives up
 )
@@ -33,8 +32,8 @@ type crew struct {
 	fail     context.CancelCauseFunc
 }
 
-// newCrew connects to addr once for each cycle.
-func newCrew(addr string, cycles [][]batch) (*crew, error) {
+// newCrew connects to addr once for each cycle, for workers to share.
+func newCrew(addr string, workers int, cycles [][]batch) (*crew, error) {
 	c := &crew{ended: make(chan error, workers)}
 	for range workers {
 		w, err := newWorker(&c.stopping)

@@ -13,12 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockcached/lockcached/internal/bench/rig"
 	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 func TestWorkloads(t *testing.T) {
 	for _, c := range allCells() {
-		w := c.workload()
+		w := c.workload(false, 0)
 		if len(w.cycles) != c.conns {
 			t.Errorf("%s: %d cycles, want one per connection", c.name(), len(w.cycles))
 		}
@@ -142,7 +143,7 @@ func TestCrewNoticesWhatGoesWrong(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			addr := scripted(t, test.exchange.request, test.replies...)
-			crew, err := newCrew(addr, [][]batch{{newBatch(test.exchange)}})
+			crew, err := newCrew(addr, 1, [][]batch{{newBatch(test.exchange)}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,22 +164,31 @@ func TestCrewNoticesWhatGoesWrong(t *testing.T) {
 	}
 }
 
-// On a real memcached, every expected reply must be the real one, and every
-// cell must leave the server as it found it: the next one would fail.
+// Every expected reply must be the real one, and every cell must leave the server as it found it: the
+// next one would fail.
 func TestAllCommandsOnMemcached(t *testing.T) {
-	path := testenv.Memcached(t)
-	c := &contender{label: "memcached", path: path}
+	testAllCommands(t, &contender{label: "memcached", path: testenv.Memcached(t)})
+}
+
+func TestAllCommandsOnRedis(t *testing.T) {
+	testAllCommands(t, &contender{label: "redis", path: testenv.Program(t, "redis-server"), redis: true})
+}
+
+func testAllCommands(t *testing.T, c *contender) {
 	if err := c.start(t.Context(), 100); err != nil {
 		t.Fatal(err)
 	}
 	defer c.server.Stop()
-	for range 2 {
+	for round := range 2 {
 		for _, cell := range allCells() {
-			cell.conns = 20
-			measured := time.Duration(0)
+			if c.redis && !cell.suitsRedis() {
+				continue
+			}
+			cell.conns = min(cell.conns, 20)
+			o := options{loadThreads: 1 + round}
 			testenv.Eventually(t, cell.name()+" is answered", func() bool {
-				measured += 20 * time.Millisecond // a slow machine takes longer to answer at all
-				s, err := measureCell(t.Context(), c.server, cell, measured)
+				o.duration += 20 * time.Millisecond // a slow machine takes longer to answer at all
+				s, err := o.measureCell(t.Context(), c, cell, round)
 				if err != nil && !errors.Is(err, errUnanswered) {
 					t.Fatalf("%s: %v", cell.name(), err)
 				}
@@ -188,31 +198,86 @@ func TestAllCommandsOnMemcached(t *testing.T) {
 	}
 }
 
+// A job takes each of its keys once, and frees it.
+func TestKeysUsedOnce(t *testing.T) {
+	for _, inFlight := range []int{1, 4} {
+		seen := make(map[string]int)
+		batches := cell{"job", false, inFlight, 1}.workload(false, 0).cycles[0]
+		for range 100 {
+			for i := range batches {
+				for line := range strings.Lines(string(batches[i].requests)) {
+					if words := strings.Fields(line); len(words) > 1 {
+						seen[words[0]+" "+words[1]]++
+					}
+				}
+				batches[i].answered()
+			}
+		}
+		if want := 200 * max(inFlight/2, 1); len(seen) != want {
+			t.Errorf("%d in flight: %d different requests, want %d", inFlight, len(seen), want)
+		}
+		if seen["add j000:0000:00000099"] != 1 || seen["delete j000:0000:00000099"] != 1 {
+			t.Errorf("%d in flight: the hundredth job is not there once", inFlight)
+		}
+	}
+}
+
 func TestOptions(t *testing.T) {
 	o, err := parseOptions([]string{"--a", "true", "--b", "false", "--only", "false", "--cells", "^incr/16", "--seconds", "0.5"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(o.contenders) != 1 || o.contenders[0].label != "false" || len(o.cells) != 2 || o.duration != time.Second/2 {
+	if len(o.contenders) != 1 || o.contenders[0].label != "false" || len(o.cells) != 2 || o.loadThreads != 1 || o.duration != time.Second/2 {
 		t.Errorf("got %+v", o)
 	}
-	for _, bad := range []string{"--rounds 0", "--seconds 0", "--seconds NaN", "--cells nothing", "--only c", "--json --csv", "rest"} {
+	for _, bad := range []string{"--rounds 0", "--seconds 0", "--seconds NaN", "--cells nothing", "--only c", "--load-threads 0", "--memory --redis true", "--json --csv", "rest"} {
 		if _, err := parseOptions(append(strings.Fields("--a true --b false"), strings.Fields(bad)...)); err == nil {
 			t.Errorf("%s: accepted", bad)
 		}
 	}
 }
 
+func TestLabels(t *testing.T) {
+	o, err := parseOptions([]string{"--a", "true", "--b", "false,/bin/false", "--redis", "echo"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var labels []string
+	for _, c := range o.contenders {
+		labels = append(labels, c.label)
+	}
+	if want := []string{"true", "false-b", "false-c", "echo"}; !slices.Equal(labels, want) {
+		t.Errorf("got %q, want %q", labels, want)
+	}
+}
+
 func TestTargets(t *testing.T) {
 	round := func(ops float64) sample { return sample{opsPerSecond: ops} }
 	slow := result{cell{"get", false, 1, 50}, [][]sample{{round(90), round(80), round(95)}, {round(100), round(100), round(100)}}}
-	fast := result{cell{"add-delete", false, 16, 50}, [][]sample{{round(200)}, {round(100)}}}
+	fast := result{cell{"add-delete", false, 16, 50}, [][]sample{{round(300)}, {round(100)}}}
 	binary := result{cell{"add-delete", true, 16, 50}, [][]sample{{round(99)}, {round(100)}}}
-	got := speedTargets([]result{slow, fast, binary})
-	if len(got) != 4 || got[0].Value != 0.9 || got[0].Holds || !got[1].Holds || !got[2].Holds || got[3].Value != 0.99 || got[3].Holds {
+	got := speedTargets([]result{slow, fast, binary}, 1, "peer")
+	if len(got) != 3 || got[0].Value != 0.9 || got[0].Holds || !got[1].Holds || got[2].Value != 0.99 || got[2].Holds {
 		t.Errorf("got %+v", got)
 	}
-	if got := speedTargets([]result{binary}); len(got) != 1 || got[0].Value != 0.99 {
+	if got := speedTargets([]result{binary}, 1, "peer"); len(got) != 1 || got[0].Value != 0.99 {
 		t.Errorf("binary alone: got %+v", got)
+	}
+}
+
+// What a server was not asked has no number, which is no error in any format.
+func TestReportWithoutNumbers(t *testing.T) {
+	round := []sample{{opsPerSecond: 100}}
+	for format, want := range map[string]string{"": "incr/1/50         100            -", "json": "null", "csv": "NaN"} {
+		o := options{format: format, contenders: []*contender{
+			{label: "ours", server: new(rig.Server)}, {label: "redis", redis: true, server: new(rig.Server)},
+		}}
+		var out bytes.Buffer
+		if err := reportSpeed(&out, o, []result{{cell{"incr", false, 1, 50}, [][]sample{round, nil}}}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in %s", want, out.String())
+		}
 	}
 }

@@ -13,70 +13,68 @@ import (
 )
 
 // maxConns is the -c that servers get when their speed is measured.
-const maxConns = 4096
+const maxConns = mostConns + 100
 
 // A sample is what one server did in one round of a cell.
 type sample struct {
 	opsPerSecond float64
-	cpuPerOp     time.Duration
+	cpuPerOp     time.Duration // of the server
+	machinePerOp time.Duration // of all processors, load and kernel included
 }
 
-// A result is a cell's samples by contender and round.
+// A result is a cell's samples by contender and round. A contender that does not know the cell's
+// requests has none.
 type result struct {
 	cell    cell
 	samples [][]sample
 }
 
-// opsPerSecond returns the median of a contender's rounds.
-func (r result) opsPerSecond(contender int) float64 {
+// median returns the median over a contender's rounds, NaN if there are none.
+func (r result) median(contender int, of func(sample) float64) float64 {
 	var values []float64
 	for _, s := range r.samples[contender] {
-		values = append(values, s.opsPerSecond)
+		values = append(values, of(s))
 	}
 	return rig.Median(values)
 }
 
-// cpuMicros returns the median of the CPU microseconds per request.
-func (r result) cpuMicros(contender int) float64 {
-	var values []float64
-	for _, s := range r.samples[contender] {
-		values = append(values, float64(s.cpuPerOp)/float64(time.Microsecond))
-	}
-	return rig.Median(values)
-}
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// ratio returns how many times the second contender's speed the first one reached: the
-// median over the rounds, since the two turns of one round met the machine in the same
-// mood. It is NaN if only one ran.
-func (r result) ratio() float64 {
-	if len(r.samples) < 2 {
+// ratio returns how many times the speed of a peer the first contender reached: the median over
+// the rounds, since the turns of one round met the machine in the same mood. It is NaN if one of
+// them did not run.
+func (r result) ratio(peer int) float64 {
+	if peer >= len(r.samples) {
 		return math.NaN()
 	}
 	var ratios []float64
-	for round, a := range r.samples[0] {
-		ratios = append(ratios, a.opsPerSecond/r.samples[1][round].opsPerSecond)
+	for round, s := range r.samples[peer] {
+		ratios = append(ratios, r.samples[0][round].opsPerSecond/s.opsPerSecond)
 	}
 	return rig.Median(ratios)
 }
 
 // measureSpeed lets the contenders take turns in every cell.
-func measureSpeed(ctx context.Context, o options, contenders []*contender) ([]result, error) {
-	for _, c := range contenders {
+func measureSpeed(ctx context.Context, o options) ([]result, error) {
+	for _, c := range o.contenders {
 		if err := c.start(ctx, maxConns); err != nil {
 			return nil, err
 		}
 		defer c.server.Stop()
 	}
-	progress := rig.NewProgress(len(o.cells) * o.rounds * len(contenders))
+	progress := rig.NewProgress(len(o.cells) * o.rounds * len(o.contenders))
 	defer progress.Clear()
 
 	var results []result
 	for _, cell := range o.cells {
-		r := result{cell: cell, samples: make([][]sample, len(contenders))}
+		r := result{cell: cell, samples: make([][]sample, len(o.contenders))}
 		for round := range o.rounds {
-			for i, c := range contenders {
+			for i, c := range o.contenders {
 				progress.Step(fmt.Sprintf("%s: %s, round %d", cell.name(), c.label, round+1))
-				s, err := measureCell(ctx, c.server, cell, o.duration)
+				if c.redis && !cell.suitsRedis() {
+					continue
+				}
+				s, err := o.measureCell(ctx, c, cell, round)
 				if err != nil {
 					return nil, fmt.Errorf("%s: %s: %w", c.label, cell.name(), err)
 				}
@@ -88,19 +86,19 @@ func measureSpeed(ctx context.Context, o options, contenders []*contender) ([]re
 	return results, nil
 }
 
-// measureCell has one server do a cell's work for d.
-func measureCell(ctx context.Context, server *rig.Memcached, c cell, d time.Duration) (sample, error) {
-	w := c.workload()
+// measureCell has one server do a cell's work for a round.
+func (o options) measureCell(ctx context.Context, contender *contender, c cell, round int) (sample, error) {
+	server, w := contender.server, c.workload(contender.redis, round)
 	if err := doAll(server.Addr, w.prepare); err != nil {
 		return sample{}, err
 	}
-	crew, err := newCrew(server.Addr, w.cycles)
+	crew, err := newCrew(server.Addr, o.loadThreads, w.cycles)
 	if err != nil {
 		return sample{}, err
 	}
 	defer crew.close()
 
-	s, err := observe(crew.start(ctx), server, crew, d)
+	s, err := observe(crew.start(ctx), server, crew, o.duration)
 	if stopErr := crew.stop(); err == nil {
 		err = stopErr
 	}
@@ -111,28 +109,44 @@ func measureCell(ctx context.Context, server *rig.Memcached, c cell, d time.Dura
 var errUnanswered = errors.New("no request was answered")
 
 // observe measures for d, after a tenth of it to get up to speed.
-func observe(ctx context.Context, server *rig.Memcached, crew *crew, d time.Duration) (sample, error) {
+func observe(ctx context.Context, server *rig.Server, crew *crew, d time.Duration) (sample, error) {
 	if err := rig.Sleep(ctx, d/10); err != nil {
 		return sample{}, err
 	}
-	start, opsBefore := time.Now(), crew.ops()
-	cpuBefore, err := server.CPU()
+	before, err := look(server, crew)
 	if err != nil {
 		return sample{}, err
 	}
 	if err := rig.Sleep(ctx, d); err != nil {
 		return sample{}, err
 	}
-	elapsed, ops := time.Since(start), crew.ops()-opsBefore
-	cpuAfter, err := server.CPU()
+	after, err := look(server, crew)
 	if err != nil {
 		return sample{}, err
 	}
+	elapsed, ops := after.at.Sub(before.at), after.ops-before.ops
 	if ops == 0 {
 		return sample{}, fmt.Errorf("%w in %v", errUnanswered, elapsed)
 	}
 	return sample{
 		opsPerSecond: float64(ops) / elapsed.Seconds(),
-		cpuPerOp:     (cpuAfter - cpuBefore) / time.Duration(ops),
+		cpuPerOp:     (after.cpu - before.cpu) / time.Duration(ops),
+		machinePerOp: (after.machine - before.machine) / time.Duration(ops),
 	}, nil
+}
+
+// counts is what is known at a moment of a round.
+type counts struct {
+	at           time.Time
+	ops          uint64
+	cpu, machine time.Duration
+}
+
+func look(server *rig.Server, crew *crew) (c counts, err error) {
+	c.at, c.ops = time.Now(), crew.ops()
+	if c.cpu, err = server.CPU(); err != nil {
+		return c, err
+	}
+	c.machine, err = rig.MachineCPU()
+	return c, err
 }

@@ -36,6 +36,8 @@ func (textDialect) get(key, value string) exchange {
 	}
 }
 
+func (d textDialect) release(key string, _ int) exchange { return d.remove(key) }
+
 func (textDialect) remove(key string) exchange {
 	return exchange{request: "delete " + key + "\r\n", reply: "DELETED\r\n"}
 }
@@ -55,15 +57,9 @@ func increments(key string, n int) batch {
 	return batch{requests: []byte(requests), replies: []byte(replies.String()), ops: n, counts: true}
 }
 
-// advance adds n to each of the counters, in place: formatting them anew would
-// cost more than sending them.
+// advance adds n to each of the counters, in place.
 func advance(counters []byte, n int) {
 	for line := counters; len(line) > 0; line = line[counterDigits+len("\r\n"):] {
-		carry := n
-		for i := counterDigits - 1; carry > 0; i-- {
-			carry += int(line[i] - '0')
-			line[i] = byte('0' + carry%10)
-			carry /= 10
-		}
+		raise(line[:counterDigits], n)
 	}
 }

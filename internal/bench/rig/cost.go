@@ -25,6 +25,22 @@ func (p *Process) CPU() (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
+// MachineCPU returns for how long the processors of the whole machine have been busy. Its clock
+// counts hundredths of a second. What the kernel does for sockets in interrupts is in it, and in no
+// process's time.
+func MachineCPU() (time.Duration, error) {
+	const hundredth = 10 * time.Millisecond
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	var user, nice, system, idle, wait, irq, softirq int64
+	if _, err := fmt.Sscanf(string(stat), "cpu %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &wait, &irq, &softirq); err != nil {
+		return 0, fmt.Errorf("/proc/stat: %w", err)
+	}
+	return time.Duration(user+nice+system+irq+softirq) * hundredth, nil
+}
+
 // RSS returns the bytes of memory that the process has in use. It reads smaps_rollup,
 // because VmRSS in status may lag by 64 pages per core and kind of memory: that is much
 // compared to 5000 small connections.

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -19,9 +20,8 @@ import (
 // serverThreads is the number of threads that each server may use.
 const serverThreads = "2"
 
-// Memcached is a running server that speaks memcached's protocol: memcached
-// itself, or lockcached.
-type Memcached struct {
+// Server is a running server that answers requests.
+type Server struct {
 	*Process
 	Addr    string // host:port
 	Version string // as the server reports it
@@ -29,7 +29,7 @@ type Memcached struct {
 
 // StartMemcached starts the server at path, which must understand memcached's
 // flags, with room for conns connections, and waits until it answers.
-func StartMemcached(ctx context.Context, path string, conns int) (*Memcached, error) {
+func StartMemcached(ctx context.Context, path string, conns int) (*Server, error) {
 	port, err := ports.Free(1)
 	if err != nil {
 		return nil, err
@@ -44,35 +44,30 @@ func StartMemcached(ctx context.Context, path string, conns int) (*Memcached, er
 	cmd := exec.Command(path, args...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS="+serverThreads)
 
+	return startServer(ctx, cmd, port, version)
+}
+
+// startServer starts a server that will listen at a port of the loopback interface, and waits
+// until it tells its version.
+func startServer(ctx context.Context, cmd *exec.Cmd, port int, version func(addr string) (string, error)) (*Server, error) {
 	process, err := Start(cmd)
 	if err != nil {
 		return nil, err
 	}
-	m := &Memcached{Process: process, Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
+	s := &Server{Process: process, Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	err = process.WaitReady(ctx, func() error {
-		m.Version, err = version(m.Addr)
+		s.Version, err = version(s.Addr)
 		return err
 	})
 	if err != nil {
 		process.Stop()
 		return nil, err
 	}
-	return m, nil
+	return s, nil
 }
 
 func version(addr string) (string, error) {
-	conn, err := net.DialTimeout("tcp", addr, time.Second)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
-		return "", err
-	}
-	if _, err := conn.Write([]byte("version\r\n")); err != nil {
-		return "", err
-	}
-	line, err := bufio.NewReader(conn).ReadString('\n')
+	line, err := ask(addr, "version\r\n", "\r\n")
 	if err != nil {
 		return "", err
 	}
@@ -81,4 +76,28 @@ func version(addr string) (string, error) {
 		return "", fmt.Errorf("version was answered %q", line)
 	}
 	return text, nil
+}
+
+// ask sends a request on a connection of its own, and returns the answer up to an end that it has.
+func ask(addr, request, end string) (answer string, err error) {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(conn, request); err != nil {
+		return "", err
+	}
+	var read strings.Builder
+	for r := bufio.NewReader(conn); !strings.HasSuffix(read.String(), end); {
+		b, err := r.ReadByte()
+		if err != nil {
+			return "", err
+		}
+		read.WriteByte(b)
+	}
+	return read.String(), nil
 }
