@@ -33,6 +33,20 @@ func BenchmarkAddDelete(b *testing.B) {
 	}
 }
 
+// Each key is used once, as by those who lock by the number of a job.
+func BenchmarkJobs(b *testing.B) {
+	m := bench(b)
+	claim := newClient(m, "0123456789abcdef").claim("job:0000000000", 30*time.Second)
+	for n := 0; b.Loop(); n++ {
+		for i, left := len(claim.Key)-1, n; left > 0; i, left = i-1, left/10 {
+			claim.Key[i] = byte('0' + left%10)
+		}
+		if err := cycle(m, claim); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkAddDeleteParallel(b *testing.B) {
 	m := bench(b)
 	var clients atomic.Int64

@@ -38,13 +38,13 @@ func (sh *shard) changed(it *item, kind ledger.Kind, now time.Duration) {
 }
 
 // pastFor returns the past that records an event of a held lock. A grant that nobody
-// waited for takes no memory of its own. The end of a hold does, but no more than the
-// ledger is allowed for locks that nobody holds.
+// waited for takes no memory of its own. The end of a hold does, if locks of its class come again,
+// but no more than the ledger is allowed for locks that nobody holds.
 func (sh *shard) pastFor(it *item, e *ledger.Event) *ledger.Past {
 	past := it.Attached.past
 	switch {
 	case e.Kind.EndsHold():
-		past = sh.ledger.Own(past, it.Key())
+		past = sh.ledger.Ended(past, it.Key(), e.Kind)
 	case past != nil:
 		return sh.pastOf(it)
 	case e.Waited && sh.hasRoom(ledger.PastBytes):

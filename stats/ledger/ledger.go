@@ -28,6 +28,7 @@ func New(shared *Shared, keys, classes int) *Ledger {
 	l.keys, _ = simplelru.NewLRU(max(1, keys), func(_ string, p *Past) {
 		p.listed = false
 		l.weigh(p)
+		p.class.forgot(p)
 	})
 	l.classes, _ = simplelru.NewLRU(max(1, classes), func(_ string, c *class) { c.listed = false })
 	return l
@@ -99,6 +100,15 @@ func (l *Ledger) Own(p *Past, key []byte) *Past {
 	return own
 }
 
+// Ended returns the Past in which to note the end of a hold: the lock's own or, after a release in
+// a class whose locks hardly ever come again, perhaps the one that all of them share.
+func (l *Ledger) Ended(p *Past, key []byte, kind Kind) *Past {
+	if p != nil && p.IsShared() && kind == Released && !p.class.isWorthKeeping() {
+		return p
+	}
+	return l.Own(p, key)
+}
+
 // Of is the Past of a lock that nobody holds, a new one if nothing is known of it.
 func (l *Ledger) Of(key []byte) *Past {
 	p, ok := l.keys.Get(stringOf(key))
@@ -164,10 +174,10 @@ func (l *Ledger) Contended(p *Past) *Contention {
 	return p.contention
 }
 
-// keep puts a Past back among those that are remembered; it may have been forgotten
-// while the lock was held.
+// keep puts a Past back among those that are remembered, and its class; either may have been
+// forgotten while the lock was held.
 func (l *Ledger) keep(p *Past) {
-	if !p.listed {
+	if !p.listed && !p.IsShared() {
 		p.listed = true
 		l.weigh(p)
 		l.keys.Add(p.key, p)

@@ -244,6 +244,71 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// end notes a hold that ends in one of its ways, as package locks does, and reports whether the lock is
+// remembered for it.
+func (l *Ledger) end(key string, kind Kind) bool {
+	p := l.Granted([]byte(key))
+	l.Note(p, &Event{Kind: Granted, Now: time.Second})
+	l.Note(l.Ended(p, []byte(key), kind), &Event{Kind: kind, Now: 2 * time.Second, Took: time.Second, Token: 7})
+	return l.Known([]byte(key)) != nil
+}
+
+// Of a class whose locks are used once, few are remembered. Everything is counted all the same.
+func TestLocksUsedOnce(t *testing.T) {
+	const remembered, jobs = 10, 10_000
+	_, all := books(1, remembered, 10, 10)
+	l := all[0]
+	kept := 0
+	for i := range jobs {
+		if l.end(fmt.Sprint("job:", i), Released) {
+			kept++
+		}
+	}
+	if most := remembered + reuseLeast + jobs/keptOf + 1; kept > most {
+		t.Errorf("%d of %d were remembered, want at most %d", kept, jobs, most)
+	}
+	var class stats.Record
+	l.MergeClass("job", &class)
+	if class.Count(stats.Acquired) != jobs || class.Count(stats.Released) != jobs || l.Totals().Count(stats.Released) != jobs || class.Hold.Mean() != float64(time.Second) {
+		t.Errorf("the class knows %+v", class)
+	}
+	if got := l.Likely([]byte("job:x")); got.Hold.Count() != 0 {
+		t.Errorf("the locks that are not known have a past: %+v", got.Record)
+	}
+	if !l.end("job:late", Expired) || l.Known([]byte("job:late")).ExpiredToken() != 7 {
+		t.Error("a hold that has expired is not remembered: its release would not count as late")
+	}
+	wanted := l.Of([]byte("job:wanted"))
+	l.Contended(wanted)
+	if !l.end("job:wanted", Released) {
+		t.Error("a lock that was wanted is not remembered")
+	}
+	if !l.end("other:1", Released) {
+		t.Error("a lock of another class is not remembered")
+	}
+}
+
+// When the locks of a class come again, they are remembered again.
+func TestLocksComeAgain(t *testing.T) {
+	_, all := books(1, 100, 10, 10)
+	l := all[0]
+	for i := range 10_000 {
+		l.end(fmt.Sprint("job:", i), Released)
+	}
+	for range 10_000 {
+		known := 0
+		for i := range 90 {
+			if l.end(fmt.Sprint("job:user:", i), Released) {
+				known++
+			}
+		}
+		if known == 90 {
+			return
+		}
+	}
+	t.Error("they are not remembered in the end")
+}
+
 // A grant and a release of a known lock allocate nothing.
 func TestNoteDoesNotAllocate(t *testing.T) {
 	_, all := books(1, 10, 10, 10)

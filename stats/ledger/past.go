@@ -53,6 +53,7 @@ type class struct {
 	metrics *metrics // see tallied
 	law     *law     // nil until one of its locks was contended
 	unknown Past     // stands for those of its locks of which nothing else is known
+	reuse   reuse
 }
 
 // tallied is the metrics in which the class counts.
@@ -65,7 +66,9 @@ func (c *class) tallied() *metrics {
 
 // age lets the past of the lock and of its class fade.
 func (p *Past) age(now time.Duration) {
-	p.Age(now)
+	if !p.IsShared() {
+		p.Age(now)
+	}
 	p.class.Age(now)
 	if p.class.law != nil {
 		p.class.law.age(now)
@@ -73,7 +76,9 @@ func (p *Past) age(now time.Duration) {
 }
 
 func (p *Past) released(took time.Duration) {
-	p.Hold.Add(took)
+	if !p.IsShared() {
+		p.Hold.Add(took)
+	}
 	p.class.Hold.Add(took)
 	p.class.tallied().Hold.Add(took)
 	if p.HoldLaw != nil {
