@@ -31,6 +31,8 @@ require (
 	google.golang.org/grpc v1.83.2
 )
 
+require github.com/pelletier/go-toml/v2 v2.4.3
+
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect

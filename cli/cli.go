@@ -79,7 +79,8 @@ func run(args []string, s *daemon.Process) error {
 	}
 	return c.Run(&command.App{
 		Stdout: s.Stdout, Stderr: s.Stderr, Signals: s.Signals, Version: versionLine, ServerFlags: daemon.Flags(),
-		ServerHelp: func() error { return serve(s, []string{"--help"}) },
+		CheckConfig: daemon.CheckConfig,
+		ServerHelp:  func() error { return serve(s, []string{"--help"}) },
 	}, rest)
 }
 

@@ -39,6 +39,9 @@ func LoadCertificates(files CertificateFiles) (*Certificates, error) {
 	return c, c.Reload()
 }
 
+// Replace takes the certificates of other, and reads its files from now on. other is not used any more.
+func (c *Certificates) Replace(other *Certificates) { c.replace(&other.source) }
+
 func (files CertificateFiles) read() (*material, error) {
 	own, err := LoadPair(files.Chain, files.Key)
 	if err != nil {

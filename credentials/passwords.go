@@ -22,6 +22,9 @@ func LoadPasswords(path string) (*Passwords, error) {
 	return p, p.Reload()
 }
 
+// Replace takes the users of other, and reads its file from now on. other is not used any more.
+func (p *Passwords) Replace(other *Passwords) { p.replace(&other.source) }
+
 // Match reports whether the file has this user with this password. A user with a realm,
 // user@realm, may be in the file without it, and one without a realm may have this host's name
 // there, as in a password file of memcached's SASL. The time that it takes does not tell whether

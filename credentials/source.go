@@ -11,13 +11,21 @@ import (
 // source is a value that is read from files. The latest one that could be read is in use. Safe
 // for concurrent use.
 type source[T any] struct {
-	paths   []string
-	read    func() (*T, error)
 	current atomic.Pointer[T]
 
 	mu     sync.Mutex // guards what follows
+	paths  []string
+	read   func() (*T, error)
 	seen   []os.FileInfo
 	loaded time.Time
+}
+
+// replace takes what another source has read, and its files from now on. Nobody else uses the other.
+func (s *source[T]) replace(other *source[T]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paths, s.read, s.seen, s.loaded = other.paths, other.read, other.seen, other.loaded
+	s.current.Store(other.current.Load())
 }
 
 // Reload reads the files again. If that fails, what was read before stays in use, and the
@@ -43,7 +51,11 @@ func (s *source[T]) Changed() bool {
 }
 
 // Files returns the paths of the files.
-func (s *source[T]) Files() []string { return s.paths }
+func (s *source[T]) Files() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.paths
+}
 
 // Loaded returns when the value in use was read.
 func (s *source[T]) Loaded() time.Time {

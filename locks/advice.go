@@ -49,7 +49,7 @@ type adviser struct {
 // adviser returns an adviser that knows the present hold of a lock, but not its past: see
 // know.
 func (sh *shard) adviser(it *item, now time.Duration) (a adviser) {
-	config := &sh.m.config
+	config := sh.m.config()
 	a.byRank = config.RetryByRank
 	a.Now, a.Since, a.Max = now, it.Attached.since, config.RetryMax
 	a.Spacing = time.Duration(float64(time.Second) / config.RetryRate)

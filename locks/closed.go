@@ -54,8 +54,9 @@ func (sh *shard) closeAfter(it *item, why ending, now time.Duration) {
 	if why != expiry && why != withdrawal {
 		return
 	}
-	for i := range sh.m.config.LockDelays {
-		if d := &sh.m.config.LockDelays[i]; d.Pattern.Match(it.Key()) {
+	delays := sh.m.config().LockDelays
+	for i := range delays {
+		if d := &delays[i]; d.Pattern.Match(it.Key()) {
 			if until := expiresAt(d.Delay, now); until > max(now, sh.m.settled) {
 				sh.close(string(it.Key()), until)
 			}
@@ -154,7 +155,7 @@ func (sh *shard) retryClosed(key []byte, now time.Duration) time.Duration {
 	if wait == 0 {
 		return 0
 	}
-	return time.Duration(stats.RetryMs(now, now+wait, sh.m.config.RetryMax)) * time.Millisecond
+	return time.Duration(stats.RetryMs(now, now+wait, sh.m.config().RetryMax)) * time.Millisecond
 }
 
 // Settling returns how much longer the server grants no lock after its start.

@@ -99,7 +99,7 @@ func (m *Manager) Join(f *Fetch) Sight {
 func (sh *shard) see(f *Fetch, hash uint64, now time.Duration) (*item, Sight) {
 	it := sh.find(hash, f.Key, now)
 	if it != nil {
-		if len(sh.m.config.EarlyPolicies) > 0 && sh.isEarly(it, f, hash, now) {
+		if len(sh.m.config().EarlyPolicies) > 0 && sh.isEarly(it, f, hash, now) {
 			return nil, Missing
 		}
 		return it, Present
@@ -183,7 +183,7 @@ func (sh *shard) keeps(it *item, now time.Duration) bool {
 
 // keptUntil is until when an item is kept beyond its expiry, 0 if it is not.
 func (sh *shard) keptUntil(it *item) time.Duration {
-	if len(sh.m.config.StalePolicies) == 0 || held(it) || it.Attached.line != nil ||
+	if len(sh.m.config().StalePolicies) == 0 || held(it) || it.Attached.line != nil ||
 		it.Has(store.Flushed) || it.Has(store.Stale) || it.Has(store.Spent) || it.Has(store.Won) && len(it.Value()) == 0 {
 		return 0
 	}

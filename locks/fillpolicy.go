@@ -51,25 +51,25 @@ func (c *Config) hasFills() bool {
 // fillPolicy returns what the policies say of a key: of each kind, the first match counts. A
 // key that LockKeys names is a lock, and is left alone.
 func (m *Manager) fillPolicy(key []byte) (p fillPolicy) {
-	for i := range m.config.HoldPolicies {
-		if x := &m.config.HoldPolicies[i]; x.Pattern.Match(key) {
+	for i := range m.config().HoldPolicies {
+		if x := &m.config().HoldPolicies[i]; x.Pattern.Match(key) {
 			p.hold = x.For
 			break
 		}
 	}
-	for i := range m.config.StalePolicies {
-		if x := &m.config.StalePolicies[i]; x.Pattern.Match(key) {
+	for i := range m.config().StalePolicies {
+		if x := &m.config().StalePolicies[i]; x.Pattern.Match(key) {
 			p.stale = x.For
 			break
 		}
 	}
-	for i := range m.config.EarlyPolicies {
-		if x := &m.config.EarlyPolicies[i]; x.Pattern.Match(key) {
+	for i := range m.config().EarlyPolicies {
+		if x := &m.config().EarlyPolicies[i]; x.Pattern.Match(key) {
 			p.beta = x.Beta
 			break
 		}
 	}
-	if !p.isZero() && len(m.config.LockKeys) > 0 && matcher(m.config.LockKeys).match(key) {
+	if !p.isZero() && len(m.config().LockKeys) > 0 && matcher(m.config().LockKeys).match(key) {
 		return fillPolicy{}
 	}
 	return p
@@ -78,7 +78,7 @@ func (m *Manager) fillPolicy(key []byte) (p fillPolicy) {
 // isLockKey reports whether an add of the key is a claim. Where nobody has said which keys are
 // locks, all are but those with a policy for fills.
 func (m *Manager) isLockKey(key []byte) bool {
-	if m.hasFills && len(m.config.LockKeys) == 0 {
+	if m.hasFills && len(m.config().LockKeys) == 0 {
 		return m.fillPolicy(key).isZero()
 	}
 	return m.matches.match(key)

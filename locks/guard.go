@@ -29,7 +29,7 @@ type lateRelease struct {
 
 // isGuarded reports whether late releases of the lock of a key end no hold.
 func (m *Manager) isGuarded(key []byte) bool {
-	return m.guards && matcher(m.config.GuardRelease).match(key)
+	return m.guards && matcher(m.config().GuardRelease).match(key)
 }
 
 // loses records that the hold of an item has expired.

@@ -39,7 +39,7 @@ var (
 // Manager owns all items and locks. Its methods may be called from any
 // goroutine, but those that take a Session only from the session's.
 type Manager struct {
-	config   Config
+	live     atomic.Pointer[Config] // never changed in place
 	logger   zerolog.Logger
 	seed     maphash.Seed
 	shards   []*shard
@@ -85,7 +85,6 @@ type Manager struct {
 func NewManager(c Config) *Manager {
 	c.setDefaults()
 	m := &Manager{
-		config:    c,
 		logger:    c.Logger,
 		circleLog: c.Logger.Sample(&zerolog.BurstSampler{Burst: maxCirclesLogged, Period: time.Second}),
 		lostLog:   c.Logger.Sample(&zerolog.BurstSampler{Burst: maxLostLogged, Period: time.Second}),
@@ -96,6 +95,7 @@ func NewManager(c Config) *Manager {
 		journal:   c.Journal,
 		wake:      make(chan struct{}, 1),
 	}
+	m.live.Store(&c)
 	m.strict = m.journal != nil && m.journal.Strict()
 	m.startClock()
 	m.books = ledger.NewShared(c.ClassDelimiter, c.StatsClasses, c.NamedClasses)
@@ -142,7 +142,10 @@ func (c *Config) setDefaults() {
 }
 
 // Config returns the Manager's configuration, defaults filled in.
-func (m *Manager) Config() Config { return m.config }
+func (m *Manager) Config() Config { return *m.config() }
+
+// config is the configuration in effect.
+func (m *Manager) config() *Config { return m.live.Load() }
 
 // now is the Manager's clock: monotonic, so that setting the wall clock changes
 // no lease.
@@ -159,8 +162,8 @@ func (m *Manager) startClock() {
 		at = max(at, m.journal.Now())
 	}
 	m.epoch = time.Now().Add(-at)
-	if m.config.Settle > 0 {
-		m.settled = at + m.config.Settle
+	if m.config().Settle > 0 {
+		m.settled = at + m.config().Settle
 	}
 	m.measureDrift()
 }
@@ -181,7 +184,10 @@ func (m *Manager) nextToken() uint64 { return m.token.Add(1) }
 func (m *Manager) isChosen(id uint64) bool { return id > m.token.Load() }
 
 // owns reports whether this node serves the key, whose shard is locked.
-func (m *Manager) owns(key []byte) bool { return m.config.Owned == nil || m.config.Owned(key) }
+func (m *Manager) owns(key []byte) bool {
+	owned := m.config().Owned
+	return owned == nil || owned(key)
+}
 
 // shardOf returns the key's shard and its hash. The low bits choose the shard,
 // the high ones the bucket.
@@ -201,12 +207,12 @@ func (m *Manager) addWaiter() {
 }
 
 // crowded reports whether MaxWaitersTotal is reached.
-func (m *Manager) crowded() bool { return m.waiters.Load() >= int64(m.config.MaxWaitersTotal) }
+func (m *Manager) crowded() bool { return m.waiters.Load() >= int64(m.config().MaxWaitersTotal) }
 
 // SetMemoryLimit changes the memory limit, in bytes, and evicts down to it.
 func (m *Manager) SetMemoryLimit(limit int64) {
 	m.limit.Store(limit)
-	if !m.config.NoEvict {
+	if !m.config().NoEvict {
 		m.evictAnywhere(0)
 	}
 }

@@ -19,8 +19,9 @@ const aMoment = 50 * time.Millisecond
 // first, so that the session might never find it free. In line it gets the place of its
 // first refusal.
 func (m *Manager) UnaskedWait(key []byte, s *Session) time.Duration {
-	for i := range m.config.WaitPolicies {
-		if p := &m.config.WaitPolicies[i]; p.Pattern.Match(key) {
+	policies := m.config().WaitPolicies
+	for i := range policies {
+		if p := &policies[i]; p.Pattern.Match(key) {
 			return p.Wait
 		}
 	}

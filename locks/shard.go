@@ -80,9 +80,9 @@ func newShard(m *Manager, keys int) *shard {
 		table:  store.New[hold](),
 		lines:  make(map[string]*line),
 		closed: make(map[string]*closedLock),
-		ledger: ledger.New(m.books, keys, m.config.StatsClasses),
+		ledger: ledger.New(m.books, keys, m.config().StatsClasses),
 	}
-	if m.config.Owned != nil {
+	if m.config().Owned != nil {
 		sh.ids = newClaimIDs()
 	}
 	if m.hasFills {
@@ -437,7 +437,7 @@ func (sh *shard) total() int64 { return sh.m.used.Load() + sh.bytes() - sh.settl
 // evicted.
 func (sh *shard) hasRoom(need int64) bool {
 	limit := sh.m.limit.Load()
-	return limit == 0 || sh.total()+need <= limit || sh.table.Oldest() != nil && !sh.m.config.NoEvict
+	return limit == 0 || sh.total()+need <= limit || sh.table.Oldest() != nil && !sh.m.config().NoEvict
 }
 
 // evict removes the items used longest ago until need more bytes fit into
@@ -449,7 +449,7 @@ func (sh *shard) evict(need int64, keep *item) bool {
 	}
 	for sh.total()+need > limit {
 		it := sh.table.Oldest()
-		if it == nil || it == keep || sh.m.config.NoEvict {
+		if it == nil || it == keep || sh.m.config().NoEvict {
 			// A search for room in other shards must count this one in full, or it would
 			// find room that does not exist.
 			sh.settle(0)

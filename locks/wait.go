@@ -82,7 +82,7 @@ func (w *Waiting) Key() []byte { return w.claim.Key }
 // errNoRoom if there is no memory for it.
 func (sh *shard) admit(c *Put, l *line, it *item) error {
 	switch {
-	case l.Queue.Len() >= sh.m.config.MaxWaiters || sh.m.crowded() || sh.m.ending.Load():
+	case l.Queue.Len() >= sh.m.config().MaxWaiters || sh.m.crowded() || sh.m.ending.Load():
 		return ErrNotStored
 	case !sh.evict(int64(len(c.Key)+len(c.Value)), it): // the line has been counted
 		return errNoRoom
@@ -136,7 +136,7 @@ func (sh *shard) enqueue(c *Put, hash uint64, wait *Wait, it *item, now time.Dur
 	sh.claims += w.size()
 	sh.settle(settleStep)
 	sh.m.addWaiter()
-	limit := sh.m.config.MaxWait
+	limit := sh.m.config().MaxWait
 	w.goesOn = wait.GoesOn || wait.Named && wait.For > limit // a client that asks for more will wait on
 	w.waitEnd = expiresAt(min(wait.For, limit-wait.Waited), now)
 	deadline := w.waitEnd
@@ -371,8 +371,8 @@ func (m *Manager) takeBackUnheard(key []byte, token uint64) *Waiting {
 }
 
 func (m *Manager) withdrawElsewhere(key []byte, token uint64) {
-	if m.config.Withdraw != nil {
-		m.config.Withdraw(key, token)
+	if m.config().Withdraw != nil {
+		m.config().Withdraw(key, token)
 	}
 }
 

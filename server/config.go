@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
+	"github.com/lockcached/lockcached/stats"
 )
 
 // Config configures a Server. Only Locks is required.
@@ -90,6 +91,7 @@ type Settings struct {
 	NoLRUCrawler, NoLRUMaintainer bool   // -o no_lru_crawler ...: "stats" leaves out their counters
 	AuthFile                      string // -Y; "" prints no
 	TLS                           TLSSettings
+	More                          []stats.Field // what follows the others
 }
 
 // TLSSettings are the values of memcached's -o ssl_....
@@ -111,3 +113,11 @@ const (
 	// Long enough for a person who types a value by hand.
 	DefaultRequestTimeout = time.Minute
 )
+
+// Reconfigure puts into effect what can change of c while the Server runs: MaxConns, and of Settings
+// the AuthFile, TLS and More. It closes no connection: if there are more than MaxConns, no further
+// ones are served until enough have gone.
+func (s *Server) Reconfigure(c Config) {
+	c.setDefaults()
+	s.live.Store(&c)
+}

@@ -20,7 +20,7 @@ func (s *Server) turnAway(nc net.Conn) {
 func (s *Server) register(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing || len(s.conns) >= s.config.MaxConns {
+	if s.closing || len(s.conns) >= s.live.Load().MaxConns {
 		return false
 	}
 	s.counts.total.Add(1)

@@ -23,6 +23,7 @@ var ErrClosed = errors.New("server: closed")
 // Server serves any number of listeners from one Manager.
 type Server struct {
 	config  Config
+	live    atomic.Pointer[Config] // config, with what Reconfigure has changed
 	locks   *locks.Manager
 	itemMax int
 	// The memory left for requests that have not arrived completely, and for unread answers.
@@ -93,6 +94,7 @@ func New(c Config) *Server {
 		unfinished: protocol.NewAllowance(c.Locks.Config().MemoryLimit),
 		unread:     protocol.NewAllowance(unreadShare * c.Locks.Config().MemoryLimit),
 	}
+	s.live.Store(&c)
 	s.pauses.longest = int64(c.Pause)
 	if c.NoBatchCalls {
 		s.aios.refuse(errBatchCallsOff)

@@ -151,7 +151,7 @@ func (s *Server) connectionCounts(l *sheet) {
 	s.mu.Lock()
 	current := uint64(len(s.conns))
 	s.mu.Unlock()
-	l.num("max_connections", uint64(s.config.MaxConns))
+	l.num("max_connections", uint64(s.live.Load().MaxConns))
 	l.num("curr_connections", current)
 	l.num("total_connections", s.counts.total.Load())
 	l.num("rejected_connections", s.counts.rejected.Load())

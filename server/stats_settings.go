@@ -35,7 +35,7 @@ func (s *Server) settings() []field {
 	var l sheet
 	num := func(name string, n int) { l.text(name, strconv.Itoa(n)) }
 	num("maxbytes", int(s.locks.Totals().LimitBytes))
-	num("maxconns", s.config.MaxConns)
+	num("maxconns", s.live.Load().MaxConns)
 	num("tcpport", set.TCPPort)
 	num("udpport", set.UDPPort)
 	l.text("inter", orNull(set.Inter))
@@ -89,7 +89,7 @@ func (s *Server) settings() []field {
 	l.text("memory_file", "NULL")
 	l.text("client_flags_size", "4")
 	l.text("batch_calls", yesNo(s.BatchCalls() == nil))
-	return l
+	return append(l, s.live.Load().Settings.More...)
 }
 
 // textLogin is the file with which clients of the text protocol can log in, or no.
@@ -97,7 +97,7 @@ func (s *Server) textLogin() string {
 	if s.config.Dialects == protocol.BinaryOnly {
 		return "no"
 	}
-	return cmp.Or(s.config.Settings.AuthFile, "no")
+	return cmp.Or(s.live.Load().Settings.AuthFile, "no")
 }
 
 // extstoreSettings adds the settings of extstore, which this server does not have.
@@ -113,7 +113,7 @@ func extstoreSettings(l *sheet) {
 const pemFormat = "1"
 
 func (s *Server) tlsSettings(l *sheet) {
-	set, enabled := &s.config.Settings.TLS, s.config.Certificates != nil
+	set, enabled := &s.live.Load().Settings.TLS, s.config.Certificates != nil
 	l.text("ssl_enabled", yesNo(enabled))
 	l.text("ssl_chain_cert", orNull(set.Chain))
 	l.text("ssl_key", orNull(set.Key))

@@ -35,7 +35,7 @@ func (s *Server) Snapshot() Snapshot {
 		Started:          s.started,
 		UserCPU:          time.Duration(usage.Utime.Nano()),
 		SystemCPU:        time.Duration(usage.Stime.Nano()),
-		MaxConnections:   s.config.MaxConns,
+		MaxConnections:   s.live.Load().MaxConns,
 		TotalConnections: s.counts.total.Load(),
 		Rejected:         s.counts.rejected.Load(),
 		IdleKicks:        s.counts.idleKicks.Load(),

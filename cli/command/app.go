@@ -18,7 +18,8 @@ type App struct {
 	Signals        <-chan os.Signal // all but SIGHUP end a command that would run on
 	Version        string           // the answer to "lockcached version"
 	ServerFlags    []argv.Flag      // flags that a command line may have, too
-	ServerHelp     func() error     // prints the server's help
+	CheckConfig    func(path string) (faults []string)
+	ServerHelp     func() error // prints the server's help
 }
 
 // print writes a document as JSON, or the text.

@@ -122,7 +122,7 @@ func receiveSignals() chan os.Signal {
 func (l *claimCommand) obtain(a *App, signals <-chan os.Signal, opts ...client.Option) (*client.Client, *client.Lock, error) {
 	l.log = zerolog.Nop()
 	if l.verbose {
-		l.log = logging.New(a.Stderr, logging.Auto, zerolog.DebugLevel)
+		l.log = logging.New(a.Stderr, logging.Auto, logging.NewLevel(zerolog.DebugLevel))
 	}
 	if err := l.connect(); err != nil {
 		return nil, nil, err

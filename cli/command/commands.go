@@ -22,6 +22,7 @@ func allCommands() commands {
 		{name: "stats", args: "[WORD...]", about: "print what a server counts", task: newStats, notes: statsNotes},
 		{name: "ping", about: "see which servers answer, how fast, and what they are", task: newPing},
 		{name: "cluster", args: "status | add NAME=HOST:PORT | remove NAME | backup FILE | restore FILE", about: "look at a cluster, and change of which nodes it consists", task: newCluster, notes: clusterNotes},
+		{name: "config", args: "check FILE", about: "check a configuration file of the server", task: newConfig, notes: configNotes},
 		{name: completionWord, args: "bash | zsh | fish", about: "print a script that completes commands and keys in a shell", task: func() task { return &completionCommand{commands: allCommands()} }, notes: completionNotes},
 		{name: "version", about: "print the version of this program", task: newVersion},
 		{name: "help", args: "[COMMAND]", about: "print the help of a command", task: func() task { return &helpCommand{commands: allCommands()} }},

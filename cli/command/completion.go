@@ -114,6 +114,8 @@ func (c *Command) complete(words []string, last string, all commands) (found []s
 		return keys(options, words)
 	case c.name == completionWord:
 		return []string{"bash", "fish", "zsh"}
+	case c.name == "config" && len(words) == 0:
+		return []string{"check"}
 	case c.name == "help":
 		return all.names()
 	case c.name == "stats":

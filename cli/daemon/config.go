@@ -62,6 +62,10 @@ type config struct {
 	logFormat       string
 	logLevel        string
 
+	settings   *settings // what the rest was made of
+	configFile string    // of --config; "" for none
+	watch      bool      // apply the file again when it changes
+
 	ignored  []string // flags without effect, for one line in the log
 	warnings []string // what else is logged at the start
 }

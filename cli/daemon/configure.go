@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
 	"github.com/rs/zerolog"
 	urfave "github.com/urfave/cli/v2"
@@ -51,22 +50,15 @@ func readConfig(args []string) (*config, error) {
 	return c, err
 }
 
-// configure reads the flags that urfave/cli collected. Those in named are from the command
-// line, the others from the environment.
+// configure makes the configuration of flags, variables and the file of --config.
 func configure(ctx *urfave.Context, named, rest []string, warnings func() []string) (*config, error) {
-	onCommandLine := make(map[string]bool)
-	for _, arg := range named {
-		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
-		onCommandLine[name] = true
+	s, err := collect(ctx, named)
+	if err != nil {
+		return nil, err
 	}
-	c := newConfig()
-	for i := range flags {
-		f := &flags[i]
-		for _, value := range f.values(ctx) {
-			if err := c.apply(f, value, onCommandLine[f.long]); err != nil {
-				return nil, err
-			}
-		}
+	c, err := s.config()
+	if err != nil {
+		return nil, err
 	}
 	c.ignored = append(c.ignored, rest...)
 	if warnings != nil {
@@ -76,32 +68,19 @@ func configure(ctx *urfave.Context, named, rest []string, warnings func() []stri
 }
 
 // apply puts one value of one flag into the configuration.
-func (c *config) apply(f *flag, value string, onCommandLine bool) error {
-	where := f.env() + "=" + value
-	switch {
-	case onCommandLine && f.isSwitch():
-		where = f.name()
-	case onCommandLine:
-		where = f.name() + " " + value
-	case value == "":
-		return nil // this is how a compose file leaves a variable unset
-	case f.long == "port" && strings.Contains(value, "://"):
-		// Kubernetes sets this in every pod beside a service called lockcached.
-		c.ignored = append(c.ignored, where)
-		return nil
-	}
+func (c *config) apply(f *flag, g given) error {
 	if f.isSwitch() {
-		if isOn, err := strconv.ParseBool(value); err != nil {
-			return exit.Refuse(where, "should be true or false")
+		if isOn, err := strconv.ParseBool(g.value); err != nil {
+			return exit.Refuse(g.where, "should be true or false")
 		} else if !isOn {
 			return nil
 		}
 	}
-	if err := f.set(c, value); err != nil {
-		return exit.Refuse(where, err.Error())
+	if err := f.set(c, g.value); err != nil {
+		return exit.Refuse(g.where, err.Error())
 	}
 	if f.ignored {
-		c.ignored = append(c.ignored, where)
+		c.ignored = append(c.ignored, g.where)
 	}
 	return nil
 }
@@ -132,6 +111,9 @@ func (c *config) finish() error {
 	}
 	if err := c.finishCluster(); err != nil {
 		return err
+	}
+	if c.watch && c.configFile == "" {
+		return exit.Refuse("--config-watch", "needs --config, the file to watch, such as --config /etc/lockcached/lockcached.toml")
 	}
 	if c.threads > manyThreads {
 		c.warn("-t %d: more threads than processors make nothing faster", c.threads)

@@ -57,20 +57,10 @@ func (s *service) loadSecrets() error {
 		if err != nil {
 			return exit.Refuse("-Y", err.Error())
 		}
-		c.server.Authenticate = passwords.Match
+		c.server.Authenticate, s.passwords = passwords.Match, passwords
 		s.secrets = append(s.secrets, &secret{"passwords", passwords, s.log})
 	}
 	return nil
-}
-
-// reload reads all files again, for SIGHUP.
-func (s *service) reload() {
-	if len(s.secrets) == 0 {
-		s.log.Info().Msg("nothing to reload")
-	}
-	for _, secret := range s.secrets {
-		_ = secret.Refresh() // it logs its error
-	}
 }
 
 // reloadChanged reads those secrets again whose files have changed.

@@ -71,7 +71,7 @@ func refuseAbsent(named []string) error {
 	for _, arg := range named {
 		name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
 		if f := byLong[name]; f.section == "" {
-			return newConfig().apply(f, value, true)
+			return newConfig().apply(f, f.fromLine(value))
 		}
 	}
 	return nil
@@ -79,8 +79,9 @@ func refuseAbsent(named []string) error {
 
 // serve runs the server, with a log that never waits for its reader.
 func (p *Process) serve(c *config) error {
-	log, queue := logging.Start(p.Stderr, c.logFormat, c.level())
+	level := logging.NewLevel(c.level())
+	log, queue := logging.Start(p.Stderr, c.logFormat, level)
 	defer queue.Close()
 	c.server.LogCounts = queue.Counts
-	return serve(c, log, p.Signals, p.reportServing)
+	return serve(c, log, level, p.Signals, p.reportServing)
 }

@@ -23,6 +23,13 @@ type flag struct {
 	// what would be right. For a switch it is called only if the switch is on. It is
 	// nil for flags that print something instead of serving.
 	set func(c *config, value string) error
+
+	// live is the mark of a flag that SIGHUP can change in the file of --config, and returns the
+	// value in effect, for the log and "stats settings". It is nil for flags that need a restart.
+	live func(c *config) string
+	// If isFixed, SIGHUP can change the value, but cannot add or remove it.
+	isFixed bool
+	joined  bool // its value is a list separated by commas
 }
 
 // The sections of the help, in order.
@@ -57,13 +64,16 @@ var flags = []flag{
 		usage: "connections that may wait to be accepted (default: 1024)"},
 
 	{short: "m", long: "memory-limit", arg: "num", section: memory, set: number(megabytes, 1, "the memory limit is a number of megabytes greater than 0"),
+		live:  shown(megabytes),
 		usage: "memory for items, in megabytes (default: 64)"},
 	{short: "M", long: "disable-evictions", section: memory, set: on(noEvict),
+		live:  shown(noEvict),
 		usage: "refuse new items when memory is full; held locks are never evicted anyway"},
 	{short: "I", long: "max-item-size", arg: "num", section: memory, set: setItemSize,
 		usage: "the largest item: bytes, or with suffix k or m (default: 1m, at least 1k)"},
 
 	{short: "c", long: "conn-limit", arg: "num", section: connections, set: number(maxConns, 1, "maximum connections must be greater than 0"),
+		live:  shown(maxConns),
 		usage: "connections at a time (default: 1024)"},
 	{short: "R", long: "max-reqs-per-event", arg: "num", section: connections,
 		set:   number(reqsPerEvent, 1, "number of requests per event must be greater than 0"),
@@ -84,12 +94,16 @@ var flags = []flag{
 	{short: "Z", long: "enable-ssl", section: security, set: on(enableTLS),
 		usage: "speak TLS 1.2 or 1.3, with the certificate of --tls-cert or -o ssl_chain_cert"},
 	{long: "tls-cert", arg: "file", section: security, set: setCertificate,
+		live: shown(tlsChain), isFixed: true,
 		usage: "the server's certificate with its chain, in PEM; turns TLS on"},
 	{long: "tls-key", arg: "file", section: security, set: text(tlsKey, "a file name"),
+		live: shown(tlsKey), isFixed: true,
 		usage: "its private key, unless that is in the same file"},
 	{long: "tls-ca", arg: "file", section: security, set: setClientCA,
+		live: shown(tlsCA), isFixed: true,
 		usage: "require client certificates that one of these authorities has signed"},
 	{short: "Y", long: "auth-file", arg: "file", section: security, set: text(authFile, "a file name"),
+		live: shown(authFile), isFixed: true,
 		usage: "require a user and a password: lines user:password, as in memcached"},
 	{short: "S", long: "enable-sasl", section: security, set: on(sasl),
 		usage: "only the binary protocol, whose clients log in with SASL; needs -Y"},
@@ -97,22 +111,31 @@ var flags = []flag{
 	{long: "lock-keys", arg: "pattern", many: true, section: locking, set: setLockKeys,
 		usage: "keys that are locks when added, as a glob: * ? [a-z] (default: every key)"},
 	{long: "wait", arg: "pattern=duration", many: true, section: locking, set: setWait,
+		live:  shownWaits,
 		usage: "let an add of a held lock wait in line; first match counts (default: none)"},
 	{long: "max-wait", arg: "duration", section: locking, set: interval(maxWait),
+		live:  shown(maxWait),
 		usage: "the longest wait that a client can ask for (default: 1m)"},
 	{long: "max-waiters", arg: "num", section: locking, set: number(maxWaiters, 1, "the line must hold at least 1 waiter"),
+		live:  shown(maxWaiters),
 		usage: "the longest line for one lock (default: 100000)"},
 	{long: "max-waiters-total", arg: "num", section: locking, set: number(maxWaitersTotal, 1, "there must be room for at least 1 waiter"),
+		live:  shown(maxWaitersTotal),
 		usage: "waiters for all locks together, pollers included (default: 1000000)"},
 	{long: "retry-rate", arg: "num", section: locking, set: rate(retryRate),
+		live:  shown(retryRate),
 		usage: "tries a second that the advice allows at one lock (default: 1000)"},
 	{long: "retry-rate-total", arg: "num", section: locking, set: rate(totalRetryRate),
+		live:  shown(totalRetryRate),
 		usage: "the same for all locks together (default: 20000)"},
 	{long: "retry-by-rank", section: locking, set: on(retryByRank),
+		live:  shown(retryByRank),
 		usage: "advise up to 64 pollers in their order: fairer, but slower"},
 	{long: "retry-max", arg: "duration", section: locking, set: interval(retryMax),
+		live:  shown(retryMax),
 		usage: "the longest delay before the next try that is advised (default: 1m)"},
 	{long: "lock-delay", arg: "glob=time", many: true, section: locking, set: setLockDelay,
+		live:  shownDelays,
 		usage: "keep a lock closed after an expiry, not after a release (default: none)"},
 	{long: "guard-release", arg: "pattern", many: true, section: locking, set: setGuardRelease,
 		usage: "refuse a late delete while another client holds the lock (default: none)"},
@@ -140,11 +163,13 @@ var flags = []flag{
 		usage: "with --fsync interval, how much time a power cut may lose (default: 1s)"},
 
 	{long: "cluster", arg: "nodes", section: clustering, set: setClusterNodes,
-		usage: "all nodes, NAME=HOST:PORT,...; each uses two ports (default: none)"},
+		joined: true,
+		usage:  "all nodes, NAME=HOST:PORT,...; each uses two ports (default: none)"},
 	{long: "node", arg: "name", section: clustering, set: setClusterNode,
 		usage: "which of them this is; --data is where it keeps its part"},
 	{long: "cluster-engine", arg: "urls", section: clustering, set: setClusterEngine,
-		usage: "an etcd that runs elsewhere, instead of the one within the nodes"},
+		joined: true,
+		usage:  "an etcd that runs elsewhere, instead of the one within the nodes"},
 	{long: "cluster-login", arg: "file", section: clustering, set: text(clusterLogin, "a file name"),
 		usage: "a line user:password for that etcd"},
 	{long: "cluster-clients", arg: "addr", section: clustering, set: setClusterClients,
@@ -171,6 +196,10 @@ var flags = []flag{
 	{short: "B", long: "protocol", arg: "name", section: commands, set: setProtocol,
 		usage: "what clients may speak: auto, ascii or binary (default: auto)"},
 
+	{long: "config", arg: "file", section: process, set: text(configFile, "a file name"),
+		usage: "a TOML file with flags by their long names; flags and variables win over it"},
+	{long: "config-watch", section: process, set: on(configWatch),
+		usage: "apply what can change when that file changes, as at SIGHUP"},
 	{short: "t", long: "threads", arg: "num", section: process, set: number(threads, 1, "number of threads must be greater than 0"),
 		usage: "processors to use (default: 4, or as many as there are)"},
 	{short: "u", long: "user", arg: "user", section: process, set: text(userName, "a user name"),
@@ -180,8 +209,10 @@ var flags = []flag{
 	{short: "d", long: "daemon", section: process, set: on(daemonOf),
 		usage: "serve in the background; what is logged is kept only if stderr is a file"},
 	{long: "drain", arg: "duration", section: process, set: duration(drain),
+		live:  shown(drain),
 		usage: "at SIGTERM, SIGINT or SIGUSR1, time to finish requests (default: 5s)"},
 	{short: "v", long: "verbose", counted: true, section: process, set: setVerbosity,
+		live:  shownLevel,
 		usage: "log more; -vv and -vvv log everything"},
 	{long: "metrics", arg: "addr", section: process, set: setMetrics,
 		usage: "serve /metrics and /healthz over HTTP: port, host:port or :port (default: off)"},
@@ -192,6 +223,7 @@ var flags = []flag{
 	{long: "log-format", arg: "format", section: process, set: oneOf(logFormat, logging.Auto, logging.JSON, logging.Console),
 		usage: "json, console, or auto: console on a terminal, else json (default: auto)"},
 	{long: "log-level", arg: "level", section: process, set: oneOf(logLevel, logging.Levels...),
+		live:  shownLevel,
 		usage: "trace, debug, info, warn or error (default: info, or as -v says)"},
 	{short: "h", long: "help", section: process, usage: "print this help"},
 	{short: "V", long: "version", section: process, usage: "print the version"},

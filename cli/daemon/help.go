@@ -31,6 +31,7 @@ A <duration> has a unit: 500ms, 5s, 1m30s.
 Environment:
   Every flag has a variable, its long name in capitals: LOCKCACHED_PORT=11212,
   LOCKCACHED_MEMORY_LIMIT=256, LOCKCACHED_DISABLE_FLUSH_ALL=true,
-  LOCKCACHED_WAIT='lock:*=200ms,job:*=2s'. A flag overrides its variable.
+  LOCKCACHED_WAIT='lock:*=200ms,job:*=2s'. A flag overrides its variable,
+  and that overrides the file of --config. SIGHUP applies the file again.
   MEMCACHED_PORT_FILENAME names a file to write the ports in use to.
 `

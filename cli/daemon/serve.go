@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/admin"
+	"github.com/lockcached/lockcached/cli/internal/logging"
 	"github.com/lockcached/lockcached/credentials"
 	"github.com/lockcached/lockcached/journal"
 	"github.com/lockcached/lockcached/locks"
@@ -23,13 +25,19 @@ import (
 type service struct {
 	config    *config
 	log       zerolog.Logger
+	level     *logging.Level // of log
 	signals   <-chan os.Signal
 	commanded chan string // the client's command that stops us
 	failed    chan error  // what Serve returned, one per listener
 	metrics   web
 
 	certificates *credentials.Certificates // nil without TLS
+	passwords    *credentials.Passwords    // nil without a password file
 	secrets      []*secret
+
+	manager *locks.Manager
+	server  *server.Server
+	reloads reloads
 
 	journal   *journal.Journal // nil if locks are kept in memory alone, or in a cluster
 	node      clusterNode      // nil for a single server
@@ -39,8 +47,8 @@ type service struct {
 
 // serve runs the server until a signal or the shutdown command ends it. It calls ready
 // when clients are accepted.
-func serve(c *config, log zerolog.Logger, signals <-chan os.Signal, ready func()) error {
-	s := &service{config: c, log: log, signals: signals, commanded: make(chan string, 1)}
+func serve(c *config, log zerolog.Logger, level *logging.Level, signals <-chan os.Signal, ready func()) error {
+	s := &service{config: c, log: log, level: level, signals: signals, commanded: make(chan string, 1)}
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -123,10 +131,13 @@ func (s *service) start(ctx context.Context, manager *locks.Manager, listeners [
 	if c.shutdownCommand {
 		c.server.Shutdown = s.command
 	}
+	c.server.Settings.More = s.rows()
 	srv := server.New(c.server)
+	s.manager, s.server = manager, srv
 	s.failed = make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { s.failed <- s.accept(srv, l) }()
+		config := c.tlsFor(l)
+		go func() { s.failed <- s.accept(srv, l, config) }()
 	}
 	go s.feedWatchdog(ctx, manager, srv)
 	metrics := admin.Config{
@@ -145,9 +156,9 @@ func (s *service) start(ctx context.Context, manager *locks.Manager, listeners [
 	return srv
 }
 
-// accept serves a listener, with TLS if its clients have to speak that.
-func (s *service) accept(srv *server.Server, l listener) error {
-	if config := s.config.tlsFor(l); config != nil {
+// accept serves a listener, with TLS if config is not nil.
+func (s *service) accept(srv *server.Server, l listener, config *tls.Config) error {
+	if config != nil {
 		return srv.ServeTLS(l.Listener, s.certificates.Config(config))
 	}
 	return srv.Serve(l.Listener)
@@ -167,8 +178,11 @@ func (s *service) command(graceful bool) {
 
 // wait returns nil when it is time to stop, or why the server cannot go on.
 func (s *service) wait() error {
+	if read := s.config.settings.file; read != nil {
+		s.reloads.seen = read.info
+	}
 	var check <-chan time.Time // never, if there are no files to check
-	if len(s.secrets) > 0 {
+	if len(s.secrets) > 0 || s.config.watch {
 		check = time.Tick(checkInterval)
 	}
 	var removed <-chan struct{} // never, for a single server
@@ -187,6 +201,9 @@ func (s *service) wait() error {
 			}
 			s.reloadNotified()
 		case <-check:
+			if s.config.watch {
+				s.reloadChangedConfig()
+			}
 			s.reloadChanged()
 		case why := <-s.commanded:
 			s.log.Info().Str("command", why).Msg("stopping")

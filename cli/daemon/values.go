@@ -61,6 +61,8 @@ func clusterPatience(c *config) *time.Duration { return &c.cluster.patience }
 func clusterSuspect(c *config) *time.Duration  { return &c.cluster.suspect }
 func clusterTick(c *config) *time.Duration     { return &c.cluster.tick }
 func sasl(c *config) *bool                     { return &c.sasl }
+func configFile(c *config) *string             { return &c.configFile }
+func configWatch(c *config) *bool              { return &c.watch }
 
 // A setter puts a value into the configuration.
 type setter = func(c *config, value string) error

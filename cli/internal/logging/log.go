@@ -23,7 +23,7 @@ const (
 var Levels = []string{"trace", "debug", "info", "warn", "error"}
 
 // New returns a logger that writes lines to w in one of the formats, and waits until w takes them.
-func New(w io.Writer, format string, level zerolog.Level) zerolog.Logger {
+func New(w io.Writer, format string, level *Level) zerolog.Logger {
 	terminal := isTerminal(w)
 	if format == Console || format == Auto && terminal {
 		w = zerolog.ConsoleWriter{
@@ -31,7 +31,7 @@ func New(w io.Writer, format string, level zerolog.Level) zerolog.Logger {
 			FieldsOrder: []string{"listen"}, FormatPrepare: plainLists,
 		}
 	}
-	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+	return zerolog.New(leveled{w, level}).Level(zerolog.TraceLevel).Sample(level).With().Timestamp().Logger()
 }
 
 // plainLists shows lists of words as people write them, without brackets and quotes.
@@ -59,7 +59,7 @@ func wordsOf(list []any) (words []string, ok bool) {
 }
 
 // Start is New for a log that never waits. Close the queue at the end.
-func Start(w io.Writer, format string, level zerolog.Level) (zerolog.Logger, *Queue) {
+func Start(w io.Writer, format string, level *Level) (zerolog.Logger, *Queue) {
 	queue := newQueue(w)
 	log := New(queue, format, level)
 	queue.dropped = func(n uint64) {

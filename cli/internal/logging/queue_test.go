@@ -30,7 +30,7 @@ func (s *stuck) Write(p []byte) (int, error) {
 func TestLogQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &stuck{open: make(chan struct{})}
-		log, queue := Start(out, JSON, zerolog.InfoLevel)
+		log, queue := Start(out, JSON, NewLevel(zerolog.InfoLevel))
 		log.Info().Msg("first")
 		synctest.Wait() // which is being written
 		const kept = 100
@@ -62,7 +62,7 @@ func TestLogQueue(t *testing.T) {
 func TestLogQueueAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &stuck{open: make(chan struct{})}
-		log, queue := Start(out, JSON, zerolog.InfoLevel)
+		log, queue := Start(out, JSON, NewLevel(zerolog.InfoLevel))
 		log.Info().Msg("nobody reads this")
 		began := time.Now()
 		queue.Close()
@@ -103,7 +103,7 @@ func TestFormats(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var b bytes.Buffer
-		log, queue := Start(&b, tt.format, zerolog.InfoLevel)
+		log, queue := Start(&b, tt.format, NewLevel(zerolog.InfoLevel))
 		log.Info().Msg("serving")
 		log.Debug().Msg("chatter")
 		queue.Close()
@@ -119,7 +119,7 @@ func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
 // Lines whose reader has gone are counted, but not reported.
 func TestLogOfNobody(t *testing.T) {
-	log, queue := Start(broken{}, JSON, zerolog.InfoLevel)
+	log, queue := Start(broken{}, JSON, NewLevel(zerolog.InfoLevel))
 	log.Info().Msg("x")
 	log.Info().Msg("y")
 	queue.Close()

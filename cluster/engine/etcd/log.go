@@ -40,6 +40,9 @@ type core struct {
 
 func (c *core) Enabled(level zapcore.Level) bool {
 	ours := levels[level]
+	if ours == zerolog.DebugLevel && !c.log.Debug().Enabled() {
+		return false // a level that can change is no part of the Logger
+	}
 	return ours >= c.log.GetLevel() && ours >= zerolog.GlobalLevel()
 }
 
