@@ -32,17 +32,12 @@ var (
 	lateReleases = byClass("lock_late_releases_total", "Deletes that were refused because their own hold had expired and somebody else held the lock.")
 )
 
-// fillCollector has the metrics of fills, and those of late releases, where there are policies
-// for them.
+// fillCollector has the metrics of fills and those of late releases, as soon as there are policies
+// for them: a reload may bring the first.
 type fillCollector struct{ locks *locks.Manager }
 
 func (f fillCollector) Describe(descs chan<- *prometheus.Desc) {
-	if f.locks.GuardsRelease() {
-		descs <- lateReleases
-	}
-	if !f.locks.Fills() {
-		return
-	}
+	descs <- lateReleases
 	for _, c := range fillCounters {
 		descs <- c.desc
 	}
@@ -55,7 +50,7 @@ func (f fillCollector) collect(c *locks.ClassMetrics, out chan<- prometheus.Metr
 	if f.locks.GuardsRelease() {
 		out <- prometheus.MustNewConstMetric(lateReleases, prometheus.CounterValue, float64(c.Count(stats.LateReleases)), c.Name)
 	}
-	if !f.locks.Fills() {
+	if !f.locks.HasFills() {
 		return
 	}
 	for _, x := range fillCounters {

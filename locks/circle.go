@@ -31,7 +31,8 @@ type claimant struct {
 	// gets that are held back, and the line that it stands in, whoever asked for that.
 	holds  []*Hold
 	inLine *line
-	lost   []lostHold // see isLateRelease
+	lost   []lostHold   // see isLateRelease
+	losses atomic.Int32 // how many those are, for who does not hold the mutex
 	// shared says that several clients use the connection, as those of a pool do: the one
 	// that holds a lock need not be the one that waits.
 	shared atomic.Bool

@@ -103,17 +103,3 @@ const (
 	DefaultTotalRetryRate = 20_000
 	DefaultRetryMax       = time.Minute
 )
-
-// Reconfigure puts the policies and bounds of c into effect: WaitPolicies, LockDelays, NoEvict, and
-// all about waiting and advice. Fields that cannot change while the Manager lives keep their values:
-// LockKeys, ItemSizeMax, Settle, and those about statistics, the journal, the cluster and the log. So
-// does MemoryLimit, for which there is SetMemoryLimit. Holds, waits and closed locks go on as they
-// began.
-func (m *Manager) Reconfigure(c Config) {
-	c.setDefaults()
-	old := m.config()
-	c.LockKeys, c.ItemSizeMax, c.Settle, c.MemoryLimit = old.LockKeys, old.ItemSizeMax, old.Settle, old.MemoryLimit
-	c.StatsKeys, c.StatsClasses, c.NamedClasses, c.ClassDelimiter = old.StatsKeys, old.StatsClasses, old.NamedClasses, old.ClassDelimiter
-	c.Journal, c.Owned, c.Withdraw, c.Logger = old.Journal, old.Owned, old.Withdraw, old.Logger
-	m.live.Store(&c)
-}

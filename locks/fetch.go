@@ -80,7 +80,7 @@ func (m *Manager) Join(f *Fetch) Sight {
 		return Unknown
 	}
 	now := sh.now(f.Session)
-	p := m.fillPolicy(f.Key)
+	p := m.config().fillPolicy(f.Key)
 	if p.isZero() || sh.find(hash, f.Key, now) != nil {
 		return Unknown
 	}
@@ -89,7 +89,7 @@ func (m *Manager) Join(f *Fetch) Sight {
 	case x == nil || x.filler == nil:
 		sh.beginFill(x, f, hash, p, false, now)
 		return Missing
-	case sh.kept != nil || x.filler == f.Session.claimant() || !x.holds || !sh.join(f.Back, x, f.As, now):
+	case sh.kept != nil || x.filler == f.Session.claimant() || !sh.join(f, x, p.hold, now):
 		return Unknown
 	}
 	return Held
@@ -104,7 +104,7 @@ func (sh *shard) see(f *Fetch, hash uint64, now time.Duration) (*item, Sight) {
 		}
 		return it, Present
 	}
-	p := sh.m.fillPolicy(f.Key)
+	p := sh.m.config().fillPolicy(f.Key)
 	if p.isZero() {
 		return nil, Missing
 	}
@@ -117,7 +117,7 @@ func (sh *shard) see(f *Fetch, hash uint64, now time.Duration) (*item, Sight) {
 	case kept != nil:
 		sh.countFill(x, fills.Stale, 1)
 		return kept, Old
-	case f.Back != nil && x.holds && sh.join(f.Back, x, f.As, now):
+	case f.Back != nil && sh.join(f, x, p.hold, now):
 		return nil, Held
 	default:
 		if x.tell(by, now) {
@@ -132,10 +132,11 @@ func (sh *shard) see(f *Fetch, hash uint64, now time.Duration) (*item, Sight) {
 // one.
 func (sh *shard) beginFill(x *filling, f *Fetch, hash uint64, p fillPolicy, early bool, now time.Duration) {
 	if x == nil {
-		if x = sh.makeFilling(f.Key, hash, p); x == nil {
+		if x = sh.makeFilling(f.Key, hash); x == nil {
 			return
 		}
 	}
+	x.policy = p
 	if sh.tellMiss(x, f.Session.claimant(), early, now) {
 		f.Session.rememberFill(x)
 	}
@@ -157,10 +158,10 @@ func (sh *shard) isEarly(it *item, f *Fetch, hash uint64, now time.Duration) boo
 		return true
 	}
 	left := it.Expires() - now
-	if !sh.fillings.book.MayBeEarly(sh.m.mostBeta, left) {
+	if !sh.fillings.book.MayBeEarly(sh.m.config().mostBeta, left) {
 		return false
 	}
-	p := sh.m.fillPolicy(f.Key)
+	p := sh.m.config().fillPolicy(f.Key)
 	if p.beta == 0 {
 		return false
 	}
@@ -187,7 +188,7 @@ func (sh *shard) keptUntil(it *item) time.Duration {
 		it.Has(store.Flushed) || it.Has(store.Stale) || it.Has(store.Spent) || it.Has(store.Won) && len(it.Value()) == 0 {
 		return 0
 	}
-	if p := sh.m.fillPolicy(it.Key()); p.stale > 0 {
+	if p := sh.m.config().fillPolicy(it.Key()); p.stale > 0 {
 		return expiresAt(p.stale, it.Expires())
 	}
 	return 0

@@ -1,6 +1,7 @@
 package locks
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -9,10 +10,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lockcached/lockcached/store"
 )
 
 // TestFillModel has clients get, store and delete a few keys, hang up and send more input while
-// they are held, and compares the Manager with a second implementation that goes through lists.
+// they are held, with policies that change, and compares the Manager with a second implementation
+// that goes through lists.
 // Nobody waits for a value that is there, and there is at most one filler for a key unless one
 // fell through.
 func TestFillModel(t *testing.T) {
@@ -41,7 +45,7 @@ func playFills(t *testing.T, seed uint64, steps int, hold, stale time.Duration) 
 		StalePolicies: []FillPolicy{{MustPattern("both:*"), stale}, {MustPattern("stale:*"), stale}},
 	}
 	bubble(t, config, func(t *testing.T, m *Manager) {
-		w := &fillWorld{t: t, m: m, random: rand.New(rand.NewPCG(seed, 0)), start: time.Now()}
+		w := &fillWorld{t: t, m: m, random: rand.New(rand.NewPCG(seed, 0)), start: time.Now(), hold: hold, stale: stale}
 		for _, name := range []string{"both", "hold", "stale"} {
 			k := &fillKey{name: name + ":x"}
 			if name != "stale" {
@@ -79,6 +83,8 @@ type fillWorld struct {
 	clients []*fillClient
 	stores  int
 	trace   []string
+
+	hold, stale time.Duration // of the first policies
 }
 
 // fillClient is a connection, and what it waits for.
@@ -102,6 +108,35 @@ func (p *fillWait) Decided()        { p.decided.Store(true) }
 func (p *fillWait) Hurried()        {}
 func (p *fillWait) HoldBack() *Hold { return p.hold }
 
+// get returns the value of a key, "miss", or "held" with the wait for it.
+func (c *fillClient) get(t *testing.T, m *Manager, key string) (answer string, p *fillWait) {
+	p = &fillWait{client: c}
+	p.hold = NewHold(p, c.session)
+	var r reading
+	err := m.Fetch(&Fetch{Key: []byte(key), Session: c.session, Back: p}, &r)
+	switch err {
+	case nil:
+		return r.value, nil
+	case ErrHeld:
+		p.hold.Seal()
+		return "held", p
+	case ErrNotFound:
+	default:
+		t.Error(err)
+	}
+	return "miss", nil
+}
+
+// answer is how a get that was held is answered, once that is decided.
+func (p *fillWait) answer(m *Manager) string {
+	m.Finish(p.hold)
+	defer m.CloseHold(p.hold)
+	if it, s := p.hold.Take([]byte(p.hold.first.of.key)); s == Present {
+		return string(it.Value())
+	}
+	return "miss"
+}
+
 // fillKey is a key in the model.
 type fillKey struct {
 	name        string
@@ -109,7 +144,9 @@ type fillKey struct {
 
 	value   string // "" if there is none
 	expires time.Duration
-	spent   bool // it is not kept beyond its expiry
+	spent   bool          // it is not kept beyond its expiry
+	dropped time.Duration // when Run looks whether it is
+	policy  fillPolicy    // when the filler was told the miss
 
 	filler *fillClient
 	until  time.Duration
@@ -162,9 +199,38 @@ func (w *fillWorld) step() {
 		w.giveUp(c)
 	case n < 76:
 		w.pass(w.random.IntN(7000))
+	case n < 77:
+		w.reconfigure()
 	default:
 		w.pass(1 + w.random.IntN(12))
 	}
+}
+
+// reconfigure gives some keys other policies, and some none.
+func (w *fillWorld) reconfigure() {
+	some := func(d time.Duration) time.Duration { return d * time.Duration(w.random.IntN(5)) / 2 }
+	c := w.m.Config()
+	c.HoldPolicies, c.StalePolicies = nil, nil
+	for _, k := range w.keys {
+		if w.random.IntN(3) > 0 {
+			k.hold, k.stale = some(w.hold), some(w.stale)
+		}
+		w.note("%s is held for %v and stale for %v", k.name, k.hold, k.stale)
+		p := MustPattern(k.name)
+		c.HoldPolicies = append(c.HoldPolicies, FillPolicy{p, k.hold})
+		if k.stale > 0 {
+			c.StalePolicies = append(c.StalePolicies, FillPolicy{p, k.stale})
+		}
+	}
+	w.m.Reconfigure(c)
+}
+
+// present is the policy of the moment or, if there is none, the one with which the fill began.
+func (k *fillKey) present() fillPolicy {
+	if p := (fillPolicy{hold: k.hold, stale: k.stale}); !p.isZero() {
+		return p
+	}
+	return k.policy
 }
 
 // consult asks the Manager for what it has learned of fill times, which the model does not.
@@ -173,7 +239,7 @@ func (w *fillWorld) consult(k *fillKey) {
 	want(w.t, "Fill", err, nil)
 	k.time = x.Time
 	k.quick = x.Holds || !k.filled()
-	if x.Holds && (!k.filled() || k.hold == 0) {
+	if x.Holds && (!k.filled() || k.present().hold == 0) {
 		w.t.Errorf("%s holds, but %v look-ups were stored", k.name, k.lookups)
 	}
 }
@@ -234,7 +300,8 @@ func (k *fillKey) begin(c *fillClient, anew bool, now time.Duration) {
 	if anew && !k.isOwn() {
 		k.told = slices.DeleteFunc(k.told, func(t fillTold) bool { return !t.late })
 	}
-	k.holds = k.hold > 0 && k.filled() && k.quick
+	k.policy = k.present()
+	k.holds = k.policy.hold > 0 && k.filled() && k.quick
 	k.tell(c, now)
 	k.filler, k.until = c, now+k.time
 	k.watch = k.until + watched
@@ -268,37 +335,26 @@ func (w *fillWorld) get(k *fillKey, c *fillClient) {
 	if c.waits != nil {
 		return
 	}
-	p := &fillWait{client: c}
-	p.hold = NewHold(p, c.session)
-	var r reading
-	err := w.m.Fetch(&Fetch{Key: []byte(k.name), Session: c.session, Back: p}, &r)
+	got, p := c.get(w.t, w.m, k.name)
 	now := w.now()
-	got := "miss"
-	switch err {
-	case nil:
-		got = r.value
-	case ErrHeld:
-		got = "held"
-	case ErrNotFound:
-	default:
-		w.t.Error(err)
-	}
 	wants := "miss"
 	value, old := k.visible(now)
+	k.value = value // one that is not kept is removed now
 	switch {
 	case value != "" && !old:
 		wants = value
+	case k.hold+k.stale == 0:
 	case k.filler == nil:
 		k.begin(c, true, now)
 	case k.filler == c:
 	case old:
 		wants = value
-	case k.holds && !w.waitsFor(k.filler, c):
+	case k.holds && k.hold > 0 && !w.waitsFor(k.filler, c):
 		wants = "held"
 		p.due = now + k.hold
 		k.held = append(k.held, p)
+		slices.SortStableFunc(k.held, func(a, b *fillWait) int { return cmp.Compare(a.due, b.due) })
 		c.waits = p
-		p.hold.Seal()
 	default:
 		k.tell(c, now)
 	}
@@ -331,6 +387,7 @@ func (w *fillWorld) set(k *fillKey, c *fillClient) {
 	now := w.now()
 	there := k.value != "" && k.expires > now
 	k.value, k.expires, k.spent = value, now+lease, false
+	k.dropped = k.expires + store.Linger
 	if lease <= 0 {
 		k.value = ""
 		if there {
@@ -466,6 +523,13 @@ func (w *fillWorld) pass(ticks int) {
 }
 
 func (k *fillKey) pass(target time.Duration) {
+	for k.value != "" && k.dropped <= target {
+		if until := k.expires + k.stale; !k.spent && until > k.dropped {
+			k.dropped = until
+		} else {
+			k.value = ""
+		}
+	}
 	for {
 		at := target + 1
 		if k.filler != nil {
@@ -529,13 +593,7 @@ func (w *fillWorld) check() {
 		if p.want == "" || !p.decided.Load() {
 			continue
 		}
-		w.m.Finish(p.hold)
-		got := "miss"
-		if it, s := p.hold.Take([]byte(p.hold.first.of.key)); s == Present {
-			got = string(it.Value())
-		}
-		w.m.CloseHold(p.hold)
-		if got != p.want {
+		if got := p.answer(w.m); got != p.want {
 			w.t.Errorf("%s is answered %q, want %q", w.name(c), got, p.want)
 		}
 		c.waits = nil

@@ -28,7 +28,7 @@ type filling struct {
 	key    string
 	hash   uint64
 	shard  *shard
-	policy fillPolicy
+	policy fillPolicy // when the filler was told the miss
 	past   *fills.Key
 
 	filler   *claimant     // who is given time; nil if nobody is
@@ -65,12 +65,12 @@ const maxTold = 16
 const watched = time.Minute
 
 // makeFilling returns a new filling of a key, nil if there is no memory for it.
-func (sh *shard) makeFilling(key []byte, hash uint64, p fillPolicy) *filling {
+func (sh *shard) makeFilling(key []byte, hash uint64) *filling {
 	size := fillingBytes + keySize(string(key))
 	if !sh.evict(size, nil) {
 		return nil
 	}
-	f := &filling{key: string(key), hash: hash, shard: sh, policy: p, index: -1}
+	f := &filling{key: string(key), hash: hash, shard: sh, index: -1}
 	f.past = sh.fillings.book.Of(key)
 	sh.fillings.byKey[f.key] = f
 	sh.fillings.bytes += size
@@ -78,8 +78,8 @@ func (sh *shard) makeFilling(key []byte, hash uint64, p fillPolicy) *filling {
 	return f
 }
 
-// tellMiss makes a session that is told a miss the filler of the key. It reports whether the
-// session is to remember the filling.
+// tellMiss makes a session that is told a miss the filler of the key, whose policy is up to date. It
+// reports whether the session is to remember the filling.
 func (sh *shard) tellMiss(f *filling, by *claimant, early bool, now time.Duration) (remember bool) {
 	book := sh.fillings.book
 	if f.filler == nil && f.audience == nil {
@@ -171,7 +171,8 @@ func (sh *shard) fillDue(f *filling, now time.Duration) {
 }
 
 // abandon ends a fill whose filler has not stored anything that can be seen. One of those who
-// are held, the first, is told a miss and is the next filler; the others go on waiting.
+// are held, the first, is told a miss and is the next filler; the others go on waiting. If the
+// policy has gone meanwhile, that goes on as before until nobody is held.
 func (sh *shard) abandon(f *filling, now time.Duration) {
 	number := sh.fillings.book.LookedUp(f.past, false)
 	if i := f.find(f.filler); i >= 0 {
@@ -179,6 +180,9 @@ func (sh *shard) abandon(f *filling, now time.Duration) {
 	}
 	sh.countFill(f, fills.Abandoned, 1)
 	if k := f.audience.first(); k != nil {
+		if p := sh.m.config().fillPolicy(bytesOf(f.key)); !p.isZero() {
+			f.policy = p
+		}
 		sh.missed(f, k, now)
 		sh.tellMiss(f, k.hold.who, false, now)
 		return
@@ -248,7 +252,7 @@ func (sh *shard) afterPut(c *Put, hash uint64, joined bool, now time.Duration) {
 	case it == nil: // its exptime was over
 		sh.invalidate(c.Key)
 		sh.failedToStore(c.Key, now)
-	case !joined && !held(it):
+	case !joined:
 		sh.stored(it, c.Session, now)
 	}
 }
@@ -272,7 +276,7 @@ func (sh *shard) stored(it *item, s *Session, now time.Duration) {
 	if f.audience != nil {
 		sh.answerAll(f, it)
 	}
-	if late {
+	if late && !held(it) { // a key may have become that of a lock, see Reconfigure
 		it.Mark(store.Spent)
 		sh.table.SetExpires(it, now)
 		sh.m.dueAt(it.Due())
@@ -332,9 +336,6 @@ func (sh *shard) storedNothing(f *filling, now time.Duration) {
 
 // failedToStore is storedNothing for a key.
 func (sh *shard) failedToStore(key []byte, now time.Duration) {
-	if sh.fillings == nil {
-		return
-	}
 	if f := sh.fillings.of(key); f != nil {
 		sh.storedNothing(f, now)
 	}
@@ -343,9 +344,6 @@ func (sh *shard) failedToStore(key []byte, now time.Duration) {
 // invalidate is called when a client has removed the value of a key, or would have: what is
 // computed now was perhaps read before that.
 func (sh *shard) invalidate(key []byte) {
-	if sh.fillings == nil {
-		return
-	}
 	if f := sh.fillings.of(key); f != nil {
 		f.invalidate()
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/lockcached/lockcached/store"
 )
 
-// fillings are those of a shard; nil if there is no policy for fills.
+// fillings are those of a shard; nil if there never was a policy for fills.
 type fillings struct {
 	byKey map[string]*filling
 	due   store.Heap[*filling]
@@ -36,7 +36,12 @@ func (fs *fillings) size() int64 {
 }
 
 // of returns the filling of a key, nil if nobody is known to compute it.
-func (fs *fillings) of(key []byte) *filling { return fs.byKey[stringOf(key)] }
+func (fs *fillings) of(key []byte) *filling {
+	if fs == nil {
+		return nil
+	}
+	return fs.byKey[stringOf(key)]
+}
 
 // link puts a filling in which nobody is given time at the end of those.
 func (fs *fillings) link(f *filling) {

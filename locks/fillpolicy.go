@@ -43,33 +43,28 @@ func (p fillPolicy) times() (cold, most time.Duration) {
 	return coldFill, mostFill
 }
 
-// hasFills reports whether there is any policy for fills.
-func (c *Config) hasFills() bool {
-	return len(c.HoldPolicies)+len(c.StalePolicies)+len(c.EarlyPolicies) > 0
-}
-
 // fillPolicy returns what the policies say of a key: of each kind, the first match counts. A
 // key that LockKeys names is a lock, and is left alone.
-func (m *Manager) fillPolicy(key []byte) (p fillPolicy) {
-	for i := range m.config().HoldPolicies {
-		if x := &m.config().HoldPolicies[i]; x.Pattern.Match(key) {
+func (c *Config) fillPolicy(key []byte) (p fillPolicy) {
+	for i := range c.HoldPolicies {
+		if x := &c.HoldPolicies[i]; x.Pattern.Match(key) {
 			p.hold = x.For
 			break
 		}
 	}
-	for i := range m.config().StalePolicies {
-		if x := &m.config().StalePolicies[i]; x.Pattern.Match(key) {
+	for i := range c.StalePolicies {
+		if x := &c.StalePolicies[i]; x.Pattern.Match(key) {
 			p.stale = x.For
 			break
 		}
 	}
-	for i := range m.config().EarlyPolicies {
-		if x := &m.config().EarlyPolicies[i]; x.Pattern.Match(key) {
+	for i := range c.EarlyPolicies {
+		if x := &c.EarlyPolicies[i]; x.Pattern.Match(key) {
 			p.beta = x.Beta
 			break
 		}
 	}
-	if !p.isZero() && len(m.config().LockKeys) > 0 && matcher(m.config().LockKeys).match(key) {
+	if !p.isZero() && len(c.LockKeys) > 0 && matcher(c.LockKeys).match(key) {
 		return fillPolicy{}
 	}
 	return p
@@ -78,14 +73,17 @@ func (m *Manager) fillPolicy(key []byte) (p fillPolicy) {
 // isLockKey reports whether an add of the key is a claim. Where nobody has said which keys are
 // locks, all are but those with a policy for fills.
 func (m *Manager) isLockKey(key []byte) bool {
-	if m.hasFills && len(m.config().LockKeys) == 0 {
-		return m.fillPolicy(key).isZero()
+	if c := m.config(); c.hasFills && len(c.LockKeys) == 0 {
+		return c.fillPolicy(key).isZero()
 	}
 	return m.matches.match(key)
 }
 
-// Fills reports whether there is any policy for fills: then gets are for Fetch.
-func (m *Manager) Fills() bool { return m.hasFills }
+// Fills reports whether there is any policy for fills now: then gets are for Fetch.
+func (m *Manager) Fills() bool { return m.config().hasFills }
+
+// HasFills reports whether there is, or was, any policy for fills: then there are statistics of them.
+func (m *Manager) HasFills() bool { return m.config().fills != nil }
 
 // MayHold reports whether gets of the key may be held back.
-func (m *Manager) MayHold(key []byte) bool { return m.fillPolicy(key).hold > 0 }
+func (m *Manager) MayHold(key []byte) bool { return m.config().fillPolicy(key).hold > 0 }

@@ -16,14 +16,14 @@ type FillTotals struct {
 	Bytes   int64 // of fills and held gets; part of the memory that counts towards the limit
 }
 
-// FillTotals counts everything; all is 0 without policies for fills.
+// FillTotals counts everything; all is 0 if there never were policies for fills.
 func (m *Manager) FillTotals() (t FillTotals) {
-	if !m.hasFills {
+	if !m.HasFills() {
 		return t
 	}
 	for _, sh := range m.shards {
 		sh.mu.Lock()
-		fs := sh.fillings
+		fs := sh.fillings // made before HasFills
 		t.Counters.Merge(fs.book.Totals())
 		t.Filling += len(fs.byKey) - fs.idles
 		t.Watched += fs.idles
@@ -52,16 +52,18 @@ func (m *Manager) Fill(key []byte) (x Fill, err error) {
 	sh, _ := m.shardOf(key)
 	sh.mu.Lock()
 	defer sh.unlock()
-	p := m.fillPolicy(key)
+	p, f := m.config().fillPolicy(key), sh.fillings.of(key)
 	switch {
 	case !m.owns(key):
 		return x, ErrMoved
-	case p.isZero():
+	case p.isZero() && f == nil:
 		return x, nil
+	case p.isZero(): // it goes on as it began
+		p = f.policy
 	}
 	now := sh.now(nil)
 	past := sh.fillings.book.Of(key)
-	if f := sh.fillings.of(key); f != nil {
+	if f != nil {
 		past = f.past
 		x.Filling, x.Early = f.filler != nil, f.filler != nil && f.early
 		if i := f.find(f.filler); i >= 0 {
@@ -80,10 +82,11 @@ func (m *Manager) Fill(key []byte) (x Fill, err error) {
 
 // FillClass returns what is known of the fills of a class; ok is false if nothing is.
 func (m *Manager) FillClass(name string) (r fills.Record, ok bool) {
-	if !m.hasFills {
+	known := m.config().fills
+	if known == nil {
 		return r, false
 	}
-	return m.fills.Class(name)
+	return known.Class(name)
 }
 
 // countHeld counts the gets that are held.

@@ -29,7 +29,8 @@ type lateRelease struct {
 
 // isGuarded reports whether late releases of the lock of a key end no hold.
 func (m *Manager) isGuarded(key []byte) bool {
-	return m.guards && matcher(m.config().GuardRelease).match(key)
+	c := m.config()
+	return c.guards && matcher(c.GuardRelease).match(key)
 }
 
 // loses records that the hold of an item has expired.
@@ -47,16 +48,19 @@ func (sh *shard) loses(it *item) {
 		c.lost = slices.Delete(c.lost, 0, 1)
 	}
 	c.lost = append(c.lost, lostHold{key: string(it.Key())})
+	c.losses.Store(int32(len(c.lost)))
 }
 
-// regains records that a session was granted the lock of a key.
+// regains records that a session was granted the lock of a key, whether that is guarded now or was
+// when the session lost it.
 func (sh *shard) regains(c *claimant, key []byte) {
-	if c == nil || !sh.m.isGuarded(key) {
+	if c == nil || c.losses.Load() == 0 {
 		return
 	}
 	sh.m.waits.Lock()
 	defer sh.m.waits.Unlock()
 	c.lost = slices.DeleteFunc(c.lost, func(l lostHold) bool { return l.key == string(key) })
+	c.losses.Store(int32(len(c.lost)))
 }
 
 // lostHold returns the record of a lock that the session has lost, nil if there is none.
@@ -105,4 +109,4 @@ func (m *Manager) reportLate(all []lateRelease) {
 }
 
 // GuardsRelease reports whether there are locks of which late releases end no hold.
-func (m *Manager) GuardsRelease() bool { return m.guards }
+func (m *Manager) GuardsRelease() bool { return m.config().guards }

@@ -112,14 +112,15 @@ func (h *Hold) Waits() bool { return len(h.keys) > 0 }
 // Keys is how many keys the Hold waits for.
 func (h *Hold) Keys() int { return len(h.keys) }
 
-// join has a get wait for a fill, and reports whether it does: not if the server ends, too
-// many wait already, there is no memory, or it would wait for itself.
-func (sh *shard) join(back HolderBack, f *filling, as Asked, now time.Duration) bool {
+// join has a get wait for a fill, so long at most, and reports whether it does: not if nobody is
+// held for that fill, the server ends, too many wait already, there is no memory, or it would wait
+// for itself.
+func (sh *shard) join(asks *Fetch, f *filling, most, now time.Duration) bool {
 	m := sh.m
-	if m.ending.Load() || m.crowded() || !sh.evict(heldBytes, nil) {
+	if !f.holds || most == 0 || m.ending.Load() || m.crowded() || !sh.evict(heldBytes, nil) {
 		return false
 	}
-	h := back.HoldBack()
+	h := asks.Back.HoldBack()
 	k := &h.first
 	if h.first.hold != nil {
 		k = new(heldKey)
@@ -131,11 +132,11 @@ func (sh *shard) join(back HolderBack, f *filling, as Asked, now time.Duration) 
 		f.audience = new(audience)
 	}
 	// Those who look for circles read k.of.
-	k.hold, k.audience, k.how, k.as = h, f.audience, Held, as
-	h.until = min(h.until, expiresAt(f.policy.hold, now))
+	k.hold, k.audience, k.how, k.as = h, f.audience, Held, asks.As
+	h.until = min(h.until, expiresAt(most, now))
 	h.pending.Add(1)
 	f.audience.waiting.Push(k, h.until-f.audience.earlier())
-	if as == AsGet {
+	if k.as == AsGet {
 		f.audience.plain++
 	}
 	sh.fillings.held++

@@ -13,7 +13,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lockcached/lockcached/internal/ttl"
-	"github.com/lockcached/lockcached/stats/fills"
 	"github.com/lockcached/lockcached/stats/ledger"
 )
 
@@ -39,17 +38,14 @@ var (
 // Manager owns all items and locks. Its methods may be called from any
 // goroutine, but those that take a Session only from the session's.
 type Manager struct {
-	live     atomic.Pointer[Config] // never changed in place
-	logger   zerolog.Logger
-	seed     maphash.Seed
-	shards   []*shard
-	mask     uint64
-	matches  matcher
-	guards   bool          // late releases of some locks end no hold
-	hasFills bool          // there are policies for fills
-	mostBeta float64       // of all EarlyPolicies
-	fills    *fills.Shared // what is known of fills; nil if there are no policies for them
-	epoch    time.Time     // when the Manager's clock began
+	live    atomic.Pointer[effect]
+	change  sync.Mutex // held by Reconfigure; taken before any shard's
+	logger  zerolog.Logger
+	seed    maphash.Seed
+	shards  []*shard
+	mask    uint64
+	matches matcher
+	epoch   time.Time // when the Manager's clock began
 
 	journal Journal               // nil if locks are kept in memory alone
 	strict  bool                  // as the journal says
@@ -90,21 +86,13 @@ func NewManager(c Config) *Manager {
 		lostLog:   c.Logger.Sample(&zerolog.BurstSampler{Burst: maxLostLogged, Period: time.Second}),
 		seed:      maphash.MakeSeed(),
 		matches:   c.LockKeys,
-		guards:    len(c.GuardRelease) > 0,
-		hasFills:  c.hasFills(),
 		journal:   c.Journal,
 		wake:      make(chan struct{}, 1),
 	}
-	m.live.Store(&c)
+	m.live.Store(newEffect(c, nil))
 	m.strict = m.journal != nil && m.journal.Strict()
 	m.startClock()
 	m.books = ledger.NewShared(c.ClassDelimiter, c.StatsClasses, c.NamedClasses)
-	if m.hasFills {
-		m.fills = fills.NewShared(c.ClassDelimiter, c.StatsClasses)
-		for _, p := range c.EarlyPolicies {
-			m.mostBeta = max(m.mostBeta, p.Beta)
-		}
-	}
 	n := shardCount(min(c.StatsKeys, c.StatsClasses))
 	m.mask = uint64(n - 1)
 	m.limit.Store(c.MemoryLimit)
@@ -142,10 +130,10 @@ func (c *Config) setDefaults() {
 }
 
 // Config returns the Manager's configuration, defaults filled in.
-func (m *Manager) Config() Config { return *m.config() }
+func (m *Manager) Config() Config { return m.config().Config }
 
-// config is the configuration in effect.
-func (m *Manager) config() *Config { return m.live.Load() }
+// config is the configuration in effect. Reconfigure may replace it at any time.
+func (m *Manager) config() *effect { return m.live.Load() }
 
 // now is the Manager's clock: monotonic, so that setting the wall clock changes
 // no lease.

@@ -54,8 +54,8 @@ func (m *Manager) exchangeNames() {
 		})
 		sh.mu.Unlock()
 	}
-	if m.hasFills {
-		m.fills.EachClass(func(name string, fills uint64) { busy[name] += fills })
+	if known := m.config().fills; known != nil {
+		known.EachClass(func(name string, fills uint64) { busy[name] += fills })
 	}
 	lost, got := m.books.Exchange(busy)
 	if len(got) == 0 {

@@ -46,7 +46,7 @@ type shard struct {
 
 	ids *claimIDs // nil outside of clusters
 
-	fillings *fillings // nil without policies for fills
+	fillings *fillings // nil if there never were policies for fills
 	kept     *item     // by the latest find: it has expired, but is still there
 
 	closed      map[string]*closedLock // by key
@@ -85,8 +85,8 @@ func newShard(m *Manager, keys int) *shard {
 	if m.config().Owned != nil {
 		sh.ids = newClaimIDs()
 	}
-	if m.hasFills {
-		sh.fillings = newFillings(m.fills, keys)
+	if c := m.config(); c.fills != nil {
+		sh.fillings = newFillings(c.fills, keys)
 	}
 	return sh
 }
@@ -204,9 +204,7 @@ func (sh *shard) grant(c *Put, hash uint64, since, now time.Duration) *item {
 // place that does.
 func (sh *shard) begin(it *item, since time.Duration, by *claimant) {
 	it.Attached.since, it.Attached.by = since, by
-	if sh.m.guards {
-		sh.regains(by, it.Key())
-	}
+	sh.regains(by, it.Key())
 }
 
 // leaveLine takes a claimant that was granted the lock out of the lock's line, if there
@@ -319,7 +317,7 @@ func (sh *shard) endHold(it *item, why ending, now time.Duration) {
 	took := min(now, it.Expires()) - it.Attached.since
 	sh.expired = sh.expired || why == expiry
 	sh.happened(it, &ledger.Event{Kind: kinds[why], Now: now, Took: took, Token: it.CAS()})
-	if why == expiry && sh.m.guards {
+	if why == expiry && sh.m.config().guards {
 		sh.loses(it)
 	}
 }

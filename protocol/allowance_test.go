@@ -55,3 +55,22 @@ func TestReadersShareMemory(t *testing.T) {
 }
 
 func len64(s string) int64 { return int64(len(s)) }
+
+func TestAllowanceResize(t *testing.T) {
+	a := NewAllowance(10)
+	if !a.Take(8) {
+		t.Error("8 of 10 are refused")
+	}
+	a.Resize(5)
+	if a.Take(1) {
+		t.Error("more than 5 are taken")
+	}
+	a.Give(4)
+	if !a.Take(1) || a.Take(1) {
+		t.Errorf("%d are left of 5, with 5 taken", a.free())
+	}
+	a.Resize(20)
+	if !a.Take(15) || a.Take(1) {
+		t.Errorf("%d are left of 20", a.free())
+	}
+}

@@ -7,6 +7,8 @@ import (
 
 // run answers a request and reports whether the connection goes on.
 func (c *conn) run(q *protocol.Request) bool {
+	// What has begun ends as it began, even if the policies have gone meanwhile.
+	c.fills = c.srv.locks.Fills() || c.group != nil || c.groupFills || c.answering != nil
 	if c.member != nil {
 		return c.runInCluster(q)
 	}
@@ -15,7 +17,7 @@ func (c *conn) run(q *protocol.Request) bool {
 
 // carryOut is run for a request that is carried out here.
 func (c *conn) carryOut(q *protocol.Request) bool {
-	if c.srv.fills {
+	if c.fills {
 		return c.runFills(q)
 	}
 	return c.dispatch(q)
@@ -73,7 +75,7 @@ func (c *conn) getOne(q *protocol.Request, key []byte) (err error) {
 	case protocol.IsReserved(key):
 		c.getReserved(q, key)
 		return nil
-	case c.srv.fills:
+	case c.fills:
 		if err = c.getFilled(q, key); err == locks.ErrHeld {
 			return err
 		}

@@ -121,3 +121,10 @@ func (s *Server) Reconfigure(c Config) {
 	c.setDefaults()
 	s.live.Store(&c)
 }
+
+// BoundRequests bounds the memory, in bytes, of requests that have not arrived completely, and of
+// answers that clients have not read, for a memory limit of items. New does that, too.
+func (s *Server) BoundRequests(limit int64) {
+	s.unfinished.Resize(limit)
+	s.unread.Resize(unreadShare * limit)
+}

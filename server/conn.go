@@ -53,6 +53,7 @@ type conn struct {
 	answering  *locks.Hold // its requests are read once more
 	group      *heldGet    // quiet gets that wait together, and are not parked yet; nil if there are none
 	groupFills bool        // one of the quiet gets in a row was told a miss, and is to store a value
+	fills      bool        // there are policies for fills, as far as the present request is concerned
 
 	unsure    *unsureGrants // nil if there are none
 	finishing atomic.Bool   // handle what has arrived, then close

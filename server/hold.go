@@ -55,7 +55,7 @@ func (c *conn) newHeldGet() *heldGet {
 // fetch is what to ask package locks for a key; nil without policies for fills. If this get may
 // be held back, it has a Hold.
 func (c *conn) fetch(key []byte, as locks.Asked, q *protocol.Request) *locks.Fetch {
-	if !c.srv.fills {
+	if !c.fills {
 		return nil
 	}
 	f := &locks.Fetch{Key: key, Session: &c.session, As: as}

@@ -45,6 +45,52 @@ func TestHeldGetsAtShutdown(t *testing.T) {
 	})
 }
 
+// TestPoliciesGo: gets that are held, and quiet ones that have not been asked for, are answered with
+// the value. Later ones are not held.
+func TestPoliciesGo(t *testing.T) {
+	bubbleOf(t, holding(time.Minute, time.Minute), Config{}, func(t *testing.T, s *Server) {
+		filler, several, quiet, later := connect(t, s), connect(t, s), connect(t, s), connect(t, s)
+		filler.send("get page:1")
+		filler.gets("END")
+		several.send("get other page:1")
+		quiet.send("mg page:1 v q")
+		several.gets()
+		quiet.gets()
+		s.locks.Reconfigure(locks.Config{})
+		later.send("get page:1", "mg page:1 v q", "mn")
+		later.gets("END", "MN")
+		quiet.send("mg page:2 v q", "mn")
+		quiet.gets()
+		filler.send("set page:1 0 60 1", "x")
+		filler.gets("STORED")
+		several.gets("VALUE page:1 0 1", "x", "END")
+		quiet.gets("VA 1", "x", "MN")
+		for _, c := range []*pipeClient{several, quiet} {
+			c.send("get page:3", "mg page:3 v q", "mn")
+			c.gets("END", "MN")
+		}
+	})
+}
+
+// TestPoliciesCome to clients that are connected.
+func TestPoliciesCome(t *testing.T) {
+	bubbleOf(t, locks.Config{}, Config{}, func(t *testing.T, s *Server) {
+		filler, held := connect(t, s), connect(t, s)
+		for _, c := range []*pipeClient{filler, held} {
+			c.send("get page:1", "stats fills", "get lockcached:fills")
+			c.gets("END", "ERROR", "END")
+		}
+		s.locks.Reconfigure(holding(time.Minute, 0))
+		filler.send("get page:1")
+		filler.gets("END")
+		held.send("get page:1")
+		held.gets()
+		filler.send("set page:1 0 60 1", "x")
+		filler.gets("STORED")
+		held.gets("VALUE page:1 0 1", "x", "END")
+	})
+}
+
 // TestHeldGetHangsUp: a client that has gone is not counted on.
 func TestHeldGetHangsUp(t *testing.T) {
 	bubbleOf(t, holding(10*time.Second, 0), Config{}, func(t *testing.T, s *Server) {

@@ -24,7 +24,7 @@ func (c *conn) metaGet(q *protocol.Request) {
 		Binary:  m.Has('b'),
 	}
 	var err error
-	if c.srv.fills && !look.Vivify {
+	if c.fills && !look.Vivify {
 		err = c.lookFilled(q, look)
 	} else {
 		err = c.srv.locks.Look(look, (*looked)(c))

@@ -140,7 +140,7 @@ func (c *conn) passOn(q *protocol.Request, key []byte) (goesOn bool) {
 		return false
 	}
 	head := q.Head
-	mayHold := c.srv.fills && !isQuietGet(q) && c.srv.locks.MayHold(key) && isGet(q)
+	mayHold := c.fills && !isQuietGet(q) && c.srv.locks.MayHold(key) && isGet(q)
 	c.makeCalls(&calls{list: []*call{k}, mayHold: mayHold, then: func() bool { return c.relay(&head, k, asked) }})
 	return true
 }

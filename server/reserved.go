@@ -82,7 +82,7 @@ func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 		return []byte(Release), true
 	case asked.Topic == protocol.ClusterTopic:
 		return c.clusterValue()
-	case asked.Topic == protocol.FillsTopic && c.srv.fills:
+	case asked.Topic == protocol.FillsTopic && c.srv.locks.HasFills():
 		return fieldLine(c.srv.fillTotals()), true
 	case len(name) == 0:
 		return nil, false
@@ -104,7 +104,7 @@ func (c *conn) reservedValue(key []byte) (value []byte, ok bool) {
 			return nil, false
 		}
 	case protocol.FillTopic:
-		if !c.srv.fills {
+		if !c.srv.locks.HasFills() {
 			return nil, false
 		}
 		fill, err := c.srv.locks.Fill(name)

@@ -31,7 +31,6 @@ type Server struct {
 
 	durable bool // locks are kept in a journal
 	strict  bool // every reply about a key is a promise: see promise.go
-	fills   bool // there are policies for fills: see hold.go
 	started time.Time
 	detail  detail
 	counts  counts
@@ -83,7 +82,6 @@ func New(c Config) *Server {
 		itemMax:   c.Locks.Config().ItemSizeMax,
 		durable:   c.Locks.Durable(),
 		strict:    c.Locks.Strict(),
-		fills:     c.Locks.Fills(),
 		started:   time.Now(),
 		guard:     newGuard(),
 		ending:    make(chan struct{}),
@@ -91,9 +89,10 @@ func New(c Config) *Server {
 		remotes:   make(map[*Remote]struct{}),
 		listeners: make(map[net.Listener]struct{}),
 
-		unfinished: protocol.NewAllowance(c.Locks.Config().MemoryLimit),
-		unread:     protocol.NewAllowance(unreadShare * c.Locks.Config().MemoryLimit),
+		unfinished: new(protocol.Allowance),
+		unread:     new(protocol.Allowance),
 	}
+	s.BoundRequests(c.Locks.Config().MemoryLimit)
 	s.live.Store(&c)
 	s.pauses.longest = int64(c.Pause)
 	if c.NoBatchCalls {

@@ -56,7 +56,7 @@ func (c *conn) askForSome(q *protocol.Request, keys []byte, moved bool) (goesOn 
 		var one *call
 		if moved || c.isAway(key) {
 			one = c.newCall(&rest, subjectOfGet(key), rest.AppendGet(nil, key))
-			one.mayHold = c.srv.fills && !protocol.IsReserved(key) && c.srv.locks.MayHold(key)
+			one.mayHold = c.fills && !protocol.IsReserved(key) && c.srv.locks.MayHold(key)
 			k.mayHold = k.mayHold || one.mayHold
 			k.list = append(k.list, one)
 		}

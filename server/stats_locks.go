@@ -25,11 +25,11 @@ func (c *conn) lockStats(q *protocol.Request, what string, name []byte) {
 		c.fields(q, c.srv.lockFields(lock))
 	case what == "class" && len(name) > 0:
 		c.fields(q, c.srv.classFields(string(name)))
-	case what == "fills" && c.srv.fills:
+	case what == "fills" && c.srv.locks.HasFills():
 		c.fields(q, c.srv.fillTotals())
-	case what == "fill" && c.srv.fills && len(name) > protocol.MaxKey:
+	case what == "fill" && c.srv.locks.HasFills() && len(name) > protocol.MaxKey:
 		c.fault(q, protocol.ErrBadFormat)
-	case what == "fill" && c.srv.fills && len(name) > 0:
+	case what == "fill" && c.srv.locks.HasFills() && len(name) > 0:
 		fill, err := c.srv.locks.Fill(name)
 		c.promiseSight(name, err)
 		c.fields(q, fillFields(&fill))

@@ -146,6 +146,7 @@ var liveChanges = map[string]string{
 	"memory-limit": "99", "disable-evictions": "true", "conn-limit": "77", "wait": "'a=1s'", "max-wait": "'7s'",
 	"max-waiters": "7", "max-waiters-total": "8", "retry-rate": "9", "retry-rate-total": "10", "retry-by-rank": "true",
 	"retry-max": "'11s'", "lock-delay": "'a=1s'", "drain": "'12s'", "verbose": "1", "log-level": "'warn'",
+	"guard-release": "'a'", "coalesce": "'a=1s'", "stale": "'a=2s'", "early": "'a=1.5'",
 }
 
 // TestLiveFlags: a flag with the mark is in effect after a reload, and is named if it changes. Those
@@ -173,6 +174,21 @@ func TestLiveFlags(t *testing.T) {
 		now := f.live(s.config)
 		if want := name + ": " + before + " -> " + now; before == now || !slices.Contains(changed, want) {
 			t.Errorf("%s: changed %q, want %q", name, changed, want)
+		}
+	}
+}
+
+// TestLiveFlagsDocument: the document lists the flags with the mark, and no others.
+func TestLiveFlagsDocument(t *testing.T) {
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "applies these flags:\n\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	for i := range flags {
+		if f := &flags[i]; strings.Contains(list, "`"+f.long+"`") != (f.live != nil) {
+			t.Errorf("--%s: live %v, but not so in the document", f.long, f.live != nil)
 		}
 	}
 }

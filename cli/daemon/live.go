@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/stats"
 )
 
@@ -33,21 +34,22 @@ func orNone(value string) string {
 
 func shownLevel(c *config) string { return c.level().String() }
 
-func shownWaits(c *config) string {
-	var rows []string
-	for _, p := range c.locks.WaitPolicies {
-		rows = append(rows, p.Pattern.String()+"="+p.Wait.String())
+// shownList is live for a flag with a list of values, in the form in which they were given.
+func shownList[T any](field func(*config) *[]T, row func(T) string) func(*config) string {
+	return func(c *config) string {
+		var rows []string
+		for _, each := range *field(c) {
+			rows = append(rows, row(each))
+		}
+		return orNone(strings.Join(rows, ","))
 	}
-	return orNone(strings.Join(rows, ","))
 }
 
-func shownDelays(c *config) string {
-	var rows []string
-	for _, d := range c.locks.LockDelays {
-		rows = append(rows, d.Pattern.String()+"="+d.Delay.String())
-	}
-	return orNone(strings.Join(rows, ","))
-}
+func shownWait(p locks.WaitPolicy) string   { return p.Pattern.String() + "=" + p.Wait.String() }
+func shownDelay(d locks.LockDelay) string   { return d.Pattern.String() + "=" + d.Delay.String() }
+func shownFill(p locks.FillPolicy) string   { return p.Pattern.String() + "=" + p.For.String() }
+func shownPattern(p locks.Pattern) string   { return p.String() }
+func shownEarly(p locks.EarlyPolicy) string { return fmt.Sprint(p.Pattern, "=", p.Beta) }
 
 // shownOtherwise are the flags whose values "stats settings" has under memcached's names.
 var shownOtherwise = map[string]bool{

@@ -23,10 +23,26 @@ func processLimit(c *config, items int64) int64 {
 // boundMemory sets processLimit as the Go runtime's memory limit, unless the user has set
 // GOMEMLIMIT. Without a limit the process may take twice the memory in use. The limit is soft: the
 // runtime exceeds it if it has to.
-func boundMemory(c *config) {
+func (s *service) boundMemory() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
+	c := s.config
+	s.sized.Store(c)
 	debug.SetMemoryLimit(processLimit(c, c.locks.MemoryLimit))
-	c.server.MemoryLimitChanged = func(items int64) { debug.SetMemoryLimit(processLimit(c, items)) }
+	c.server.MemoryLimitChanged = func(items int64) { debug.SetMemoryLimit(processLimit(s.sized.Load(), items)) }
+}
+
+// boundAgain applies the limits of memory of a new configuration. That of items stays if it is the
+// same as in the old one: a client may have set it since.
+func (s *service) boundAgain(old *config) {
+	c := s.config
+	if c.megabytes != old.megabytes {
+		s.manager.SetMemoryLimit(c.locks.MemoryLimit)
+		s.server.BoundRequests(c.locks.MemoryLimit)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		s.sized.Store(c)
+		debug.SetMemoryLimit(processLimit(c, s.manager.Totals().LimitBytes))
+	}
 }

@@ -23,6 +23,18 @@ func TestProcessLimit(t *testing.T) {
 	}
 	s.Stop(syscall.SIGTERM)
 
+	file := serveFile(t, "port = -1\nconn-limit = 1000")
+	file.reload("port = -1\nconn-limit = 2000\nmemory-limit = 100", reloaded)
+	fixed := int64(64<<20 + 2000*(36<<10) + 10_000*2500)
+	if got, want := debug.SetMemoryLimit(-1), fixed+int64(150<<20); got != want {
+		t.Errorf("the process may take %d bytes after a reload, want %d", got, want)
+	}
+	clitest.Ask(t, "tcp", file.Addrs[0], "cache_memlimit 200")
+	if got, want := debug.SetMemoryLimit(-1), fixed+int64(300<<20); got != want {
+		t.Errorf("the process may take %d bytes when items may take 200 MiB after a reload, want %d", got, want)
+	}
+	file.Stop(syscall.SIGTERM)
+
 	t.Setenv("GOMEMLIMIT", "1TiB")
 	debug.SetMemoryLimit(before)
 	s = clitest.Start(t, "-p-1")

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -182,19 +181,8 @@ func (s *service) apply(next *config) {
 	now.server.Settings.AuthFile, now.server.Settings.TLS = next.server.Settings.AuthFile, next.server.Settings.TLS
 	s.config = &now
 	s.manager.Reconfigure(now.locks)
-	s.bound(old)
+	s.boundAgain(old)
 	s.publish()
-}
-
-// bound applies the limit of memory, if that has changed: a client may have set it since.
-func (s *service) bound(old *config) {
-	c := s.config
-	if c.megabytes != old.megabytes {
-		s.manager.SetMemoryLimit(c.locks.MemoryLimit)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(processLimit(c, s.manager.Totals().LimitBytes))
-	}
 }
 
 // newSecrets reads the certificates and passwords of a configuration whose files have other names.

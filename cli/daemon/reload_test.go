@@ -137,6 +137,35 @@ func TestReload(t *testing.T) {
 	s.Logged(notReloaded)
 }
 
+// TestReloadFills: policies for values that clients compute come, and go while a get is held.
+func TestReloadFills(t *testing.T) {
+	s := serveFile(t, "port = -1")
+	defer s.Stop(syscall.SIGTERM)
+	filler, reader := clitest.Dial(t, s.Addrs[0]), clitest.Dial(t, s.Addrs[0])
+	line := s.reload("port = -1\ncoalesce = 'page:*=59s'\nstale = 'page:*=2s'\nearly = 'page:*=1.5'\nguard-release = 'lock:*'", reloaded)
+	if got := fmt.Sprint(line["changed"]); got != "[guard-release: none -> lock:* coalesce: none -> page:*=59s stale: none -> page:*=2s early: none -> page:*=1.5]" {
+		t.Error(got)
+	}
+	s.wantSettings(map[string]string{"coalesce": "page:*=59s", "stale": "page:*=2s", "early": "page:*=1.5", "guard_release": "lock:*"})
+	if got := filler.Send("get page:1"); got != "END" {
+		t.Error(got)
+	}
+	answer := make(chan string)
+	go func() { answer <- reader.Send("get page:1") }()
+	for s.stat("fills", "held_gets") != "1" {
+		runtime.Gosched()
+	}
+	s.reload("port = -1", reloaded)
+	s.wantSettings(map[string]string{"coalesce": "none", "stale": "none", "early": "none", "guard_release": "none"})
+	if got := filler.Send("get page:1"); got != "END" {
+		t.Error(got)
+	}
+	filler.Send("set page:1 0 60 1\r\nx")
+	if got := <-answer; got != "VALUE page:1 0 1\r\nx\r\nEND" {
+		t.Errorf("the held get is told %q", got)
+	}
+}
+
 // TestReloadSecrets: other files may be named, but a server with no passwords gets none by a reload.
 func TestReloadSecrets(t *testing.T) {
 	ca := testcert.NewAuthority(t)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,6 +39,7 @@ type service struct {
 	manager *locks.Manager
 	server  *server.Server
 	reloads reloads
+	sized   atomic.Pointer[config] // what the process's limit of memory follows
 
 	journal   *journal.Journal // nil if locks are kept in memory alone, or in a cluster
 	node      clusterNode      // nil for a single server
@@ -95,7 +97,7 @@ func (s *service) prepare() error {
 	if err := s.loadSecrets(); err != nil {
 		return err
 	}
-	boundMemory(c)
+	s.boundMemory()
 	return becomeUser(c)
 }
 

@@ -64,6 +64,13 @@ func sasl(c *config) *bool                     { return &c.sasl }
 func configFile(c *config) *string             { return &c.configFile }
 func configWatch(c *config) *bool              { return &c.watch }
 
+func waitPolicies(c *config) *[]locks.WaitPolicy   { return &c.locks.WaitPolicies }
+func lockDelays(c *config) *[]locks.LockDelay      { return &c.locks.LockDelays }
+func guardRelease(c *config) *[]locks.Pattern      { return &c.locks.GuardRelease }
+func holdPolicies(c *config) *[]locks.FillPolicy   { return &c.locks.HoldPolicies }
+func stalePolicies(c *config) *[]locks.FillPolicy  { return &c.locks.StalePolicies }
+func earlyPolicies(c *config) *[]locks.EarlyPolicy { return &c.locks.EarlyPolicies }
+
 // A setter puts a value into the configuration.
 type setter = func(c *config, value string) error
 
@@ -292,9 +299,6 @@ func setLockDelay(c *config, value string) error {
 	c.locks.LockDelays = append(c.locks.LockDelays, locks.LockDelay{Pattern: pattern, Delay: delay})
 	return nil
 }
-
-func holdPolicies(c *config) *[]locks.FillPolicy  { return &c.locks.HoldPolicies }
-func stalePolicies(c *config) *[]locks.FillPolicy { return &c.locks.StalePolicies }
 
 // fillPolicy takes PATTERN=DURATION.
 func fillPolicy(field func(*config) *[]locks.FillPolicy) setter {
