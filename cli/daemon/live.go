@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lockcached/lockcached/cli/internal/term"
 	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/stats"
 )
@@ -61,7 +62,7 @@ var shownOtherwise = map[string]bool{
 func (c *config) rows() (list []stats.Field) {
 	for i := range flags {
 		if f := &flags[i]; f.live != nil && !shownOtherwise[f.long] {
-			list = append(list, stats.Field{Name: strings.ReplaceAll(f.long, "-", "_"), Text: f.live(c)})
+			list = append(list, stats.Field{Name: strings.ReplaceAll(f.long, "-", "_"), Text: term.Printable(f.live(c))})
 		}
 	}
 	return list

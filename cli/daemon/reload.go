@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockcached/lockcached/cli/internal/term"
 	"github.com/lockcached/lockcached/credentials"
 	"github.com/lockcached/lockcached/stats"
 )
@@ -57,7 +58,7 @@ func (s *service) publish() {
 func (s *service) rows() []stats.Field {
 	file, last := "NULL", "0"
 	if s.config.configFile != "" {
-		file = s.config.configFile
+		file = term.Printable(s.config.configFile)
 	}
 	if !s.reloads.last.IsZero() {
 		last = strconv.FormatInt(s.reloads.last.Unix(), 10)

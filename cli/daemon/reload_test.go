@@ -155,6 +155,10 @@ func TestReloadFills(t *testing.T) {
 	for s.stat("fills", "held_gets") != "1" {
 		runtime.Gosched()
 	}
+	s.reload("port = -1\ncoalesce = [\"a\\nEND\\r\\n*=1s\"]", reloaded)
+	if got := s.setting("coalesce"); !strings.HasPrefix(got, "a") || !strings.HasSuffix(got, "*=1s") {
+		t.Errorf("a line break is shown as %q", got)
+	}
 	s.reload("port = -1", reloaded)
 	s.wantSettings(map[string]string{"coalesce": "none", "stale": "none", "early": "none", "guard_release": "none"})
 	if got := filler.Send("get page:1"); got != "END" {

@@ -117,7 +117,9 @@ var typed = []struct {
 	{"stats settings", `tcpport`, `-?\d+`}, // -1 is any port
 	{"stats settings", `.*_enabled|.*_enabled_(sasl|ascii)|shutdown_command|maxconns_fast|slab_reassign|lru_crawler|` +
 		`lru_maintainer_thread|lru_segmented|temp_lru|track_sizes|inline_ascii_response|ext_drop_unread|` +
-		`ssl_session_cache|ssl_kernel_tls|batch_calls`, `yes|no`},
+		`ssl_session_cache|ssl_kernel_tls|batch_calls|retry_by_rank`, `yes|no`},
+	{"stats settings", `max_wait|retry_max|drain`, `(\d+h)?(\d+m)?\d+(\.\d+)?m?s`}, // as their flags are given
+	{"stats settings", `wait|lock_delay|guard_release|coalesce|stale|early|log_level|config_file`, `\S+`},
 	{"stats settings", `growth_factor|.*_factor|slab_automove_ratio|ext_max_frag|slab_automove_freeratio`, `\d+\.\d+`},
 	{"stats settings", `inter|domain_socket|stat_key_prefix|binding_protocol|hash_algorithm|ssl_.*|memory_file`, `\S+`},
 	{"stats sizes", `sizes_status`, `disabled`},
