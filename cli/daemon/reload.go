@@ -24,17 +24,24 @@ type reloads struct {
 // reload applies the file of --config again, and reads certificates and passwords again, for SIGHUP.
 // If the file is bad, nothing changes.
 func (s *service) reload() {
-	if s.config.settings.file == nil && len(s.secrets) == 0 {
+	switch {
+	case s.config.settings.file != nil:
+		s.reloadConfig(s.refreshSecrets)
+	case len(s.secrets) > 0:
+		s.count(s.refreshSecrets())
+	default:
+		s.count(true)
 		s.log.Info().Msg("nothing to reload")
 	}
-	if !s.reloadConfig() {
-		return
-	}
+}
+
+// refreshSecrets reads certificates and passwords again, and reports whether they are all good.
+func (s *service) refreshSecrets() bool {
 	ok := true
 	for _, secret := range s.secrets {
 		ok = secret.Refresh() == nil && ok // it logs its error
 	}
-	s.count(ok)
+	return ok
 }
 
 // count counts a reload, and publishes that.
@@ -77,16 +84,12 @@ func (s *service) reloadChangedConfig() {
 		now.Size() == old.Size() && now.ModTime().Equal(old.ModTime()) || now == nil && old == nil {
 		return
 	}
-	if s.reloadConfig() {
-		s.count(true)
-	}
+	s.reloadConfig(func() bool { return true })
 }
 
-// reloadConfig applies the file of --config again, if there is one, and reports whether that is good.
-func (s *service) reloadConfig() bool {
-	if s.config.settings.file == nil {
-		return true
-	}
+// reloadConfig applies the file of --config again. If it is good, also reports whether the rest of the
+// reload is. When the outcome is logged, the reload has been counted.
+func (s *service) reloadConfig(also func() bool) {
 	s.reloads.seen, _ = os.Stat(s.config.configFile) // first: a change while it is read is one more
 	next, fixed, err := s.config.next()
 	var replace func()
@@ -94,20 +97,20 @@ func (s *service) reloadConfig() bool {
 		replace, err = s.newSecrets(next)
 	}
 	if err != nil {
-		s.log.Error().Err(err).Msg("the configuration cannot be reloaded, all stays as it was")
 		s.count(false)
-		return false
+		s.log.Error().Err(err).Msg("the configuration cannot be reloaded, all stays as it was")
+		return
 	}
 	replace()
 	changed := s.config.differences(next)
 	s.level.Set(min(s.config.level(), next.level())) // while there is something to say about the change
 	s.apply(next)
+	s.count(also())
 	if len(fixed) > 0 {
 		s.log.Warn().Strs("flags", fixed).Msg("cannot change while the server runs: restart it to apply them")
 	}
 	s.log.Info().Strs("changed", changed).Str("file", next.configFile).Msg("configuration reloaded")
 	s.level.Set(next.level())
-	return true
 }
 
 // next is the configuration that the file asks for now, except for what cannot change, whose flags
