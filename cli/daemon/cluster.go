@@ -32,6 +32,8 @@ type clusterConfig struct {
 	cert, key, ca string // TLS, between nodes
 
 	patience, suspect, tick time.Duration
+
+	beforeExit func() // writes the log; called when the engine cannot go on, and ends the process
 }
 
 // clusterNode is a node of a cluster. Package cluster has one; binaries that were built without

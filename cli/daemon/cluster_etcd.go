@@ -84,6 +84,7 @@ func (k *clusterConfig) startEngine(ctx context.Context, dir string, files etcd.
 		}
 		return etcd.Start(ctx, etcd.Config{
 			Name: k.node, Dir: engineDir(dir), Peers: k.peers(), TLS: files, Heartbeat: k.tick, Logger: log,
+			Fatal: k.beforeExit,
 		})
 	}
 	return k.dial(ctx, etcd.URLs(k.voters(), files), files, log)

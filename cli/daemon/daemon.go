@@ -83,5 +83,6 @@ func (p *Process) serve(c *config) error {
 	log, queue := logging.Start(p.Stderr, c.logFormat, level)
 	defer queue.Close()
 	c.server.LogCounts = queue.Counts
+	c.cluster.beforeExit = queue.Close
 	return serve(c, log, level, p.Signals, p.reportServing)
 }

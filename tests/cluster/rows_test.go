@@ -26,6 +26,7 @@ var rows = map[string][]string{
 	"a wall clock is wrong":                                   {"TestNobodyReadsTheWallClock"},
 	"a directory is lost":                                     {"TestReplaceEach"},
 	"the engine's database is full":                           {"TestFullEngine"},
+	"the disk of a node is full":                              {"TestDiskFull"},
 }
 
 // TestRows: each row is played by a test, and each of these tests is there.
