@@ -110,7 +110,7 @@ func TestBroughtMemcache(t *testing.T) {
 func TestWaitInSlicesIsOneWait(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, locks.Config{})
-	const timeout = 200 * time.Millisecond // a slice that ends late does not end after the wait
+	const timeout = 200 * time.Millisecond
 	inSlices := func() *Client {
 		mc := memcache.New(h.addr)
 		mc.Timeout = patience
@@ -118,14 +118,19 @@ func TestWaitInSlicesIsOneWait(t *testing.T) {
 		return newClient(t, Config{Memcache: mc, Timeout: timeout})
 	}
 	l := take(t, newClient(t, Config{}, h.addr), "lock:k")
-	_, err := inSlices().Lock(t.Context(), "lock:k", Wait(10*timeout))
-	var held *HeldError
-	if !errors.As(err, &held) || held.Tries < 2 {
-		t.Fatalf("not refused after several slices: %v", err)
-	}
-	if n := h.locks.Totals().Counters[stats.WaitTimeouts]; n != 1 {
-		t.Errorf("%d waits in vain of one with %d slices", n, held.Tries)
-	}
+	var waits, inVain uint64
+	eventually(t, "a wait of several slices is in vain", func() bool {
+		_, err := inSlices().Lock(t.Context(), "lock:k", Wait(10*timeout))
+		var held *HeldError
+		if !errors.As(err, &held) || held.Tries < 2 {
+			t.Fatalf("not refused after several slices: %v", err)
+		}
+		waits++
+		if inVain = h.locks.Totals().Counters[stats.WaitTimeouts]; inVain > waits {
+			t.Fatalf("%d waits in vain of %d, the latest with %d slices", inVain, waits, held.Tries)
+		}
+		return inVain > 0 // if a slice ends too late, on a busy machine, there is no last one
+	})
 
 	granted := make(chan *Lock)
 	began := time.Now()
@@ -142,7 +147,7 @@ func TestWaitInSlicesIsOneWait(t *testing.T) {
 	is(t, "unlock", l.Unlock(), nil)
 	is(t, "unlock", (<-granted).Unlock(), nil)
 	r, _ := h.locks.Lookup([]byte("lock:k"), nil)
-	if r.Counters[stats.WaitTimeouts] != 1 || r.Wait.Count() != 1 || time.Duration(r.Wait.Mean()) < 5*timeout {
+	if r.Counters[stats.WaitTimeouts] != inVain || r.Wait.Count() != 1 || time.Duration(r.Wait.Mean()) < 5*timeout {
 		t.Errorf("%d waits in vain, and %d granted after %v", r.Counters[stats.WaitTimeouts], r.Wait.Count(), time.Duration(r.Wait.Mean()))
 	}
 }
