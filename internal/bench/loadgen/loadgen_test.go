@@ -8,6 +8,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -269,7 +271,7 @@ func TestTargets(t *testing.T) {
 func TestReportWithoutNumbers(t *testing.T) {
 	round := []sample{{opsPerSecond: 100}}
 	for format, want := range map[string]string{"": "incr/1/50         100            -", "json": "null", "csv": "NaN"} {
-		o := options{format: format, contenders: []*contender{
+		o := options{format: format, picture: filepath.Join(t.TempDir(), "ratios.svg"), contenders: []*contender{
 			{label: "ours", server: new(rig.Server)}, {label: "redis", redis: true, server: new(rig.Server)},
 		}}
 		var out bytes.Buffer
@@ -278,6 +280,9 @@ func TestReportWithoutNumbers(t *testing.T) {
 		}
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in %s", want, out.String())
+		}
+		if svg, err := os.ReadFile(o.picture); err != nil || !bytes.Contains(svg, []byte("incr/1/50")) {
+			t.Errorf("the picture: %v, %d bytes without the cell", err, len(svg))
 		}
 	}
 }

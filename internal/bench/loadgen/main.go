@@ -29,6 +29,7 @@ type options struct {
 	loadThreads int
 	memory      bool
 	format      string // "", "json" or "csv"
+	picture     string // file for one; "" for none
 }
 
 // A contender is one of the servers to compare.
@@ -83,6 +84,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(peers, "memcached", *peers, "the same as -b")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds per cell and server; the median counts")
 	flags.IntVar(&o.loadThreads, "load-threads", 1, "threads that make the load; they share the processors with the servers, which have two each")
+	flags.StringVar(&o.picture, "picture", "", "draw the ratios into this SVG `file`, too")
 	flags.BoolVar(&o.memory, "memory", false, "measure memory, not speed")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -98,8 +100,8 @@ func parseOptions(args []string) (options, error) {
 		return o, fmt.Errorf("-seconds %v: 0.05 to %d are possible", *seconds, lease/10)
 	case *asJSON && *asCSV:
 		return o, fmt.Errorf("-json or -csv: one at a time")
-	case o.memory && *redis != "":
-		return o, fmt.Errorf("-memory does not know -redis")
+	case o.memory && (*redis != "" || o.picture != ""):
+		return o, fmt.Errorf("-memory does not know -redis and -picture")
 	case *asJSON:
 		o.format = "json"
 	case *asCSV:

@@ -77,6 +77,11 @@ func reportSpeed(w io.Writer, o options, results []result) error {
 			r.Targets = append(r.Targets, speedTargets(results, i, c.label)...)
 		}
 	}
+	if o.picture != "" && len(r.Servers) > 1 {
+		if err := drawRatios(o.picture, r); err != nil {
+			return err
+		}
+	}
 	return r.print(w, o.format)
 }
 
