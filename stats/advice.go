@@ -183,7 +183,8 @@ func (v *view) spare(from, to time.Duration) bool {
 	if float64(gap)*psi(h.at(age+gap)-h.at(age)) >= float64(v.price) {
 		return false
 	}
-	return float64(gap) <= plateau*v.renewal(from)
+	// The renewal is at least far, since a chance is at most 1.
+	return float64(gap) <= plateau*float64(v.far) || float64(gap) <= plateau*v.renewal(from)
 }
 
 // behind is the first free time, after all promised times, if checks of the present hold go
