@@ -57,16 +57,21 @@ var completionScripts = map[string]string{
 }
 complete -o default -F _lockcached lockcached
 `,
-	"zsh": `_lockcached() {
+	// This one is sourced, or stands in fpath as _lockcached: then it is the function's body.
+	"zsh": `#compdef lockcached
+_lockcached() {
     local -a found
     found=(${(f)"$(lockcached completion --line="${(j: :)words[1,CURRENT]}" 2>/dev/null)"})
     if (( $#found )); then compadd -a found; else _files; fi
 }
-compdef _lockcached lockcached
+if [[ $funcstack[1] == _lockcached ]]; then _lockcached "$@"; else compdef _lockcached lockcached; fi
 `,
 	"fish": `complete -c lockcached -f -n 'not contains -- -- (commandline -opc)' -a '(lockcached completion --line=(commandline -cp | string collect) 2>/dev/null)'
 `,
 }
+
+// CompletionScript is the script for bash, zsh or fish.
+func CompletionScript(shell string) string { return completionScripts[shell] }
 
 // complete returns what the last word of a line could become: nothing behind "--", where another
 // program's words begin.
@@ -116,10 +121,12 @@ func (c *Command) complete(words []string, last string, all commands) (found []s
 		return []string{"bash", "fish", "zsh"}
 	case c.name == "config" && len(words) == 0:
 		return []string{"check"}
+	case c.name == "cluster" && len(words) == 0:
+		return []string{"add", "backup", "remove", "restore", "status"}
 	case c.name == "help":
 		return all.names()
 	case c.name == "stats":
-		return []string{"class", "classes", "conns", "contended", "held", "items", "lock", "locks", "settings"}
+		return []string{"class", "classes", "conns", "contended", "fill", "fills", "held", "items", "lock", "locks", "settings"}
 	}
 	return nil
 }

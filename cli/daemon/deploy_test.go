@@ -168,6 +168,72 @@ func TestComposeExample(t *testing.T) {
 	}
 }
 
+// TestSingleServerExamples reads the examples of one server for Kubernetes and Docker.
+func TestSingleServerExamples(t *testing.T) {
+	all := documents(t, "kubernetes/single.yml")
+	service, settings, set := all[0], all[1], all[2]
+	if at(t, service, "kind") != "Service" || at(t, settings, "kind") != "ConfigMap" || at(t, set, "kind") != "StatefulSet" || at(t, set, "spec", "replicas") != 1 {
+		t.Fatal("other documents")
+	}
+	path := configFor(t, at(t, settings, "data", "lockcached.toml").(string))
+	if faults := CheckConfig(path); len(faults) > 0 {
+		t.Error(faults)
+	}
+	pod := at(t, set, "spec", "template", "spec")
+	container := at(t, pod, "containers", 0)
+	args := texted(at(t, container, "args"))
+	if want := []string{"--config", "/etc/lockcached/lockcached.toml", "--config-watch"}; !slices.Equal(args, want) {
+		t.Errorf("args %q", args)
+	}
+	c := mustConfig(t, "--config", path, args[2])
+	if at(t, container, "ports", 0, "containerPort") != c.port || at(t, container, "ports", 1, "containerPort") != c.metrics.port ||
+		at(t, container, "volumeMounts", 0, "mountPath") != "/data" || c.journal.Dir != "/data/lockcached" ||
+		at(t, container, "volumeMounts", 1, "mountPath") != filepath.Dir(args[1]) || !c.watch {
+		t.Errorf("%+v", c)
+	}
+	if at(t, container, "readinessProbe", "httpGet", "path") != "/healthz" || texted(at(t, container, "livenessProbe", "exec", "command"))[0] != "/lockcached" {
+		t.Error("other probes")
+	}
+
+	file := documents(t, "docker/compose.yml")[0]
+	one := at(t, file, "services", "lockcached")
+	for k, v := range at(t, one, "environment").(map[any]any) {
+		t.Setenv(k.(string), v.(string))
+	}
+	c = mustConfig(t)
+	if grace, err := time.ParseDuration(at(t, one, "stop_grace_period").(string)); err != nil || grace <= c.drain || c.journal.Dir != "/data" ||
+		at(t, one, "volumes", 0) != "locks:/data" || c.metrics.port != 9151 {
+		t.Errorf("%v, %v, %+v", grace, err, c)
+	}
+}
+
+func texted(list any) (texts []string) {
+	for _, each := range list.([]any) {
+		texts = append(texts, each.(string))
+	}
+	return texts
+}
+
+// TestPackagedFile has no faults, whatever is uncommented in it.
+func TestPackagedFile(t *testing.T) {
+	text, err := os.ReadFile("../../scripts/packages/lockcached.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var used strings.Builder
+	for line := range strings.Lines(string(text)) {
+		name, _, isSetting := strings.Cut(strings.TrimPrefix(line, "#"), " = ")
+		switch {
+		case strings.HasPrefix(name, "tls-"), name == "auth-file": // there are no such files
+		case isSetting, strings.HasPrefix(line, "#["):
+			used.WriteString(strings.TrimPrefix(line, "#"))
+		}
+	}
+	if faults := CheckConfig(configFor(t, used.String())); len(faults) > 0 || strings.Count(used.String(), "\n") < 9 {
+		t.Errorf("%q in\n%s", faults, used.String())
+	}
+}
+
 // TestNodeUnit reads the unit of a node, and its default file.
 func TestNodeUnit(t *testing.T) {
 	unit, err := os.ReadFile("../../scripts/systemd/lockcached-node.service")

@@ -3,20 +3,47 @@ package daemon
 import (
 	"fmt"
 	"strings"
+
+	"github.com/lockcached/lockcached/cli/internal/argv"
 )
+
+// Section is a part of the help.
+type Section struct {
+	Title string
+	Flags []argv.Described
+}
+
+// Sections returns all flags that the help has, in its order.
+func Sections() []Section {
+	all := make([]Section, len(sections))
+	for i, title := range sections {
+		all[i].Title = title
+		for k := range flags {
+			if f := &flags[k]; f.section == title {
+				all[i].Flags = append(all[i].Flags, f.described())
+			}
+		}
+	}
+	return all
+}
+
+func (f *flag) described() argv.Described {
+	d := argv.Described{Flag: f.spelling(), Usage: f.usage, Live: f.live != nil}
+	if f.set != nil {
+		d.Variable = f.env()
+	}
+	return d
+}
 
 // help is the answer to -h. urfave/cli aligns what follows a tab.
 func (p *Process) help() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, p.Version)
 	fmt.Fprintln(&b, "A lock server that speaks memcached's protocol. Without flags it serves on 127.0.0.1:11211.")
-	for _, section := range sections {
-		fmt.Fprintf(&b, "\n%s:\n", section)
-		for i := range flags {
-			if f := &flags[i]; f.section == section {
-				spelling := f.spelling()
-				fmt.Fprintf(&b, "  %s\t%s\n", spelling.Synopsis(), f.usage)
-			}
+	for _, section := range Sections() {
+		fmt.Fprintf(&b, "\n%s:\n", section.Title)
+		for _, f := range section.Flags {
+			fmt.Fprintf(&b, "  %s\t%s\n", f.Synopsis(), f.Usage)
 		}
 	}
 	b.WriteString(helpNotes)
@@ -26,7 +53,7 @@ func (p *Process) help() string {
 
 const helpNotes = `
 A <duration> has a unit: 500ms, 5s, 1m30s.
--l, -o, --lock-keys, --wait and --lock-delay can be repeated, or given a list separated by commas.
+-l, -o and all flags with patterns can be repeated, or given a list separated by commas.
 
 Environment:
   Every flag has a variable, its long name in capitals: LOCKCACHED_PORT=11212,

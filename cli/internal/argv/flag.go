@@ -14,6 +14,14 @@ type Flag struct {
 	Hidden  bool   // read, but not offered: neither help nor completion has it
 }
 
+// Described is a Flag with what the help and the manual say about it.
+type Described struct {
+	Flag
+	Usage    string
+	Variable string // its environment variable; "" for none
+	Live     bool   // it can change while the server runs
+}
+
 // Synopsis is how the help writes a flag: "-p, --port=<num>".
 func (f *Flag) Synopsis() string {
 	s := "    --" + f.Long
