@@ -280,3 +280,31 @@ func readAndStore(t *testing.T, m *Manager, key string) {
 		_, _ = m.Put(&Put{Op: op, Key: []byte(key), Value: []byte("x"), Lease: time.Duration(rand.IntN(20)) * time.Millisecond, Session: c.session})
 	}
 }
+
+// TestFirstFillPoliciesAtOnce has the first policies come between gets.
+func TestFirstFillPoliciesAtOnce(t *testing.T) {
+	for range 200 {
+		m := NewManager(Config{})
+		var all sync.WaitGroup
+		for i := range 3 {
+			all.Go(func() {
+				for j := range 20 {
+					readAtOnce(m, fmt.Sprint("page:", i, j))
+				}
+			})
+		}
+		m.Reconfigure(withHold(time.Minute))
+		all.Wait()
+		if n := m.FillTotals().Filling; n > 60 {
+			t.Errorf("%d keys are filled", n)
+		}
+	}
+}
+
+// readAtOnce gets a key, and stores it.
+func readAtOnce(m *Manager, key string) {
+	s := new(Session)
+	_ = m.Fetch(&Fetch{Key: []byte(key), Session: s}, new(reading))
+	_, _ = m.Put(&Put{Op: Set, Key: []byte(key), Value: []byte("x"), Lease: time.Minute, Session: s})
+	m.Close(s)
+}
