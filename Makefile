@@ -1,11 +1,14 @@
 # Wrappers, for those who look here first. Each is one command that can be run without make.
-.PHONY: help build check test race fuzz bench torture ci
+.PHONY: help build package check test race fuzz bench torture ci
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 build: ## build ./lockcached
 	go build .
+
+package: ## packages for Debian and RPM, into dist/
+	scripts/package
 
 check: ## before every commit: format, vet, linters, tests
 	scripts/check
