@@ -81,6 +81,9 @@ type Config struct {
 	// returns, which must not wait. If Withdraw is nil, such a hold goes on until its lease
 	// ends.
 	Withdraw func(key []byte, token uint64)
+	// Recent keeps a record of what happened lately to the locks that somebody had to wait for, for
+	// Detail; see Recorded for the memory that it takes.
+	Recent bool
 	// RetryMax is the longest advice. 0 means DefaultRetryMax.
 	RetryMax time.Duration
 	// Logger gets a warning for a lock that expires while somebody waits for it, and for

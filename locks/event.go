@@ -7,7 +7,7 @@ import (
 )
 
 // A shard makes holders and ends holds. Everything else that follows is done by those
-// that listen to its events: the ledger, the journal, the log.
+// that listen to its events: the ledger, the journal, the log, the record of recent events.
 
 // happened tells all listeners what has happened to a held lock. The item is as it is
 // after the event or, if the hold has ended, as it was before.
@@ -17,6 +17,9 @@ func (sh *shard) happened(it *item, e *ledger.Event) {
 	}
 	if sh.m.journal != nil {
 		sh.write(it, e.Kind)
+	}
+	if sh.recent != nil {
+		sh.noteRecent(it, e)
 	}
 	if e.Kind == ledger.Expired {
 		sh.noteLost(it, e.Took, e.Now)

@@ -19,13 +19,50 @@ type NamedLock struct {
 // keeps no shard locked for long and remembers at most 2n of them. A lock that is granted
 // or released meanwhile may be missing.
 func (m *Manager) Held(n int, pattern *Pattern) []NamedLock {
-	list := shortlist{size: n, bar: candidate{waiters: -1}, pattern: pattern}
+	var matches func(key []byte) bool
+	if pattern != nil {
+		matches = pattern.Match
+	}
+	var all []NamedLock
+	m.eachWanted(n, matches, func(_ *shard, _ *item, l *NamedLock, _ time.Duration) { all = append(all, *l) })
+	slices.SortFunc(all, func(a, b NamedLock) int { return a.compare(&b) })
+	return all
+}
+
+// WantedLock is a lock that is held, waited for or closed, with what is usual for it.
+type WantedLock struct {
+	NamedLock
+	Usual
+}
+
+// Wanted is Held for the locks whose keys match, with what is usual for each; if matches is nil, all
+// do. matches is called with a shard locked.
+func (m *Manager) Wanted(n int, matches func(key []byte) bool) []WantedLock {
+	var all []WantedLock
+	m.eachWanted(n, matches, func(sh *shard, it *item, l *NamedLock, now time.Duration) {
+		past := sh.ledger.Likely(bytesOf(l.Name))
+		if it != nil && held(it) {
+			past = it.Attached.past
+		}
+		all = append(all, WantedLock{*l, usual(past, l.Age)})
+	})
+	slices.SortFunc(all, func(a, b WantedLock) int { return a.compare(&b.NamedLock) })
+	return all
+}
+
+func (l *NamedLock) compare(o *NamedLock) int {
+	return cmp.Or(cmp.Compare(o.Waiters(), l.Waiters()), cmp.Compare(o.Age, l.Age), cmp.Compare(l.Name, o.Name))
+}
+
+// eachWanted visits the first n locks of those that match, each with its shard locked. The item is nil
+// if nobody holds the lock.
+func (m *Manager) eachWanted(n int, matches func(key []byte) bool, visit func(*shard, *item, *NamedLock, time.Duration)) {
+	list := shortlist{size: n, bar: candidate{waiters: -1}, matches: matches}
 	for _, sh := range m.shards {
 		sh.mu.Lock()
 		sh.propose(&list)
 		sh.mu.Unlock()
 	}
-	all := make([]NamedLock, 0, min(n, len(list.best)))
 	for _, c := range list.cut() {
 		key := bytesOf(c.key)
 		sh, hash := m.shardOf(key)
@@ -36,16 +73,13 @@ func (m *Manager) Held(n int, pattern *Pattern) []NamedLock {
 		}
 		sh.forgetAll()
 		now := sh.now(nil)
-		l := sh.present(key, sh.find(hash, key, now), nil, now)
-		sh.unlock()
+		it := sh.find(hash, key, now)
+		l := NamedLock{c.key, sh.present(key, it, nil, now)}
 		if l.Held || l.Waiters() > 0 || l.Delay > 0 {
-			all = append(all, NamedLock{c.key, l})
+			visit(sh, it, &l, now)
 		}
+		sh.unlock()
 	}
-	slices.SortFunc(all, func(a, b NamedLock) int {
-		return cmp.Or(cmp.Compare(b.Waiters(), a.Waiters()), cmp.Compare(b.Age, a.Age), cmp.Compare(a.Name, b.Name))
-	})
-	return all
 }
 
 // A candidate is a lock that Held may return.
@@ -63,8 +97,8 @@ func (c candidate) compare(o candidate) int {
 type shortlist struct {
 	size    int
 	best    []candidate
-	bar     candidate // a candidate that is not better is left out
-	pattern *Pattern  // of the keys; nil for all
+	bar     candidate             // a candidate that is not better is left out
+	matches func(key []byte) bool // nil for all keys
 }
 
 // add takes a candidate whose key is only good until add returns.
@@ -73,7 +107,7 @@ func (s *shortlist) add(key []byte, waiters int, since time.Duration) {
 	if s.bar.waiters >= 0 && c.compare(s.bar) >= 0 {
 		return
 	}
-	if s.pattern != nil && !s.pattern.Match(key) {
+	if s.matches != nil && !s.matches(key) {
 		return
 	}
 	c.key = string(key)

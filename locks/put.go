@@ -354,6 +354,7 @@ func (sh *shard) expect(c *Put, hash uint64, it *item, now time.Duration) {
 	if sh.poll(l, c.Session, identity(c, it), waitqueue.Place{}, now) != nil {
 		c.Session.remember(l)
 	}
+	sh.noteTry(c, it, WasRefused, now, now)
 	switch {
 	case l.Overtaken(c.Session):
 		c.Session.overtaken = hash

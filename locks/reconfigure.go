@@ -42,6 +42,7 @@ func (m *Manager) Reconfigure(c Config) {
 	old := m.config()
 	c.LockKeys, c.ItemSizeMax, c.Settle, c.MemoryLimit = old.LockKeys, old.ItemSizeMax, old.Settle, old.MemoryLimit
 	c.StatsKeys, c.StatsClasses, c.NamedClasses, c.ClassDelimiter = old.StatsKeys, old.StatsClasses, old.NamedClasses, old.ClassDelimiter
+	c.Recent = old.Recent
 	c.Journal, c.Owned, c.Withdraw, c.Logger = old.Journal, old.Owned, old.Withdraw, old.Logger
 	e := newEffect(c, old.fills)
 	if old.fills == nil && e.fills != nil {

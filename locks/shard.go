@@ -46,6 +46,8 @@ type shard struct {
 
 	ids *claimIDs // nil outside of clusters
 
+	recent *recent // nil unless it is kept
+
 	fillings *fillings // nil if there never were policies for fills
 	kept     *item     // by the latest find: it has expired, but is still there
 
@@ -87,6 +89,9 @@ func newShard(m *Manager, keys int) *shard {
 	}
 	if c := m.config(); c.fills != nil {
 		sh.fillings = newFillings(c.fills, keys)
+	}
+	if m.config().Recent {
+		sh.recent = newRecent(int(m.mask) + 1)
 	}
 	return sh
 }
@@ -222,6 +227,7 @@ func (sh *shard) leaveLine(it *item, c *Put, since, now time.Duration) time.Dura
 	if l.freeSince != 0 {
 		it.Attached.past = sh.ledger.Of(it.Key())
 		sh.ledger.Note(it.Attached.past, &ledger.Event{Kind: ledger.GapEnded, Now: now, Took: now - l.freeSince})
+		sh.noteGap(it.Key(), now-l.freeSince)
 		l.freeSince = 0
 	}
 	sh.tidy(l)

@@ -145,6 +145,7 @@ func (sh *shard) enqueue(c *Put, hash uint64, wait *Wait, it *item, now time.Dur
 	}
 	sh.deadlines.Push(w, deadline)
 	sh.m.dueAt(deadline)
+	sh.noteTry(c, it, WasQueued, now, now)
 	return ErrQueued
 }
 
@@ -210,6 +211,7 @@ func (sh *shard) timeOut(w *Waiting, now time.Duration) {
 // waiter does not come back.
 func (sh *shard) timedOut(w *Waiting, now time.Duration) {
 	it := sh.table.Find(w.hash, w.claim.Key)
+	sh.noteTry(&w.claim, it, GaveUp, w.node.Place().Since, now)
 	p := sh.poll(w.line, w.claim.Session, identity(&w.claim, it), w.node.Place(), now)
 	if p != nil && w.goesOn {
 		p.GoesOn = true
@@ -232,7 +234,9 @@ func (m *Manager) GiveUp(w *Waiting, gone bool) (decided bool) {
 	l.Queue.Remove(&w.node)
 	sh.leftQueue(w)
 	now := sh.now(nil)
-	if !gone {
+	if gone {
+		sh.noteTry(&w.claim, sh.table.Find(w.hash, w.claim.Key), GaveUp, w.node.Place().Since, now)
+	} else {
 		sh.timedOut(w, now)
 	}
 	sh.decide(w, TimedOut, now)

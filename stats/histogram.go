@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -152,6 +153,28 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 		atRisk -= d + m
 	}
 	return middle(last)
+}
+
+// Bar is a bucket that is not empty.
+type Bar struct {
+	From, To           time.Duration // the last one goes on for ever
+	Released, Censored float64       // shares of all observations
+}
+
+// Bars yields the buckets that are not empty, the shortest times first; none if h is nil.
+func (h *Histogram) Bars() iter.Seq[Bar] {
+	return func(yield func(Bar) bool) {
+		if h == nil || h.total == 0 {
+			return
+		}
+		from, to := h.span()
+		for b := from; b < to; b++ {
+			bar := Bar{edge(b), edge(b + 1), float64(h.released.at(b)) / h.total, float64(h.censored.at(b)) / h.total}
+			if bar.Released+bar.Censored > 0 && !yield(bar) {
+				return
+			}
+		}
+	}
 }
 
 // span is the range of buckets that may not be empty.

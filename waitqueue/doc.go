@@ -2,6 +2,6 @@
 // the places of pollers that are away for a moment. It has no mutex, no goroutine and no
 // clock; the owner of a Line guards it.
 //
-// But for Queue.All, no operation takes time that grows faster than the logarithm of the
+// But for Queue.All and Line.Pollers, no operation takes time that grows faster than the logarithm of the
 // line's length.
 package waitqueue

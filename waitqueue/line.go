@@ -1,6 +1,7 @@
 package waitqueue
 
 import (
+	"iter"
 	"time"
 	"unsafe"
 )
@@ -36,6 +37,17 @@ func (l *Line[C, X]) Waiters() int { return l.Queue.Len() + l.order.Len() }
 
 // Kept is the number of places kept for pollers that are away.
 func (l *Line[C, X]) Kept() int { return l.away }
+
+// Pollers yields the pollers in their order. The line must not be changed meanwhile.
+func (l *Line[C, X]) Pollers() iter.Seq[*Poller[C]] {
+	return func(yield func(*Poller[C]) bool) {
+		for w := range l.order.All() {
+			if !yield(w.X) {
+				return
+			}
+		}
+	}
+}
 
 // Bytes is about how much memory the pollers and the kept places take, in bytes, besides
 // the Line itself. Queued waiters are the memory of the caller.

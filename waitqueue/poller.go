@@ -39,6 +39,9 @@ func (p *Poller[C]) Place() Place { return p.node.place }
 // Away reports whether the poller's connection is closed, so that it does not wait.
 func (p *Poller[C]) Away() bool { return p.away }
 
+// Value identifies the poller when it comes back; 0 if nothing does.
+func (p *Poller[C]) Value() uint64 { return p.value }
+
 // Until is the first moment at which the poller counts as having given up, or its place
 // is not kept any longer, if it does not come back before.
 func (p *Poller[C]) Until() time.Duration {
