@@ -42,12 +42,16 @@ func (c *conn) meetLogin(q *protocol.Request, ok bool) {
 	s.counts.loginErrors.Add(1)
 	c.loginDue.CompareAndSwap(0, s.now()+int64(loginTime))
 	failures, pause := s.guard.failed(c.transport.remote(), time.Now())
-	if unlogged, ok := s.guard.log.due(); ok {
-		s.config.Logger.Warn().Stringer("client", c.transport.remote()).Int("failures", failures).
-			Int("unlogged", unlogged).Msg("wrong user or password")
-	}
+	s.logFailedLogin(c.transport.remote(), failures)
 	c.pause(pause)
 	c.fault(q, protocol.ErrWrongLogin)
+}
+
+func (s *Server) logFailedLogin(client net.Addr, failures int) {
+	if unlogged, ok := s.guard.log.due(); ok {
+		s.config.Logger.Warn().Stringer("client", client).Int("failures", failures).
+			Int("unlogged", unlogged).Msg("wrong user or password")
+	}
 }
 
 // pause sends the replies collected so far and waits for d, or until the server shuts down.
@@ -110,10 +114,23 @@ func (g *guard) failed(client net.Addr, now time.Time) (count int, pause time.Du
 	f.count++
 	f.latest = now
 	g.wrong.Add(from, f)
-	if f.count == 1 {
-		return 1, 0
+	return f.count, f.pause()
+}
+
+// pause is how long to wait after so many failures.
+func (f *failures) pause() time.Duration {
+	if f.count < 2 {
+		return 0
 	}
-	return f.count, min(minLoginPause<<min(f.count-2, 10), maxLoginPause)
+	return min(minLoginPause<<min(f.count-2, 10), maxLoginPause)
+}
+
+// remaining is what is left of the pause after the latest failed login from an address.
+func (g *guard) remaining(client net.Addr, now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f, _ := g.wrong.Peek(network(client))
+	return max(0, f.pause()-now.Sub(f.latest))
 }
 
 // network is what counts as one client: an IPv4 address, or the first 64 bits of an IPv6

@@ -71,8 +71,8 @@ func (s *Server) heldTable(limit int, pattern *locks.Pattern) []field {
 	return l
 }
 
-// present shows a lock in one word. Commas and spaces in its owner are written as %XX.
-func present(l *locks.Lock) string {
+// heldFields are the numbers of a lock in a list.
+func heldFields(l *locks.Lock) sheet {
 	f := presentFields(l)
 	f.text("retry_ms", ms(l.Retry))
 	if !l.Held && l.Delay > 0 {
@@ -81,6 +81,12 @@ func present(l *locks.Lock) string {
 	if !l.Held && l.Settling > 0 {
 		f.text("settling_ms", ms(l.Settling))
 	}
+	return f
+}
+
+// present shows a lock in one word. Commas and spaces in its owner are written as %XX.
+func present(l *locks.Lock) string {
+	f := heldFields(l)
 	pairs := make([]string, len(f))
 	for i := range f {
 		pairs[i] = f[i].Name + "=" + f[i].Text

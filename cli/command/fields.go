@@ -1,11 +1,11 @@
 package command
 
 import (
-	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lockcached/lockcached/stats"
 )
 
 // A field is a name and its value, as on the wire.
@@ -56,36 +56,11 @@ func (f fields) ms(name string) time.Duration {
 	return time.Duration(ms * float64(time.Millisecond))
 }
 
-// textual are the names of values that are text even if they look like numbers. A token is text
-// because JSON readers with only one kind of number would round it.
-var textual = []string{"key", "owner", "server", "node", "token", "version", "lockcached_version"}
-
-// MarshalJSON writes an object with the names in order. A number stays a number if every reader
-// can represent it.
+// MarshalJSON writes an object with the names in order, as stats.Object does.
 func (f fields) MarshalJSON() ([]byte, error) {
-	b := []byte{'{'}
+	o := make(stats.Object, len(f))
 	for i := range f {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		name, err := json.Marshal(f[i].name)
-		if err != nil {
-			return nil, err
-		}
-		b = append(append(b, name...), ':')
-		value := []byte(f[i].text)
-		if slices.Contains(textual, f[i].name) || !isNumber(f[i].text) {
-			if value, err = json.Marshal(f[i].text); err != nil {
-				return nil, err
-			}
-		}
-		b = append(b, value...)
+		o[i] = stats.Field{Name: f[i].name, Text: f[i].text}
 	}
-	return append(b, '}'), nil
-}
-
-func isNumber(text string) bool {
-	const exact = 15 // digits that a float holds
-	digits := strings.TrimPrefix(text, "-")
-	return digits != "" && len(digits) <= exact+1 && strings.Trim(digits, "0123456789.") == "" && json.Valid([]byte(text))
+	return o.MarshalJSON()
 }
