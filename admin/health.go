@@ -43,6 +43,13 @@ func (h *Health) all() map[string]string {
 	return all
 }
 
+// Wrong returns what is wrong at this moment, and why.
+func (h *Health) Wrong() map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.all()
+}
+
 // Fail records that something is wrong, and why. A second reason for the same thing replaces
 // the first.
 func (h *Health) Fail(what, why string) {

@@ -1,13 +1,12 @@
-// Package admin serves everything that is HTTP: metrics for Prometheus, health checks and
-// profiles. It takes snapshots of the packages below only when a request asks for them, so it
+// Package admin serves everything that is HTTP: the page with the API behind it, metrics for
+// Prometheus, health checks and profiles. It takes snapshots of the packages below only when a request asks for them, so it
 // adds nothing to the cost of a lock.
 package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -39,7 +38,17 @@ type Config struct {
 	// Pprof serves profiles below /debug/pprof/. Anyone who can request them can learn keys
 	// and slow the server down.
 	Pprof bool
-	// Logger gets the errors of requests.
+	// Hosts are the names by which browsers may open the page, besides the address of the
+	// server and, on loopback, localhost.
+	Hosts []string
+	// Authenticate, if not nil, is asked before the page, the API and profiles are shown.
+	Authenticate func(user, password []byte) bool
+	// Write lets the page release locks.
+	Write bool
+	// Warnings returns the warnings and errors that were logged since a moment, the newest
+	// first, each as a JSON object; nil for none.
+	Warnings func(since time.Time) []json.RawMessage
+	// Logger gets the errors of requests, and who has released a lock.
 	Logger zerolog.Logger
 }
 
@@ -71,13 +80,11 @@ func New(c Config) *Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics(c))
 	mux.Handle("GET /healthz", &s.Health)
-	mux.HandleFunc("GET /{$}", index)
+	g := newGate(c)
+	pageRoutes(mux, g.page)
+	(&api{Config: c, snapshots: newSnapshots(), health: &s.Health}).routes(mux, g.page)
 	if c.Pprof {
-		mux.HandleFunc("/debug/pprof/", pprof.Index)
-		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		profiles(mux, g.login)
 	}
 	s.crowd.conns = make(map[net.Conn]time.Time)
 	s.http = http.Server{
@@ -137,7 +144,15 @@ func metrics(c Config) http.Handler {
 	})
 }
 
-func index(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(w, fmt.Sprintf("lockcached %s: /metrics for Prometheus, /healthz for health checks\n", server.Release))
+// profiles serves Go's profiles.
+func profiles(mux *http.ServeMux, guard func(http.Handler) http.Handler) {
+	for path, serve := range map[string]http.HandlerFunc{
+		"":        pprof.Index,
+		"cmdline": pprof.Cmdline,
+		"profile": pprof.Profile,
+		"symbol":  pprof.Symbol,
+		"trace":   pprof.Trace,
+	} {
+		mux.Handle("/debug/pprof/"+path, guard(serve))
+	}
 }

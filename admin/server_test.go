@@ -281,7 +281,7 @@ func TestPages(t *testing.T) {
 		code   int
 		body   string // a part of it
 	}{
-		{plain, "/", 200, "/metrics for Prometheus"},
+		{plain, "/", 200, "/metrics</a> for Prometheus"},
 		{plain, "/nothing", 404, ""},
 		{plain, "/debug/pprof/", 404, ""},
 		{plain, "/debug/pprof/cmdline", 404, ""},

@@ -48,7 +48,7 @@ type config struct {
 	sasl     bool
 	protocol string // of -B; "" if that was not given
 
-	metrics        *endpoint // nil for none
+	admin          adminConfig
 	metricsClasses int
 	pprof          bool
 

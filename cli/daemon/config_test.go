@@ -28,21 +28,22 @@ func mustConfig(t *testing.T, args ...string) *config {
 // TestRefused has every wrong value with the one line that answers it.
 func TestRefused(t *testing.T) {
 	const (
-		factor   = "factor must be greater than 1"
-		duration = "should be a duration such as 500ms, 5s or 1m30s"
-		unit     = "a duration needs a unit: "
-		beta     = "beta should be a number from 0 to 100; 1 is usual, more is earlier"
-		endpoint = "should be host, host:port, [IPv6] or [IPv6]:port, such as 127.0.0.1 or [::1]:11211"
-		half     = "cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m"
-		itemSize = "item max size is a number of bytes, with suffix k or m for more, such as 512k"
-		plain    = "... is not supported: every address speaks ascii; leave it out"
-		metrics  = "should be a port, host:port, or :port for every address, such as 9151 or 127.0.0.1:9151"
-		port     = "a port is a number from 1 to 65535, 0 for none or -1 for any"
-		mode     = "ssl_verify_mode is 0 (no client certificates), 1 (verified if given), 2 or 3 (required)"
-		noCert   = "needs a certificate, as in --tls-cert cert.pem --tls-key key.pem"
-		noTLS    = " needs TLS; turn it on with -Z"
-		glob     = " is no glob; * ? and [a-z] are special, \\ takes that away"
-		subopt   = "use idle_timeout=<seconds> or ssl_...; memcached's other ones are accepted without effect"
+		factor    = "factor must be greater than 1"
+		duration  = "should be a duration such as 500ms, 5s or 1m30s"
+		unit      = "a duration needs a unit: "
+		beta      = "beta should be a number from 0 to 100; 1 is usual, more is earlier"
+		endpoint  = "should be host, host:port, [IPv6] or [IPv6]:port, such as 127.0.0.1 or [::1]:11211"
+		half      = "cannot set item size limit higher than 1/2 of memory max; lower -I or raise -m"
+		itemSize  = "item max size is a number of bytes, with suffix k or m for more, such as 512k"
+		plain     = "... is not supported: every address speaks ascii; leave it out"
+		adminHost = "should be a host name or an IP address as browsers have it in the address, without a port, such as locks.example.com"
+		metrics   = "should be a port, host:port, or :port for every address, such as 9151 or 127.0.0.1:9151"
+		port      = "a port is a number from 1 to 65535, 0 for none or -1 for any"
+		mode      = "ssl_verify_mode is 0 (no client certificates), 1 (verified if given), 2 or 3 (required)"
+		noCert    = "needs a certificate, as in --tls-cert cert.pem --tls-key key.pem"
+		noTLS     = " needs TLS; turn it on with -Z"
+		glob      = " is no glob; * ? and [a-z] are special, \\ takes that away"
+		subopt    = "use idle_timeout=<seconds> or ssl_...; memcached's other ones are accepted without effect"
 	)
 	tests := []struct{ args, want string }{
 		{"-p x", port}, {"-p 65536", port}, {"-p -2", port}, {"-p =1", port}, {"-U 65536", port},
@@ -102,7 +103,9 @@ func TestRefused(t *testing.T) {
 		{"--metrics 127.0.0.1", metrics}, {"--metrics 127.0.0.1:", metrics}, {"--metrics [::1]", metrics},
 		{"--metrics ::1:9151", metrics}, {"--metrics http://127.0.0.1:9151/", metrics}, {"--metrics ~", metrics},
 		{"--metrics-classes 0", "metrics need room for at least 1 class"},
-		{"--pprof", "needs --metrics, the address to serve profiles on, such as --metrics 127.0.0.1:9151"},
+		{"--pprof", "needs --admin, the address to serve profiles on, such as --admin 127.0.0.1:9151"},
+		{"--admin 0", metrics},
+		{"--admin-host a:1", adminHost}, {"--admin-host http://a/", adminHost}, {"--admin-host *", adminHost}, {"--admin-auth ~", "needs a file name"},
 		{"-B http", "should be one of auto, binary, or ascii"},
 		{"-t 0", "number of threads must be greater than 0"},
 		{"-t two", "number of threads must be greater than 0"},
@@ -257,6 +260,12 @@ func TestAccepted(t *testing.T) {
 		{"--metrics 9151", func(c *config) any { return c.locks.NamedClasses }, 100},
 		{"--metrics 9151 --metrics-classes 7 --pprof", func(c *config) any { return []any{c.locks.NamedClasses, c.pprof} }, []any{7, true}},
 		{"--metrics-classes 7", func(c *config) any { return c.locks.NamedClasses }, 0}, // no --metrics
+		{"--admin :9151", metricsAddress, "*:9151"},
+		{"--admin 9151 --metrics 9151", metricsAddress, "127.0.0.1:9151"},
+		{"--admin 9151 --admin-host A.example.com,192.0.2.1 --admin-host ::1 --admin-auth f --admin-write", func(c *config) any {
+			return []any{c.admin.hosts, c.admin.passwords, c.admin.write, c.locks.Recent}
+		}, []any{[]string{"A.example.com", "192.0.2.1", "::1"}, "f", true, true}},
+		{"", func(c *config) any { return c.locks.Recent }, false},
 		{"--drain 0", func(c *config) any { return c.drain }, time.Duration(0)},
 		{"-vv", func(c *config) any { return c.server.Settings.Verbosity }, 2},
 		{"", func(c *config) any { return c.level() }, zerolog.InfoLevel},
@@ -277,7 +286,7 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-func metricsAddress(c *config) any { return fmt.Sprint(c.metrics.host, ":", c.metrics.port) }
+func metricsAddress(c *config) any { return fmt.Sprint(c.admin.at.host, ":", c.admin.at.port) }
 
 func lruOff(c *config) any {
 	return []bool{c.server.Settings.NoLRUCrawler, c.server.Settings.NoLRUMaintainer}

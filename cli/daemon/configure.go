@@ -101,10 +101,8 @@ func (c *config) finish() error {
 	if err := c.finishAuth(); err != nil {
 		return err
 	}
-	if c.metrics != nil {
-		c.locks.NamedClasses = c.metricsClasses
-	} else if c.pprof {
-		return exit.Refuse("--pprof", "needs --metrics, the address to serve profiles on, such as --metrics 127.0.0.1:9151")
+	if err := c.finishAdmin(); err != nil {
+		return err
 	}
 	if err := c.finishJournal(); err != nil {
 		return err

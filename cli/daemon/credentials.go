@@ -60,6 +60,14 @@ func (s *service) loadSecrets() error {
 		c.server.Authenticate, s.passwords = passwords.Match, passwords
 		s.secrets = append(s.secrets, &secret{"passwords", passwords, s.log})
 	}
+	if c.admin.passwords != "" {
+		passwords, err := credentials.LoadPasswords(c.admin.passwords)
+		if err != nil {
+			return exit.Refuse("--admin-auth", err.Error())
+		}
+		s.adminPasswords = passwords
+		s.secrets = append(s.secrets, &secret{"passwords of the page", passwords, s.log})
+	}
 	return nil
 }
 

@@ -84,5 +84,5 @@ func (p *Process) serve(c *config) error {
 	defer queue.Close()
 	c.server.LogCounts = queue.Counts
 	c.cluster.beforeExit = queue.Close
-	return serve(c, log, level, p.Signals, p.reportServing)
+	return serve(c, log, queue, level, p.Signals, p.reportServing)
 }

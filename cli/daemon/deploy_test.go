@@ -131,7 +131,7 @@ func TestKubernetesExample(t *testing.T) {
 	for _, p := range at(t, container, "ports").([]any) {
 		ports[at(t, p, "name")] = at(t, p, "containerPort")
 	}
-	if ports["memcached"] != c.port || ports["engine"] != 7001 || ports["links"] != 7002 || ports["metrics"] != c.metrics.port {
+	if ports["memcached"] != c.port || ports["engine"] != 7001 || ports["links"] != 7002 || ports["metrics"] != c.admin.at.port {
 		t.Errorf("ports %v", ports)
 	}
 	ready, alive := at(t, container, "readinessProbe", "httpGet"), at(t, container, "livenessProbe", "tcpSocket")
@@ -186,7 +186,7 @@ func TestSingleServerExamples(t *testing.T) {
 		t.Errorf("args %q", args)
 	}
 	c := mustConfig(t, "--config", path, args[2])
-	if at(t, container, "ports", 0, "containerPort") != c.port || at(t, container, "ports", 1, "containerPort") != c.metrics.port ||
+	if at(t, container, "ports", 0, "containerPort") != c.port || at(t, container, "ports", 1, "containerPort") != c.admin.at.port ||
 		at(t, container, "volumeMounts", 0, "mountPath") != "/data" || c.journal.Dir != "/data/lockcached" ||
 		at(t, container, "volumeMounts", 1, "mountPath") != filepath.Dir(args[1]) || !c.watch {
 		t.Errorf("%+v", c)
@@ -202,7 +202,7 @@ func TestSingleServerExamples(t *testing.T) {
 	}
 	c = mustConfig(t)
 	if grace, err := time.ParseDuration(at(t, one, "stop_grace_period").(string)); err != nil || grace <= c.drain || c.journal.Dir != "/data" ||
-		at(t, one, "volumes", 0) != "locks:/data" || c.metrics.port != 9151 {
+		at(t, one, "volumes", 0) != "locks:/data" || c.admin.at.port != 9151 {
 		t.Errorf("%v, %v, %+v", grace, err, c)
 	}
 }

@@ -31,7 +31,7 @@ func TestEnvironment(t *testing.T) {
 	c := mustConfig(t, "-m", "64", "--lock-keys", "cron:*")
 	got := fmt.Sprint(c.listen, c.locks.MemoryLimit>>20, c.server.NoFlush, c.shutdownCommand, c.locks.WaitPolicies,
 		c.locks.LockKeys, c.server.IdleTimeout, c.ignored, string(c.locks.ClassDelimiter), c.server.Settings.Verbosity,
-		*c.metrics, c.pprof)
+		*c.admin.at, c.pprof)
 	want := "[{127.0.0.1 127.0.0.1 11299 false } {[::1]:5 ::1 5 true }] 64 true false [{lock:* 200ms} {job:* 1s}] " +
 		"[cron:*] 9s [-o modern]/2 {9151 127.0.0.1 9151 true } true"
 	if got != want {
@@ -73,7 +73,7 @@ func TestKubernetesPort(t *testing.T) {
 func TestEveryFlagHasItsVariable(t *testing.T) {
 	anything := map[string]bool{"listen": true, "unix-socket": true, "lock-keys": true, "guard-release": true, "delimiter": true,
 		"user": true, "pidfile": true, "data": true, "memory-file": true, "napi-ids": true,
-		"tls-cert": true, "tls-key": true, "tls-ca": true, "auth-file": true,
+		"tls-cert": true, "tls-key": true, "tls-ca": true, "auth-file": true, "admin-auth": true,
 		"cluster-login": true, "cluster-tls-cert": true, "cluster-tls-key": true, "cluster-tls-ca": true}
 	for i := range flags {
 		f := &flags[i]

@@ -197,8 +197,8 @@ func (r *reader) entry(path []string, line int, value *unstable.Node) {
 
 // value reads what a flag is set to: one value, a list or a table.
 func (r *reader) value(f *flag, line int, value *unstable.Node) {
-	if r.file.given[f.long] == nil {
-		r.file.given[f.long] = []given{} // an empty list counts, too
+	if r.file.given[f.key()] == nil {
+		r.file.given[f.key()] = []given{} // an empty list counts, too
 	}
 	switch value.Kind {
 	case unstable.Array:
@@ -266,12 +266,12 @@ func (r *reader) scalar(f *flag, before string, line int, value *unstable.Node) 
 
 // give adds a value that is right.
 func (f *file) give(to *flag, g given) {
-	list := f.given[to.long]
+	list := f.given[to.key()]
 	if to.joined && len(list) > 0 { // one value for the setter, which looks at the whole
 		list[0].value += "," + g.value
 		return
 	}
-	f.given[to.long] = append(list, g)
+	f.given[to.key()] = append(list, g)
 }
 
 // at is how a line begins that is about a line of the file.

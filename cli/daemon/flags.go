@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"strings"
 
 	urfave "github.com/urfave/cli/v2"
@@ -13,6 +14,7 @@ import (
 type flag struct {
 	short   string // one letter, or ""
 	long    string // also names the environment variable
+	same    string // the long name of the flag of which this is another name
 	arg     string // what its value is called in the help; "" for a switch
 	many    bool   // may be repeated, or given a comma-separated list
 	counted bool   // repeating it means more of it
@@ -38,6 +40,7 @@ const (
 	memory      = "Memory"
 	connections = "Connections"
 	security    = "Who may connect"
+	watching    = "A page to look at, metrics and health"
 	locking     = "Locks"
 	caching     = "Values that many clients compute"
 	durability  = "Locks that survive a restart"
@@ -47,7 +50,7 @@ const (
 	ignoring    = "Accepted as memcached's, without effect"
 )
 
-var sections = []string{listening, memory, connections, security, locking, caching, durability, clustering, commands, process, ignoring}
+var sections = []string{listening, memory, connections, security, locking, caching, durability, clustering, watching, commands, process, ignoring}
 
 // flags are those of memcached 1.6.45, with its meaning and its long names,
 // and our own, which have only long names. -D has no long name in memcached.
@@ -191,6 +194,23 @@ var flags = []flag{
 	{long: "cluster-ticks", arg: "duration", section: clustering, set: interval(clusterTick),
 		usage: "time between two heartbeats of the engine (default: 100ms)"},
 
+	{long: "admin", arg: "addr", section: watching, set: setAdmin,
+		usage: "a page, /metrics and /healthz by HTTP: port, host:port or :port (default: off)"},
+	{long: "metrics", arg: "addr", same: "admin", section: watching, set: setAdmin,
+		usage: "another name of --admin (default: off)"},
+	{long: "admin-host", arg: "name", many: true, section: watching, set: setAdminHost,
+		usage: "host names by which browsers may open the page (default: its address)"},
+	{long: "admin-auth", arg: "file", section: watching, set: text(adminAuth, "a file name"),
+		usage: "ask for a password before the page is shown: lines user:password"},
+	{long: "admin-tls", section: watching, set: on(adminTLS),
+		usage: "speak TLS there, too, as with clients"},
+	{long: "admin-write", section: watching, set: on(adminWrite),
+		usage: "let the page release locks"},
+	{long: "metrics-classes", arg: "num", section: watching, set: number(metricsClasses, 1, "metrics need room for at least 1 class"),
+		usage: "classes of locks with metrics of their own, the busiest ones (default: 100)"},
+	{long: "pprof", section: watching, set: on(pprof),
+		usage: "serve profiles, too, below /debug/pprof/ (needs --admin)"},
+
 	{short: "A", long: "enable-shutdown", section: commands, set: on(shutdownCommand),
 		usage: "let clients stop the server with \"shutdown\""},
 	{short: "F", long: "disable-flush-all", section: commands, set: on(noFlush),
@@ -218,12 +238,6 @@ var flags = []flag{
 	{short: "v", long: "verbose", counted: true, section: process, set: setVerbosity,
 		live:  shownLevel,
 		usage: "log more; -vv and -vvv log everything"},
-	{long: "metrics", arg: "addr", section: process, set: setMetrics,
-		usage: "serve /metrics and /healthz over HTTP: port, host:port or :port (default: off)"},
-	{long: "metrics-classes", arg: "num", section: process, set: number(metricsClasses, 1, "metrics need room for at least 1 class"),
-		usage: "classes of locks with metrics of their own, the busiest ones (default: 100)"},
-	{long: "pprof", section: process, set: on(pprof),
-		usage: "serve profiles, too, below /debug/pprof/ (needs --metrics)"},
 	{long: "log-format", arg: "format", section: process, set: oneOf(logFormat, logging.Auto, logging.JSON, logging.Console),
 		usage: "json, console, or auto: console on a terminal, else json (default: auto)"},
 	{long: "log-level", arg: "level", section: process, set: oneOf(logLevel, logging.Levels...),
@@ -266,6 +280,9 @@ func indexFlags() map[string]*flag {
 func (f *flag) spelling() argv.Flag {
 	return argv.Flag{Short: f.short, Long: f.long, Arg: f.arg, Counted: f.counted, Hidden: f.section == ""}
 }
+
+// key is the long name under which the values of the flag are kept.
+func (f *flag) key() string { return cmp.Or(f.same, f.long) }
 
 // name is the flag as a user writes it.
 func (f *flag) name() string {

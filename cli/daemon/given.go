@@ -36,9 +36,11 @@ func collect(ctx *urfave.Context, named []string) (*settings, error) {
 	for i := range flags {
 		f := &flags[i]
 		for _, value := range f.values(ctx) {
-			if onCommandLine[f.long] {
-				s.words[f.long] = append(s.words[f.long], f.fromLine(value))
-			} else {
+			switch {
+			case onCommandLine[f.long]:
+				s.words[f.key()] = append(s.words[f.key()], f.fromLine(value))
+			case onCommandLine[f.otherName()]:
+			default:
 				s.fromVariable(f, value)
 			}
 		}
@@ -81,6 +83,12 @@ func (s *settings) config() (*config, error) {
 	c.ignored = append(c.ignored, s.ignored...)
 	for i := range flags {
 		f := &flags[i]
+		if f.same != "" {
+			continue
+		}
+		if err := f.refuseTwice(s.all[f.long]); err != nil {
+			return nil, err
+		}
 		for _, g := range s.all[f.long] {
 			if err := c.apply(f, g); err != nil {
 				return nil, err
@@ -88,6 +96,27 @@ func (s *settings) config() (*config, error) {
 		}
 	}
 	return c, nil
+}
+
+// otherName is another long name of the flag, or "".
+func (f *flag) otherName() string {
+	if f.same != "" {
+		return f.same
+	}
+	for i := range flags {
+		if flags[i].same == f.long {
+			return flags[i].long
+		}
+	}
+	return ""
+}
+
+// refuseTwice refuses a flag that is set to different values under its two names.
+func (f *flag) refuseTwice(list []given) error {
+	if f.many || f.otherName() == "" || len(list) < 2 || list[0].value == list[1].value {
+		return nil
+	}
+	return exit.Refuse(list[1].where, "is the same flag as "+list[0].where+"; give one of them")
 }
 
 // fromLine is a value on the command line.
@@ -107,7 +136,7 @@ func (s *settings) fromVariable(f *flag, value string) {
 		// Kubernetes sets this in every pod beside a service called lockcached.
 		s.ignored = append(s.ignored, where)
 	default:
-		s.words[f.long] = append(s.words[f.long], given{value: value, where: where})
+		s.words[f.key()] = append(s.words[f.key()], given{value: value, where: where})
 	}
 }
 

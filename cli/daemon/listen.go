@@ -207,16 +207,21 @@ func (c *config) tlsFor(l listener) *tls.Config {
 	if _, isTCP := l.Addr().(*net.TCPAddr); !isTCP || !c.tls.enabled || l.tls == tlsOff {
 		return nil
 	}
-	auth := clientAuth[c.tls.verify]
-	switch l.tls {
+	return c.tls.config(l.tls)
+}
+
+// config is the TLS configuration of an address, without certificates.
+func (t *tlsConfig) config(mode tlsMode) *tls.Config {
+	auth := clientAuth[t.verify]
+	switch mode {
 	case tlsNoPeer:
 		auth = tls.NoClientCert
 	case tlsPeer:
 		auth = tls.RequireAndVerifyClientCert
 	}
 	return &tls.Config{
-		MinVersion:             max(c.tls.minVersion, tls.VersionTLS12),
+		MinVersion:             max(t.minVersion, tls.VersionTLS12),
 		ClientAuth:             auth,
-		SessionTicketsDisabled: !c.tls.sessions,
+		SessionTicketsDisabled: !t.sessions,
 	}
 }

@@ -19,11 +19,11 @@ import (
 // logs, the runtime, and for a client that is told that there are too many connections.
 const spareFiles = 64
 
-// raiseFileLimit makes room for as many connections as -c allows, and for those of --metrics. If
+// raiseFileLimit makes room for as many connections as -c allows, and for those of --admin. If
 // that fails, it only warns: the server serves, but refuses connections sooner.
 func raiseFileLimit(c *config) {
 	need := uint64(c.server.MaxConns) + spareFiles
-	if c.metrics != nil {
+	if c.admin.at != nil {
 		need += admin.MaxConns
 	}
 	var limit syscall.Rlimit

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -14,7 +15,6 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
 
-	"github.com/lockcached/lockcached/admin"
 	"github.com/lockcached/lockcached/cli/internal/logging"
 	"github.com/lockcached/lockcached/credentials"
 	"github.com/lockcached/lockcached/journal"
@@ -36,6 +36,9 @@ type service struct {
 	passwords    *credentials.Passwords    // nil without a password file
 	secrets      []*secret
 
+	adminPasswords *credentials.Passwords                  // nil without --admin-auth
+	warnings       func(since time.Time) []json.RawMessage // that were logged
+
 	manager *locks.Manager
 	server  *server.Server
 	reloads reloads
@@ -49,8 +52,8 @@ type service struct {
 
 // serve runs the server until a signal or the shutdown command ends it. It calls ready
 // when clients are accepted.
-func serve(c *config, log zerolog.Logger, level *logging.Level, signals <-chan os.Signal, ready func()) error {
-	s := &service{config: c, log: log, level: level, signals: signals, commanded: make(chan string, 1)}
+func serve(c *config, log zerolog.Logger, queue *logging.Queue, level *logging.Level, signals <-chan os.Signal, ready func()) error {
+	s := &service{config: c, log: log, level: level, signals: signals, commanded: make(chan string, 1), warnings: queue.Warnings}
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -59,7 +62,7 @@ func serve(c *config, log zerolog.Logger, level *logging.Level, signals <-chan o
 		return err
 	}
 	defer closeAll(listeners) // also removes the Unix socket
-	if err := s.metrics.listen(c.metrics); err != nil {
+	if err := s.metrics.listen(c); err != nil {
 		return err
 	}
 	defer s.metrics.close()
@@ -105,6 +108,7 @@ func (s *service) prepare() error {
 func (s *service) report(listeners []listener) {
 	s.sayWarnings()
 	s.sayExposed(listeners)
+	s.sayAdminExposed()
 	name := os.Getenv("MEMCACHED_PORT_FILENAME")
 	if name == "" || s.config.socket != "" {
 		return
@@ -142,18 +146,7 @@ func (s *service) start(ctx context.Context, manager *locks.Manager, listeners [
 		go func() { s.failed <- s.accept(srv, l, config) }()
 	}
 	go s.feedWatchdog(ctx, manager, srv)
-	metrics := admin.Config{
-		Locks:     manager,
-		Server:    srv,
-		Journal:   s.journal,
-		Recovered: s.recovered,
-		Pprof:     c.pprof,
-		Logger:    s.log,
-	}
-	if s.node != nil {
-		metrics.Cluster = s.node
-	}
-	s.metrics.serve(metrics)
+	s.metrics.serve(s.adminConfig(), s.adminTLS())
 	s.logStart(srv, listeners)
 	return srv
 }

@@ -61,6 +61,9 @@ func clusterPatience(c *config) *time.Duration { return &c.cluster.patience }
 func clusterSuspect(c *config) *time.Duration  { return &c.cluster.suspect }
 func clusterTick(c *config) *time.Duration     { return &c.cluster.tick }
 func sasl(c *config) *bool                     { return &c.sasl }
+func adminAuth(c *config) *string              { return &c.admin.passwords }
+func adminTLS(c *config) *bool                 { return &c.admin.tls }
+func adminWrite(c *config) *bool               { return &c.admin.write }
 func configFile(c *config) *string             { return &c.configFile }
 func configWatch(c *config) *bool              { return &c.watch }
 

@@ -28,13 +28,17 @@ func (l *Level) Sample(level zerolog.Level) bool { return level >= zerolog.Level
 // bound how many lines they write.
 type leveled struct {
 	io.Writer
-	level *Level
+	level    *Level
+	warnings *warnings // nil if they are not kept
 }
 
 // WriteLevel is for zerolog.
 func (w leveled) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	if !w.level.Sample(level) {
 		return len(line), nil
+	}
+	if w.warnings != nil && level >= zerolog.WarnLevel {
+		w.warnings.add(line)
 	}
 	return w.Write(line)
 }

@@ -25,13 +25,17 @@ var Levels = []string{"trace", "debug", "info", "warn", "error"}
 // New returns a logger that writes lines to w in one of the formats, and waits until w takes them.
 func New(w io.Writer, format string, level *Level) zerolog.Logger {
 	terminal := isTerminal(w)
+	var kept *warnings
+	if queue, ok := w.(*Queue); ok {
+		kept = &queue.warnings
+	}
 	if format == Console || format == Auto && terminal {
 		w = zerolog.ConsoleWriter{
 			Out: w, NoColor: !terminal, TimeFormat: "15:04:05.000",
 			FieldsOrder: []string{"listen"}, FormatPrepare: plainLists,
 		}
 	}
-	return zerolog.New(leveled{w, level}).Level(zerolog.TraceLevel).Sample(level).With().Timestamp().Logger()
+	return zerolog.New(leveled{w, level, kept}).Level(zerolog.TraceLevel).Sample(level).With().Timestamp().Logger()
 }
 
 // plainLists shows lists of words as people write them, without brackets and quotes.

@@ -33,6 +33,8 @@ type Queue struct {
 	counts  counts
 	told    uint64 // dropped lines that were reported
 
+	warnings warnings // of the Loggers that write here
+
 	some   chan struct{} // rung when there is something to do
 	pieces chan struct{} // rung when a piece was written
 	done   chan struct{} // closed when all is written after Close
