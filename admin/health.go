@@ -91,6 +91,6 @@ func newErrorLog(logger zerolog.Logger) *log.Logger { return log.New(lineWriter{
 type lineWriter struct{ logger zerolog.Logger }
 
 func (w lineWriter) Write(line []byte) (int, error) {
-	w.logger.Warn().Str("error", strings.TrimSpace(string(line))).Msg("metrics")
+	w.logger.Warn().Str("error", strings.TrimSpace(string(line))).Msg("HTTP")
 	return len(line), nil
 }

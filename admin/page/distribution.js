@@ -65,16 +65,19 @@ function draw(svg, bars, marks) {
 function drawAxis(pen, from, to, x, width) {
   const base = height - axis;
   pen.draw("line", { x1: 4, x2: width - 4, y1: base, y2: base, class: "rule" });
-  const decades = [];
-  for (let d = Math.ceil((from / perOctave) * Math.log10(2)); d <= (to / perOctave) * Math.log10(2); d++) decades.push(d);
-  const step = Math.ceil(decades.length / Math.max(2, Math.floor(width / 80)));
-  decades.forEach((d, i) => {
-    const at = x(Math.log2(10 ** d) * perOctave);
-    pen.draw("line", { x1: at, x2: at, y1: base, y2: base + 4, class: "rule" });
-    if (i % step === 0 && at > 24 && at < width - 24) {
-      pen.draw("text", { x: at, y: height - 6, "text-anchor": "middle", class: "axis" }, duration(10 ** d));
+  const decades = [from, to].map((at) => (at / perOctave) * Math.log10(2));
+  const parts = decades[1] - decades[0] < 3 ? [1, 2, 5] : [1];
+  let free = 24; // where there is room for a label
+  for (let d = Math.floor(decades[0]); d <= decades[1]; d++) {
+    for (const part of parts) {
+      const at = x(Math.log2(part * 10 ** d) * perOctave);
+      if (at < 4 || at > width - 4) continue;
+      pen.draw("line", { x1: at, x2: at, y1: base, y2: base + 4, class: "rule" });
+      if (at < free || at > width - 24) continue;
+      pen.draw("text", { x: at, y: height - 6, "text-anchor": "middle", class: "axis" }, duration(part * 10 ** d));
+      free = at + 60;
     }
-  });
+  }
 }
 
 function showKey(list, marks) {

@@ -41,6 +41,10 @@ const unseen = /[\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u200b-\u200f\u2028-\u202
 // legible shows a key with every character in it.
 export const legible = (text) => text.replace(unseen, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
 
+// grows is how much older the hold of a lock is, some time after an answer. One that is usually over soon
+// may have ended meanwhile, so it stays as it was seen.
+export const grows = (lock, ms) => (lock.age_ms > 1000 || lock.usual_mean_ms > 2000 ? ms : 0);
+
 // owner shows the name of a holder, which the protocol writes with %XX.
 export function owner(text) {
   if (!text || text === "-") return "\u2013";

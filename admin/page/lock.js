@@ -1,7 +1,7 @@
 // One lock: who has it, what happened lately, how long it is usually held, and who waits.
 
 import { Keyed, copy, describe, make, set } from "./dom.js";
-import { amount, duration, legible, owner } from "./format.js";
+import { amount, duration, grows, legible, owner } from "./format.js";
 import { Timeline, windows } from "./timeline.js";
 import { distribution } from "./distribution.js";
 
@@ -30,14 +30,15 @@ export function open(root, id, poll) {
     line.show(doc.line.map((w, i) => ({ ...w, i })), (w) => w.i, showWaiter);
     set(lineNote, lineText(lock, doc.line.length));
     describe(find(".numbers"), numbers(lock));
+    timeline.begin();
     view.tick(0);
   };
   view.tick = (ms) => {
-    set(find(".holder"), holderText(view.doc, ms));
-    set(find(".outlook"), outlookText(view.doc, ms));
-    timeline.tick(ms);
+    const older = grows(view.doc.lock, ms);
+    set(find(".holder"), holderText(view.doc, older));
+    set(find(".outlook"), outlookText(view.doc, older));
   };
-  const resized = new ResizeObserver(() => view.doc && view.update(view.doc));
+  const resized = new ResizeObserver(() => view.doc && timeline.update(view.doc));
   resized.observe(find(".timeline"));
   view.close = () => {
     resized.disconnect();
@@ -85,9 +86,11 @@ function outlookText({ lock, usual_of }, ms) {
   const usual = `${whose} usually held for ${duration(lock.usual_mean_ms)}` +
     (lock.usual_p90_ms ? `; nine of ten holds end before ${duration(lock.usual_p90_ms)}.` : ".");
   if (!lock.held || !lock.left_ms) return usual;
-  const left = Math.max(0, lock.left_ms - ms);
-  const most = Math.max(0, lock.left_most_ms - ms);
-  return `${usual} This one will probably end in ${duration(left)}` + (most ? `, nearly certainly in ${duration(most)}.` : ".");
+  const left = lock.left_ms - ms;
+  const most = lock.left_most_ms - ms;
+  const within = most > 0 ? ` within ${duration(most)}, with nine chances in ten` : "";
+  if (left <= 0) return `${usual} This one should end at any moment${within && "," + within}.`;
+  return `${usual} This one will probably end in ${duration(left)}` + (within && `;${within}`) + ".";
 }
 
 function distributionText({ lock, usual_of, distribution: bars }) {
@@ -108,17 +111,18 @@ function lineText(lock, shown) {
   return shown < lock.waiters ? `${all} These are the first ${amount(shown)}.` : all;
 }
 
+const known = (ms) => (ms ? duration(ms) : "\u2013");
+
 const numbers = (lock) => [
   ["acquired", amount(lock.acquired)], ["refused", amount(lock.refused)], ["handed off", amount(lock.handed_off)],
   ["released", amount(lock.released)], ["expired", amount(lock.expired)], ["released too late", amount(lock.overrun)],
   ["renewed", amount(lock.renewed)], ["waits in vain", amount(lock.wait_timeouts)], ["withdrawn", amount(lock.withdrawn)],
-  ["hold: mean", duration(lock.hold_mean_ms)], ["hold: deviation", duration(lock.hold_stddev_ms)],
-  ["hold: p50", duration(lock.hold_p50_ms)], ["hold: p90", duration(lock.hold_p90_ms)], ["hold: p99", duration(lock.hold_p99_ms)],
-  ["hold: longest", duration(lock.hold_max_ms)], ["ended by TTL: longest", duration(lock.censored_max_ms)],
-  ["wait: mean", duration(lock.wait_mean_ms)], ["wait: p50", duration(lock.wait_p50_ms)], ["wait: p99", duration(lock.wait_p99_ms)],
-  ["idle though wanted: mean", duration(lock.gap_mean_ms)],
-  ["suggested TTL", lock.suggested_ttl_ms ? duration(lock.suggested_ttl_ms) : "\u2013"],
-  ["ask again in", lock.retry_ms ? duration(lock.retry_ms) : "\u2013"],
+  ["hold: mean", known(lock.hold_mean_ms)], ["hold: deviation", known(lock.hold_stddev_ms)],
+  ["hold: p50", known(lock.hold_p50_ms)], ["hold: p90", known(lock.hold_p90_ms)], ["hold: p99", known(lock.hold_p99_ms)],
+  ["hold: longest", known(lock.hold_max_ms)], ["ended by TTL: longest", known(lock.censored_max_ms)],
+  ["wait: mean", known(lock.wait_mean_ms)], ["wait: p50", known(lock.wait_p50_ms)], ["wait: p99", known(lock.wait_p99_ms)],
+  ["idle though wanted: mean", known(lock.gap_mean_ms)],
+  ["suggested TTL", known(lock.suggested_ttl_ms)], ["ask again in", known(lock.retry_ms)],
 ];
 
 // askToRelease releases the lock by its token, if the answer to the question is yes.

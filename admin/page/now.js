@@ -1,7 +1,7 @@
 // Now: the locks that are held or wanted.
 
 import { Keyed, copy, set } from "./dom.js";
-import { amount, duration, legible, owner } from "./format.js";
+import { amount, duration, grows, legible, owner } from "./format.js";
 
 const firstRows = 200;
 const mostRows = 1000;
@@ -17,6 +17,13 @@ export function open(root, _, poll) {
   };
   const body = root.querySelector("tbody");
   const rows = new Keyed(body, createRow);
+  const seen = new Set(); // rows that are on the screen: only they move between two answers
+  const watch = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) {
+      if (isIntersecting) seen.add(target);
+      else seen.delete(target);
+    }
+  });
   const search = root.querySelector("#search");
   const more = root.querySelector(".more");
   const empty = root.querySelector(".empty");
@@ -42,7 +49,9 @@ export function open(root, _, poll) {
   const held = () => body.matches(":hover") || body.contains(document.activeElement);
   const show = () => {
     const list = held() ? keepOrder([...rows.known.keys()], view.list) : view.list;
-    rows.show(list, (lock) => lock.id, (row, lock) => updateRow(row, lock, 0));
+    rows.show(list, (lock) => lock.id, (row, lock) => updateRow(row, lock));
+    for (const row of seen) if (!row.isConnected) seen.delete(row);
+    for (const row of body.children) watch.observe(row);
   };
   body.addEventListener("pointerleave", () => show());
 
@@ -64,11 +73,9 @@ export function open(root, _, poll) {
     set(empty, why);
   };
   view.tick = (ms) => {
-    for (const lock of view.list) {
-      const row = rows.known.get(lock.id);
-      if (row && lock.held) updateAge(row, lock, ms);
-    }
+    for (const row of seen) if (row.lock?.held) updateAge(row, row.lock, grows(row.lock, ms));
   };
+  view.close = () => watch.disconnect();
   return view;
 }
 
@@ -82,6 +89,11 @@ function keepOrder(order, list) {
 
 function createRow(lock) {
   const row = copy("now-row");
+  row.parts = {};
+  for (const name of ["owner", "line", "retry", "token", "left", "bar", "fill", "mean", "p90", "ttl"]) {
+    row.parts[name] = row.querySelector("." + name);
+  }
+  row.parts.note = row.querySelector(".age span");
   const link = row.querySelector("a");
   link.href = "#lock/" + lock.id;
   set(link, legible(lock.key));
@@ -89,38 +101,38 @@ function createRow(lock) {
   return row;
 }
 
-function updateRow(row, lock, ms) {
+function updateRow(row, lock) {
+  row.lock = lock;
   row.classList.toggle("gone", !!lock.gone);
   if (lock.gone) return;
   row.classList.toggle("wanted", lock.waiters > 0);
-  const cell = (name) => row.querySelector("." + name);
+  const { parts } = row;
   const closed = lock.delay_ms > 0 ? "closed (--lock-delay)" : lock.settling_ms > 0 ? "closed (--settle)" : "\u2013";
-  set(cell("owner"), lock.held ? owner(lock.owner) : closed);
-  set(cell("line"), line(lock));
-  set(cell("retry"), lock.retry_ms ? duration(lock.retry_ms) : "\u2013");
-  set(cell("token"), lock.held ? lock.token : "\u2013");
-  updateAge(row, lock, ms);
+  set(parts.owner, lock.held ? owner(lock.owner) : closed);
+  set(parts.line, line(lock));
+  set(parts.retry, lock.retry_ms ? duration(lock.retry_ms) : "\u2013");
+  set(parts.token, lock.held ? lock.token : "\u2013");
+  updateAge(row, lock, 0);
 }
 
 const line = (lock) => [lock.queued && `${amount(lock.queued)} queued`, lock.polling && `${amount(lock.polling)} polling`]
   .filter(Boolean).join(", ") || "nobody";
 
 // updateAge moves the bar. ms is how old the answer is.
-function updateAge(row, lock, ms) {
-  const bar = row.querySelector(".bar");
+function updateAge({ parts }, lock, ms) {
+  const { bar, note, left } = parts;
   bar.hidden = !lock.held;
-  const note = row.querySelector(".age span");
   if (!lock.held) {
     set(note, "free");
-    set(row.querySelector(".left"), lock.delay_ms ? duration(lock.delay_ms) : "\u2013");
+    set(left, lock.delay_ms ? duration(lock.delay_ms) : "\u2013");
     return;
   }
   const dial = dialOf(lock, ms);
-  set(row.querySelector(".left"), lock.ttl_ms < 0 ? "no end" : duration(Math.max(0, lock.ttl_ms - ms)));
+  set(left, lock.ttl_ms < 0 ? "no end" : duration(Math.max(0, lock.ttl_ms - ms)));
   set(note, dial.text);
   bar.className = "bar " + dial.level;
   for (const name of ["fill", "mean", "p90", "ttl"]) {
-    const mark = bar.querySelector("." + name);
+    const mark = parts[name];
     const at = dial[name];
     mark.hidden = at === undefined;
     if (at !== undefined) mark.style.setProperty(name === "fill" ? "width" : "left", `${(100 * Math.min(1, at)).toFixed(2)}%`);

@@ -23,7 +23,8 @@ const state = document.getElementById("state");
 let view; // the open one
 let timer; // of the next question
 let asked; // aborts the present one
-let answered = 0; // when the last good answer came
+let answered = 0; // when the last answer came
+let shows = false; // the open view has had an answer
 let trouble = ""; // since then
 
 function open() {
@@ -32,6 +33,8 @@ function open() {
   view?.close?.();
   root.className = known;
   root.replaceChildren(copyAll(known));
+  shows = false;
+  root.setAttribute("aria-busy", "true");
   view = views[known].open(root, argument, poll);
   document.title = `${view.title} \u2013 lockcached`;
   for (const link of document.querySelectorAll("nav a")) {
@@ -56,8 +59,13 @@ async function poll() {
     if (mine !== asked) return;
     answered = performance.now();
     trouble = answer.ok ? "" : body.error;
-    if (answer.ok) view.update(body);
-    else view.refused?.(body.error);
+    if (answer.ok) {
+      view.update(body);
+      shows = true;
+      root.setAttribute("aria-busy", "false");
+    } else {
+      view.refused?.(body.error);
+    }
   } catch (error) {
     if (mine !== asked) return;
     trouble = "not reachable";
@@ -78,9 +86,9 @@ function sayState() {
 }
 
 setInterval(() => {
-  if (document.hidden || !answered) return;
+  if (document.hidden) return;
   if (trouble) sayState();
-  else view.tick?.(performance.now() - answered);
+  else if (shows) view.tick?.(performance.now() - answered);
 }, tickEvery);
 
 document.addEventListener("visibilitychange", poll);

@@ -12,6 +12,7 @@ const autoHolds = 25; // so many should be seen
 const mostRows = 12;
 const rowHeight = 24;
 const axisHeight = 26;
+const comesIn = 1000; // ms, as long as it takes until the next answer
 
 export class Timeline {
   constructor(svg) {
@@ -70,7 +71,6 @@ export class Timeline {
     this.drawHolds(x, span);
     this.drawTries(x, span);
     this.shapes.end();
-    this.tick(0);
   }
 
   // chooseRows keeps the rows of those who were seen in the time shown, and where they are.
@@ -116,11 +116,9 @@ export class Timeline {
     return row < 0 ? -1 : row * rowHeight;
   }
 
-  // box draws a piece of time in a row. What goes on reaches beyond the right edge, so that it grows by moving.
-  box(y, from, to, goesOn, kind, x) {
-    const begin = x(from);
-    const end = goesOn ? x(to) + 1e5 : x(to);
-    this.shapes.draw("rect", { x: begin, y: y + 4, width: Math.max(1.5, end - begin), height: rowHeight - 8, class: kind });
+  // box draws a piece of time in a row.
+  box(y, from, to, kind, x) {
+    this.shapes.draw("rect", { x: x(from), y: y + 4, width: Math.max(1.5, x(to) - x(from)), height: rowHeight - 8, class: kind });
   }
 
   drawHolds(x, span) {
@@ -129,25 +127,25 @@ export class Timeline {
     for (const h of holds) {
       const end = h.ago_ms - h.took_ms;
       if (end > span) continue;
-      if (h.gap_ms) this.box(bottom, h.ago_ms + h.gap_ms, h.ago_ms, false, "idle", x);
+      if (h.gap_ms) this.box(bottom, h.ago_ms + h.gap_ms, h.ago_ms, "idle", x);
       const kind = "hold " + (h.ending || "open");
-      if (this.y(h.owner) >= 0) this.box(this.y(h.owner), h.ago_ms, end, !h.ending, kind, x);
-      this.box(bottom, h.ago_ms, end, !h.ending, kind, x);
+      if (this.y(h.owner) >= 0) this.box(this.y(h.owner), h.ago_ms, end, kind, x);
+      this.box(bottom, h.ago_ms, end, kind, x);
     }
-    if (!lock.held && idle_ms > 0) this.box(bottom, idle_ms, 0, true, "idle", x);
+    if (!lock.held && idle_ms > 0) this.box(bottom, idle_ms, 0, "idle", x);
   }
 
-  line(name, from, to, goesOn, x) {
+  line(name, from, to, x) {
+    if (this.y(name) < 0) return;
     const y = this.y(name) + rowHeight / 2;
-    if (y < 0 || this.y(name) < 0) return;
-    this.shapes.draw("line", { x1: x(from), x2: goesOn ? x(to) + 1e5 : x(to), y1: y, y2: y, class: "wait" });
+    this.shapes.draw("line", { x1: x(from), x2: x(to), y1: y, y2: y, class: "wait" });
   }
 
   drawWaits(x, span) {
     const { holds, tries, line } = this.doc;
-    for (const h of holds) if (h.wait_ms && h.ago_ms <= span) this.line(h.owner, h.ago_ms + h.wait_ms, h.ago_ms, false, x);
-    for (const t of tries) if (t.wait_ms && t.ago_ms <= span) this.line(t.owner, t.ago_ms + t.wait_ms, t.ago_ms, false, x);
-    for (const w of line) if (w.owner) this.line(w.owner, w.age_ms, 0, true, x);
+    for (const h of holds) if (h.wait_ms && h.ago_ms <= span) this.line(h.owner, h.ago_ms + h.wait_ms, h.ago_ms, x);
+    for (const t of tries) if (t.wait_ms && t.ago_ms <= span) this.line(t.owner, t.ago_ms + t.wait_ms, t.ago_ms, x);
+    for (const w of line) if (w.owner) this.line(w.owner, w.age_ms, 0, x);
   }
 
   drawTries(x, span) {
@@ -158,18 +156,17 @@ export class Timeline {
     }
   }
 
-  // tick moves all of it to the left, by the time since the answer.
-  tick(ms) {
-    this.since = performance.now() - ms;
-    if (!this.moves && !this.reduced.matches) {
-      this.moves = requestAnimationFrame(() => this.move());
-    }
+  // begin lets an answer come in from the right within the time until the next one. So what is seen is that
+  // much late, but never has to be taken back.
+  begin() {
+    this.began = performance.now();
+    if (!this.moves && !this.reduced.matches) this.move();
   }
 
   move() {
-    const ms = performance.now() - this.since;
-    this.moving.setAttribute("transform", `translate(${(-ms * this.scale).toFixed(2)} 0)`);
-    this.moves = ms < 3000 ? requestAnimationFrame(() => this.move()) : 0;
+    const late = Math.max(0, comesIn - (performance.now() - this.began));
+    this.moving.setAttribute("transform", `translate(${(late * this.scale).toFixed(2)} 0)`);
+    this.moves = late > 0 ? requestAnimationFrame(() => this.move()) : 0;
   }
 
   close() {

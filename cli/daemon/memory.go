@@ -10,14 +10,19 @@ const (
 	processMemory    = 64 << 20
 	connectionMemory = 36 << 10 // 1.4 KB, and a buffer of 16 KB each way while it is busy
 	statsKeyMemory   = 2500     // of a lock that is always contended
+	recordMemory     = 20 << 20 // of recent events, for the page
 )
 
 // processLimit is how much memory the Go runtime should use at most, in bytes. An item takes up to
 // a quarter more than -m counts for it, because memory is allocated in certain sizes; a second
 // quarter keeps the garbage collector from running all the time.
 func processLimit(c *config, items int64) int64 {
-	return processMemory + items + items/2 +
+	limit := processMemory + items + items/2 +
 		int64(c.server.MaxConns)*connectionMemory + int64(c.locks.StatsKeys)*statsKeyMemory
+	if c.locks.Recent {
+		limit += recordMemory
+	}
+	return limit
 }
 
 // boundMemory sets processLimit as the Go runtime's memory limit, unless the user has set
