@@ -14,11 +14,11 @@ export function distribution(svg, key, doc) {
   const marks = [
     ["mean", lock.usual_mean_ms, "mean"], ["p90", lock.usual_p90_ms, "nine of ten end before"], ["age", lock.held ? lock.age_ms : 0, "this hold so far"],
     ["ttl", ttl, "its TTL"], ["suggested", lock.suggested_ttl_ms, "suggested TTL"],
-  ].filter(([, ms]) => ms > 0);
+  ];
   const bars = merge(doc.distribution);
   svg.toggleAttribute("hidden", !bars.length);
   showKey(key, bars.length ? marks : []);
-  if (bars.length) draw(svg, bars, marks);
+  if (bars.length) draw(svg, bars, marks.filter(([, ms]) => ms > 0));
 }
 
 // merge puts the server's buckets together to bars that can be told apart.
@@ -84,7 +84,7 @@ function showKey(list, marks) {
   marks.forEach(([name, ms, text], i) => {
     const item = list.children[i] ?? list.appendChild(make("li", {}, make("i"), make("span")));
     item.firstElementChild.className = "sample line " + name;
-    set(item.lastElementChild, `${text} ${duration(ms)}`);
+    set(item.lastElementChild, `${text} ${ms ? duration(ms) : "\u2013"}`);
   });
   while (list.children.length > marks.length) list.lastElementChild.remove();
 }

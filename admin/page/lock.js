@@ -22,7 +22,8 @@ export function open(root, id, poll) {
     view.title = legible(lock.key);
     document.title = `${view.title} \u2013 lockcached`;
     set(find("h2"), legible(lock.key));
-    release.hidden = !view.write || !lock.held;
+    release.hidden = !view.write;
+    release.firstElementChild.disabled = !lock.held;
     timeline.update(doc);
     set(timelineNote, timeline.note());
     distribution(find(".distribution"), find(".key"), doc);
@@ -88,9 +89,8 @@ function outlookText({ lock, usual_of }, ms) {
   if (!lock.held || !lock.left_ms) return usual;
   const left = lock.left_ms - ms;
   const most = lock.left_most_ms - ms;
-  const within = most > 0 ? ` within ${duration(most)}, with nine chances in ten` : "";
-  if (left <= 0) return `${usual} This one should end at any moment${within && "," + within}.`;
-  return `${usual} This one will probably end in ${duration(left)}` + (within && `;${within}`) + ".";
+  const within = most > 0 ? `; of ten like it, nine end within ${duration(most)}` : "";
+  return `${usual} This one should end ${left > 0 ? "in about " + duration(left) : "at any moment"}${within}.`;
 }
 
 function distributionText({ lock, usual_of, distribution: bars }) {

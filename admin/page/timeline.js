@@ -19,6 +19,7 @@ export class Timeline {
     this.svg = svg;
     this.chosen = 0;
     this.rows = []; // names, in the order in which they are shown
+    this.most = 0; // rows at a time
     const pen = new Pen(svg);
     pen.begin();
     const defs = pen.draw("defs", {});
@@ -58,7 +59,8 @@ export class Timeline {
     this.scale = (width - left - 4) / span;
     const x = (ago) => width - 4 - ago * this.scale;
     this.chooseRows(span);
-    const height = (this.rows.length + 1) * rowHeight + axisHeight;
+    this.most = Math.max(this.most, this.rows.length); // what is below must not move up again
+    const height = (this.most + 1) * rowHeight + axisHeight;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.style.height = `${height}px`;
     this.svg.setAttribute("aria-label", `Timeline: ${doc.holds.length} holds and ${doc.tries.length} tries are recorded`);
@@ -93,11 +95,13 @@ export class Timeline {
     const pen = this.frame;
     pen.begin();
     const chars = Math.floor((left - 12) / 7);
-    [...this.rows.map(owner), "lock"].forEach((name, i) => {
+    const names = this.rows.map(owner);
+    names[this.most] = "lock";
+    names.forEach((name, i) => {
       const y = i * rowHeight;
       pen.draw("line", { x1: left, x2: width - 4, y1: y + rowHeight, y2: y + rowHeight, class: "rule" });
       const shown = name.length > chars ? name.slice(0, chars - 1) + "\u2026" : name;
-      pen.draw("text", { x: left - 8, y: y + 16, "text-anchor": "end", class: i === this.rows.length ? "strong" : "" }, shown);
+      pen.draw("text", { x: left - 8, y: y + 16, "text-anchor": "end", class: i === this.most ? "strong" : "" }, shown);
     });
     const ticks = width < 500 ? 2 : 5;
     for (let i = 0; i <= ticks; i++) {
@@ -123,7 +127,7 @@ export class Timeline {
 
   drawHolds(x, span) {
     const { holds, lock, idle_ms } = this.doc;
-    const bottom = this.rows.length * rowHeight;
+    const bottom = this.most * rowHeight;
     for (const h of holds) {
       const end = h.ago_ms - h.took_ms;
       if (end > span) continue;

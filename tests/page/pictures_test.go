@@ -20,6 +20,7 @@ func laundry(t *testing.T, s *site, until <-chan struct{}) {
 		all.Go(func() {
 			c := harness.ClientOf(t, s.Address())
 			c.Timeout = time.Minute
+			time.Sleep(time.Duration(len(name)+int(name[len(name)-1]-'0')) * 300 * time.Millisecond) // not all at once
 			for i := 0; ; i++ {
 				ask := key
 				if wait {
@@ -47,8 +48,18 @@ func laundry(t *testing.T, s *site, until <-chan struct{}) {
 	for i := range 2 {
 		client(fmt.Sprintf("slow-%d", i+1), "import:orders", 1500*time.Millisecond, 100*time.Millisecond, 1, false)
 	}
-	for i := range 6 {
-		client(fmt.Sprintf("worker-%d", i+1), fmt.Sprintf("job/%d/run", 100+i), 2*time.Second, time.Second, 30, false)
+	for i := range 5 {
+		client(fmt.Sprintf("worker-%d", i+1), fmt.Sprintf("job/%d/run", 100+i), 4*time.Second, 500*time.Millisecond, 30, false)
+	}
+	// Two that last longer than usual, the second nearly as long as its TTL.
+	for key, ttl := range map[string]int32{"backup:users": 600, "backup:orders": 62} {
+		c := harness.ClientOf(t, s.Address())
+		for range 8 {
+			_ = c.Add(harness.Item(key, "db-1", 60))
+			time.Sleep(100 * time.Millisecond)
+			_ = c.Delete(key)
+		}
+		_ = c.Add(harness.Item(key, "db-1", ttl))
 	}
 }
 
@@ -66,7 +77,7 @@ func TestPictures(t *testing.T) {
 	laundry(t, s, until)
 	defer close(until)
 	b := open(t, s.url+"#classes", 1120, 720)
-	time.Sleep(45 * time.Second) // until there is something to see
+	time.Sleep(50 * time.Second) // until there is something to see
 	b.screenshot(dir + "/page-classes.png")
 	for name, ready := range map[string]string{
 		"now":                             `document.querySelectorAll("tbody tr").length > 5`,
