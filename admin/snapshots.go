@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	freshFor     = 250 * time.Millisecond // pages that ask within this time share an answer
+	freshFor     = 500 * time.Millisecond // pages that ask within this time share an answer
 	share        = 20                     // at most one part in so many of a processor's time goes into one kind of answer
 	maxSnapshots = 16                     // kinds of answers that are kept
 	maxAtWork    = 2                      // answers that are put together at a time

@@ -21,7 +21,7 @@ func (s *Server) LockTotals() []stats.Field { return s.lockTotals() }
 
 // FillTotals is the answer to "stats fills", nil without policies for fills.
 func (s *Server) FillTotals() []stats.Field {
-	if !s.locks.Fills() {
+	if !s.locks.HasFills() {
 		return nil
 	}
 	return s.fillTotals()
