@@ -282,6 +282,20 @@ func TestSnapshots(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		ask("a")
 		want(3)
+		costs = time.Millisecond // unless something else is due, it is put together no more often than that
+		time.Sleep(time.Minute)
+		ask("a")
+		want(4)
+		time.Sleep(freshFor)
+		ask("a")
+		want(5)
+		costs = 10 * time.Millisecond
+		time.Sleep(freshFor)
+		ask("a")
+		want(6)
+		time.Sleep(smallShare*costs - 1)
+		ask("a")
+		want(6)
 		costs = 0
 		for i := range 2 * maxSnapshots {
 			time.Sleep(time.Nanosecond)

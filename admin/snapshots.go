@@ -8,7 +8,9 @@ import (
 
 const (
 	freshFor     = 500 * time.Millisecond // pages that ask within this time share an answer
-	share        = 20                     // at most one part in so many of a processor's time goes into one kind of answer
+	smallShare   = 200                    // one part in so many of a processor's time may go into one kind of answer,
+	patience     = 5 * time.Second        // but pages wait no longer than this for news,
+	share        = 20                     // unless that took more than this part
 	maxSnapshots = 16                     // kinds of answers that are kept
 	maxAtWork    = 2                      // answers that are put together at a time
 )
@@ -42,7 +44,7 @@ func (s *snapshots) get(ctx context.Context, name string, put func() ([]byte, er
 	x := s.of(name)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.made.IsZero() && time.Since(x.made) < max(freshFor, share*x.took) {
+	if !x.made.IsZero() && time.Since(x.made) < x.freshFor() {
 		return x.body, x.err
 	}
 	select {
@@ -56,6 +58,11 @@ func (s *snapshots) get(ctx context.Context, name string, put func() ([]byte, er
 	x.made = time.Now()
 	x.took = x.made.Sub(began)
 	return x.body, x.err
+}
+
+// freshFor is for how long the answer counts as the present.
+func (x *snapshot) freshFor() time.Duration {
+	return max(freshFor, share*x.took, min(smallShare*x.took, patience))
 }
 
 // of returns the snapshot of that name. If there are too many, the one that was asked for longest ago
