@@ -3,12 +3,16 @@
 package interop_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/lockcached/lockcached/internal/harness"
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asFiller) != "" {
+		playFiller(os.Args[1:])
+	}
 	harness.Main(m)
 }
 
