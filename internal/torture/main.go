@@ -110,7 +110,7 @@ type scenario struct {
 }
 
 var allScenarios = append([]*scenario{
-	historyScenario, crashScenario, damageScenario, fenceScenario, soakScenario, termScenario,
+	historyScenario, crashScenario, damageScenario, fenceScenario, fillScenario, soakScenario, termScenario,
 }, append(clusterScenarios, partScenario)...)
 
 // isForRoot reports whether only root can play it, and this is somebody else.

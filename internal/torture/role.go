@@ -16,6 +16,7 @@ const roleVariable = "LOCKCACHED_TORTURE_ROLE"
 const (
 	workerRole = "worker"
 	rabbleRole = "rabble"
+	fillerRole = "filler"
 )
 
 // startRole starts this program in a role, by a command that runs programs elsewhere, or here if
@@ -44,6 +45,8 @@ func playRole(role string, args []string) (exitCode int) {
 		if r, err = newRabble(args); err == nil {
 			r.run()
 		}
+	case role == fillerRole && len(args) == 2:
+		err = runWild(args)
 	default:
 		fmt.Fprintf(os.Stderr, "torture: %s=%s is for scripts/torture itself: unset it\n", roleVariable, role)
 		return 2
