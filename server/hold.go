@@ -130,11 +130,9 @@ func (c *conn) parkIfHeld(goesOn bool, q *protocol.Request) bool {
 		return goesOn
 	}
 	p.head = q.Head
-	if q.Verb != protocol.MetaGet {
+	// In strict mode an answer has to be confirmed; and mg with C may not want the value.
+	if !c.srv.strict && (q.Verb != protocol.MetaGet || !q.Meta.Has('C')) {
 		p.writer, _ = c.transport.(nowWriter)
-		if c.srv.strict {
-			p.writer = nil // the answer has to be confirmed
-		}
 	}
 	p.text = bytes.Clone(c.in.Text())
 	return c.hold(p)
@@ -250,14 +248,35 @@ func (p *heldGet) writeNow() {
 	}
 	var out protocol.Writer
 	defer out.Drop()
-	out.Hit(&p.head, it.Key(), it.Flags, it.Value(), it.CAS())
-	out.EndGet(&p.head)
+	if p.head.Verb == protocol.MetaGet {
+		p.conn.srv.locks.ViewOf(it, &heldView{p, &out})
+	} else {
+		out.Hit(&p.head, it.Key(), it.Flags, it.Value(), it.CAS())
+		out.EndGet(&p.head)
+	}
 	n, err := p.writer.writeNow(out.Bytes())
 	p.written, p.err = true, err
 	if err == nil {
 		p.conn.bytesWritten.Add(uint64(n))
 		p.rest = bytes.Clone(out.Bytes()[n:])
 	}
+}
+
+// heldView answers an mg that was held and changes nothing.
+type heldView struct {
+	get *heldGet
+	out *protocol.Writer
+}
+
+// View answers.
+func (a *heldView) View(v *locks.View) {
+	_, args := protocol.NextWord(bytes.TrimRight(a.get.text, "\r\n"))
+	_, flags := protocol.NextWord(args) // behind the key
+	withValue := false
+	for flag, rest := protocol.NextWord(flags); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
+		withValue = withValue || flag[0] == 'v'
+	}
+	appendView(a.out, v, flags, withValue, func([]byte) {})
 }
 
 // Hurried is called when a key is decided that makes it useless to wait for others.

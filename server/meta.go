@@ -83,7 +83,7 @@ func (a *counted) View(v *locks.View) {
 	value := strconv.AppendUint(text[:0], v.Number, 10)
 	quiet := m.Has('q')
 	if !quiet {
-		c.metaHit(m.Has('v'), len(value))
+		metaHit(&c.out, m.Has('v'), len(value))
 	}
 	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
 		c.metaTouch(v, m, flag)
@@ -100,7 +100,7 @@ func (a *counted) View(v *locks.View) {
 		}
 	}
 	if !quiet {
-		c.metaEnd(m.Has('v'), value)
+		metaEnd(&c.out, m.Has('v'), value)
 	}
 }
 

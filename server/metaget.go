@@ -55,29 +55,36 @@ func (a *looked) View(v *locks.View) {
 	m := &q.Meta
 	// With C, a client that already has this version does not get the value again.
 	withValue := m.Has('v') && !(m.Has('C') && m.Compare == v.Item.CAS())
-	c.metaHit(withValue, len(v.Item.Value()))
-	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
+	appendView(&c.out, v, q.Args, withValue, func(flag []byte) {
 		c.metaTouch(v, m, flag)
 		if flag[0] == 'R' && m.Recache != 0 {
 			v.Recache(c.lease(m.Recache))
 		}
-		c.metaShow(v, flag)
+	})
+}
+
+// appendView appends the answer to an mg with these flags. It passes each flag to carryOut
+// before it answers that.
+func appendView(out *protocol.Writer, v *locks.View, flags []byte, withValue bool, carryOut func(flag []byte)) {
+	metaHit(out, withValue, len(v.Item.Value()))
+	for flag, rest := protocol.NextWord(flags); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
+		carryOut(flag)
+		metaShow(out, v, flag)
 	}
 	if v.Taken {
-		c.out.MetaMark('Z')
+		out.MetaMark('Z')
 	}
 	if v.Stale {
-		c.out.MetaMark('X')
+		out.MetaMark('X')
 	}
 	if v.Won {
-		c.out.MetaMark('W')
+		out.MetaMark('W')
 	}
-	c.metaEnd(withValue, v.Item.Value())
+	metaEnd(out, withValue, v.Item.Value())
 }
 
 // metaShow answers a return flag of mg.
-func (c *conn) metaShow(v *locks.View, flag []byte) {
-	out := &c.out
+func metaShow(out *protocol.Writer, v *locks.View, flag []byte) {
 	switch flag[0] {
 	case 's':
 		out.MetaUint('s', uint64(len(v.Item.Value())))
@@ -113,7 +120,7 @@ func (c *conn) metaGetReserved(q *protocol.Request) {
 		c.metaWord(q, "EN")
 		return
 	}
-	c.metaHit(m.Has('v'), len(value))
+	metaHit(&c.out, m.Has('v'), len(value))
 	for flag, rest := protocol.NextWord(q.Args); len(flag) > 0; flag, rest = protocol.NextWord(rest) {
 		switch flag[0] {
 		case 's':
@@ -126,5 +133,5 @@ func (c *conn) metaGetReserved(q *protocol.Request) {
 			c.metaEcho(q, flag)
 		}
 	}
-	c.metaEnd(m.Has('v'), value)
+	metaEnd(&c.out, m.Has('v'), value)
 }

@@ -47,19 +47,19 @@ func (c *conn) metaTouch(v *locks.View, m *protocol.Meta, flag []byte) {
 }
 
 // metaHit begins and metaEnd ends a reply that shows an item.
-func (c *conn) metaHit(withValue bool, size int) {
+func metaHit(out *protocol.Writer, withValue bool, size int) {
 	if withValue {
-		c.out.Meta("VA")
-		c.out.MetaSize(size)
+		out.Meta("VA")
+		out.MetaSize(size)
 	} else {
-		c.out.Meta("HD")
+		out.Meta("HD")
 	}
 }
 
-func (c *conn) metaEnd(withValue bool, value []byte) {
+func metaEnd(out *protocol.Writer, withValue bool, value []byte) {
 	if withValue {
-		c.out.MetaBlock(value)
+		out.MetaBlock(value)
 	} else {
-		c.out.EndMeta()
+		out.EndMeta()
 	}
 }
