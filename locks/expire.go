@@ -30,6 +30,22 @@ func (m *Manager) Run(ctx context.Context) {
 	}
 }
 
+// Due and ExpireDue are what Run does, for a program with a clock of its own, such as a
+// simulation. Its sessions are told the time of each request with SetTime, and its clock has to be
+// ahead of Now. Due is when something may be due next.
+func (m *Manager) Due() time.Duration { return time.Duration(m.wakeAt.Load()) }
+
+// ExpireDue acts on what is due at that moment.
+func (m *Manager) ExpireDue(now time.Duration) {
+	for _, sh := range m.shards {
+		sh.mu.Lock()
+		sh.latest = max(sh.latest, now)
+		sh.mu.Unlock()
+	}
+	m.wakeAt.Store(int64(ttl.Forever))
+	m.wakeEarlier(m.expireDue())
+}
+
 // sleep returns when something is due, and reports false if the context is done.
 func (m *Manager) sleep(ctx context.Context, timer *time.Timer) bool {
 	for {
