@@ -8,4 +8,9 @@
 // is the code of packages stats and stats/ledger that the server runs.
 //
 //	go run ./experiment -h
+//
+// A second experiment is about a cache: what happens when a page expires that many want, and what
+// stops that. Its simulated cache is package locks itself.
+//
+//	go run ./experiment stampede -h
 package main

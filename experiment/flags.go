@@ -120,7 +120,7 @@ func parseFlags(ctx *urfave.Context) (Config, error) {
 		return c.Config, misuse{word, "belongs to no flag; experiment -h lists them"}
 	}
 	for _, f := range flagTable {
-		for _, value := range f.values(ctx) {
+		for _, value := range valuesOf(ctx, f.name, f.many) {
 			if err := f.set(&c, value); err != nil {
 				return c.Config, misuse{"--" + f.name + " " + value, err.Error()}
 			}
@@ -129,14 +129,15 @@ func parseFlags(ctx *urfave.Context) (Config, error) {
 	return c.Config, c.check(ctx)
 }
 
-func (f *flag) values(ctx *urfave.Context) []string {
+// valuesOf are the values that a flag was given; many says that it may have several.
+func valuesOf(ctx *urfave.Context, flag string, many bool) []string {
 	switch {
-	case !ctx.IsSet(f.name):
+	case !ctx.IsSet(flag):
 		return nil
-	case f.many:
-		return ctx.StringSlice(f.name)
+	case many:
+		return ctx.StringSlice(flag)
 	}
-	return []string{ctx.String(f.name)}
+	return []string{ctx.String(flag)}
 }
 
 // addLaw adds a law with the mean and the deviation that were asked for.
@@ -216,6 +217,7 @@ side, each with a lock of its own.
   experiment --simulate --quick         simulated, a first look in seconds
   experiment --simulate --out results   simulated, the whole table, in minutes
   experiment --simulate --law normal --load b10 --policy exp100 --policy queue
+  experiment stampede -h                the other experiment: a cache whose pages expire
 
 Both:
   --policy <name>        a way to ask again; can be repeated (default: all)

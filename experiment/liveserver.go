@@ -31,12 +31,17 @@ func (c *Config) findServer(ctx context.Context) (addr string, stop func(), err 
 
 // startServer starts a server in this process. It returns a function that stops it.
 func startServer(ctx context.Context, l net.Listener) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
 	manager := locks.NewManager(locks.Config{MaxWait: longWait, MaxWaiters: maxClients})
+	return serve(ctx, manager, server.Config{MaxConns: maxClients, Settings: server.Settings{Threads: 1}}, l)
+}
+
+// serve has a server of that configuration serve what the manager has. It returns a function
+// that stops it.
+func serve(ctx context.Context, manager *locks.Manager, c server.Config, l net.Listener) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	go manager.Run(ctx)
-	srv := server.New(server.Config{
-		Locks: manager, MaxConns: maxClients, Settings: server.Settings{Threads: 1},
-	})
+	c.Locks = manager
+	srv := server.New(c)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

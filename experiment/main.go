@@ -36,19 +36,13 @@ func (m misuse) Error() string { return m.where + ": " + m.why }
 // command runs the experiment that the arguments describe, at most until ctx is done,
 // and returns the exit code.
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	cmd := &urfave.App{
-		Name:                  name,
-		Flags:                 allFlags(),
-		Action:                func(c *urfave.Context) error { return experiment(c, stdout, stderr) },
-		CustomAppHelpTemplate: helpText(),
-		HideHelpCommand:       true,
-		HideVersion:           true,
-		Writer:                stdout,
-		ErrWriter:             io.Discard, // what it would say is in the error
-		OnUsageError:          func(_ *urfave.Context, err error, _ bool) error { return misused(err) },
-		ExitErrHandler:        func(*urfave.Context, error) {},
+	var err error
+	if len(args) > 0 && args[0] == stampedeName {
+		err = stampedeCommand(ctx, args[1:], stdout, stderr)
+	} else {
+		act := func(c *urfave.Context) error { return experiment(c, stdout, stderr) }
+		err = newApp(allFlags(), act, helpText(), stdout).RunContext(ctx, append([]string{name}, args...))
 	}
-	err := cmd.RunContext(ctx, append([]string{name}, args...))
 	if err == nil {
 		return 0
 	}
@@ -59,17 +53,36 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
+func newApp(flags []urfave.Flag, act urfave.ActionFunc, help string, stdout io.Writer) *urfave.App {
+	return &urfave.App{
+		Name:                  name,
+		Flags:                 flags,
+		Action:                act,
+		CustomAppHelpTemplate: help,
+		HideHelpCommand:       true,
+		HideVersion:           true,
+		Writer:                stdout,
+		ErrWriter:             io.Discard, // what it would say is in the error
+		OnUsageError:          func(_ *urfave.Context, err error, _ bool) error { return misused(err) },
+		ExitErrHandler:        func(*urfave.Context, error) {},
+	}
+}
+
 // experiment does what the flags say.
 func experiment(ctx *urfave.Context, stdout, stderr io.Writer) error {
 	c, err := parseFlags(ctx)
 	if err != nil {
 		return err
 	}
+	return Run(ctx.Context, c, outputOf(ctx, stdout, stderr))
+}
+
+func outputOf(ctx *urfave.Context, stdout, stderr io.Writer) Output {
 	out := Output{Report: stdout, Notes: stderr}
 	if ctx.Bool("progress") || isTerminal(stderr) {
 		out.Progress = func(status string) { fmt.Fprintf(stderr, "\r\x1b[K%s", status) } // overwrites the line
 	}
-	return Run(ctx.Context, c, out)
+	return out
 }
 
 func isTerminal(w io.Writer) bool {

@@ -119,6 +119,14 @@ var looks = map[string]look{
 	"rank":         stroke(1.8, 90, diamond{filled: true}, 12, 3),
 	"slots+park50": stroke(2.4, 130, draw.CircleGlyph{}),
 	"queue":        stroke(5, 195, star{}),
+
+	"plain":    stroke(1.4, 0, draw.TriangleGlyph{}, 7, 3),
+	"add-lock": stroke(1, 60, draw.PlusGlyph{}, 8, 3, 1, 3),
+	"xfetch":   stroke(1.4, 130, draw.BoxGlyph{}, 2, 3),
+	"mg-n30":   stroke(1.4, 130, draw.PyramidGlyph{}, 7, 3),
+	"coalesce": stroke(2.4, 0, draw.CircleGlyph{}),
+	"stale":    stroke(2.4, 130, draw.CircleGlyph{}),
+	"early":    stroke(5, 195, star{}),
 }
 
 func stroke(width float64, grey uint8, glyph draw.GlyphDrawer, dashes ...float64) look {
