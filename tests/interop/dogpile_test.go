@@ -36,19 +36,31 @@ func TestDogpile(t *testing.T) {
 	})
 }
 
-// TestDogpileComesLate: a client that has lost its lock does not release it from its next holder,
+// TestLateReleases: a client that has lost its lock does not release it from its next holder,
 // with --guard-release.
-func TestDogpileComesLate(t *testing.T) {
+func TestLateReleases(t *testing.T) {
 	t.Parallel()
-	line := python("late_client.py", "dogpile.cache, pylibmc")(t)
-	isHeld := func(t *testing.T, flags ...string) string {
-		host, port, _ := net.SplitHostPort(runServer(t, flags...))
-		return strings.TrimSpace(run(t, line, host, port))
-	}
-	if got := isHeld(t); got != "False" {
-		t.Errorf("held without a guard: %q", got)
-	}
-	if got := isHeld(t, "--guard-release", "_lock*"); got != "True" {
-		t.Errorf("held with a guard: %q", got)
+	for _, client := range []struct {
+		name    string
+		program program
+		locks   string
+	}{
+		{"dogpile.cache", python("late_client.py", "dogpile.cache, pylibmc"), "_lock*"},
+		{"tooz", python("late_tooz_client.py", "tooz.drivers.memcached"), "__TOOZ_LOCK_*"},
+	} {
+		t.Run(client.name, func(t *testing.T) {
+			t.Parallel()
+			line := client.program(t)
+			isHeld := func(flags ...string) string {
+				host, port, _ := net.SplitHostPort(runServer(t, flags...))
+				return strings.TrimSpace(run(t, line, host, port))
+			}
+			if got := isHeld(); got != "False" {
+				t.Errorf("held without a guard: %q", got)
+			}
+			if got := isHeld("--guard-release", client.locks); got != "True" {
+				t.Errorf("held with a guard: %q", got)
+			}
+		})
 	}
 }
