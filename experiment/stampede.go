@@ -35,7 +35,7 @@ type stampedeConfig struct {
 // what --coalesce has to have time for.
 const (
 	simulatedTTL      = time.Minute
-	liveTTL           = 2 * time.Second
+	liveTTL           = 10 * time.Second
 	stampedeHold      = 3 * time.Second
 	stampedeStale     = 30 * time.Second
 	simulatedExpiries = 20

@@ -25,7 +25,7 @@ func simulateStampede(t *testing.T, name, load string) stampedeLine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := stampedeConfig{Simulate: true, Seed: 1, TTL: 10 * time.Second, Expiries: 10}
+	c := stampedeConfig{Simulate: true, Seed: 1, TTL: 10 * time.Second, Expiries: 10, Rounds: 2}
 	c.setDefaults()
 	trial := stampedeTrial{&c, w, law, d}
 	s := newStampedeSim(trial)
@@ -86,10 +86,11 @@ func TestYardstick(t *testing.T) {
 }
 
 func TestStampedeCommand(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	for _, args := range []string{
-		"--simulate --quick --load r20 --load r5 --load b10 --law normal --ttl 5s",
-		"--load b20 --compute 20ms --rounds 2",
+		"--simulate --expiries 2 --rounds 1 --load r20 --load r5 --load b10 --law normal --ttl 5s",
+		"--load b20 --compute 20ms --rounds 2 --way plain --way add-lock --way mg-n30 --way xfetch --way coalesce",
 		"--load r20 --duration 1s --ttl 1s --compute 20ms --way coalesce --way early",
 	} {
 		var stdout, stderr bytes.Buffer

@@ -152,7 +152,7 @@ Without --simulate it is live: a server in this process, a connection for each r
   --law <name>           how long computing takes; can be repeated: normal, lognormal, exponential,
                          bimodal, constant, pareto (default: normal; simulated: all)
   --compute <duration>   its mean (default: 200ms)
-  --ttl <duration>       of the page (default: 2s; simulated: 1m)
+  --ttl <duration>       of the page (default: 10s; simulated: 1m)
   --coalesce <duration>  what the server's flag says (default: 3s)
   --stale <duration>     what the server's flag says (default: 30s)
   --rounds <num>         bursts of each way (default: 3; simulated: 10)
