@@ -268,7 +268,8 @@ func TestIdleAfterAWait(t *testing.T) {
 			waiter.send("add lockcached:wait="+wait+":lock 0 600 1", "y")
 			if outcome == "STORED" {
 				s.waitForLine(t, 1)
-				if later := s.now() + int64(24*time.Hour); c.overdue(later) != nil || !c.isParked() {
+				eventually(t, "its connection waits", c.isParked)
+				if later := s.now() + int64(24*time.Hour); c.overdue(later) != nil {
 					t.Error("a client in line counts as idle")
 				}
 				holder.send("delete lock")
