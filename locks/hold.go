@@ -217,8 +217,13 @@ func (sh *shard) answerAll(f *filling, it *item) {
 	sh.tellLater(decision{audience: c})
 }
 
-// fewHeld is how many gets whoever stores a value answers before its own.
-const fewHeld = 4
+// fewHeld is how many gets whoever stores a value answers before its own. If there are more, they are
+// told on a goroutine of its own, tellAfter later: by then the answer to the store is on its way,
+// and a busy machine has not given its processor to the others first.
+const (
+	fewHeld   = 4
+	tellAfter = 50 * time.Microsecond
+)
 
 // tellHeld tells those who were held, on a goroutine of its own if they are many.
 func (m *Manager) tellHeld(all []decision) {
@@ -229,7 +234,7 @@ func (m *Manager) tellHeld(all []decision) {
 		}
 	}
 	if n > fewHeld+1 {
-		go tellDecisions(all)
+		time.AfterFunc(tellAfter, func() { tellDecisions(all) })
 	} else {
 		tellDecisions(all)
 	}

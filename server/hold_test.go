@@ -131,6 +131,7 @@ func TestManyHeldGets(t *testing.T) {
 				value := strings.Repeat("x", size)
 				filler.send(fmt.Sprintf("set page:1 0 60 %d", size), value)
 				filler.gets("STORED")
+				time.Sleep(time.Millisecond) // so many are told a little later
 				for _, c := range held {
 					c.gets(fmt.Sprintf("VALUE page:1 0 %d", size), value, "END")
 					c.send("version")
