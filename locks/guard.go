@@ -74,11 +74,17 @@ func (c *claimant) lostHold(key []byte) *lostHold {
 	return nil
 }
 
+// hasLost reports whether the session has lost a lock by expiry, and not regained it.
+func (s *Session) hasLost() bool {
+	c := s.claimantIfAny()
+	return c != nil && c.losses.Load() > 0
+}
+
 // isLateRelease reports whether a blind delete of a held lock comes from a session that has
-// lost it. If so, it counts that, and leaves the first of its kind to be logged.
+// lost it; it hasLost some. If so, it counts that, and leaves the first of its kind to be logged.
 func (sh *shard) isLateRelease(it *item, s *Session, now time.Duration) bool {
 	c := s.claimantIfAny()
-	if c == nil || c == it.Attached.by || !held(it) || !sh.m.isGuarded(it.Key()) {
+	if c == it.Attached.by || !held(it) || !sh.m.isGuarded(it.Key()) {
 		return false
 	}
 	sh.m.waits.Lock()

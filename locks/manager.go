@@ -39,6 +39,7 @@ var (
 // goroutine, but those that take a Session only from the session's.
 type Manager struct {
 	live    atomic.Pointer[effect]
+	fixed   *Config    // the first one, for what cannot change
 	change  sync.Mutex // held by Reconfigure; taken before any shard's
 	logger  zerolog.Logger
 	seed    maphash.Seed
@@ -90,6 +91,7 @@ func NewManager(c Config) *Manager {
 		wake:      make(chan struct{}, 1),
 	}
 	m.live.Store(newEffect(c, nil))
+	m.fixed = &c
 	m.strict = m.journal != nil && m.journal.Strict()
 	m.startClock()
 	m.books = ledger.NewShared(c.ClassDelimiter, c.StatsClasses, c.NamedClasses)
@@ -150,8 +152,8 @@ func (m *Manager) startClock() {
 		at = max(at, m.journal.Now())
 	}
 	m.epoch = time.Now().Add(-at)
-	if m.config().Settle > 0 {
-		m.settled = at + m.config().Settle
+	if m.fixed.Settle > 0 {
+		m.settled = at + m.fixed.Settle
 	}
 	m.measureDrift()
 }
@@ -173,7 +175,7 @@ func (m *Manager) isChosen(id uint64) bool { return id > m.token.Load() }
 
 // owns reports whether this node serves the key, whose shard is locked.
 func (m *Manager) owns(key []byte) bool {
-	owned := m.config().Owned
+	owned := m.fixed.Owned
 	return owned == nil || owned(key)
 }
 

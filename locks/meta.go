@@ -320,7 +320,7 @@ func (sh *shard) remove(r *Removal, hash uint64, now time.Duration) error {
 		return ErrExists
 	}
 	keeps := r.Invalidate || r.Empty
-	if sh.m.config().guards && !keeps && !r.HasCompare && sh.isLateRelease(it, r.Session, now) {
+	if r.Session.hasLost() && !keeps && !r.HasCompare && sh.isLateRelease(it, r.Session, now) {
 		sh.counts.DeleteMisses++
 		return ErrNotFound
 	}

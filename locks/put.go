@@ -79,7 +79,7 @@ func (m *Manager) fits(c *Put, size int) bool {
 	if c.Flags != 0 {
 		total += 4
 	}
-	return total <= m.config().ItemSizeMax
+	return total <= m.fixed.ItemSizeMax
 }
 
 // fitsJournal reports whether a lock with a value of that size can be kept.

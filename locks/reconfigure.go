@@ -40,10 +40,11 @@ func (m *Manager) Reconfigure(c Config) {
 	defer m.change.Unlock()
 	c.setDefaults()
 	old := m.config()
-	c.LockKeys, c.ItemSizeMax, c.Settle, c.MemoryLimit = old.LockKeys, old.ItemSizeMax, old.Settle, old.MemoryLimit
-	c.StatsKeys, c.StatsClasses, c.NamedClasses, c.ClassDelimiter = old.StatsKeys, old.StatsClasses, old.NamedClasses, old.ClassDelimiter
-	c.Recent = old.Recent
-	c.Journal, c.Owned, c.Withdraw, c.Logger = old.Journal, old.Owned, old.Withdraw, old.Logger
+	was := m.fixed
+	c.LockKeys, c.ItemSizeMax, c.Settle, c.MemoryLimit = was.LockKeys, was.ItemSizeMax, was.Settle, was.MemoryLimit
+	c.StatsKeys, c.StatsClasses, c.NamedClasses, c.ClassDelimiter = was.StatsKeys, was.StatsClasses, was.NamedClasses, was.ClassDelimiter
+	c.Recent = was.Recent
+	c.Journal, c.Owned, c.Withdraw, c.Logger = was.Journal, was.Owned, was.Withdraw, was.Logger
 	e := newEffect(c, old.fills)
 	if old.fills == nil && e.fills != nil {
 		m.makeFillings(e)

@@ -73,7 +73,7 @@ func (sh *shard) putBack(e *journal.Entry, hash uint64, expires, now time.Durati
 // classBlob encodes what is known of classes, for restoreClasses.
 func (m *Manager) classBlob() ([]byte, error) {
 	all := m.Classes()
-	all = all[:min(len(all), m.config().StatsClasses)]
+	all = all[:min(len(all), m.fixed.StatsClasses)]
 	for i := range all {
 		if r, ok := m.Class(all[i].Name); ok {
 			all[i].Record = r // with its laws

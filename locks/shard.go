@@ -82,15 +82,15 @@ func newShard(m *Manager, keys int) *shard {
 		table:  store.New[hold](),
 		lines:  make(map[string]*line),
 		closed: make(map[string]*closedLock),
-		ledger: ledger.New(m.books, keys, m.config().StatsClasses),
+		ledger: ledger.New(m.books, keys, m.fixed.StatsClasses),
 	}
-	if m.config().Owned != nil {
+	if m.fixed.Owned != nil {
 		sh.ids = newClaimIDs()
 	}
 	if c := m.config(); c.fills != nil {
 		sh.fillings = newFillings(c.fills, keys)
 	}
-	if m.config().Recent {
+	if m.fixed.Recent {
 		sh.recent = newRecent(int(m.mask) + 1)
 	}
 	return sh

@@ -375,8 +375,8 @@ func (m *Manager) takeBackUnheard(key []byte, token uint64) *Waiting {
 }
 
 func (m *Manager) withdrawElsewhere(key []byte, token uint64) {
-	if m.config().Withdraw != nil {
-		m.config().Withdraw(key, token)
+	if m.fixed.Withdraw != nil {
+		m.fixed.Withdraw(key, token)
 	}
 }
 
