@@ -53,7 +53,7 @@ func (p *Process) help() string {
 
 const helpNotes = `
 A <duration> has a unit: 500ms, 5s, 1m30s.
--l, -o and all flags with patterns can be repeated, or given a list separated by commas.
+-l, -o, --admin-host and all flags with patterns can be repeated, or given a list separated by commas.
 
 Environment:
   Every flag has a variable, its long name in capitals: LOCKCACHED_PORT=11212,

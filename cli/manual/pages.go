@@ -101,8 +101,8 @@ without a change. Locks are never evicted, claims can wait in line, and the serv
 will probably be free. Without flags it serves on 127.0.0.1:11211, and is memcached to its clients.
 
 A <duration> has a unit: 500ms, 5s, 1m30s. A <pattern> or <glob> is matched against keys: * stands for
-any text, ? for one character, [a-z] for one of several. Flags with patterns, -l and -o can be repeated,
-or given a list separated by commas.
+any text, ? for one character, [a-z] for one of several. Flags with patterns, -l, -o and --admin-host
+can be repeated, or given a list separated by commas.
 `
 
 var serverSections = []struct{ title, text string }{
