@@ -121,7 +121,7 @@ func TestRecentIsBounded(t *testing.T) {
 			}
 		}
 		const mega = 1 << 20
-		if full := recentLocks * int(size(&strip{})+recentHolds*sizeOf[pastHold]()+recentTries*sizeOf[try]()); full > 20*mega {
+		if full := recentLocks * (size(&strip{}) + recentHolds*sizeOf[pastHold]() + recentTries*sizeOf[try]()); full > 20*mega {
 			t.Errorf("a full record takes %d bytes", full)
 		}
 	})
