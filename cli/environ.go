@@ -17,7 +17,7 @@ import (
 var kubernetesVariable = regexp.MustCompile(`^LOCKCACHED_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_.+)?)$`)
 
 // testVariables matches the variables of this repository's tests, which start servers.
-var testVariables = regexp.MustCompile(`^LOCKCACHED_(TEST_.*|TORTURE_.*|MEMCACHED|REQUIRE_PEERS|ROUNDS|CRASHES)$`)
+var testVariables = regexp.MustCompile(`^LOCKCACHED_(TEST_.*|TORTURE_.*|.*_TESTS|MEMCACHED|REQUIRE_PEERS|ROUNDS|CRASHES|FILLERS|CUTS|PLANTED|PACKAGES|PICTURES|IN_COPY)$`)
 
 // unknownVariables returns a warning for each variable in the environment that has our prefix but
 // no meaning. Usually its name is misspelt.

@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"bytes"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -62,6 +64,24 @@ func TestAsMemcached(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := cli.Run([]string{"/opt/memcached/lockcached", "version"}, &stdout, &stderr, nil); code != 0 || stdout.String() != "lockcached 0.1.0 (speaks memcached 1.6.45)\n" {
 		t.Errorf("in a folder of that name: exit %d, %s%s", code, &stdout, &stderr)
+	}
+}
+
+// The servers that tests start take no notice of the variables that are set for the tests.
+func TestVariablesOfTests(t *testing.T) {
+	ci, err := os.ReadFile("../.ci/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`\bLOCKCACHED_[A-Z_]+=`).FindAllString(string(ci), -1)
+	if len(names) < 5 {
+		t.Fatalf("only %q are set there", names)
+	}
+	for _, name := range names {
+		t.Setenv(strings.TrimSuffix(name, "="), "1")
+	}
+	if got := cli.UnknownVariables(); len(got) != 0 {
+		t.Errorf("got %q", got)
 	}
 }
 
