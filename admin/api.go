@@ -46,8 +46,8 @@ func (a *api) routes(mux *http.ServeMux, guard func(http.Handler) http.Handler) 
 }
 
 // shared answers with a snapshot.
-func (a *api) shared(w http.ResponseWriter, r *http.Request, name string, make func() any) {
-	a.sharedBytes(w, r, name, func() ([]byte, error) { return json.Marshal(make()) })
+func (a *api) shared(w http.ResponseWriter, r *http.Request, name string, put func() any) {
+	a.sharedBytes(w, r, name, func() ([]byte, error) { return json.Marshal(put()) })
 }
 
 // sharedBytes is shared for an answer that is put together already.

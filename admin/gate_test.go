@@ -86,7 +86,7 @@ func TestHostElsewhere(t *testing.T) {
 		{"[::1]:9151", "127.0.0.1", true},
 		{"127.0.0.1:9151", "", false},
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Host = tt.host
 		if got := g.isOurs(r.WithContext(localContext(t, tt.local))); got != tt.want {
 			t.Errorf("%s at %s: %v", tt.host, tt.local, got)

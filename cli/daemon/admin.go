@@ -77,7 +77,7 @@ func (c *config) finishAdmin() error {
 }
 
 func (c *config) refuseWithoutAdmin() error {
-	needs := ""
+	var needs string
 	switch a := &c.admin; {
 	case c.pprof:
 		return exit.Refuse("--pprof", "needs --admin, the address to serve profiles on, such as --admin 127.0.0.1:9151")
