@@ -84,7 +84,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(peers, "memcached", *peers, "the same as -b")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds per cell and server; the median counts")
 	flags.IntVar(&o.loadThreads, "load-threads", 1, "threads that make the load; they share the processors with the servers, which have two each")
-	flags.StringVar(&o.picture, "picture", "", "draw the ratios into this SVG `file`, too")
+	flags.StringVar(&o.picture, "picture", "", "draw the ratios into this PNG `file`, too")
 	flags.BoolVar(&o.memory, "memory", false, "measure memory, not speed")
 	if err := flags.Parse(args); err != nil {
 		return o, err

@@ -7,29 +7,32 @@ import (
 	"image/color"
 	"math"
 	"os"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
+	"gonum.org/v1/plot/vg/vgimg"
 )
 
 const (
 	barWidth  = 5 // of one peer in a cell
 	cellGap   = 7
-	chartWide = 16 * vg.Centimeter
+	chartWide = 18 * vg.Centimeter
+	dpi       = 110
+	mostShown = 3 // longer bars are cut
 )
 
-// drawRatios writes an SVG file with a bar for each cell and peer: how many times the peer's speed
+// drawRatios writes a PNG file with a bar for each cell and peer: how many times the peer's speed
 // the first server reached.
 func drawRatios(file string, r report) error {
 	p := plot.New()
 	sans := func(size vg.Length) font.Font {
 		return font.From(font.Font{Typeface: "Liberation", Variant: "Sans"}, size)
 	}
-	p.X.Label.Text = "requests per second of " + r.Servers[0].Label + ", as a multiple of the other's"
+	p.X.Label.Text = "requests per second of " + r.Servers[0].Label + fmt.Sprintf(", as a multiple of the other's; longer bars are cut at %d", mostShown)
 	p.X.Label.TextStyle.Font, p.X.Tick.Label.Font, p.Y.Tick.Label.Font, p.Legend.TextStyle.Font = sans(10), sans(9), sans(9), sans(9)
 	p.X.Min = 0
 	p.Legend.Top = true
@@ -55,21 +58,19 @@ func drawRatios(file string, r report) error {
 		bars.Color = color.Gray{Y: uint8(70 + 110*i/max(1, len(peers)-1))}
 		bars.Offset = vg.Length(len(peers)-1-2*i) * barWidth / 2
 		p.Add(bars)
-		p.Legend.Add(fmt.Sprintf("%s %s", peer.Label, peer.Version), bars)
+		p.Legend.Add(strings.TrimSuffix(peer.Label, "-"+peer.Version)+" "+peer.Version, bars)
 	}
 	p.NominalY(cellNames(r)...)
 	p.Add(sameSpeed())
+	p.X.Max = min(p.X.Max, mostShown)
 
-	svg := vgsvg.New(chartWide, height+2*vg.Centimeter)
-	c := draw.New(svg)
-	c.SetColor(color.White)
-	c.Fill(c.Rectangle.Path())
-	p.Draw(draw.Crop(c, 4, -12, 4, -4))
+	png := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(chartWide, height+2*vg.Centimeter), vgimg.UseDPI(dpi))}
+	p.Draw(draw.Crop(draw.New(png), 4, -12, 4, -4))
 	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
-	if _, err := svg.WriteTo(f); err != nil {
+	if _, err := png.WriteTo(f); err != nil {
 		f.Close()
 		return err
 	}
