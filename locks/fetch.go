@@ -57,16 +57,7 @@ func (m *Manager) Fetch(f *Fetch, r Reader) error {
 	if s == Held {
 		return ErrHeld
 	}
-	sh.counts.CmdGet++
-	if s == Missing {
-		sh.counts.miss(sh)
-		return ErrNotFound
-	}
-	sh.counts.GetHits++
-	r.Item(it)
-	it.Mark(store.Fetched)
-	sh.table.Use(it, now)
-	return nil
+	return sh.show(it, r, now)
 }
 
 // Join is Fetch for a get of several keys that has not seen yet what else it asks for. It
@@ -95,7 +86,7 @@ func (m *Manager) Join(f *Fetch) Sight {
 	return Held
 }
 
-// see returns what a get is to be told of a key, and the item if it is shown.
+// see returns what a get is to be told of a key, and the item if it is shown, nil otherwise.
 func (sh *shard) see(f *Fetch, hash uint64, now time.Duration) (*item, Sight) {
 	it := sh.find(hash, f.Key, now)
 	if it != nil {

@@ -25,8 +25,12 @@ func (m *Manager) Get(key []byte, by *Session, r Reader) error {
 		return ErrMoved
 	}
 	now := sh.now(by)
+	return sh.show(sh.find(hash, key, now), r, now)
+}
+
+// show counts a get, and shows what it has found; nil is nothing.
+func (sh *shard) show(it *item, r Reader, now time.Duration) error {
 	sh.counts.CmdGet++
-	it := sh.find(hash, key, now)
 	if it == nil {
 		sh.counts.miss(sh)
 		return ErrNotFound
