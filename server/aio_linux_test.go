@@ -2,10 +2,13 @@ package server
 
 import (
 	"bytes"
+	"fmt"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lockcached/lockcached/internal/testenv"
 )
 
 // pair returns two connected Unix sockets that do not block.
@@ -21,7 +24,7 @@ func testAIO(t *testing.T) *aio {
 	t.Helper()
 	a, err := newAIO()
 	if err != nil {
-		t.Skipf("no batch calls here: %v", err)
+		testenv.Missing(t, fmt.Errorf("batch calls: %w", err))
 	}
 	t.Cleanup(a.close)
 	return a
@@ -134,7 +137,7 @@ func TestAIOsAreBounded(t *testing.T) {
 	for range maxAIOs {
 		a := p.take()
 		if a == nil {
-			t.Skipf("the kernel has no more: %v", p.refusal())
+			testenv.Missing(t, fmt.Errorf("more batch calls: %w", p.refusal()))
 		}
 		lent = append(lent, a)
 	}
