@@ -25,14 +25,10 @@ const circleStands = 2 * time.Second
 // claimant links the holds of a session with its wait. It outlives the session for as
 // long as a hold that was granted to it, and then waits for nothing.
 type claimant struct {
-	wants *line  // what it waits for, if it asked for that by name
-	wait  uint64 // the number of that wait, or of its latest
-	// holds and inLine are what else the session waits for, if there are policies for fills:
-	// gets that are held back, and the line that it stands in, whoever asked for that.
-	holds  []*Hold
-	inLine *line
-	lost   []lostHold   // see isLateRelease
-	losses atomic.Int32 // how many those are, for who does not hold the mutex
+	wants *line                      // what it waits for, if it asked for that by name
+	wait  uint64                     // the number of that wait, or of its latest
+	fills *fillWaits                 // what else it waits for; nil if nothing so far
+	lost  atomic.Pointer[[]lostHold] // see isLateRelease; nil if there are none. Changed under the mutex
 	// shared says that several clients use the connection, as those of a pool do: the one
 	// that holds a lock need not be the one that waits.
 	shared atomic.Bool
@@ -113,7 +109,10 @@ func (c *claimant) circle(l *line) int {
 // endWait records that c does not wait any more.
 func (m *Manager) endWait(c *claimant) {
 	m.waits.Lock()
-	c.wants, c.inLine = nil, nil
+	c.wants = nil
+	if c.fills != nil {
+		c.fills.inLine = nil
+	}
 	m.waits.Unlock()
 }
 

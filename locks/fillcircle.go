@@ -7,6 +7,19 @@ import "slices"
 // filling.holder while others are held. Both are guarded by Manager.waits. A get is not held if
 // that would close a circle, so that none ever stands.
 
+// fillWaits is what a claimant waits for where there are policies for fills.
+type fillWaits struct {
+	holds  []*Hold // gets that are held back
+	inLine *line   // that it stands in, whoever asked for that
+}
+
+func (c *claimant) fillWaits() *fillWaits {
+	if c.fills == nil {
+		c.fills = new(fillWaits)
+	}
+	return c.fills
+}
+
 // waitForFill records that a get waits for a filler. It reports false if the filler waits for
 // that get's session: for a fill of its own, for a lock that it holds, or for somebody who does.
 // So no circle of them ever stands: the last to ask does not wait.
@@ -19,7 +32,8 @@ func (m *Manager) waitForFill(h *Hold, k *heldKey, f *filling) bool {
 		return false
 	}
 	if len(h.keys) == 0 {
-		h.who.holds = append(h.who.holds, h)
+		waits := h.who.fillWaits()
+		waits.holds = append(waits.holds, h)
 	}
 	h.keys = append(h.keys, k)
 	k.of = f
@@ -35,12 +49,16 @@ func (c *claimant) waitsFor(other *claimant, left *int) bool {
 	if *left--; c == other {
 		return true
 	}
-	for _, h := range c.holds {
+	waits := c.fills
+	if waits == nil {
+		return false
+	}
+	for _, h := range waits.holds {
 		if slices.ContainsFunc(h.keys, func(k *heldKey) bool { return k.of.holder.waitsFor(other, left) }) {
 			return true
 		}
 	}
-	return c.inLine != nil && c.inLine.holder.waitsFor(other, left)
+	return waits.inLine != nil && waits.inLine.holder.waitsFor(other, left)
 }
 
 // standsInLine records that a claim waits in line, whoever asked for that. If the holder of the
@@ -53,7 +71,7 @@ func (sh *shard) standsInLine(w *Waiting, it *item) {
 	if it != nil {
 		w.line.holder = it.Attached.by
 	}
-	c.inLine = w.line
+	c.fillWaits().inLine = w.line
 	left := maxCircle
 	if h := w.line.holder.heldUpBy(c, &left); h != nil {
 		work := sh.later()
@@ -64,17 +82,18 @@ func (sh *shard) standsInLine(w *Waiting, it *item) {
 // heldUpBy returns the first held get on the way from c to another session that c waits for,
 // nil if there is none. Manager.waits is locked.
 func (c *claimant) heldUpBy(other *claimant, left *int) *Hold {
-	if c == nil || c == other || *left == 0 {
+	if c == nil || c == other || c.fills == nil || *left == 0 {
 		return nil
 	}
 	*left--
-	for _, h := range c.holds {
+	waits := c.fills
+	for _, h := range waits.holds {
 		if slices.ContainsFunc(h.keys, func(k *heldKey) bool { return k.of.holder.waitsFor(other, left) }) {
 			return h
 		}
 	}
-	if c.inLine == nil {
+	if waits.inLine == nil {
 		return nil
 	}
-	return c.inLine.holder.heldUpBy(other, left)
+	return waits.inLine.holder.heldUpBy(other, left)
 }

@@ -44,31 +44,45 @@ func (sh *shard) loses(it *item) {
 	if c.lostHold(it.Key()) != nil {
 		return
 	}
-	if len(c.lost) == maxLost {
-		c.lost = slices.Delete(c.lost, 0, 1)
+	lost := c.lost.Load()
+	if lost == nil {
+		lost = new([]lostHold)
+		c.lost.Store(lost)
 	}
-	c.lost = append(c.lost, lostHold{key: string(it.Key())})
-	c.losses.Store(int32(len(c.lost)))
+	if len(*lost) == maxLost {
+		*lost = slices.Delete(*lost, 0, 1)
+	}
+	*lost = append(*lost, lostHold{key: string(it.Key())})
 }
 
 // regains records that a session was granted the lock of a key, whether that is guarded now or was
 // when the session lost it.
 func (sh *shard) regains(c *claimant, key []byte) {
-	if c == nil || c.losses.Load() == 0 {
+	if c == nil || c.lost.Load() == nil {
 		return
 	}
 	sh.m.waits.Lock()
 	defer sh.m.waits.Unlock()
-	c.lost = slices.DeleteFunc(c.lost, func(l lostHold) bool { return l.key == string(key) })
-	c.losses.Store(int32(len(c.lost)))
+	lost := c.lost.Load()
+	if lost == nil {
+		return
+	}
+	*lost = slices.DeleteFunc(*lost, func(l lostHold) bool { return l.key == string(key) })
+	if len(*lost) == 0 {
+		c.lost.Store(nil)
+	}
 }
 
 // lostHold returns the record of a lock that the session has lost, nil if there is none.
 // Manager.waits is locked.
 func (c *claimant) lostHold(key []byte) *lostHold {
-	for i := range c.lost {
-		if c.lost[i].key == string(key) {
-			return &c.lost[i]
+	lost := c.lost.Load()
+	if lost == nil {
+		return nil
+	}
+	for i := range *lost {
+		if (*lost)[i].key == string(key) {
+			return &(*lost)[i]
 		}
 	}
 	return nil
@@ -77,7 +91,7 @@ func (c *claimant) lostHold(key []byte) *lostHold {
 // hasLost reports whether the session has lost a lock by expiry, and not regained it.
 func (s *Session) hasLost() bool {
 	c := s.claimantIfAny()
-	return c != nil && c.losses.Load() > 0
+	return c != nil && c.lost.Load() != nil
 }
 
 // isLateRelease reports whether a blind delete of a held lock comes from a session that has

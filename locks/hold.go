@@ -298,7 +298,9 @@ func (sh *shard) leaveFill(k *heldKey, gone bool) {
 // Finish is called when the Hold is over, before its keys are answered, by its session.
 func (m *Manager) Finish(h *Hold) {
 	m.waits.Lock()
-	h.who.holds = slices.DeleteFunc(h.who.holds, func(o *Hold) bool { return o == h })
+	if waits := h.who.fills; waits != nil {
+		waits.holds = slices.DeleteFunc(waits.holds, func(o *Hold) bool { return o == h })
+	}
 	m.waits.Unlock()
 	for _, k := range h.keys {
 		if k.how == Missing {
@@ -365,15 +367,22 @@ func (sh *shard) endHolds(now time.Duration) (more bool) {
 // rememberFill notes that the session was told a miss, for Manager.Close.
 func (s *Session) rememberFill(f *filling) {
 	const least = 8 // below that it is not worth to look for old ones
-	if len(s.fills) == cap(s.fills) && len(s.fills) >= least {
-		s.fills = slices.DeleteFunc(s.fills, func(f *filling) bool { return f.gone.Load() })
+	if s.fills == nil {
+		s.fills = new([]*filling)
 	}
-	s.fills = append(s.fills, f)
+	fills := *s.fills
+	if len(fills) == cap(fills) && len(fills) >= least {
+		fills = slices.DeleteFunc(fills, func(f *filling) bool { return f.gone.Load() })
+	}
+	*s.fills = append(fills, f)
 }
 
 // closeFills is Close for the fills of a session.
 func (m *Manager) closeFills(s *Session) {
-	for _, f := range s.fills {
+	if s.fills == nil {
+		return
+	}
+	for _, f := range *s.fills {
 		f.shard.mu.Lock()
 		f.shard.fillerLeft(f, s.self, f.shard.now(nil))
 		f.shard.unlock()

@@ -221,7 +221,7 @@ type Session struct {
 	overtaken uint64
 	self      *claimant     // made when it is needed
 	at        time.Duration // as in SetTime
-	fills     []*filling    // in which it was told a miss; some may be gone
+	fills     *[]*filling   // in which it was told a miss; some may be gone. nil if it never was
 }
 
 // SetTime tells when the session's next requests had arrived, on the clock of Now. They are

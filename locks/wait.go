@@ -51,15 +51,14 @@ type Waiting struct {
 	hash   uint64
 	node   waitqueue.Waiter[*Waiting]
 	line   *line
-	shard  *shard
 	waiter Waiter
 	stored Stored // the result
 
 	leaseEnd time.Duration // end of the lease, if it is Dated
 	waitEnd  time.Duration // when the wait is over
+	next     *Waiting      // in shard.served
 	due      int32         // index in shard.deadlines
 	how      Outcome
-	next     *Waiting // in shard.served
 
 	patient bool // it may wait for more than a moment
 	named   bool // as in Wait
@@ -104,7 +103,7 @@ func (sh *shard) enqueue(c *Put, hash uint64, wait *Wait, it *item, now time.Dur
 	}
 	w := wait.Waiting
 	data := append(append(w.claim.Key[:0], c.Key...), c.Value...) // copied: the caller's do not last
-	*w = Waiting{claim: *c, hash: hash, line: l, shard: sh, waiter: wait.Waiter, named: wait.Named}
+	*w = Waiting{claim: *c, hash: hash, line: l, waiter: wait.Waiter, named: wait.Named}
 	w.claim.Key, w.claim.Value = data[:len(c.Key)], data[len(c.Key):]
 	w.leaseEnd = expiresAt(c.Lease, now)
 	w.node.X = w
@@ -224,7 +223,7 @@ func (sh *shard) timedOut(w *Waiting, now time.Duration) {
 // If the client is not gone, it is a poller from now on. GiveUp reports whether the wait
 // had ended before: then Served was called, or is being called.
 func (m *Manager) GiveUp(w *Waiting, gone bool) (decided bool) {
-	sh := w.shard
+	sh := w.line.shard
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if w.how != pending {

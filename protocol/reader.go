@@ -10,25 +10,16 @@ import (
 // to that size is parsed in place.
 const bufferSize = 16 << 10
 
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
-
 // Reader reads requests from a stream of bytes. Bytes go in through Space and Advance;
 // requests come out of Next. Its memory is bounded. It has a buffer of 16 KiB while bytes are
-// unread. A larger buffer is only for the data block of the present request, grows as its
-// bytes arrive, and counts towards the Allowance.
+// unread or a request has begun. A larger buffer is only for the data block of the present
+// request, grows as its bytes arrive, and counts towards the Allowance.
 //
 // The zero value is not ready; use NewReader. Not safe for concurrent use.
 type Reader struct {
-	pooled  *[bufferSize]byte // the array of buf; nil if buf has grown
-	buf     []byte
-	r, w    int      // buf[r:w] is unread
-	from    int      // where the request that Next takes begins
-	want    int      // the least bytes of the request at buf[r], 0 if unknown
-	skip    int      // bytes of a refused data block still to be skipped
-	refused *refusal // of the present request, nil if it is not refused
+	*input  // nil while there is none
 	maxSize int
 	shared  *Allowance // for a buf that has grown
-	long    longGet
 
 	dialects  Dialects
 	began     bool // something was consumed, so the dialect is known
@@ -37,6 +28,23 @@ type Reader struct {
 	locked    bool // this one must, and has not
 	saslBegun bool // the credentials follow in a packet of their own
 }
+
+// input is what a Reader needs while bytes are unread or a request has begun.
+type input struct {
+	array   *[bufferSize]byte
+	buf     []byte   // array, or larger
+	r, w    int      // buf[r:w] is unread
+	from    int      // where the request that Next takes begins
+	want    int      // the least bytes of the request at buf[r], 0 if unknown
+	skip    int      // bytes of a refused data block still to be skipped
+	refused *refusal // of the present request, nil if it is not refused
+	long    longGet
+}
+
+var inputs = sync.Pool{New: func() any {
+	array := new([bufferSize]byte)
+	return &input{array: array, buf: array[:]}
+}}
 
 // Dialects are the protocols that a Reader understands.
 type Dialects uint8
@@ -84,23 +92,20 @@ func (r *Reader) Share(a *Allowance) { r.shared = a }
 // Space returns where to put the next bytes; it is never empty. Call Advance with how many
 // were put there.
 func (r *Reader) Space() []byte {
+	if r.input == nil {
+		r.input = inputs.Get().(*input)
+	}
 	if r.r == r.w {
 		r.r, r.w = 0, 0
-		if r.pooled == nil {
-			r.dropBuffer() // which has grown, or is nil
-		}
+		r.shrink()
 	}
 	switch {
-	case r.buf == nil || r.w < len(r.buf):
+	case r.w < len(r.buf):
 	case r.r > 0:
 		r.w = copy(r.buf, r.buf[r.r:r.w])
 		r.r = 0
 	case !r.grow():
 		r.giveUp()
-	}
-	if r.buf == nil {
-		r.pooled = buffers.Get().(*[bufferSize]byte)
-		r.buf = r.pooled[:]
 	}
 	return r.buf[r.w:]
 }
@@ -114,9 +119,17 @@ func (r *Reader) grow() bool {
 	}
 	bigger := make([]byte, size)
 	copy(bigger, r.buf[:r.w])
-	r.dropBuffer()
+	r.shrink()
 	r.buf = bigger
 	return true
+}
+
+// shrink gives back a buffer that has grown.
+func (r *Reader) shrink() {
+	if len(r.buf) > bufferSize {
+		r.shared.Give(len(r.buf))
+		r.buf = r.array[:]
+	}
 }
 
 // giveUp refuses the present request, because there is no memory for its data block.
@@ -127,7 +140,7 @@ func (r *Reader) giveUp() {
 	r.refused = newRefusal(ErrNoMemory, &q, line)
 	r.consume(r.Buffered())
 	r.r, r.w = 0, 0
-	r.dropBuffer()
+	r.shrink()
 }
 
 // reparse reads again what comes before the data block of the present request, and returns it.
@@ -149,44 +162,47 @@ func (r *Reader) reparse(q *Request) []byte {
 func (r *Reader) Advance(n int) { r.w += n }
 
 // Buffered is the number of bytes not yet taken by Next.
-func (r *Reader) Buffered() int { return r.w - r.r }
+func (r *Reader) Buffered() int {
+	if r.input == nil {
+		return 0
+	}
+	return r.w - r.r
+}
 
-// Release gives the buffer back if it is empty, so that an idle connection has none.
+// Release gives the buffer back unless a request has begun, so that an idle connection has none.
 func (r *Reader) Release() {
-	if r.r == r.w && r.buf != nil {
-		r.dropBuffer()
-		r.r, r.w = 0, 0
+	if !r.Unfinished() {
+		r.Close()
 	}
 }
 
-func (r *Reader) dropBuffer() {
-	if r.pooled != nil {
-		buffers.Put(r.pooled)
-		r.pooled = nil
-	} else {
-		r.shared.Give(len(r.buf))
-	}
-	r.buf = nil
-}
-
-// Close gives the buffer back, even if it is not empty.
+// Close gives the buffer back, whatever is in it.
 func (r *Reader) Close() {
-	r.dropBuffer()
-	r.r, r.w = 0, 0
+	in := r.input
+	if in == nil {
+		return
+	}
+	r.shrink()
+	in.r, in.w, in.want, in.skip, in.refused, in.long = 0, 0, 0, 0, nil, longGet{}
+	inputs.Put(in)
+	r.input = nil
 }
 
 // InData reports whether the Reader needs more bytes of a data block.
-func (r *Reader) InData() bool { return r.want > 0 || r.skip > 0 }
+func (r *Reader) InData() bool { return r.input != nil && (r.want > 0 || r.skip > 0) }
 
 // Unfinished reports whether a request has begun but not ended.
 func (r *Reader) Unfinished() bool {
-	return r.w > r.r || r.InData() || r.long.verb != 0 || r.long.dropping
+	return r.Buffered() > 0 || r.InData() || r.input != nil && (r.long.verb != 0 || r.long.dropping)
 }
 
 // Next takes the next request. It returns ErrShort if the request has not arrived completely,
 // and a *Fault if it is not valid; q then has Verb, Key and NoReply as far as they could be
 // read. After any other error the connection must be closed.
 func (r *Reader) Next(q *Request) error {
+	if r.input == nil {
+		return ErrShort
+	}
 	r.from = r.r
 	if r.refused != nil && r.refused.told {
 		r.refused = nil
@@ -315,6 +331,9 @@ func (r *Reader) Text() []byte {
 // CutShort is called instead of Next, when the rest of the request will not come because
 // another Reader has refused its data block: this one refuses it, too.
 func (r *Reader) CutShort(q *Request) error {
+	if r.input == nil {
+		return ErrShort
+	}
 	if r.refused == nil {
 		if !r.inValue() {
 			return ErrShort

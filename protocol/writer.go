@@ -4,7 +4,10 @@ import (
 	"encoding/base64"
 	"io"
 	"strconv"
+	"sync"
 )
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // Writer collects replies. Its methods append; Flush sends. Not safe for
 // concurrent use.

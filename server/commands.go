@@ -8,7 +8,7 @@ import (
 // run answers a request and reports whether the connection goes on.
 func (c *conn) run(q *protocol.Request) bool {
 	// What has begun ends as it began, even if the policies have gone meanwhile.
-	c.fills = c.srv.locks.Fills() || c.group != nil || c.groupFills || c.answering != nil
+	c.fills = c.srv.locks.Fills() || c.group != nil || c.groupFills || c.work.answering != nil
 	if c.member != nil {
 		return c.runInCluster(q)
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,13 +15,12 @@ import (
 type conn struct {
 	srv       *Server
 	transport transport
-	listener  net.Addr // where it was accepted; nil for ServeConn
+	acceptor  *acceptor // that accepted it; nil for ServeConn
 
 	in       protocol.Reader
 	out      protocol.Writer
 	work     *work // while a batch of requests is handled
 	session  locks.Session
-	since    int64   // when it connected, on the server's clock
 	parked   parked  // what it waits for; nil while it handles requests
 	spare    *inLine // the memory for its next wait in line
 	member   *member // nil for one server
@@ -39,31 +37,30 @@ type conn struct {
 	began      int64  // when the first bytes of an unfinished request arrived
 	beganAfter uint64 // bytesRead at that time
 
-	// What sweep knows of the connection.
-	inKernel int32 // bytes that the client had not taken at the last sweep
-	kicked   bool  // cut off already
+	promises *promises     // of replies not sent yet; nil if there are none
+	begun    int           // where in out the reply to the present request begins
+	unsure   *unsureGrants // nil if there are none
+	group    *heldGet      // quiet gets that wait together, and are not parked yet; nil if there are none
 
-	replying bool      // there is a present request
-	kept     bool      // all changes that the replies reflect are committed
-	promises *promises // of replies not sent yet; nil if there are none
-	begun    int       // where in out the reply to the present request begins
-
-	holdable   bool        // the present get may be held back
-	holding    *heldGet    // it is, if that waits; nil if there was no reason to
-	answering  *locks.Hold // its requests are read once more
-	group      *heldGet    // quiet gets that wait together, and are not parked yet; nil if there are none
-	groupFills bool        // one of the quiet gets in a row was told a miss, and is to store a value
-	fills      bool        // there are policies for fills, as far as the present request is concerned
-
-	unsure    *unsureGrants // nil if there are none
-	finishing atomic.Bool   // handle what has arrived, then close
-	state     atomic.Uint32 // for "stats conns"
+	// What follows is small, and stands together so that it takes little memory.
+	groupFills bool          // one of the quiet gets in a row was told a miss, and is to store a value
+	fills      bool          // there are policies for fills, as far as the present request is concerned
+	replying   bool          // there is a present request
+	kept       bool          // all changes that the replies reflect are committed
+	kicked     bool          // sweep has cut it off already
+	inKernel   int32         // bytes that the client had not taken at the last sweep
+	finishing  atomic.Bool   // handle what has arrived, then close
+	state      atomic.Uint32 // for "stats conns"
 }
 
 // work is the memory that is needed to handle a request; idle connections have none.
 type work struct {
 	req protocol.Request
 	put locks.Put
+
+	holdable  bool        // the present get may be held back
+	holding   *heldGet    // it is, if that waits; nil if there was no reason to
+	answering *locks.Hold // its requests are read once more
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
@@ -76,16 +73,17 @@ const (
 )
 
 func newConn(s *Server) *conn {
-	c := &conn{srv: s, in: protocol.NewReader(s.itemMax), since: s.now()}
+	now := s.now()
+	c := &conn{srv: s, in: protocol.NewReader(s.itemMax)}
 	c.in.Share(s.unfinished)
 	c.in.Speak(s.config.Dialects)
-	c.lastRead.Store(c.since)
+	c.lastRead.Store(now)
 	if s.config.Cluster != nil {
 		c.member = &member{cluster: s.config.Cluster}
 	}
 	if s.config.Authenticate != nil {
 		c.in.RequireLogin()
-		c.loginDue.Store(c.since + int64(loginTime))
+		c.loginDue.Store(now + int64(loginTime))
 	}
 	return c
 }

@@ -59,7 +59,7 @@ func (c *conn) fetch(key []byte, as locks.Asked, q *protocol.Request) *locks.Fet
 		return nil
 	}
 	f := &locks.Fetch{Key: key, Session: &c.session, As: as}
-	if c.holdable && c.flushBeforeHold() {
+	if c.work.holdable && c.flushBeforeHold() {
 		f.Back = c
 	}
 	return f
@@ -67,10 +67,10 @@ func (c *conn) fetch(key []byte, as locks.Asked, q *protocol.Request) *locks.Fet
 
 // HoldBack is the Hold of the present get.
 func (c *conn) HoldBack() *locks.Hold {
-	if c.holding == nil {
-		c.holding = c.newHeldGet()
+	if c.work.holding == nil {
+		c.work.holding = c.newHeldGet()
 	}
-	return c.holding.hold
+	return c.work.holding.hold
 }
 
 // flushBeforeHold sends earlier answers, since another goroutine may write the next one.
@@ -84,7 +84,7 @@ func (c *conn) flushBeforeHold() bool {
 // runFills is carryOut with policies for fills.
 func (c *conn) runFills(q *protocol.Request) bool {
 	switch {
-	case c.answering != nil: // what was held is read once more
+	case c.work.answering != nil: // what was held is read once more
 		return c.dispatch(q)
 	case isQuietGet(q) && c.member == nil:
 		if c.deferQuiet(q) {
@@ -102,7 +102,7 @@ func (c *conn) runFills(q *protocol.Request) bool {
 	case protocol.Get, protocol.Gets, protocol.Gat, protocol.Gats:
 		return c.getHoldable(q)
 	case protocol.MetaGet:
-		c.holdable = c.in.Buffered() == 0 && !q.Meta.Has('N')
+		c.work.holdable = c.in.Buffered() == 0 && !q.Meta.Has('N')
 		return c.parkIfHeld(c.dispatch(q), q)
 	}
 	return c.dispatch(q)
@@ -115,7 +115,7 @@ func (c *conn) getHoldable(q *protocol.Request) bool {
 	switch {
 	case q.More || q.Continued || c.in.Buffered() > 0:
 	case len(second) == 0:
-		c.holdable = !protocol.IsReserved(first)
+		c.work.holdable = !protocol.IsReserved(first)
 	case c.holdsAny(q):
 		return c.getTogether(q)
 	}
@@ -124,15 +124,15 @@ func (c *conn) getHoldable(q *protocol.Request) bool {
 
 // parkIfHeld parks the connection if its get was held.
 func (c *conn) parkIfHeld(goesOn bool, q *protocol.Request) bool {
-	p := c.holding
-	c.holdable, c.holding = false, nil
+	p := c.work.holding
+	c.work.holdable, c.work.holding = false, nil
 	if p == nil || !p.hold.Waits() {
 		return goesOn
 	}
 	p.head = q.Head
 	// In strict mode an answer has to be confirmed; and mg with C may not want the value.
 	if !c.srv.strict && (q.Verb != protocol.MetaGet || !q.Meta.Has('C')) {
-		p.writer, _ = c.transport.(nowWriter)
+		p.writer = c.nowWriter()
 	}
 	p.text = bytes.Clone(c.in.Text())
 	return c.hold(p)
@@ -163,8 +163,8 @@ func (c *conn) getTogether(q *protocol.Request) bool {
 		n++
 		fills = c.srv.locks.Join(f) == locks.Missing
 	}
-	p := c.holding
-	c.holding = nil
+	p := c.work.holding
+	c.work.holding = nil
 	if p == nil || !p.hold.Waits() {
 		return c.dispatch(q)
 	}
@@ -336,12 +336,12 @@ func (c *conn) answerHeld(p *heldGet) (goesOn bool) {
 	defer c.srv.locks.CloseHold(p.hold)
 	before := c.work
 	c.work = works.Get().(*work)
-	c.answering = p.hold
+	c.work.answering = p.hold
 	replying, begun := c.replying, c.begun
 	c.replying = false
 	defer func() {
 		c.dropWork()
-		c.work, c.answering = before, nil
+		c.work = before
 		c.replying, c.begun = replying, begun
 	}()
 	goesOn = true
@@ -436,8 +436,8 @@ func (c *conn) lookFilled(q *protocol.Request, l *locks.Look) error {
 // decided returns how a held get of the key is to be answered; Unknown if it was not held for
 // that key.
 func (c *conn) decided(key []byte) (*locks.Item, locks.Sight) {
-	if c.answering == nil {
+	if c.work.answering == nil {
 		return nil, locks.Unknown
 	}
-	return c.answering.Take(key)
+	return c.work.answering.Take(key)
 }

@@ -23,7 +23,7 @@ func (*aios) refuse(error)   {}
 func (*aios) refusal() error { return errors.New("this system has none") }
 func (*aios) close()         {}
 
-func (*Server) welcomeSocket(net.Conn, net.Listener) (served bool, err error) { return false, nil }
+func (*Server) welcomeSocket(net.Conn, *acceptor) (served bool, err error) { return false, nil }
 
 // tune makes the kernel send small answers at once and notice peers that have vanished
 // without closing. It sets only the options that all systems share.

@@ -34,24 +34,25 @@ type parked interface {
 // answer, so that a hand-off does not switch goroutines. Only if that write might block does
 // the connection write the answer itself.
 type inLine struct {
-	conn     *conn
-	writer   nowWriter // nil if the connection writes the answer
-	waiting  locks.Waiting
-	byPolicy bool          // the client did not ask to wait: more input ends it
-	head     protocol.Head // of the claim
-	meta     setAnswer     // for the reply to an ms; its flags are nil for add
-	text     []byte        // memory for the flags and the key of meta
-	call     *call         // for another node to which the key may move; nil if there is no memory
+	conn    *conn
+	waiting locks.Waiting
+	head    protocol.Head  // of the claim
+	meta    *waitingAnswer // of the latest claim that was an ms; nil if there was none
+	at      int64          // when the wait ended, on the server's clock
+	served  sync.WaitGroup // done when Served is
 
-	how    locks.Outcome
-	over   atomic.Bool    // the wait has ended; the answer is written, or the connection has to write it
-	behind atomic.Bool    // input waits behind the claim: wake the connection when the wait ends
-	err    error          // why the answer could not be written
-	at     int64          // when the wait ended, on the server's clock
-	served sync.WaitGroup // done when Served is
-	armed  bool           // served has been added to, and not yet awaited
+	armed    bool // served has been added to, and not yet awaited
+	byPolicy bool // the client did not ask to wait: more input ends it
+	isMeta   bool // the claim is an ms
+	how      locks.Outcome
+	over     atomic.Bool // the wait has ended; the answer is written, or the connection has to write it
+	behind   atomic.Bool // input waits behind the claim: wake the connection when the wait ends
+}
 
-	out protocol.Writer // where the answer is put together
+// waitingAnswer is what the reply to an ms consists of while the claim waits.
+type waitingAnswer struct {
+	setAnswer
+	text []byte // the memory of its flags and its key
 }
 
 var past = time.Unix(1, 0)
@@ -68,14 +69,13 @@ func (c *conn) mayWait(wait *locks.Wait) error {
 	p := c.spare
 	if p == nil {
 		p = &inLine{conn: c}
-		p.writer, _ = c.transport.(nowWriter)
 		c.spare = p
 	}
-	p.byPolicy, p.meta.flags = !wait.Named, nil
+	p.byPolicy, p.isMeta = !wait.Named, false
 	p.head = c.work.req.Head
-	p.how, p.err = 0, nil
+	p.how = 0
 	p.over.Store(false)
-	p.behind.Store(p.writer == nil) // it may be reading, and must be woken
+	p.behind.Store(c.nowWriter() == nil) // it may be reading, and must be woken
 	p.arm()
 	wait.Waiter, wait.Waiting = p, &p.waiting
 	return nil
@@ -94,7 +94,7 @@ func (c *conn) startWaiting() {
 		p.behind.Store(true)
 	}
 	if c.isFront() {
-		p.call = c.newCall(&c.work.req, c.work.put.Key, c.in.Text())
+		c.member.again = c.newCall(&c.work.req, c.work.put.Key, c.in.Text())
 	}
 	c.in.Release() // nothing is read while the client waits
 }
@@ -105,7 +105,8 @@ func (p *inLine) Served(w *locks.Waiting, how locks.Outcome) bool {
 	c := p.conn
 	p.how, p.at = how, c.srv.now()
 	moved := how == locks.Moved
-	answered := p.writer == nil || moved || p.answer()
+	writer := c.nowWriter()
+	answered := writer == nil || moved || p.answer(writer)
 	if !answered {
 		c.transport.cutOff()
 	}
@@ -152,16 +153,18 @@ func (p *inLine) finish() { p.behind.Store(true) }
 
 // answer writes the answer, without ever waiting for the client. It reports whether it
 // could write all of it.
-func (p *inLine) answer() bool {
+func (p *inLine) answer(w nowWriter) bool {
 	c := p.conn
-	c.appendOutcome(&p.out, p, p.how)
-	b := p.out.Bytes()
-	n, err := p.writer.writeNow(b)
+	var out protocol.Writer
+	c.appendOutcome(&out, p, p.how)
+	b := out.Bytes()
+	n, err := w.writeNow(b)
 	if err == nil && n < len(b) {
 		err = errUnread
 	}
-	p.out.Drop()
-	if p.err = err; err != nil {
+	out.Drop()
+	if err != nil {
+		c.writeErr = err
 		return false
 	}
 	c.bytesWritten.Add(uint64(n))
@@ -188,8 +191,7 @@ func (p *inLine) end(gone bool) (goesOn bool) {
 	} else {
 		c.refuseWait(p)
 	}
-	c.dropCall(p.call)
-	p.call = nil
+	c.dropAgain()
 	c.unpark()
 	return goesOn
 }
@@ -205,11 +207,10 @@ func (c *conn) refuseWait(p *inLine) {
 // afterOutcome continues after another goroutine has ended the wait. It reports whether the
 // connection goes on.
 func (c *conn) afterOutcome(p *inLine) bool {
-	if p.err != nil {
-		c.writeErr = p.err
+	if c.writeErr != nil {
 		return false // a grant was withdrawn by the goroutine that made it
 	}
-	if p.writer == nil && !c.writeOutcome(p) {
+	if c.nowWriter() == nil && !c.writeOutcome(p) {
 		return false
 	}
 	beside := c.in.Buffered() > 0
@@ -241,9 +242,14 @@ func (c *conn) writeOutcome(p *inLine) bool {
 // keepAnswer stores how to answer an ms that may wait. It copies the text, because the
 // reader's buffer may be in use again when another goroutine writes the reply.
 func (p *inLine) keepAnswer(a *setAnswer) {
-	p.text = append(append(p.text[:0], a.flags...), a.key...)
-	p.meta = *a
-	p.meta.flags, p.meta.key = p.text[:len(a.flags)], p.text[len(a.flags):]
+	if p.meta == nil {
+		p.meta = new(waitingAnswer)
+	}
+	m := p.meta
+	m.text = append(append(m.text[:0], a.flags...), a.key...)
+	m.setAnswer = *a
+	m.flags, m.key = m.text[:len(a.flags)], m.text[len(a.flags):]
+	p.isMeta = true
 }
 
 // appendOutcome appends the answer to a claim that was allowed to wait.
@@ -258,7 +264,7 @@ func (c *conn) appendOutcome(out *protocol.Writer, p *inLine, how locks.Outcome)
 		err = locks.ErrNotStored
 	}
 	switch {
-	case p.meta.flags != nil:
+	case p.isMeta:
 		p.meta.append(out, done, err)
 	case err != nil:
 		out.Fault(&p.head, faultOf(err))

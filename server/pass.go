@@ -11,6 +11,7 @@ type member struct {
 	remote  *Remote // that session; nil for a client of this node
 	session uint64  // of a client that has sent requests for other nodes, or 0
 	client  string  // its address
+	again   *call   // the claim that waits in line, should its key move to another node; nil if there is no memory
 	moved   bool    // another node turned out to serve the key of the present request
 	arrival arrival // of a client's requests
 }
@@ -161,13 +162,21 @@ func (c *conn) asksToWait(q *protocol.Request) bool {
 
 // follow passes on a claim whose key has moved to another node while it waited in line.
 func (c *conn) follow(p *inLine) (goesOn bool) {
-	k, head := p.call, p.head
-	if p.call = nil; k == nil {
+	k, head := c.member.again, p.head
+	if c.member.again = nil; k == nil {
 		c.out.Fault(&head, protocol.ErrNoMemory)
 		return true
 	}
 	c.makeCalls(&calls{list: []*call{k}, then: func() bool { return c.relay(&head, k, true) }})
 	return true
+}
+
+// dropAgain is called when a claim has waited, and need not be sent to another node.
+func (c *conn) dropAgain() {
+	if c.member != nil {
+		c.dropCall(c.member.again)
+		c.member.again = nil
+	}
 }
 
 // relay answers a request with the reply of another node.

@@ -27,10 +27,10 @@ func (c *conn) deferQuiet(q *protocol.Request) (deferred bool) {
 	if c.group == nil && !c.srv.locks.MayHold(key) {
 		return false
 	}
-	c.holding = c.group
+	c.work.holding = c.group
 	sight := c.srv.locks.Join(&locks.Fetch{Key: key, Session: &c.session, Back: c, As: askedAs(q)})
-	p := c.holding
-	c.holding = nil
+	p := c.work.holding
+	c.work.holding = nil
 	switch sight {
 	case locks.Missing:
 		c.groupFills = true

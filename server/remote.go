@@ -48,7 +48,7 @@ var ErrNotPassed = errors.New("not a request for another node")
 // ends with Close or Shutdown.
 func (s *Server) OpenRemote(client string) *Remote {
 	r := &Remote{client: remoteAddr(client)}
-	r.conn = &conn{srv: s, transport: r, since: s.now(), member: &member{remote: r}}
+	r.conn = &conn{srv: s, transport: r, member: &member{remote: r}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.closed = s.closing; r.closed {

@@ -130,12 +130,12 @@ func (s *Server) serve(l net.Listener, config *tls.Config) error {
 		return ErrClosed
 	}
 	defer s.untrack(l)
-	a := acceptor{srv: s, listener: l}
+	a := &acceptor{srv: s, listener: l}
 	defer a.close()
 	for {
 		nc, err := a.accept()
 		if err == nil {
-			err = s.welcome(nc, l, config)
+			err = s.welcome(nc, a, config)
 		}
 		switch {
 		case err == nil:
@@ -154,24 +154,24 @@ func (s *Server) serve(l net.Listener, config *tls.Config) error {
 // welcome starts to serve an accepted connection, or turns it away if there are too many.
 // The loop serves it if it is a bare socket. Otherwise a goroutine of its own does, which
 // begins with the handshake if the client has to speak TLS.
-func (s *Server) welcome(nc net.Conn, l net.Listener, config *tls.Config) error {
+func (s *Server) welcome(nc net.Conn, a *acceptor, config *tls.Config) error {
 	if config != nil {
 		wire := &tlsWire{Conn: nc}
-		s.welcomeStream(tls.Server(wire, config), nc, l)
+		s.welcomeStream(tls.Server(wire, config), nc, a)
 		return nil
 	}
-	if served, err := s.welcomeSocket(nc, l); served || err != nil {
+	if served, err := s.welcomeSocket(nc, a); served || err != nil {
 		return err
 	}
-	s.welcomeStream(nc, nc, l)
+	s.welcomeStream(nc, nc, a)
 	return nil
 }
 
 // welcomeStream starts to serve a stream over an accepted connection from a goroutine of its
 // own. If there are too many it turns the connection away, in plain text.
-func (s *Server) welcomeStream(nc, wire net.Conn, l net.Listener) {
+func (s *Server) welcomeStream(nc, wire net.Conn, a *acceptor) {
 	stream := newStream(s, nc)
-	stream.conn.listener = l.Addr()
+	stream.conn.acceptor = a
 	if !s.register(stream.conn) {
 		s.turnAway(wire) // as memcached does
 		_ = wire.Close()

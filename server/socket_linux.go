@@ -57,7 +57,7 @@ func newSocket(c *conn, fd int, l *loop, client netip.AddrPort) *socket {
 
 // welcomeSocket has the loop serve an accepted connection if it is a bare socket, or turns
 // it away if there are too many. It reports false if it is not a bare socket.
-func (s *Server) welcomeSocket(nc net.Conn, l net.Listener) (served bool, err error) {
+func (s *Server) welcomeSocket(nc net.Conn, a *acceptor) (served bool, err error) {
 	fd, client, err := bare(nc)
 	if err == nil && fd < 0 {
 		return false, nil
@@ -74,7 +74,7 @@ func (s *Server) welcomeSocket(nc net.Conn, l net.Listener) (served bool, err er
 		return true, err
 	}
 	c := newConn(s)
-	c.listener = l.Addr()
+	c.acceptor = a
 	sock := newSocket(c, fd, loop, client)
 	if !s.register(c) {
 		s.turnAway(nc)

@@ -292,8 +292,8 @@ func (s *Server) connections() []field {
 	for c := range s.conns {
 		prefix := strconv.Itoa(c.transport.descriptor()) + ":"
 		l.text(prefix+"addr", addrText(c.transport.remote()))
-		if c.listener != nil {
-			l.text(prefix+"listen_addr", addrText(c.listener))
+		if c.acceptor != nil {
+			l.text(prefix+"listen_addr", addrText(c.acceptor.listener.Addr()))
 		}
 		l.text(prefix+"state", stateNames[c.state.Load()])
 		l.text(prefix+"secs_since_last_cmd", strconv.Itoa(int(c.idleFor().Seconds())))

@@ -62,6 +62,12 @@ type nowWriter interface {
 	writeNow(b []byte) (n int, err error)
 }
 
+// nowWriter returns the connection's transport, nil if that is none.
+func (c *conn) nowWriter() nowWriter {
+	w, _ := c.transport.(nowWriter)
+	return w
+}
+
 // flight is what the client's kernel has not acknowledged.
 type flight struct {
 	unsent int  // bytes
