@@ -74,7 +74,9 @@ func BenchmarkRefusedAdd(b *testing.B) {
 	}
 }
 
-// Pollers are refused and told when to come back, one after the other.
+// Pollers are refused and told when to come back, one after the other. They come at once
+// instead, and the hold lasts longer than any before: so many checks are planned ahead. See
+// BenchmarkAdvise of package stats for pollers that come when they were told to.
 func BenchmarkRetry(b *testing.B) {
 	for _, n := range []int{1, 10, 100, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

@@ -91,62 +91,65 @@ func (p *Promises) view(s *Scene, kappa float64) view {
 // near is the first check of the present hold that nobody covers or, if there is none, the
 // last covered one before the hold has probably ended.
 func (p *Promises) near(v *view) (at time.Duration, found bool) {
-	h, pending := v.Law.cumulative(), p.pending()
-	goal := h.at(v.age) - math.Log(doubt)
-	at = v.Now
+	pending, goal, least := p.pending(), v.hazard+likely, v.reach(v.least)
+	at, hazard := v.Now, v.hazard
+	next := 0 // the first promise after at, or one for the same time
 	for range maxPlanned {
-		if h.at(at-v.Now+v.age) >= goal || v.over(at) {
+		if hazard >= goal || v.over(at) {
 			break
 		}
-		i := p.after(at + v.reach(v.least))
+		i := next
+		if i < len(pending) && pending[i] <= at+least {
+			i = p.after(at + least)
+		}
 		if i > 0 && pending[i-1] > at {
-			at = pending[i-1] // gaps are never shorter, so all up to it are covered
+			at, next = pending[i-1], i // gaps are never shorter, so all up to it are covered
+			hazard = v.hazardAt(at)
 			continue
 		}
-		if i < len(pending) && v.spare(at, pending[i]) {
-			at = pending[i]
-			continue
-		}
-		gap := v.gap(at)
 		if i == len(pending) {
-			return at + gap, true
+			return at + v.gap(at, hazard), true
 		}
-		if hole := pending[i] - at; hole > v.reach(gap) {
-			return at + v.split(hole, gap), true
+		later := v.hazardAt(pending[i])
+		if !v.spare(at, pending[i], hazard, later) {
+			gap := v.gap(at, hazard)
+			if hole := pending[i] - at; hole > v.reach(gap) {
+				return at + v.split(hole, gap), true
+			}
 		}
-		at = pending[i]
+		at, hazard, next = pending[i], later, i+1
 	}
 	return at, false
 }
 
-// gap is the time from a check at that time to the next one. By then the hold may have
-// ended, and a waiter that was told to come earlier may hold the lock; then releases come
-// at the rate of the long run, see step. So a gap that is much longer than that rate asks
-// for is cut, see plateau. This matters where holds end either soon or, because their
-// holders have died, only with their lease.
-func (v *view) gap(at time.Duration) time.Duration {
+// hazardAt is the cumulative hazard of the present hold at that time.
+func (v *view) hazardAt(at time.Duration) float64 { return v.Law.At(at - v.Now + v.age) }
+
+// likely is how far the cumulative hazard rises until a hold has ended but for the doubt.
+var likely = -math.Log(doubt)
+
+// gap is the time from a check at that time, when the cumulative hazard is so high, to the
+// next one. By then the hold may have ended, and a waiter that was told to come earlier may
+// hold the lock; then releases come at the rate of the long run, see step. So a gap that is
+// much longer than that rate asks for is cut, see plateau. This matters where holds end
+// either soon or, because their holders have died, only with their lease.
+func (v *view) gap(at time.Duration, hazard float64) time.Duration {
 	age := at - v.Now + v.age
 	gap := clamp(v.Law.Gap(age, v.price), v.least, v.longest)
-	if renewal := v.renewal(at); plateau*renewal < float64(gap) {
+	if renewal := v.renewal(hazard); plateau*renewal < float64(gap) {
 		return time.Duration(renewal)
 	}
 	return gap
 }
 
-// renewal is the gap after a check at that time that the long-run rate of releases alone
-// asks for, given the chance that the present hold has ended by then. It is the horizon if
-// no hold was seen to end, since then no rate is known.
-func (v *view) renewal(at time.Duration) float64 {
+// renewal is the gap after a check that the long-run rate of releases alone asks for, given
+// the chance that the present hold has ended by then: 1 - exp(v.hazard-hazard). It is the
+// horizon if no hold was seen to end, since then no rate is known.
+func (v *view) renewal(hazard float64) float64 {
 	if v.Law.lastEvent() == 0 {
 		return float64(horizon)
 	}
-	return float64(v.far) / math.Sqrt(v.ended(at))
-}
-
-// ended is the chance that the present hold has ended by that time.
-func (v *view) ended(at time.Duration) float64 {
-	h := v.Law.cumulative()
-	return 1 - math.Exp(h.at(v.age)-h.at(at-v.Now+v.age))
+	return float64(v.far) / math.Sqrt(1-math.Exp(v.hazard-hazard))
 }
 
 // reach is how far off the next promise may be and still cover a gap. It is at least twice
@@ -170,21 +173,27 @@ func (v *view) over(at time.Duration) bool {
 	return v.Expires > v.Now && at >= v.Expires
 }
 
-// spare tells whether no check is needed between one at from and one at to. It is the gap
-// rule turned round, and saves the search for the root. It may say no where the rule,
-// because of the width of a bucket, says yes.
-func (v *view) spare(from, to time.Duration) bool {
+// spare tells whether no check is needed between one at from and one at to, when the
+// cumulative hazard is hazard and later. It is the gap rule turned round, and saves the search for the root.
+// It may say no where the rule, because of the width of a bucket, says yes.
+//
+// With many waiters this is asked for each of the next checks. So both conditions are first
+// put to bounds that are faster to compute.
+func (v *view) spare(from, to time.Duration, hazard, later float64) bool {
 	gap := time.Duration(float64(to-from) / (1 + slack))
 	if gap > v.longest {
 		return false
 	}
-	age := clamp(from-v.Now+v.age, 0, oldest)
-	h := v.Law.cumulative()
-	if float64(gap)*psi(h.at(age+gap)-h.at(age)) >= float64(v.price) {
-		return false
+	g, age := float64(gap), from-v.Now+v.age
+	if age > oldest || g*psiBound(later-hazard) >= float64(v.price) {
+		age = min(age, oldest)
+		if g*psi(v.Law.At(age+gap)-v.Law.At(age)) >= float64(v.price) {
+			return false
+		}
 	}
-	// The renewal is at least far, since a chance is at most 1.
-	return float64(gap) <= plateau*float64(v.far) || float64(gap) <= plateau*v.renewal(from)
+	// The renewal is at least far, since a chance is at most 1; and 1-exp(-x) <= x/(1+x/2).
+	most, x := plateau*float64(v.far), hazard-v.hazard
+	return g <= most || g*g*x <= most*most*(1+x/2) || g <= plateau*v.renewal(hazard)
 }
 
 // behind is the first free time, after all promised times, if checks of the present hold go

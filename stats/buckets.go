@@ -33,6 +33,14 @@ func bucketOf(x time.Duration) int {
 	return octave<<octaveBits + int(us>>octave)
 }
 
+// bucketAt is bucketOf with the bucket's lower edge and its width, for x from 0 up to the horizon.
+func bucketAt(x time.Duration) (b int, from, width time.Duration) {
+	us := uint64(x / time.Microsecond)
+	octave := max(bits.Len64(us)-octaveBits-1, 0)
+	us >>= octave
+	return octave<<octaveBits + int(us), time.Duration(us<<octave) * time.Microsecond, time.Microsecond << octave
+}
+
 // edge is the lower edge of bucket b, and for b = buckets the horizon.
 func edge(b int) time.Duration {
 	octave := max(b>>octaveBits-1, 0)

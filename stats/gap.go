@@ -120,6 +120,14 @@ func (r *gapRule) settle(c check) float64 {
 	return c.t
 }
 
+// psiBound is psi(x) or more, without a division, for x >= 0.
+func psiBound(x float64) float64 {
+	if x < 0.5 { // each term of the series is at most that of x/2 * (1 + x/2)
+		return x / 2 * (1 + x/2)
+	}
+	return math.Inf(1)
+}
+
 // psi is (e^x - 1)/x - 1, which is x/2 for small x, for x >= 0.
 func psi(x float64) float64 {
 	if x < 0.5 { // by its series, to 1e-6: faster, and nothing cancels

@@ -124,9 +124,8 @@ func (c *cumulative) at(t time.Duration) float64 {
 	if t >= horizon {
 		return float64(c[buckets])
 	}
-	b := bucketOf(t)
-	from := edge(b)
-	part := float64(t-from) / float64(edge(b+1)-from)
+	b, from, width := bucketAt(t)
+	part := float64(t-from) / float64(width)
 	return float64(c[b]) + part*float64(c[b+1]-c[b])
 }
 

@@ -54,6 +54,7 @@ const (
 type view struct {
 	Scene
 	age     time.Duration // of the present hold
+	hazard  float64       // the cumulative hazard at that age
 	mean    time.Duration // of holds, the present one included
 	price   time.Duration // of one try, in idle time
 	least   time.Duration // between two tries
@@ -71,6 +72,7 @@ func (s *Scene) view(n int, kappa float64) view {
 	v.Queued = min(max(s.Queued, 0), maxPromises)
 	v.latest = v.Now + s.max()
 	v.age = clamp(v.Now-v.Since, 0, oldest)
+	v.hazard = v.Law.At(v.age)
 
 	weight := within(s.Weight, 0, math.MaxUint32)
 	mean := within(s.Mean, 0, float64(horizon))
