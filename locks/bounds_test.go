@@ -83,7 +83,7 @@ func TestStatsMemory(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := NewManager(Config{})
-				before := heap()
+				before := heapInUse()
 				tt.fill(m)
 				for _, sh := range m.shards { // nobody runs it
 					sh.mu.Lock()
@@ -91,7 +91,7 @@ func TestStatsMemory(t *testing.T) {
 					}
 					sh.mu.Unlock()
 				}
-				used, keys := heap()-before, uint64(m.Totals().StatsKeys)
+				used, keys := heapInUse()-before, uint64(m.Totals().StatsKeys)
 				t.Logf("%d kB for %d keys: %d bytes each", used>>10, keys, used/keys)
 				if used > tt.most*DefaultStatsKeys {
 					t.Errorf("%d bytes are used, at most %d wanted", used, tt.most*DefaultStatsKeys)
@@ -102,8 +102,8 @@ func TestStatsMemory(t *testing.T) {
 	}
 }
 
-// heap is how many bytes are in use.
-func heap() uint64 {
+// heapInUse is how many bytes are in use.
+func heapInUse() uint64 {
 	runtime.GC()
 	var s runtime.MemStats
 	runtime.ReadMemStats(&s)

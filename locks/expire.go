@@ -103,8 +103,8 @@ func (m *Manager) expireDue() (next time.Duration) {
 	return next
 }
 
-// batch bounds how much a shard does in one critical section.
-const batch = 128
+// batch bounds how much a shard does in one critical section: some things take a few microseconds.
+const batch = 32
 
 // expireShard acts on what is due in a shard and returns when something is due next.
 func (m *Manager) expireShard(sh *shard) time.Duration {

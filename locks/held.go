@@ -2,6 +2,7 @@ package locks
 
 import (
 	"cmp"
+	"container/heap"
 	"math"
 	"slices"
 	"time"
@@ -57,7 +58,7 @@ func (l *NamedLock) compare(o *NamedLock) int {
 // eachWanted visits the first n locks of those that match, each with its shard locked. The item is nil
 // if nobody holds the lock.
 func (m *Manager) eachWanted(n int, matches func(key []byte) bool, visit func(*shard, *item, *NamedLock, time.Duration)) {
-	list := shortlist{size: n, bar: candidate{waiters: -1}, matches: matches}
+	list := shortlist{size: n, matches: matches}
 	for _, sh := range m.shards {
 		sh.mu.Lock()
 		sh.propose(&list)
@@ -93,44 +94,52 @@ func (c candidate) compare(o candidate) int {
 	return cmp.Or(cmp.Compare(o.waiters, c.waiters), cmp.Compare(c.since, o.since))
 }
 
-// A shortlist keeps the best candidates, up to twice as many as are asked for.
+// A shortlist keeps the best candidates, twice as many as are asked for: a lock may be
+// proposed twice, because its hold ended meanwhile.
 type shortlist struct {
 	size    int
-	best    []candidate
-	bar     candidate             // a candidate that is not better is left out
+	best    candidates
 	matches func(key []byte) bool // nil for all keys
 }
+
+// candidates are a heap for container/heap, with the worst first.
+type candidates []candidate
+
+func (c candidates) Len() int           { return len(c) }
+func (c candidates) Less(i, j int) bool { return c[i].compare(c[j]) > 0 }
+func (c candidates) Swap(i, j int)      { c[i], c[j] = c[j], c[i] }
+func (c *candidates) Push(x any)        { *c = append(*c, x.(candidate)) }
+func (c *candidates) Pop() any          { panic("the heap only grows, or replaces its worst") }
 
 // add takes a candidate whose key is only good until add returns.
 func (s *shortlist) add(key []byte, waiters int, since time.Duration) {
 	c := candidate{waiters: waiters, since: since}
-	if s.bar.waiters >= 0 && c.compare(s.bar) >= 0 {
+	full := len(s.best) >= 2*s.size
+	if full && c.compare(s.best[0]) >= 0 {
 		return
 	}
 	if s.matches != nil && !s.matches(key) {
 		return
 	}
 	c.key = string(key)
-	if s.best = append(s.best, c); len(s.best) >= 2*s.size {
-		s.best = s.cut()
+	if full {
+		s.best[0] = c
+		heap.Fix(&s.best, 0)
+	} else {
+		heap.Push(&s.best, c)
 	}
 }
 
-// cut drops all but the best, and returns them. A lock that was proposed twice, because
-// its hold ended meanwhile, counts once.
+// cut returns the best, in their order.
 func (s *shortlist) cut() []candidate {
-	slices.SortStableFunc(s.best, candidate.compare)
+	slices.SortFunc(s.best, candidate.compare)
 	known := make(map[string]bool, len(s.best))
-	s.best = slices.DeleteFunc(s.best, func(c candidate) bool {
+	best := slices.DeleteFunc(s.best, func(c candidate) bool {
 		twice := known[c.key]
 		known[c.key] = true
 		return twice
 	})
-	if len(s.best) >= s.size {
-		s.best = s.best[:s.size]
-		s.bar = s.best[s.size-1]
-	}
-	return s.best
+	return best[:min(s.size, len(best))]
 }
 
 // propose adds the shard's locks, and unlocks it in between. Those that are held come

@@ -149,7 +149,7 @@ func (m *Manager) Classes() []NamedRecord {
 	byName := make(map[string]*stats.Record)
 	for _, sh := range m.shards {
 		sh.mu.Lock()
-		sh.ledger.EachClass(func(name string, known *stats.Record) {
+		sh.eachClass(func(name string, known *stats.Record) {
 			r := byName[name]
 			if r == nil {
 				r = new(stats.Record)
@@ -208,18 +208,17 @@ func (d demand) compare(o demand) int {
 // between.
 func (sh *shard) demand(all []demand) []demand {
 	sh.forgetAll()
-	for some := range slices.Chunk(sh.ledger.All(), stride) {
-		for _, past := range some {
-			d := demand{past: past, refused: past.Count(stats.Refused) + past.Count(stats.HandedOff)}
-			if l := sh.lines[past.Key()]; l != nil {
-				d.waiters = l.Waiters()
-			}
-			if d.waiters > 0 || d.refused > 0 {
-				all = append(all, d)
-			}
+	n := 0
+	sh.ledger.Each(func(past *ledger.Past) {
+		d := demand{past: past, refused: past.Count(stats.Refused) + past.Count(stats.HandedOff)}
+		if l := sh.lines[past.Key()]; l != nil {
+			d.waiters = l.Waiters()
 		}
-		sh.yield()
-	}
+		if d.waiters > 0 || d.refused > 0 {
+			all = append(all, d)
+		}
+		n = sh.yieldAfter(n)
+	})
 	return all
 }
 

@@ -80,14 +80,14 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tt.config.MemoryLimit, tt.config.StatsKeys = limit, 1000
-				before := heap()
+				before := heapInUse()
 				m := NewManager(tt.config)
 				*one = client{m: m, name: "poller"}
 				defer func() { *one = client{} }() // what it holds on to is not the next one's
 				for i := range keys {
 					tt.use(t, m, fmt.Sprint("lock:", i))
 				}
-				n, used := counted(m), int64(heap()-before)
+				n, used := counted(m), int64(heapInUse()-before)
 				t.Logf("%d kB are counted of %d, %d kB are used", n>>10, limit>>10, used>>10)
 				if slack := int64(len(m.shards)) * (settleStep + 1024); n > limit+slack || n < limit-slack {
 					t.Errorf("%d bytes are counted of %d", n, limit)
@@ -241,7 +241,7 @@ func TestSettleTakesNothingPerKey(t *testing.T) {
 func TestStatsOfHeldLocksAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 4 << 20
-		before := heap()
+		before := heapInUse()
 		m := NewManager(Config{MemoryLimit: limit, StatsKeys: 100})
 		a, poller := newClient(m, "a"), newClient(m, "poller")
 		locks := fill(t, 100_000, func(key string) error { return a.add(key, time.Hour) })
@@ -251,7 +251,7 @@ func TestStatsOfHeldLocksAreBounded(t *testing.T) {
 			want(t, "claim of a held lock", poller.add(k, time.Hour), ErrNotStored)
 			_ = poller.retry(k)
 		}
-		n, used := counted(m), int64(heap()-before)
+		n, used := counted(m), int64(heapInUse()-before)
 		t.Logf("%d locks are held; %d kB are counted of %d, %d kB are used", locks, n>>10, limit>>10, used>>10)
 		if n > limit+int64(len(m.shards))*(settleStep+1024) || used > 3*limit {
 			t.Errorf("%d bytes are counted, %d used, with a limit of %d", n, used, limit)

@@ -3,7 +3,6 @@ package locks
 import (
 	"errors"
 	"hash/maphash"
-	"sync"
 	"time"
 
 	"github.com/lockcached/lockcached/journal"
@@ -31,7 +30,7 @@ func held(it *item) bool { return it.Attached.since != 0 }
 // shard is a part of the keys with everything that belongs to them.
 type shard struct {
 	m  *Manager
-	mu sync.Mutex // guards all below, the items, lines and statistics included
+	mu mutex // guards all below, the items, lines and statistics included
 
 	table   *store.Table[hold]
 	claims  int64 // bytes of queued claims

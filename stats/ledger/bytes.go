@@ -8,7 +8,7 @@ import (
 
 // PastBytes is about how many bytes it takes to remember one more lock; at least twice as
 // many once it was contended.
-const PastBytes = int64(unsafe.Sizeof(Past{})) + 64
+const PastBytes = int64(unsafe.Sizeof(Past{})) + 72
 
 // Bytes is what the Ledger takes, in bytes, for locks that it remembers only because they
 // are held. It may remember others, too, but no more of them than New was told.

@@ -25,11 +25,9 @@ func (s *Shared) MergeLaw(name string, r *stats.Record) {
 }
 
 // EachClass visits the classes that are remembered, in no order. r is the Ledger's own:
-// valid until visit returns, and read-only.
+// valid until visit returns, and read-only. The Ledger may be changed meanwhile.
 func (l *Ledger) EachClass(visit func(name string, r *stats.Record)) {
-	for _, c := range l.classes.Values() {
-		visit(c.name, &c.Record)
-	}
+	l.byPlace.classes.each(func(c *class) { visit(c.name, &c.Record) })
 }
 
 // RestoreClass puts back what was known of a class before a restart. If the class was

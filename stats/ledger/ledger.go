@@ -13,11 +13,15 @@ type Ledger struct {
 	shared  *Shared
 	keys    *simplelru.LRU[string, *Past]
 	classes *simplelru.LRU[string, *class]
-	named   map[string]*metrics // of classes that have a name in ClassMetrics
-	others  metrics             // of all other classes
-	totals  stats.Counters
-	grown   []string // classes whose law is new: see Gather
-	bytes   int64    // see Bytes
+	byPlace struct { // the same
+		keys    register[Past]
+		classes register[class]
+	}
+	named  map[string]*metrics // of classes that have a name in ClassMetrics
+	others metrics             // of all other classes
+	totals stats.Counters
+	grown  []string // classes whose law is new: see Gather
+	bytes  int64    // see Bytes
 }
 
 // New returns an empty Ledger. keys is how many locks that are not held it remembers, and
@@ -27,10 +31,14 @@ func New(shared *Shared, keys, classes int) *Ledger {
 	// The only error is a size that is not positive.
 	l.keys, _ = simplelru.NewLRU(max(1, keys), func(_ string, p *Past) {
 		p.listed = false
+		l.byPlace.keys.remove(p.at)
 		l.weigh(p)
 		p.class.forgot(p)
 	})
-	l.classes, _ = simplelru.NewLRU(max(1, classes), func(_ string, c *class) { c.listed = false })
+	l.classes, _ = simplelru.NewLRU(max(1, classes), func(_ string, c *class) {
+		c.listed = false
+		l.byPlace.classes.remove(c.at)
+	})
 	return l
 }
 
@@ -141,8 +149,9 @@ func (l *Ledger) Likely(key []byte) *Past {
 	return &Past{class: &class{law: law}}
 }
 
-// All are the locks that are remembered, the least recently used first.
-func (l *Ledger) All() []*Past { return l.keys.Values() }
+// Each visits the locks that are remembered, in no order. The Ledger may be changed meanwhile:
+// a lock that is forgotten then may be visited or not.
+func (l *Ledger) Each(visit func(*Past)) { l.byPlace.keys.each(visit) }
 
 // Len is how many locks are remembered.
 func (l *Ledger) Len() int { return l.keys.Len() }
@@ -178,8 +187,9 @@ func (l *Ledger) Contended(p *Past) *Contention {
 // forgotten while the lock was held.
 func (l *Ledger) keep(p *Past) {
 	if !p.listed && !p.IsShared() {
-		p.listed = true
+		p.listed, p.at = true, l.byPlace.keys.add(p)
 		l.weigh(p)
+		l.keys.Remove(p.key) // another Past of the lock, if there is one, leaves its place
 		l.keys.Add(p.key, p)
 	}
 	if p.class.listed {
@@ -217,7 +227,7 @@ func newClass(name string) *class {
 
 // list puts a class among those that are remembered.
 func (l *Ledger) list(c *class) {
-	c.listed = true
+	c.listed, c.at = true, l.byPlace.classes.add(c)
 	c.metrics = l.metricsOf(c.name)
 	l.classes.Add(c.name, c)
 }

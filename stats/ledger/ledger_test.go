@@ -54,6 +54,40 @@ func TestNoteCountsEverywhere(t *testing.T) {
 	}
 }
 
+// While one goes through the locks, others may come and take the places of some: each that stays
+// is visited once.
+func TestEachWhileTheLedgerChanges(t *testing.T) {
+	const keys = 100
+	_, all := books(1, keys, 10, 10)
+	l := all[0]
+	for i := range keys {
+		l.hold(fmt.Sprint("lock:", i), 0, time.Second)
+	}
+	visits := make(map[string]int)
+	l.Each(func(p *Past) {
+		visits[p.Key()]++
+		if n := len(visits); n%10 == 0 {
+			l.hold(fmt.Sprint("other:", n), 0, time.Second)
+		}
+	})
+	l.Each(func(p *Past) { visits[p.Key()] += 10 })
+	once, stayed := 0, 0
+	for key, n := range visits {
+		switch {
+		case n%10 > 1:
+			t.Errorf("%s was visited %d times", key, n%10)
+		case n == 11:
+			once++
+		}
+		if n >= 10 {
+			stayed++
+		}
+	}
+	if stayed != l.Len() || once < keys/2 {
+		t.Errorf("%d of %d are visited, %d of them before", stayed, l.Len(), once)
+	}
+}
+
 // Durations go where they belong, and to the lock and its class alike.
 func TestNoteObserves(t *testing.T) {
 	_, all := books(1, 10, 10, 10)

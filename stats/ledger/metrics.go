@@ -69,7 +69,8 @@ func (l *Ledger) metricsOf(name string) *metrics {
 }
 
 // Metrics visits the ClassMetrics of the classes that have a name, and of all others as
-// OtherClasses. The caller counts there what is held and waited for now.
+// OtherClasses. The caller counts there what is held and waited for now. The Ledger may be
+// changed meanwhile; a class that gets its name then may be left out.
 func (l *Ledger) Metrics(visit func(name string, c *ClassMetrics)) {
 	for name, c := range l.named {
 		visit(name, &c.ClassMetrics)

@@ -14,6 +14,7 @@ type Past struct {
 	class      *class
 	listed     bool        // among those that the Ledger remembers
 	held       bool        // its lock is held, so it stays even if not listed
+	at         int32       // its place in the Ledger, if it is listed
 	counted    int64       // in Ledger.bytes
 	contention *Contention // nil until somebody had to wait
 	expired    uint64      // token of the latest hold, if that expired
@@ -50,6 +51,7 @@ type class struct {
 	stats.Record
 	name    string
 	listed  bool
+	at      int32    // its place in the Ledger, if it is listed
 	metrics *metrics // see tallied
 	law     *law     // nil until one of its locks was contended
 	unknown Past     // stands for those of its locks of which nothing else is known
