@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"os"
@@ -102,6 +103,27 @@ func (c *conn) addUnsure(key []byte, g unsureGrant) {
 	if g.plain {
 		u.plain++
 	}
+}
+
+// ended is called when the client has removed the key. If that was its latest grant, whether the
+// answer to that arrived does not matter any more, and the kernel need not be asked. (An older
+// one costs a look whether it still holds.)
+func (u *unsureGrants) ended(key []byte) {
+	last := len(u.list) - 1
+	if last < 0 {
+		return
+	}
+	start := 0
+	if last > 0 {
+		start = u.list[last-1].key
+	}
+	if !bytes.Equal(u.keys[start:], key) {
+		return
+	}
+	if u.list[last].plain {
+		u.plain--
+	}
+	u.list, u.keys = u.list[:last], u.keys[:start]
 }
 
 // settlePlain decides which grants to claims that were not ready to wait stay unsure. It

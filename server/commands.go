@@ -182,9 +182,8 @@ func (c *conn) delete(q *protocol.Request) {
 	if c.srv.detail.on.Load() {
 		c.srv.detail.delete(q.Key)
 	}
-	err := c.srv.locks.Remove(&locks.Removal{
+	err := c.remove(&locks.Removal{
 		Key:        q.Key,
-		Session:    &c.session,
 		Compare:    q.CAS,
 		HasCompare: q.CAS != 0,
 	})
@@ -194,6 +193,16 @@ func (c *conn) delete(q *protocol.Request) {
 		c.out.Deleted(&q.Head)
 	}
 	c.promise(q.Key, err)
+}
+
+// remove removes what the client asks for, which may be its lock.
+func (c *conn) remove(r *locks.Removal) error {
+	r.Session = &c.session
+	err := c.srv.locks.Remove(r)
+	if keeps := r.Invalidate || r.Empty; err == nil && c.unsure != nil && !keeps {
+		c.unsure.ended(r.Key)
+	}
+	return err
 }
 
 func (c *conn) arith(q *protocol.Request) {

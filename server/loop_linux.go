@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,6 +31,8 @@ type loop struct {
 	alarm *os.File      // an epoll descriptor that watches poll, for sleep
 	lead  chan struct{} // the worker that takes its element leads
 
+	aloof bool // the leader's short waits leave other goroutines enough processors
+
 	mu     sync.Mutex // guards what follows
 	socks  []*socket  // by descriptor
 	mail   []*socket  // to be given a turn, whether or not there are events
@@ -38,8 +41,7 @@ type loop struct {
 
 	// What follows belongs to the leader.
 	events [maxEvents]unix.EpollEvent
-	hurry  bool          // the latest sleep was too short to be worth it
-	slept  time.Duration // the longest recent sleep, decaying
+	pace   pace
 
 	now atomic.Int64 // when the latest wait ended, on the server's clock
 }
@@ -49,13 +51,8 @@ const (
 	maxEvents = maxOps
 	// For a batch of manyEvents it is worth waking another thread.
 	manyEvents = maxEvents
-	// A sleep of less than shortSleep costs more than it saves. After one, the leader
-	// polls up to maxLooks times before it sleeps, and lets other threads run in between.
-	shortSleep = 100 * time.Microsecond
-	maxLooks   = 50
-	// A sleep of less than longSleep is a system call, which returns sooner but keeps
-	// the scheduler's monitor awake. A longer sleep uses the runtime's poller.
-	longSleep = 4 * time.Millisecond
+	// maxLooks is how often the leader polls, where waits are short, before it sleeps.
+	maxLooks = 50
 )
 
 // startLoop returns the loop, and starts it first if necessary.
@@ -78,6 +75,7 @@ func (s *Server) startLoop() (*loop, error) {
 
 func newLoop(s *Server) (*loop, error) {
 	l := &loop{srv: s, poll: -1, bell: -1, lead: make(chan struct{}, 1)}
+	l.aloof = s.config.Cluster == nil && runtime.GOMAXPROCS(0) > 1
 	l.lead <- struct{}{}
 	var errs [5]error
 	l.poll, errs[0] = unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -205,30 +203,53 @@ func (l *loop) takeMail(w *worker) {
 
 // wait returns the number of events in l.events. If patient, it first waits for one.
 func (l *loop) wait(patient bool) int {
-	n := l.look()
-	if n > 0 || !patient {
-		return n
+	if !patient {
+		return l.look(0)
 	}
-	for looks := 1; n == 0 && l.hurry; looks++ {
-		l.hurry = looks < maxLooks
-		_, _, _ = syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-		n = l.look()
+	polls := l.pace.isFast()
+	if polls {
+		if n := l.pollOften(); n > 0 {
+			l.pace.note(0)
+			return n
+		}
 	}
-	if n > 0 {
-		return n
+	began, n := time.Now(), 0
+	if !l.pace.isSlow() {
+		n = l.doze()
 	}
-	began := time.Now()
-	if l.slept < longSleep { // waking from a system call is faster
-		n, _ = unix.EpollWait(l.poll, l.events[:], int(longSleep.Milliseconds()))
-	}
-	if n <= 0 {
+	if n == 0 {
 		l.sleep()
-		n = l.look()
+		n = l.look(0)
 	}
 	took := time.Since(began)
-	l.hurry = took < shortSleep
-	l.slept = max(took, l.slept-l.slept/4)
+	if polls {
+		took += shortSleep // about what the looks took
+	}
+	l.pace.note(took)
 	return n
+}
+
+// pollOften looks again and again for a time that is worth less than a sleep, and lets other
+// threads run in between.
+func (l *loop) pollOften() int {
+	for range maxLooks {
+		if n := l.look(0); n > 0 {
+			return n
+		}
+		_, _, _ = syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+	}
+	return 0
+}
+
+// doze waits for up to longSleep. If nothing but the loop serves clients, it does not tell the
+// scheduler, which costs as much as a hand-off: the other processors run what little there is to
+// run, and a garbage collection that begins meanwhile interrupts the call.
+func (l *loop) doze() int {
+	if l.aloof && l.srv.streams.Load() == 0 {
+		return l.look(longSleep)
+	}
+	n, _ := unix.EpollWait(l.poll, l.events[:], int(longSleep.Milliseconds()))
+	return max(0, n)
 }
 
 // sleep waits in the runtime's poller until there is an event. The alarm goes off only
@@ -249,10 +270,11 @@ func (l *loop) sleep() {
 	})
 }
 
-// look returns the number of events now in l.events. It does not tell the scheduler, since
-// that would cost more than the call itself.
-func (l *loop) look() int {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.poll), uintptr(unsafe.Pointer(&l.events[0])), maxEvents, 0, 0, 0)
+// look returns the number of events in l.events, for the first of which it waits no longer than
+// so long. It does not tell the scheduler, since that would cost more than the call itself.
+func (l *loop) look(most time.Duration) int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.poll), uintptr(unsafe.Pointer(&l.events[0])), maxEvents,
+		uintptr(most.Milliseconds()), 0, 0)
 	if errno != 0 {
 		return 0
 	}

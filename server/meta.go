@@ -29,9 +29,8 @@ func (c *conn) meta(q *protocol.Request) bool {
 
 func (c *conn) metaDelete(q *protocol.Request) {
 	m := &q.Meta
-	err := c.srv.locks.Remove(&locks.Removal{
+	err := c.remove(&locks.Removal{
 		Key:        q.Key,
-		Session:    &c.session,
 		Compare:    m.Compare,
 		HasCompare: m.Has('C'),
 		Invalidate: m.Has('I'),

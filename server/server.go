@@ -42,6 +42,7 @@ type Server struct {
 	verbosity atomic.Int32
 	crawler   atomic.Bool // enabled: items can be listed
 	sessions  atomic.Uint64
+	streams   atomic.Int32 // connections that have a goroutine of their own
 	confirms  confirms
 	pauses    pauses
 	aios      aios

@@ -32,6 +32,8 @@ func newStream(s *Server, nc net.Conn) *stream {
 // pipelined requests.
 func (s *stream) serve() {
 	c := s.conn
+	c.srv.streams.Add(1)
+	defer c.srv.streams.Add(-1)
 	if s.shakeHands() {
 		for c.handleBuffered() && c.flush() == nil && s.fill() {
 		}

@@ -69,7 +69,9 @@ func measureSpeed(ctx context.Context, o options) ([]result, error) {
 	for _, cell := range o.cells {
 		r := result{cell: cell, samples: make([][]sample, len(o.contenders))}
 		for round := range o.rounds {
-			for i, c := range o.contenders {
+			for turn := range o.contenders {
+				i := (round + turn) % len(o.contenders) // none is always the first, after a pause
+				c := o.contenders[i]
 				progress.Step(fmt.Sprintf("%s: %s, round %d", cell.name(), c.label, round+1))
 				if c.redis && !cell.suitsRedis() {
 					continue
