@@ -286,6 +286,10 @@ type Removal struct {
 	Lease      time.Duration // of an item that is kept, with HasLease
 	HasLease   bool
 	NewCAS     uint64 // the id of an item that is kept
+
+	// Served, if not nil, takes the waiters whose waits the removal ends, for the caller to tell
+	// them. Where their grants must be kept first they are told by themselves.
+	Served *Served
 }
 
 // Remove removes the item of the key: a release if it is a held lock, whoever
@@ -296,6 +300,10 @@ func (m *Manager) Remove(r *Removal) error {
 	err := ErrMoved
 	if m.owns(r.Key) {
 		err = sh.remove(r, hash, sh.now(r.Session))
+	}
+	if r.Served != nil && sh.served != nil && m.journal == nil {
+		r.Served.add(sh.served, sh.last)
+		sh.served, sh.last = nil, nil
 	}
 	sh.unlock()
 	return err

@@ -68,6 +68,9 @@ type Waiting struct {
 // SetIndex is for the heap of deadlines.
 func (w *Waiting) SetIndex(i int32) { w.due = i }
 
+// Waiter is who is told the outcome.
+func (w *Waiting) Waiter() Waiter { return w.waiter }
+
 // Token is the token of the grant that ended the wait.
 func (w *Waiting) Token() uint64 { return w.stored.CAS }
 
@@ -302,6 +305,40 @@ func (m *Manager) deliver(w *Waiting) {
 	}
 	m.tellAll(w, mark)
 }
+
+// Served are waiters whose waits are over, and who have not been told yet. The zero value is
+// nobody.
+type Served struct{ first, last *Waiting }
+
+func (s *Served) add(first, last *Waiting) {
+	if s.first == nil {
+		s.first = first
+	} else {
+		s.last.next = first
+	}
+	s.last = last
+}
+
+// IsEmpty reports whether there is nobody to tell.
+func (s *Served) IsEmpty() bool { return s.first == nil }
+
+// Next takes out the waiter that is to be told next, and how its wait has ended; nil if there is
+// nobody.
+func (s *Served) Next() (w *Waiting, how Outcome) {
+	w = s.first
+	if w == nil {
+		return nil, 0
+	}
+	s.first = w.next
+	w.next = nil
+	return w, w.how
+}
+
+// Tell tells a waiter, which Next has returned.
+func (m *Manager) Tell(w *Waiting) { m.tellAll(w, 0) }
+
+// Unheard withdraws a grant of which its client cannot have learned.
+func (m *Manager) Unheard(key []byte, token uint64) { m.tellAll(m.takeBackUnheard(key, token), 0) }
 
 // markOf is what has to be confirmed before the waiters may be told: their grants or, for
 // those that were granted nothing, all that is known.

@@ -11,7 +11,9 @@ import (
 type bulk struct {
 	aio *aio // nil if the worker has none
 
-	readAt, readTo int // the turns of the batch for which readAhead was called last
+	readAt, readTo int    // the turns of the batch for which readAhead was called last
+	heirs          []heir // memory for those who are answered next
+
 	sentAt, sentTo int // the sockets in unsent for which sendAhead was called last
 
 	present int           // the number of the operation that has read for the present turn; -1 if none has
@@ -118,15 +120,27 @@ func (s *socket) read(space []byte) (n, limit int, err error) {
 // maxAhead bounds the bytes that sendAhead sends to one socket: more would keep the others waiting.
 const maxAhead = 16 << 10
 
-// sendAhead sends the replies of the next sockets in unsent whose promises are kept.
+// sendAhead sends the replies of the next sockets in unsent whose promises are kept, and the answers
+// to those whose waits have ended by releases in the batch.
 func (w *worker) sendAhead() {
 	b := &w.bulk
-	b.sentAt, b.sentTo = w.sent, min(w.sent+maxOps, len(w.unsent))
+	heirs := w.heirs(maxOps) // they come first: who has released may tell them
+	b.sentAt, b.sentTo = w.sent, min(w.sent+maxOps-len(heirs), len(w.unsent))
 	b.present = -1
 	socks := w.unsent[b.sentAt:b.sentTo]
-	a := w.start(len(socks))
-	if a == nil {
-		return
+	a := w.start(len(heirs) + len(socks))
+	if a != nil {
+		w.fillAhead(a, heirs, socks)
+		w.finish(a)
+	}
+	for i := range heirs {
+		w.endHeir(&heirs[i], b.result(len(socks)+i))
+	}
+}
+
+func (w *worker) fillAhead(a *aio, heirs []heir, socks []*socket) {
+	for i := range heirs {
+		a.add(len(socks)+i, aioWrite, heirs[i].socket.fd, heirs[i].answer.Bytes())
 	}
 	for i, s := range socks {
 		c := s.conn
@@ -136,7 +150,6 @@ func (w *worker) sendAhead() {
 			a.add(i, aioWrite, s.fd, c.out.Bytes())
 		}
 	}
-	w.finish(a)
 }
 
 // endSend finishes what sendAhead has done for the socket, if it has done anything.

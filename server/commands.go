@@ -197,7 +197,7 @@ func (c *conn) delete(q *protocol.Request) {
 
 // remove removes what the client asks for, which may be its lock.
 func (c *conn) remove(r *locks.Removal) error {
-	r.Session = &c.session
+	r.Session, r.Served = &c.session, c.transport.served()
 	err := c.srv.locks.Remove(r)
 	if keeps := r.Invalidate || r.Empty; err == nil && c.unsure != nil && !keeps {
 		c.unsure.ended(r.Key)

@@ -31,7 +31,8 @@ type parked interface {
 }
 
 // inLine is a client that waits in line. The goroutine that ends the wait also writes the
-// answer, so that a hand-off does not switch goroutines. Only if that write might block does
+// answer, so that a hand-off does not switch goroutines; a worker of the loop writes it together
+// with the answer to the release (see heir). Only if that write might block does
 // the connection write the answer itself.
 type inLine struct {
 	conn    *conn
@@ -102,11 +103,40 @@ func (c *conn) startWaiting() {
 // Served ends the wait and writes the answer. A client that has gone, or has no room for
 // the answer, is cut off. It reports false if the answer could not be written.
 func (p *inLine) Served(w *locks.Waiting, how locks.Outcome) bool {
+	p.decide(how)
+	writer := p.conn.nowWriter()
+	if writer == nil || how == locks.Moved {
+		p.finished(true)
+		return true
+	}
+	var out protocol.Writer
+	p.conn.appendOutcome(&out, p, how)
+	n, err := writer.writeNow(out.Bytes())
+	return p.answered(&out, n, err)
+}
+
+// decide records how the wait has ended.
+func (p *inLine) decide(how locks.Outcome) { p.how, p.at = how, p.conn.srv.now() }
+
+// answered ends the wait when n bytes of the answer were written. It reports whether that is all.
+func (p *inLine) answered(answer *protocol.Writer, n int, err error) bool {
 	c := p.conn
-	p.how, p.at = how, c.srv.now()
-	moved := how == locks.Moved
-	writer := c.nowWriter()
-	answered := writer == nil || moved || p.answer(writer)
+	if err == nil && n < answer.Buffered() {
+		err = errUnread
+	}
+	answer.Drop()
+	if err != nil {
+		c.writeErr = err
+	} else {
+		c.bytesWritten.Add(uint64(n))
+	}
+	p.finished(err == nil)
+	return err == nil
+}
+
+// finished continues after the wait.
+func (p *inLine) finished(answered bool) {
+	c := p.conn
 	if !answered {
 		c.transport.cutOff()
 	}
@@ -114,12 +144,11 @@ func (p *inLine) Served(w *locks.Waiting, how locks.Outcome) bool {
 	// From now on the server waits for the client: its idle time counts again.
 	c.lastRead.Store(p.at)
 	c.state.Store(stateParse)
-	wake := moved || p.behind.Load() // read before the connection can use p for another wait
+	wake := p.how == locks.Moved || p.behind.Load() // read before the connection can use p for another wait
 	p.served.Done()
 	if wake {
 		c.transport.wake()
 	}
-	return answered
 }
 
 // arm makes await wait for the next call of Served. (If p is still armed from an earlier
@@ -150,26 +179,6 @@ func (p *inLine) hasten() (ends bool) {
 
 // finish: Shutdown ends all waits.
 func (p *inLine) finish() { p.behind.Store(true) }
-
-// answer writes the answer, without ever waiting for the client. It reports whether it
-// could write all of it.
-func (p *inLine) answer(w nowWriter) bool {
-	c := p.conn
-	var out protocol.Writer
-	c.appendOutcome(&out, p, p.how)
-	b := out.Bytes()
-	n, err := w.writeNow(b)
-	if err == nil && n < len(b) {
-		err = errUnread
-	}
-	out.Drop()
-	if err != nil {
-		c.writeErr = err
-		return false
-	}
-	c.bytesWritten.Add(uint64(n))
-	return true
-}
 
 func (p *inLine) end(gone bool) (goesOn bool) {
 	c := p.conn

@@ -348,6 +348,7 @@ func (r *Remote) remote() net.Addr { return r.client }
 func (r *Remote) write(b []byte) (n int, err error) { return len(b), nil }
 func (r *Remote) readBehind() bool                  { return false }
 func (r *Remote) detach()                           {}
+func (r *Remote) served() *locks.Served             { return nil }
 func (r *Remote) passLead()                         {}
 func (r *Remote) yield() (later bool)               { return false }
 func (r *Remote) seeOff() error                     { return nil }

@@ -204,6 +204,7 @@ func (s *socket) passLead() {
 	s.conn.session.SetTime(0)
 	if s.worker != nil {
 		s.worker.bulk.time = 0
+		s.worker.tellServed()
 		s.worker.passLead()
 	}
 }

@@ -295,6 +295,59 @@ func TestWaiterIsToldFirst(t *testing.T) {
 	}
 }
 
+// One input releases more locks than one batch call has room for, some of them without an answer.
+func TestManyWaitersAreToldFirst(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		const locks = 100
+		s, dial := listening(t, "unix", Config{NoBatchCalls: plain})
+		holder := dial()
+		var waiters []*socketClient
+		var releases, answers []string
+		for i := range locks {
+			key := fmt.Sprint("lock:", i)
+			holder.send("add "+key+" 0 600 1", "x")
+			holder.gets("STORED")
+			waiter := dial()
+			waiter.send("add lockcached:wait=5m:"+key+" 0 600 1", "y")
+			s.waitForLine(t, i+1)
+			waiters = append(waiters, waiter)
+			if i%2 == 0 {
+				releases = append(releases, "delete "+key+" noreply")
+			} else {
+				releases, answers = append(releases, "delete "+key), append(answers, "DELETED")
+			}
+		}
+		holder.send(releases...)
+		holder.gets(answers...)
+		for i, waiter := range waiters {
+			if told := waiter.unread(); told != len("STORED\r\n") {
+				t.Errorf("%d bytes are there for waiter %d", told, i)
+			}
+		}
+	}
+}
+
+// If the answer cannot be written, the next in line gets the lock.
+func TestWaiterCannotBeTold(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		s, dial := listening(t, "unix", Config{NoBatchCalls: plain})
+		holder, deaf, next := dial(), dial(), dial()
+		holder.send("add lock 0 600 1", "x")
+		holder.gets("STORED")
+		deaf.send("add lockcached:wait=5m:lock 0 600 1", "y")
+		s.waitForLine(t, 1)
+		next.send("add lockcached:wait=5m:lock 0 600 1", "z")
+		s.waitForLine(t, 2)
+		must(t, deaf.raw.(*net.UnixConn).CloseRead()) // of which the server learns only when it writes
+		holder.send("delete lock")
+		holder.gets("DELETED")
+		next.gets("STORED")
+		if n := s.locks.Totals().Counters[stats.Withdrawn]; n != 1 {
+			t.Errorf("%d grants were withdrawn", n)
+		}
+	}
+}
+
 // Very many waiters are served in order, each as soon as the one before
 // releases.
 func TestCrowd(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lockcached/lockcached/locks"
 	"github.com/lockcached/lockcached/protocol"
 )
 
@@ -177,6 +178,8 @@ func (s *stream) readBehind() bool {
 
 func (s *stream) detach()   {}
 func (s *stream) passLead() {}
+
+func (s *stream) served() *locks.Served { return nil }
 
 func (s *stream) yield() (later bool) {
 	runtime.Gosched()

@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 	"net"
+
+	"github.com/lockcached/lockcached/locks"
 )
 
 // A transport carries the bytes of one connection, and knows which goroutine serves it. The
@@ -25,6 +27,9 @@ type transport interface {
 	// readBehind reads what has arrived while the client waited in line, without
 	// waiting for more. It reports whether there was anything.
 	readBehind() bool
+	// served collects the waiters that the present request serves, so that they are told together;
+	// nil if each is to be told at once.
+	served() *locks.Served
 	// detach is called before the goroutine waits for something. From then on other
 	// goroutines serve its other connections.
 	detach()

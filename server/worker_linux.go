@@ -1,5 +1,7 @@
 package server
 
+import "github.com/lockcached/lockcached/locks"
+
 // A worker serves the sockets of a loop, together with others. It belongs to one goroutine.
 type worker struct {
 	loop   *loop
@@ -10,6 +12,7 @@ type worker struct {
 	sent   int       // how many of unsent are done
 	later  []*socket // have more to do than fits one turn
 	bulk   bulk
+	served locks.Served // by releases in the batch, still to be told
 
 	retired bool // it has a successor, and only finishes its batch
 }
@@ -144,9 +147,12 @@ func (w *worker) handleBatch() bool {
 		}
 	}
 	w.commit()
-	for w.sent < len(w.unsent) {
+	for w.sent < len(w.unsent) || !w.served.IsEmpty() {
 		if w.sent == w.bulk.sentTo {
 			w.sendAhead()
+		}
+		if w.sent == w.bulk.sentTo {
+			continue // that was for heirs only
 		}
 		s := w.unsent[w.sent]
 		sent := w.bulk.result(w.sent - w.bulk.sentAt)
