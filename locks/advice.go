@@ -57,8 +57,8 @@ func (sh *shard) adviser(it *item, now time.Duration) (a adviser) {
 	if it.Expires() != ttl.Forever {
 		a.Expires = it.Expires()
 	}
-	if l := it.Attached.line; l != nil {
-		a.Queued = l.patient
+	if l := sh.lineFor(it); l != nil {
+		a.Queued = int(l.patient)
 	}
 	return a
 }
@@ -139,14 +139,14 @@ func (sh *shard) retry(it *item, s *Session, now time.Duration, comes bool) (at 
 	a := sh.adviser(it, now)
 	past.Consult(func(k ledger.Knowledge) {
 		a.know(k)
-		at = a.retry(past.Contention(), it.Attached.line, s, comes)
+		at = a.retry(past.Contention(), sh.lineFor(it), s, comes)
 	})
 	return at
 }
 
 // advise fills in the advice for a held lock.
 func (sh *shard) advise(l *Lock, it *item, s *Session, now time.Duration) {
-	a, past, line := sh.adviser(it, now), it.Attached.past, it.Attached.line
+	a, past, line := sh.adviser(it, now), it.Attached.past, sh.lineFor(it)
 	past.Consult(func(k ledger.Knowledge) {
 		a.know(k)
 		l.Retry = a.retry(past.Contention(), line, s, false)

@@ -27,11 +27,11 @@ func (c *closedLock) size() int64 {
 	return int64(unsafe.Sizeof(*c)) + keySize(c.key) + mapEntryBytes + heapEntryBytes
 }
 
-// The size, in bytes, of an entry in a map from keys to pointers, and in a heap, with the
-// slack of structures that grow by doubling.
+// The size, in bytes, of an entry in a map from keys to pointers, with the slack of a structure
+// that grows by doubling, and of one in a heap: a time and up to two pointers.
 const (
 	mapEntryBytes  = 40
-	heapEntryBytes = 32
+	heapEntryBytes = 24
 )
 
 // keySize is the memory, in bytes, of a key that is allocated by itself: the allocator
@@ -130,7 +130,7 @@ func (sh *shard) forgetClosed(c *closedLock) {
 // under its key.
 func (sh *shard) adopt(it *item) {
 	if l := sh.lines[stringOf(it.Key())]; l != nil {
-		it.Attached.line = l
+		it.Tag = l.number
 		if l.Queue.Len() > 0 {
 			sh.table.Hurry(it)
 		}

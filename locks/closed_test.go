@@ -165,8 +165,8 @@ func TestClosedLocksAreForgotten(t *testing.T) {
 		m.Close(&a.session)
 		pass(time.Minute)
 		for _, sh := range m.shards {
-			if len(sh.closed) > 0 || len(sh.reopenings) > 0 || len(sh.lines) > 0 {
-				t.Fatalf("%d are closed, %d to be opened, %d lines are left", len(sh.closed), len(sh.reopenings), len(sh.lines))
+			if len(sh.closed) > 0 || sh.reopenings.Len() > 0 || len(sh.lines) > 0 {
+				t.Fatalf("%d are closed, %d to be opened, %d lines are left", len(sh.closed), sh.reopenings.Len(), len(sh.lines))
 			}
 		}
 	})

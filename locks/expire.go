@@ -205,7 +205,7 @@ type lostLock struct {
 
 func (sh *shard) noteLost(it *item, took, now time.Duration) {
 	sh.forgetBatch(now)
-	l := it.Attached.line
+	l := sh.lineFor(it)
 	if l == nil {
 		return
 	}

@@ -175,7 +175,7 @@ func (sh *shard) keeps(it *item, now time.Duration) bool {
 
 // keptUntil is until when an item is kept beyond its expiry, 0 if it is not.
 func (sh *shard) keptUntil(it *item) time.Duration {
-	if len(sh.m.config().StalePolicies) == 0 || held(it) || it.Attached.line != nil ||
+	if len(sh.m.config().StalePolicies) == 0 || held(it) || hasLine(it) ||
 		it.Has(store.Flushed) || it.Has(store.Stale) || it.Has(store.Spent) || it.Has(store.Won) && len(it.Value()) == 0 {
 		return 0
 	}

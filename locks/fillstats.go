@@ -70,7 +70,7 @@ func (m *Manager) Fill(key []byte) (x Fill, err error) {
 			x.Age, x.Left = now-f.told[i].since, max(0, f.until-now)
 		}
 		if f.audience != nil {
-			x.Held = len(f.audience.waiting)
+			x.Held = f.audience.waiting.Len()
 		}
 	}
 	cold, most := p.times()
@@ -92,6 +92,6 @@ func (m *Manager) FillClass(name string) (r fills.Record, ok bool) {
 // countHeld counts the gets that are held.
 func (sh *shard) countHeld(f *filling) {
 	if f.audience != nil {
-		sh.fillMetrics(f).HeldGets += len(f.audience.waiting)
+		sh.fillMetrics(f).HeldGets += f.audience.waiting.Len()
 	}
 }

@@ -145,7 +145,7 @@ func (s *shortlist) cut() []candidate {
 // propose adds the shard's locks, and unlocks it in between. Those that are held come
 // first: a lock may become free between the two passes, but not held without being seen.
 func (sh *shard) propose(list *shortlist) {
-	sh.eachPiece(func(it *item) { proposeHeld(list, it) })
+	sh.eachPiece(func(it *item) { sh.proposeHeld(list, it) })
 	sh.yield()
 	sh.eachLine(func(l *line) {
 		if n := l.Waiters(); n > 0 {
@@ -159,12 +159,12 @@ func (sh *shard) propose(list *shortlist) {
 	})
 }
 
-func proposeHeld(list *shortlist, it *item) {
+func (sh *shard) proposeHeld(list *shortlist, it *item) {
 	if !held(it) {
 		return
 	}
 	waiters := 0
-	if l := it.Attached.line; l != nil {
+	if l := sh.lineFor(it); l != nil {
 		waiters = l.Waiters()
 	}
 	list.add(it.Key(), waiters, it.Attached.since)

@@ -152,7 +152,7 @@ func (sh *shard) leftAudience(f *filling, k *heldKey) {
 	if k.as == AsGet {
 		k.audience.plain--
 	}
-	if len(k.audience.waiting) == 0 {
+	if k.audience.waiting.Len() == 0 {
 		f.audience = nil
 	}
 	sh.released(1)
@@ -202,7 +202,7 @@ func (sh *shard) fallThrough(f *filling, k *heldKey, now time.Duration) {
 // answerAll answers all who are held with the value that was just stored.
 func (sh *shard) answerAll(f *filling, it *item) {
 	c := f.audience
-	n := len(c.waiting)
+	n := c.waiting.Len()
 	c.over, c.snapshot = true, &snapshot{item: it.Clone()}
 	c.snapshot.users.Store(int32(n))
 	sh.m.used.Add(c.snapshot.item.Size())
@@ -230,7 +230,7 @@ func (m *Manager) tellHeld(all []decision) {
 	n := 0
 	for _, d := range all {
 		if n++; d.audience != nil {
-			n += len(d.audience.waiting)
+			n += d.audience.waiting.Len()
 		}
 	}
 	if n > fewHeld+1 {

@@ -11,6 +11,7 @@ import (
 	"github.com/lockcached/lockcached/internal/ttl"
 	"github.com/lockcached/lockcached/stats"
 	"github.com/lockcached/lockcached/stats/ledger"
+	"github.com/lockcached/lockcached/store"
 )
 
 // Lock is what is known of one lock at one moment.
@@ -247,10 +248,13 @@ type Totals struct {
 	Items                 int
 	Bytes                 int64
 	LimitBytes            int64
-	Buckets               int
+	Buckets               int // of the hash tables, of BucketBytes each
 	StatsKeys             int // keys with statistics
 	OldestUse             time.Duration
 }
+
+// BucketBytes is the size of a bucket in bytes.
+const BucketBytes = store.BucketBytes
 
 // Totals counts everything.
 func (m *Manager) Totals() (t Totals) {
@@ -312,7 +316,7 @@ func (m *Manager) Dump(r Viewer, more func() bool) {
 	}
 }
 
-// dump shows the live items of some buckets, and returns the cursor for the next ones.
+// dump shows some live items, and returns the cursor for the next ones.
 func (sh *shard) dump(cursor uint32, r Viewer, now time.Duration) (next uint32) {
 	return sh.table.Scan(cursor, stride, func(it *item) {
 		if it.Expires() > now {

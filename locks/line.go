@@ -15,7 +15,8 @@ type line struct {
 	waitqueue.Line[*Session, *Waiting]
 	shard   *shard
 	key     string
-	patient int       // queued claims that may wait for more than a moment
+	number  uint32    // in shard.numbers
+	patient int32     // queued claims that may wait for more than a moment
 	holder  *claimant // of the lock, while claims that asked by name are queued; guarded by Manager.waits
 	// contention is the lock's, nil if it was never held while somebody waited.
 	contention *ledger.Contention
@@ -28,7 +29,7 @@ type line struct {
 // size is the memory of the line, in bytes, without the queued claims.
 func (l *line) size() int64 {
 	entries := int64(l.Polling()+l.Kept()) * heapEntryBytes // in shard.expected
-	return int64(unsafe.Sizeof(*l)) + keySize(l.key) + mapEntryBytes + l.Bytes() + entries
+	return int64(unsafe.Sizeof(*l)) + keySize(l.key) + mapEntryBytes + lineNumberBytes + l.Bytes() + entries
 }
 
 // weigh brings shard.lineBytes up to date after a change of the line.

@@ -317,3 +317,28 @@ func TestWaitsWhileSettlingLeaveNothing(t *testing.T) {
 		}
 	})
 }
+
+// What counts for a held lock is what it takes.
+func TestHeldLocksTakeWhatCounts(t *testing.T) {
+	if n := unsafe.Sizeof(item{}); n > 88 {
+		t.Errorf("an item is %d bytes: see store.slots", n)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		const locks = 50_000
+		before := heapInUse()
+		m := NewManager(Config{StatsKeys: 8, StatsClasses: 8})
+		a := newClient(m, "holder-00001")
+		claim := a.claim("bench:mem:0000000", time.Hour)
+		for i := range locks {
+			copy(claim.Key, fmt.Sprintf("bench:mem:%07d", i))
+			_, err := m.Put(claim)
+			must(t, err)
+		}
+		counts, takes := counted(m)/locks, int64(heapInUse()-before)/locks
+		t.Logf("a held lock takes %d bytes, and %d count", takes, counts)
+		if takes < counts*9/10 || takes > counts*11/10 {
+			t.Errorf("a held lock takes %d bytes, but %d count", takes, counts)
+		}
+		runtime.KeepAlive(m)
+	})
+}

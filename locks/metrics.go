@@ -87,7 +87,7 @@ func (m *Manager) gather(classes []string) {
 	}()
 }
 
-// stride is how many lines, classes or buckets of the table are visited while the shard is
+// stride is about how many lines, classes or items of the table are visited while the shard is
 // locked: a few dozen microseconds where none is in the processor's cache.
 const stride = 32
 

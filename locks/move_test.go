@@ -246,7 +246,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 				t.Errorf("left over: %+v", total)
 			}
 			for _, sh := range n.shards {
-				if len(sh.closed)+len(sh.deadlines)+len(sh.expected)+len(sh.reopenings)+len(sh.ids.holds)+len(sh.ids.queued) != 0 {
+				if len(sh.closed)+sh.deadlines.Len()+sh.expected.Len()+sh.reopenings.Len()+len(sh.ids.holds)+len(sh.ids.queued) != 0 {
 					t.Errorf("left over in a shard: %+v", sh)
 				}
 			}

@@ -270,7 +270,7 @@ func (sh *shard) flush(by *Session, now time.Duration) {
 		if !sh.m.owns(it.Key()) {
 			continue
 		}
-		if held(it) || it.Attached.line != nil {
+		if held(it) || hasLine(it) {
 			sh.release(it, by, now)
 			continue
 		}

@@ -99,7 +99,7 @@ func (m *Manager) Put(c *Put) (Stored, error) { return m.PutOrWait(c, nil) }
 // then PutOrWait returns ErrQueued, and the result comes through the wait's Waiter. It
 // reads wait, which may be nil, only until it returns.
 func (m *Manager) PutOrWait(c *Put, wait *Wait) (Stored, error) {
-	if !m.fits(c, len(c.Value)) || m.isClaim(c) && !m.fitsJournal(c.Key, len(c.Value)) {
+	if !m.fits(c, len(c.Value)) || !m.fitsJournal(c.Key, len(c.Value)) && m.isClaim(c) {
 		m.Oversize(c.Key, c.Op == Set)
 		return Stored{}, ErrTooLarge
 	}

@@ -17,11 +17,11 @@ var errNoRoom = errors.New("locks: nothing left to evict")
 // item is an item of the store with what makes it a lock.
 type item = store.Item[hold]
 
-// hold is the present hold of a lock.
+// hold is the present hold of a lock. The line of those who wait is in the item's Tag: see
+// lineNumbers.
 type hold struct {
 	since time.Duration // the grant; 0 if the item is not a lock
 	past  *ledger.Past  // nil if the item is not a lock
-	line  *line         // nil while nobody waits
 	by    *claimant     // whose hold it is; nil if that is not known
 }
 
@@ -36,7 +36,8 @@ type shard struct {
 	claims  int64 // bytes of queued claims
 	settled int64 // bytes as counted in Manager.used
 
-	lines     map[string]*line
+	lines     map[string]*line // by key
+	numbers   lineNumbers
 	deadlines store.Heap[*Waiting] // ends of waits
 	expected  store.Heap[expected] // pollers and kept places, by when they are given up
 	polling   int                  // pollers in all lines
@@ -77,11 +78,12 @@ type shard struct {
 
 func newShard(m *Manager, keys int) *shard {
 	sh := &shard{
-		m:      m,
-		table:  store.New[hold](),
-		lines:  make(map[string]*line),
-		closed: make(map[string]*closedLock),
-		ledger: ledger.New(m.books, keys, m.fixed.StatsClasses),
+		m:       m,
+		table:   store.New[hold](),
+		lines:   make(map[string]*line),
+		numbers: newLineNumbers(),
+		closed:  make(map[string]*closedLock),
+		ledger:  ledger.New(m.books, keys, m.fixed.StatsClasses),
 	}
 	if m.fixed.Owned != nil {
 		sh.ids = newClaimIDs()
@@ -218,7 +220,7 @@ func (sh *shard) leaveLine(it *item, c *Put, since, now time.Duration) time.Dura
 	if l == nil {
 		return since
 	}
-	it.Attached.line = l
+	it.Tag = l.number
 	sh.m.handedTo(l, it.Attached.by)
 	if since == 0 {
 		since = sh.takePlace(l, c.Session, identity(c, nil), now).Since
@@ -295,7 +297,7 @@ func (sh *shard) end(it *item, why ending, now time.Duration) {
 		sh.closeAfter(it, why, now)
 		sh.ids.end(it)
 	}
-	l := it.Attached.line
+	l := sh.lineFor(it)
 	sh.table.Remove(it)
 	sh.settle(settleStep)
 	switch {
@@ -381,6 +383,7 @@ func (sh *shard) tidy(l *line) {
 		return
 	}
 	delete(sh.lines, l.key)
+	sh.numbers.remove(l)
 	sh.lineBytes -= l.counted
 	l.counted, l.contention, l.Line = 0, nil, waitqueue.Line[*Session, *Waiting]{}
 	sh.settle(settleStep)
@@ -388,7 +391,7 @@ func (sh *shard) tidy(l *line) {
 		sh.forgetClosed(c) // it was closed only for those in line
 	}
 	if it := sh.itemOf(l.key); it != nil {
-		it.Attached.line = nil
+		it.Tag = 0
 	}
 }
 
@@ -401,17 +404,18 @@ func (sh *shard) itemOf(key string) *item {
 // lineOf returns the line of a key, a new one if there was none. it is the key's item;
 // nil if the lock is closed.
 func (sh *shard) lineOf(key []byte, it *item) *line {
-	if it != nil && it.Attached.line != nil {
-		return it.Attached.line
+	if it != nil && hasLine(it) {
+		return sh.lineFor(it)
 	}
 	l := sh.lines[stringOf(key)]
 	if l == nil {
 		l = &line{shard: sh, key: string(key)}
 		sh.lines[l.key] = l
+		sh.numbers.add(l)
 		sh.weigh(l)
 	}
 	if it != nil {
-		it.Attached.line = l
+		it.Tag = l.number
 	}
 	return l
 }

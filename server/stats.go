@@ -176,7 +176,7 @@ func (s *Server) memory(l *sheet, t *locks.Totals) {
 	l.num("threads", uint64(runtime.GOMAXPROCS(0)))
 	l.num("conn_yields", s.counts.yields.Load())
 	l.num("hash_power_level", log2(t.Buckets))
-	l.num("hash_bytes", uint64(t.Buckets)*strconv.IntSize/8)
+	l.num("hash_bytes", uint64(t.Buckets)*locks.BucketBytes)
 	l.zero("hash_is_expanding slab_reassign_rescues slab_reassign_chunk_rescues slab_reassign_inline_reclaim " +
 		"slab_reassign_busy_items slab_reassign_busy_deletes slab_reassign_busy_nomem")
 	l.text("slab_reassign_last_busy_status", "none")

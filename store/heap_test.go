@@ -21,7 +21,7 @@ func TestHeapSorts(t *testing.T) {
 	var h Heap[*due]
 	random := rand.New(rand.NewPCG(1, 0))
 	var want []time.Duration
-	for range 1000 {
+	for range 3*chunk + 100 {
 		d := &due{at: time.Duration(random.IntN(500))}
 		h.Push(d, d.at)
 		want = append(want, d.at)
@@ -39,6 +39,9 @@ func TestHeapSorts(t *testing.T) {
 	}
 	if _, at, ok := h.Top(); ok || at != ttl.Forever {
 		t.Error("the heap is not empty")
+	}
+	if h.room > chunk {
+		t.Errorf("an empty heap has room for %d", h.room)
 	}
 }
 
@@ -65,23 +68,23 @@ func TestHeapAgainstSlice(t *testing.T) {
 			h.Remove(all[i].index)
 			all = slices.Delete(all, i, i+1)
 		}
-		checkHeap(t, h, all)
+		checkHeap(t, &h, all)
 		if t.Failed() {
 			t.Fatalf("after step %d", step)
 		}
 	}
 }
 
-func checkHeap(t *testing.T, h Heap[*due], all []*due) {
+func checkHeap(t *testing.T, h *Heap[*due], all []*due) {
 	first := ttl.Forever
 	for _, d := range all {
 		first = min(first, d.at)
-		if h[d.index].x != d || h[d.index].due != d.at {
+		if e := h.at(int(d.index)); e.x != d || e.due != d.at {
 			t.Errorf("what is due at %v is not at its place", d.at)
 		}
 	}
-	if _, at, _ := h.Top(); at != first || len(h) != len(all) {
-		t.Errorf("first of %d due at %v, want %d, %v", len(h), at, len(all), first)
+	if _, at, _ := h.Top(); at != first || h.Len() != len(all) {
+		t.Errorf("first of %d due at %v, want %d, %v", h.Len(), at, len(all), first)
 	}
 }
 

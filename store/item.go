@@ -13,18 +13,21 @@ import (
 // Value, Key and the Item itself are only good until the item is removed: the Table
 // reuses its memory.
 type Item[X any] struct {
-	data    []byte        // the key, then the value: one allocation for both
-	cas     uint64        // never 0 while in a Table
-	expires time.Duration // on the owner's clock; ttl.Forever if it does not
-	chain   *Item[X]      // next in the same hash bucket
-	older   *Item[X]      // neighbours by last use; nil while pinned
-	newer   *Item[X]
+	data    *byte  // the key, then the value: one allocation for both, see bytes
+	size    uint32 // of key and value
 	hash    uint32 // upper half of the key's hash, to rehash and to compare without touching data
-	due     int32  // index in the expiry heap, -1 if not there
-	used    uint32 // last use, whole seconds on the owner's clock
-	Flags   uint32 // the client's flags
+	chain   ref    // next in the same hash bucket
+	slack   uint16 // bytes allocated beyond size
 	keyLen  uint8
 	marks   Marks
+	expires time.Duration // on the owner's clock; ttl.Forever if it does not
+	cas     uint64        // never 0 while in a Table
+	due     int32         // index in the expiry heap, -1 if not there
+	older   ref           // neighbours by last use; 0 while pinned
+	newer   ref
+	used    uint32 // last use, whole seconds on the owner's clock
+	Flags   uint32 // the client's flags
+	Tag     uint32 // the layer above's, 0 at first
 
 	Attached X
 }
@@ -44,11 +47,23 @@ const (
 	Spent                     // of no use once it has expired
 )
 
+// bytes is the key, then the value: a slice, which is kept in 14 bytes instead of 24. Only Key,
+// bytes and setBytes know how.
+func (it *Item[X]) bytes() []byte { return unsafe.Slice(it.data, it.room())[:it.size] }
+
+// setBytes is for a slice with a capacity as refit returns it.
+func (it *Item[X]) setBytes(b []byte) {
+	it.data, it.size, it.slack = unsafe.SliceData(b), uint32(len(b)), uint16(cap(b)-len(b))
+}
+
+// room is how many bytes are allocated for key and value.
+func (it *Item[X]) room() int { return int(it.size) + int(it.slack) }
+
 // Key is the item's key, 1 to 250 bytes.
-func (it *Item[X]) Key() []byte { return it.data[:it.keyLen:it.keyLen] }
+func (it *Item[X]) Key() []byte { return unsafe.Slice(it.data, it.keyLen) }
 
 // Value is the item's value, possibly empty.
-func (it *Item[X]) Value() []byte { return it.data[it.keyLen:] }
+func (it *Item[X]) Value() []byte { return it.bytes()[it.keyLen:] }
 
 // CAS is the id of the item's present version.
 func (it *Item[X]) CAS() uint64 { return it.cas }
@@ -72,7 +87,7 @@ func (it *Item[X]) Clear(m Marks) { it.marks &^= m &^ (Pinned | prompt) }
 // attached to it.
 func (it *Item[X]) Clone() *Item[X] {
 	c := &Item[X]{cas: it.cas, expires: it.expires, due: -1, used: it.used, Flags: it.Flags, keyLen: it.keyLen, marks: it.marks}
-	c.data = bytes.Clone(it.data)
+	c.setBytes(bytes.Clone(it.bytes()))
 	return c
 }
 
@@ -82,12 +97,12 @@ func (it *Item[X]) LastUse() time.Duration { return time.Duration(it.used) * tim
 // Size is the memory that the item takes, in bytes: the struct, key and value as
 // allocated, and its share of the Table's indexes.
 func (it *Item[X]) Size() int64 {
-	return int64(unsafe.Sizeof(*it)) + int64(cap(it.data)) + indexBytes
+	return int64(unsafe.Sizeof(*it)) + int64(it.room()) + indexBytes
 }
 
-// indexBytes is an item's share of hash buckets (a pointer) and expiry heap (a
-// time and a pointer), and of the slack of arrays that grow by doubling.
-const indexBytes = 32
+// indexBytes is an item's share of a page's header, of the hash buckets (4 to 8 bytes) and of
+// the expiry heap (a time and a pointer).
+const indexBytes = 24
 
 // SetIndex is for the Table's heap.
 func (it *Item[X]) SetIndex(i int32) { it.due = i }

@@ -7,7 +7,7 @@ import (
 	"github.com/lockcached/lockcached/internal/ttl"
 )
 
-// TestScan scans a table in pieces, while it grows from 16 buckets to 4096, and finds
+// TestScan scans a table in pieces, while it grows fourfold, and finds
 // every item that was there from the beginning once.
 func TestScan(t *testing.T) {
 	for _, growth := range []int{0, 1, 10, 300} {

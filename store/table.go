@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"time"
 	"unsafe"
@@ -12,23 +13,18 @@ import (
 // Table holds items by key, by expiry and by last use. The zero value is not
 // ready; use New.
 type Table[X any] struct {
-	buckets []*Item[X]
+	items   slab[X]
+	buckets []ref
 	count   int
 	pinned  int
 	bytes   int64
 	due     Heap[*Item[X]]
-	oldest  *Item[X] // next to be evicted
-	newest  *Item[X]
-	free    *Item[X] // removed items, to be used again, linked by chain
-	freed   int      // length of free
+	oldest  ref // next to be evicted
+	newest  ref
 }
 
 const (
 	minBuckets = 16
-	// maxFree bounds the removed items kept for use again, and maxFreeData the
-	// memory each may hold on to.
-	maxFree     = 64
-	maxFreeData = 512
 )
 
 // Linger is how long an ordinary item that has expired is kept: so that a request for it
@@ -37,7 +33,7 @@ const Linger = time.Second
 
 // New returns an empty Table.
 func New[X any]() *Table[X] {
-	return &Table[X]{buckets: make([]*Item[X], minBuckets)}
+	return &Table[X]{buckets: make([]ref, minBuckets)}
 }
 
 // Len is the number of items.
@@ -49,8 +45,11 @@ func (t *Table[X]) PinnedLen() int { return t.pinned }
 // Bytes is the memory that the items take, in bytes, see Item.Size.
 func (t *Table[X]) Bytes() int64 { return t.bytes }
 
-// Buckets is the number of buckets of the hash table.
+// Buckets is the number of buckets of the hash table, of BucketBytes each.
 func (t *Table[X]) Buckets() int { return len(t.buckets) }
+
+// BucketBytes is the size of a bucket in bytes.
+const BucketBytes = 4
 
 // SizeFor is the least memory that a new item with such a key and value would take, in
 // bytes.
@@ -62,10 +61,12 @@ func (t *Table[X]) SizeFor(keyLen, valueLen int) int64 {
 // hash, always the same for the same key.
 func (t *Table[X]) Find(hash uint64, key []byte) *Item[X] {
 	short := uint32(hash >> 32)
-	for it := t.buckets[t.bucket(short)]; it != nil; it = it.chain {
+	for r := t.buckets[t.bucket(short)]; r != 0; {
+		it := t.items.at(r)
 		if it.hash == short && bytes.Equal(it.Key(), key) {
 			return it
 		}
+		r = it.chain
 	}
 	return nil
 }
@@ -78,9 +79,10 @@ func (t *Table[X]) Insert(hash uint64, key, value []byte, expires, now time.Dura
 	if t.count >= len(t.buckets) {
 		t.grow()
 	}
-	it := t.take()
-	it.data = append(refit(it.data, 0, len(key)+len(value)), key...)
-	it.data = append(it.data, value...)
+	it, r := t.items.take()
+	data := refit(it.bytes(), 0, len(key)+len(value))[:len(key)+len(value)]
+	copy(data[copy(data, key):], value)
+	it.setBytes(data)
 	it.keyLen = uint8(len(key))
 	it.hash = uint32(hash >> 32)
 	it.used = uint32(now / time.Second)
@@ -92,13 +94,11 @@ func (t *Table[X]) Insert(hash uint64, key, value []byte, expires, now time.Dura
 	if expires != ttl.Forever {
 		t.due.Push(it, it.Due())
 	}
-	b := t.bucket(it.hash)
-	it.chain = t.buckets[b]
-	t.buckets[b] = it
+	t.enter(it, r)
 	if pinned {
 		t.pinned++
 	} else {
-		t.link(it)
+		t.link(it, r)
 	}
 	t.count++
 	t.bytes += it.Size()
@@ -109,9 +109,10 @@ func (t *Table[X]) Insert(hash uint64, key, value []byte, expires, now time.Dura
 // any more.
 func (t *Table[X]) Remove(it *Item[X]) {
 	at := &t.buckets[t.bucket(it.hash)]
-	for *at != it {
-		at = &(*at).chain
+	for t.items.at(*at) != it {
+		at = &t.items.at(*at).chain
 	}
+	r := *at
 	*at = it.chain
 	if it.Has(Pinned) {
 		t.pinned--
@@ -123,7 +124,7 @@ func (t *Table[X]) Remove(it *Item[X]) {
 	}
 	t.count--
 	t.bytes -= it.Size()
-	t.recycle(it)
+	t.items.release(it, r)
 }
 
 // SetValue replaces the item's value by the parts, one after the other; a part
@@ -137,13 +138,13 @@ func (t *Table[X]) SetValue(it *Item[X], parts ...[]byte) {
 	if len(parts) == 1 {
 		// The common case needs no second buffer: the old value is not a part of
 		// the new one, so it may be overwritten in place.
-		it.data = append(refit(it.data, int(it.keyLen), size), parts[0]...)
+		it.setBytes(append(refit(it.bytes(), int(it.keyLen), size), parts[0]...))
 	} else {
 		data := append(slices.Grow([]byte(nil), size), it.Key()...)
 		for _, p := range parts {
 			data = append(data, p...)
 		}
-		it.data = data
+		it.setBytes(data)
 	}
 	t.bytes += it.Size()
 }
@@ -183,14 +184,18 @@ func (it *Item[X]) Due() time.Duration {
 // Use records that the item was used now: it becomes the last to be evicted.
 func (t *Table[X]) Use(it *Item[X], now time.Duration) {
 	it.used = uint32(now / time.Second)
-	if it != t.newest && !it.Has(Pinned) {
-		t.unlink(it)
-		t.link(it)
+	if it.newer != 0 { // not if it is pinned or the newest
+		t.link(it, t.unlink(it))
 	}
 }
 
 // Oldest is the unpinned item that was used longest ago, or nil.
-func (t *Table[X]) Oldest() *Item[X] { return t.oldest }
+func (t *Table[X]) Oldest() *Item[X] {
+	if t.oldest == 0 {
+		return nil
+	}
+	return t.items.at(t.oldest)
+}
 
 // NextDue is the item to be removed next because it expires, and when: a pinned or
 // hurried item when it expires, an ordinary one Linger later. The item is nil if there is
@@ -203,11 +208,9 @@ func (t *Table[X]) NextDue() (it *Item[X], at time.Duration) {
 // All visits every item in no particular order until visit returns false. The
 // Table must not be changed meanwhile.
 func (t *Table[X]) All(visit func(*Item[X]) bool) {
-	for _, it := range t.buckets {
-		for ; it != nil; it = it.chain {
-			if !visit(it) {
-				return
-			}
+	for _, p := range t.items.pages {
+		if !p.visit(visit) {
+			return
 		}
 	}
 }
@@ -215,74 +218,54 @@ func (t *Table[X]) All(visit func(*Item[X]) bool) {
 // grow doubles the number of buckets.
 func (t *Table[X]) grow() {
 	old := t.buckets
-	t.buckets = make([]*Item[X], 2*len(old))
-	for _, it := range old {
-		for it != nil {
+	t.buckets = make([]ref, 2*len(old))
+	for _, r := range old {
+		for r != 0 {
+			it := t.items.at(r)
 			next := it.chain
-			b := t.bucket(it.hash)
-			it.chain = t.buckets[b]
-			t.buckets[b] = it
-			it = next
+			t.enter(it, r)
+			r = next
 		}
 	}
 }
 
-func (t *Table[X]) link(it *Item[X]) {
-	it.older, it.newer = t.newest, nil
-	if t.newest != nil {
-		t.newest.newer = it
-	} else {
-		t.oldest = it
-	}
-	t.newest = it
+// enter puts the item into its bucket.
+func (t *Table[X]) enter(it *Item[X], r ref) {
+	b := t.bucket(it.hash)
+	it.chain = t.buckets[b]
+	t.buckets[b] = r
 }
 
-func (t *Table[X]) unlink(it *Item[X]) {
-	if it.older != nil {
-		it.older.newer = it.newer
+func (t *Table[X]) link(it *Item[X], r ref) {
+	it.older, it.newer = t.newest, 0
+	if t.newest != 0 {
+		t.items.at(t.newest).newer = r
 	} else {
-		t.oldest = it.newer
+		t.oldest = r
 	}
-	if it.newer != nil {
-		it.newer.older = it.older
-	} else {
-		t.newest = it.older
-	}
-	it.older, it.newer = nil, nil
+	t.newest = r
 }
 
-// take returns a cleared item, if possible one that was removed before: a lock that is
-// taken and released again and again allocates nothing.
-func (t *Table[X]) take() *Item[X] {
-	it := t.free
-	if it == nil {
-		return &Item[X]{}
+// unlink returns where the item is, as its neighbours know.
+func (t *Table[X]) unlink(it *Item[X]) ref {
+	before, behind := &t.oldest, &t.newest
+	if it.older != 0 {
+		before = &t.items.at(it.older).newer
 	}
-	t.free = it.chain
-	t.freed--
-	*it = Item[X]{data: it.data}
-	return it
-}
-
-func (t *Table[X]) recycle(it *Item[X]) {
-	var none X
-	it.Attached = none // the item must not keep alive what was attached
-	if t.freed >= maxFree {
-		return
+	if it.newer != 0 {
+		behind = &t.items.at(it.newer).older
 	}
-	if cap(it.data) > maxFreeData {
-		it.data = nil
-	}
-	it.chain = t.free
-	t.free = it
-	t.freed++
+	r := *before
+	*before, *behind = it.newer, it.older
+	it.older, it.newer = 0, 0
+	return r
 }
 
 // refit returns a buffer with room for size bytes that begins with the first
 // keep bytes of buf: buf itself unless it is too small, or so large that
 // keeping it would waste memory.
 func refit(buf []byte, keep, size int) []byte {
-	if cap(buf) < size || cap(buf) > 2*size+64 {
+	if cap(buf) < size || cap(buf) > size+min(size+64, math.MaxUint16) {
 		return append(slices.Grow([]byte(nil), size), buf[:keep]...)
 	}
 	return buf[:keep]

@@ -29,8 +29,8 @@ func find(t *table, key string) *item { return t.Find(hashOf(key), []byte(key)) 
 
 // byAge are the keys that may be evicted, the one used longest ago first.
 func byAge(t *table) (keys []string) {
-	for it := t.Oldest(); it != nil; it = it.newer {
-		keys = append(keys, string(it.Key()))
+	for r := t.oldest; r != 0; r = t.items.at(r).newer {
+		keys = append(keys, string(t.items.at(r).Key()))
 	}
 	return keys
 }
@@ -83,23 +83,31 @@ func TestReusedItemIsBlank(t *testing.T) {
 	}
 }
 
-func TestFreeItemsAreBounded(t *testing.T) {
+// A free slot keeps a small buffer for the next item, but no large one.
+func TestFreeSlotsAreSmall(t *testing.T) {
 	tab := New[int]()
-	for i := range 10 * maxFree {
+	insert(tab, "stays", ttl.Forever, true)
+	for i := range slots / 2 {
 		it := insert(tab, fmt.Sprint(i), ttl.Forever, false)
-		tab.SetValue(it, make([]byte, 10*maxFreeData))
+		if i%2 == 0 {
+			tab.SetValue(it, make([]byte, 10*maxKept))
+		}
 	}
 	for tab.Oldest() != nil {
 		tab.Remove(tab.Oldest())
 	}
 	kept := 0
-	for it := tab.free; it != nil; it = it.chain {
-		if kept++; cap(it.data) > maxFreeData {
-			t.Errorf("a free item holds on to %d bytes", cap(it.data))
+	for i := range tab.items.room.items[1:] {
+		it := &tab.items.room.items[i+1]
+		if it.room() > 0 {
+			kept++
+		}
+		if it.room() > maxKept || it.room() == 0 && it.data != nil {
+			t.Errorf("a free slot keeps a buffer of %d bytes", it.room())
 		}
 	}
-	if kept > maxFree {
-		t.Errorf("%d free items are kept", kept)
+	if want := slots / 4; kept != want {
+		t.Errorf("%d buffers are kept, want %d", kept, want)
 	}
 }
 
@@ -221,8 +229,8 @@ func TestSetValue(t *testing.T) {
 			if tab.Bytes() != it.Size() {
 				t.Errorf("%d bytes are counted, it takes %d", tab.Bytes(), it.Size())
 			}
-			if cap(it.data) > 2*len(it.data)+64 {
-				t.Errorf("%d bytes hold %d", cap(it.data), len(it.data))
+			if it.room() > 2*int(it.size)+64 {
+				t.Errorf("%d bytes hold %d", it.room(), it.size)
 			}
 		})
 	}
@@ -310,7 +318,7 @@ func TestAgainstMap(t *testing.T) {
 	for key := range m.items {
 		tab.Remove(find(tab, key))
 	}
-	if tab.Len() != 0 || tab.PinnedLen() != 0 || tab.Bytes() != 0 || len(tab.due) != 0 {
+	if tab.Len() != 0 || tab.PinnedLen() != 0 || tab.Bytes() != 0 || tab.due.Len() != 0 {
 		t.Errorf("empty, but of %d items and %d bytes", tab.Len(), tab.Bytes())
 	}
 }

@@ -23,7 +23,7 @@ const (
 
 // ... and in bytes.
 const (
-	mostPerLock = 250
+	mostPerLock = 180
 	mostPerConn = 4 << 10
 )
 
