@@ -21,6 +21,7 @@ type Ledger struct {
 	others metrics             // of all other classes
 	totals stats.Counters
 	grown  []string // classes whose law is new: see Gather
+	latest *class   // that was looked up
 	bytes  int64    // see Bytes
 }
 
@@ -206,7 +207,11 @@ func (l *Ledger) keep(p *Past) {
 func (l *Ledger) classOf(key []byte) *class {
 	var buf [256]byte
 	name := stats.AppendClass(buf[:0], key, l.shared.delimiter)
+	if c := l.latest; c != nil && c.listed && c.name == stringOf(name) {
+		return c // no need to make it the latest
+	}
 	if c, ok := l.classes.Get(stringOf(name)); ok {
+		l.latest = c
 		return c
 	}
 	c := newClass(string(name))
