@@ -24,8 +24,9 @@ func (m *Manager) Held(n int, pattern *Pattern) []NamedLock {
 	if pattern != nil {
 		matches = pattern.Match
 	}
-	var all []NamedLock
-	m.eachWanted(n, matches, func(_ *shard, _ *item, l *NamedLock, _ time.Duration) { all = append(all, *l) })
+	best := m.best(n, matches)
+	all := make([]NamedLock, 0, len(best)) // it must not grow while a shard is locked
+	m.eachOf(best, func(_ *shard, _ *item, l *NamedLock, _ time.Duration) { all = append(all, *l) })
 	slices.SortFunc(all, func(a, b NamedLock) int { return a.compare(&b) })
 	return all
 }
@@ -39,8 +40,9 @@ type WantedLock struct {
 // Wanted is Held for the locks whose keys match, with what is usual for each; if matches is nil, all
 // do. matches is called with a shard locked.
 func (m *Manager) Wanted(n int, matches func(key []byte) bool) []WantedLock {
-	var all []WantedLock
-	m.eachWanted(n, matches, func(sh *shard, it *item, l *NamedLock, now time.Duration) {
+	best := m.best(n, matches)
+	all := make([]WantedLock, 0, len(best))
+	m.eachOf(best, func(sh *shard, it *item, l *NamedLock, now time.Duration) {
 		past := sh.ledger.Likely(bytesOf(l.Name))
 		if it != nil && held(it) {
 			past = it.Attached.past
@@ -55,16 +57,21 @@ func (l *NamedLock) compare(o *NamedLock) int {
 	return cmp.Or(cmp.Compare(o.Waiters(), l.Waiters()), cmp.Compare(o.Age, l.Age), cmp.Compare(l.Name, o.Name))
 }
 
-// eachWanted visits the first n locks of those that match, each with its shard locked. The item is nil
-// if nobody holds the lock.
-func (m *Manager) eachWanted(n int, matches func(key []byte) bool, visit func(*shard, *item, *NamedLock, time.Duration)) {
+// best returns the first n locks of those that match.
+func (m *Manager) best(n int, matches func(key []byte) bool) []candidate {
 	list := shortlist{size: n, matches: matches}
 	for _, sh := range m.shards {
 		sh.mu.Lock()
 		sh.propose(&list)
 		sh.mu.Unlock()
 	}
-	for _, c := range list.cut() {
+	return list.cut()
+}
+
+// eachOf visits those that are still held, waited for or closed, each with its shard locked. The item
+// is nil if nobody holds the lock.
+func (m *Manager) eachOf(best []candidate, visit func(*shard, *item, *NamedLock, time.Duration)) {
+	for _, c := range best {
 		key := bytesOf(c.key)
 		sh, hash := m.shardOf(key)
 		sh.mu.Lock()
