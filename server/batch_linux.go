@@ -11,10 +11,10 @@ import (
 type bulk struct {
 	aio *aio // nil if the worker has none
 
-	readAt, readTo int    // the turns of the batch for which readAhead was called last
-	heirs          []heir // memory for those who are answered next
-
+	readAt, readTo int // the turns of the batch for which readAhead was called last
 	sentAt, sentTo int // the sockets in unsent for which sendAhead was called last
+
+	heirs []heir // memory for those who are answered next
 
 	present int           // the number of the operation that has read for the present turn; -1 if none has
 	time    time.Duration // when readAhead had read, on the clock of locks; 0 if it has not

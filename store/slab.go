@@ -13,11 +13,8 @@ const (
 	slots    = 46
 	slotBits = 6
 	full     = 1<<slots - 1
-	// maxEmpty bounds the empty pages that are kept, and maxKept the buffer, in bytes, that a
-	// free slot keeps for the next item there: a lock that is taken and released again and again
-	// allocates nothing.
+	// maxEmpty bounds the empty pages that are kept.
 	maxEmpty = 2
-	maxKept  = 256
 )
 
 // slab is the memory of a Table's items: pages of many. The allocator rounds up the size of a page
@@ -42,7 +39,7 @@ func (s *slab[X]) at(r ref) *Item[X] {
 	return &s.pages[r>>slotBits].items[r&(1<<slotBits-1)]
 }
 
-// take returns an item that is blank but for a buffer.
+// take returns a blank item.
 func (s *slab[X]) take() (*Item[X], ref) {
 	p := s.room
 	if p == nil {
@@ -62,11 +59,7 @@ func (s *slab[X]) take() (*Item[X], ref) {
 // release takes back the item, which is there. If its page was full, that is the first to be
 // used again: the pages behind it have time to become empty.
 func (s *slab[X]) release(it *Item[X], r ref) {
-	data, room := it.data, it.room()
 	*it = Item[X]{}
-	if room <= maxKept {
-		it.data, it.slack = data, uint16(room)
-	}
 	p := s.pages[r>>slotBits]
 	if p.used == full {
 		s.link(p)

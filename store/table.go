@@ -21,10 +21,15 @@ type Table[X any] struct {
 	due     Heap[*Item[X]]
 	oldest  ref // next to be evicted
 	newest  ref
+	spare   [][]byte // buffers of removed items, for the next ones
 }
 
 const (
 	minBuckets = 16
+	// maxSpare bounds the buffers that are kept, and maxSpareBytes each of them: a lock that is
+	// taken and released again and again allocates nothing.
+	maxSpare      = 64
+	maxSpareBytes = 512
 )
 
 // Linger is how long an ordinary item that has expired is kept: so that a request for it
@@ -80,7 +85,7 @@ func (t *Table[X]) Insert(hash uint64, key, value []byte, expires, now time.Dura
 		t.grow()
 	}
 	it, r := t.items.take()
-	data := refit(it.bytes(), 0, len(key)+len(value))[:len(key)+len(value)]
+	data := refit(t.takeSpare(), 0, len(key)+len(value))[:len(key)+len(value)]
 	copy(data[copy(data, key):], value)
 	it.setBytes(data)
 	it.keyLen = uint8(len(key))
@@ -124,6 +129,7 @@ func (t *Table[X]) Remove(it *Item[X]) {
 	}
 	t.count--
 	t.bytes -= it.Size()
+	t.keepSpare(it.bytes())
 	t.items.release(it, r)
 }
 
@@ -259,6 +265,23 @@ func (t *Table[X]) unlink(it *Item[X]) ref {
 	*before, *behind = it.newer, it.older
 	it.older, it.newer = 0, 0
 	return r
+}
+
+func (t *Table[X]) keepSpare(buf []byte) {
+	if len(t.spare) < maxSpare && cap(buf) <= maxSpareBytes {
+		t.spare = append(t.spare, buf)
+	}
+}
+
+// takeSpare returns the buffer that was kept last, or nil.
+func (t *Table[X]) takeSpare() []byte {
+	last := len(t.spare) - 1
+	if last < 0 {
+		return nil
+	}
+	buf := t.spare[last]
+	t.spare = t.spare[:last]
+	return buf
 }
 
 // refit returns a buffer with room for size bytes that begins with the first

@@ -83,31 +83,34 @@ func TestReusedItemIsBlank(t *testing.T) {
 	}
 }
 
-// A free slot keeps a small buffer for the next item, but no large one.
-func TestFreeSlotsAreSmall(t *testing.T) {
-	tab := New[int]()
-	insert(tab, "stays", ttl.Forever, true)
-	for i := range slots / 2 {
-		it := insert(tab, fmt.Sprint(i), ttl.Forever, false)
-		if i%2 == 0 {
-			tab.SetValue(it, make([]byte, 10*maxKept))
+// Few buffers of removed items are kept for others, and no large ones; free slots keep none.
+func TestSpareBuffersAreBounded(t *testing.T) {
+	for _, size := range []int{10, 10 * maxSpareBytes} {
+		tab := New[int]()
+		insert(tab, "stays", ttl.Forever, true)
+		for i := range 10 * maxSpare {
+			tab.SetValue(insert(tab, fmt.Sprint(i), ttl.Forever, false), make([]byte, size))
 		}
-	}
-	for tab.Oldest() != nil {
-		tab.Remove(tab.Oldest())
-	}
-	kept := 0
-	for i := range tab.items.room.items[1:] {
-		it := &tab.items.room.items[i+1]
-		if it.room() > 0 {
-			kept++
+		for tab.Oldest() != nil {
+			tab.Remove(tab.Oldest())
 		}
-		if it.room() > maxKept || it.room() == 0 && it.data != nil {
-			t.Errorf("a free slot keeps a buffer of %d bytes", it.room())
+		want := maxSpare
+		if size > maxSpareBytes {
+			want = 0
 		}
-	}
-	if want := slots / 4; kept != want {
-		t.Errorf("%d buffers are kept, want %d", kept, want)
+		if len(tab.spare) != want {
+			t.Errorf("%d buffers are kept of values of %d bytes, want %d", len(tab.spare), size, want)
+		}
+		for _, buf := range tab.spare {
+			if cap(buf) > maxSpareBytes {
+				t.Errorf("a buffer of %d bytes is kept", cap(buf))
+			}
+		}
+		for i := range tab.items.room.items[1:] {
+			if it := &tab.items.room.items[i+1]; it.data != nil || it.room() != 0 {
+				t.Errorf("a free slot keeps a buffer of %d bytes", it.room())
+			}
+		}
 	}
 }
 
