@@ -301,9 +301,8 @@ func (m *Manager) Remove(r *Removal) error {
 	if m.owns(r.Key) {
 		err = sh.remove(r, hash, sh.now(r.Session))
 	}
-	if r.Served != nil && sh.served != nil && m.journal == nil {
-		r.Served.add(sh.served, sh.last)
-		sh.served, sh.last = nil, nil
+	if r.Served != nil && !sh.served.IsEmpty() && m.journal == nil {
+		r.Served.add(sh.served.takeAll())
 	}
 	sh.unlock()
 	return err

@@ -174,12 +174,7 @@ func (sh *shard) leftQueue(w *Waiting) {
 // tell ends a wait: its client is told once the shard is unlocked.
 func (sh *shard) tell(w *Waiting, how Outcome, now time.Duration) {
 	sh.decide(w, how, now)
-	if sh.last == nil {
-		sh.served = w
-	} else {
-		sh.last.next = w
-	}
-	sh.last = w
+	sh.served.add(Served{w, w})
 }
 
 // decide records how a wait has ended.
@@ -286,9 +281,7 @@ func (m *Manager) endHoldIf(key []byte, why ending, meant func(it *item) bool) (
 	if it := sh.find(hash, key, now); it != nil && held(it) && meant(it) {
 		sh.end(it, why, now)
 	}
-	served = sh.served
-	sh.served, sh.last = nil, nil
-	return served, nil
+	return sh.served.takeAll().first, nil
 }
 
 // deliver tells waiters how their wait ended, once the journal has kept that. If this may
@@ -310,13 +303,20 @@ func (m *Manager) deliver(w *Waiting) {
 // nobody.
 type Served struct{ first, last *Waiting }
 
-func (s *Served) add(first, last *Waiting) {
+// add adds others, of whom there is at least one.
+func (s *Served) add(others Served) {
 	if s.first == nil {
-		s.first = first
+		s.first = others.first
 	} else {
-		s.last.next = first
+		s.last.next = others.first
 	}
-	s.last = last
+	s.last = others.last
+}
+
+func (s *Served) takeAll() Served {
+	all := *s
+	*s = Served{}
+	return all
 }
 
 // IsEmpty reports whether there is nobody to tell.
