@@ -301,8 +301,9 @@ func (m *Manager) Remove(r *Removal) error {
 	if m.owns(r.Key) {
 		err = sh.remove(r, hash, sh.now(r.Session))
 	}
-	if r.Served != nil && !sh.served.IsEmpty() && m.journal == nil {
-		r.Served.add(sh.served.takeAll())
+	if r.Served != nil && sh.served != nil && m.journal == nil {
+		r.Served.add(sh.served, sh.last)
+		sh.served, sh.last = nil, nil
 	}
 	sh.unlock()
 	return err

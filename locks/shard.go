@@ -69,9 +69,10 @@ type shard struct {
 	ended uint64        // number of the latest entry that ended a hold
 
 	// Work to do once the shard is unlocked.
-	served  Served     // waiters whose wait is over
+	served  *Waiting   // waiters whose wait is over, linked by next
 	lost    []lostLock // expired while somebody waited
 	circles []deadlock // deadlocks to be logged
+	last    *Waiting   // end of served
 	more    *moreWork  // what is seldom to be done; nil if there is none
 }
 
@@ -100,14 +101,14 @@ func newShard(m *Manager, keys int) *shard {
 // how their wait ended, logs, and gathers what all shards know of a class that has just
 // become contended.
 func (sh *shard) unlock() {
-	if sh.served.IsEmpty() && sh.lost == nil && sh.circles == nil && sh.more == nil && !sh.ledger.HasGrown() {
+	if sh.served == nil && sh.lost == nil && sh.circles == nil && sh.more == nil && !sh.ledger.HasGrown() {
 		sh.mu.Unlock()
 		return
 	}
 	more := sh.more
 	sh.more = nil
-	served, lost, circles, grown := sh.served.takeAll().first, sh.lost, sh.circles, sh.ledger.Grown()
-	sh.lost, sh.circles = nil, nil
+	served, lost, circles, grown := sh.served, sh.lost, sh.circles, sh.ledger.Grown()
+	sh.served, sh.last, sh.lost, sh.circles = nil, nil, nil, nil
 	sh.mu.Unlock()
 	if more != nil {
 		sh.m.doMore(more)

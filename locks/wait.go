@@ -174,7 +174,12 @@ func (sh *shard) leftQueue(w *Waiting) {
 // tell ends a wait: its client is told once the shard is unlocked.
 func (sh *shard) tell(w *Waiting, how Outcome, now time.Duration) {
 	sh.decide(w, how, now)
-	sh.served.add(Served{w, w})
+	if sh.last == nil {
+		sh.served = w
+	} else {
+		sh.last.next = w
+	}
+	sh.last = w
 }
 
 // decide records how a wait has ended.
@@ -281,7 +286,9 @@ func (m *Manager) endHoldIf(key []byte, why ending, meant func(it *item) bool) (
 	if it := sh.find(hash, key, now); it != nil && held(it) && meant(it) {
 		sh.end(it, why, now)
 	}
-	return sh.served.takeAll().first, nil
+	served = sh.served
+	sh.served, sh.last = nil, nil
+	return served, nil
 }
 
 // deliver tells waiters how their wait ended, once the journal has kept that. If this may
@@ -303,20 +310,13 @@ func (m *Manager) deliver(w *Waiting) {
 // nobody.
 type Served struct{ first, last *Waiting }
 
-// add adds others, of whom there is at least one.
-func (s *Served) add(others Served) {
+func (s *Served) add(first, last *Waiting) {
 	if s.first == nil {
-		s.first = others.first
+		s.first = first
 	} else {
-		s.last.next = others.first
+		s.last.next = first
 	}
-	s.last = others.last
-}
-
-func (s *Served) takeAll() Served {
-	all := *s
-	*s = Served{}
-	return all
+	s.last = last
 }
 
 // IsEmpty reports whether there is nobody to tell.
